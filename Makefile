@@ -1,0 +1,81 @@
+# The tasks of the template itself. `make demo` shows what it generates; `make help` lists the rest.
+
+PYTHON ?= python3
+PROJECT := {{cookiecutter.project_slug}}
+DEMO := build/demo
+BIN := .venv/bin
+UV := $(BIN)/uv
+BOOTED := .venv/.booted
+INSTALLED := .venv/.installed
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export UV_COMPILE_BYTECODE ?= 1
+# Trust the certificates that the system trusts, as pip does.
+export UV_SYSTEM_CERTS ?= 1
+export UV_PYTHON_DOWNLOADS ?= never
+# What a tool remembers stays out of the folder that cookiecutter copies.
+export RUFF_CACHE_DIR := $(CURDIR)/.ruff_cache
+# uv does not read pip's settings: hand over the package mirror that pip knows, if any.
+MIRROR = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}"
+# Where the environment was made; scripts in one that was moved, or lost its Python, do not start.
+MADE_IN := $(shell test -x $(BIN)/python && sed -n 's|^command = .* -m venv ||p' .venv/pyvenv.cfg || echo nowhere)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lock clean anew
+
+help:  ## list these tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: $(INSTALLED)  ## generate a project in build/demo, run it on its sample data, show the result
+	cookiecutter --no-input --overwrite-if-exists --output-dir build . project_name=Demo
+	$(MAKE) -C $(DEMO) setup
+	@cd $(DEMO) && git add --all && { git diff --cached --quiet || \
+		git -c user.name=demo -c user.email=demo@example.invalid commit --quiet -m "Demo"; }
+	$(MAKE) -C $(DEMO) repro
+	@cd $(DEMO) && echo && .venv/bin/dvc metrics show && printf '%s\n' "" \
+		"Report with plots   $(DEMO)/reports/report.html" \
+		"Candidate           $(DEMO)/candidate/ (its model card: candidate/card.md)" \
+		"Next                cd $(DEMO) && . .venv/bin/activate" \
+		"  another model     dvc exp run -S model.use=logistic && dvc exp show" \
+		"  your own table    mlops adopt FILE --target COLUMN && dvc repro"
+
+test: check $(INSTALLED)  ## lint, types, and what projects do that the template generates
+	pytest -n 2
+
+check: $(INSTALLED)  ## lint and types, of the template and of what it generates
+	ruff check hooks tests "$(PROJECT)/src" "$(PROJECT)/tests"
+	ruff format --check hooks tests "$(PROJECT)/src" "$(PROJECT)/tests"
+	mypy
+	cd "$(PROJECT)" && mypy --cache-dir ../.mypy_cache/project
+
+format: $(INSTALLED)  ## bring the code into shape
+	ruff check --fix hooks tests "$(PROJECT)/src" "$(PROJECT)/tests"
+	ruff format hooks tests "$(PROJECT)/src" "$(PROJECT)/tests"
+
+lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--upgrade
+	rm -rf build/lock
+	cookiecutter --no-input --output-dir build . project_slug=lock
+	$(MAKE) -C build/lock lock
+	cp build/lock/requirements/*.txt "$(PROJECT)/requirements/"
+	$(MIRROR) $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
+		--group test "$(PROJECT)/requirements/dev.txt" -c "$(PROJECT)/requirements/dev.txt" -o requirements.txt
+
+clean:  ## remove the environment, the tools' caches and build/
+	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache
+
+$(BOOTED): $(PROJECT)/requirements/uv.txt $(if $(subst $(CURDIR)/.venv,,$(MADE_IN)),anew)
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "\`$(PYTHON)\` is not a Python 3.11 or newer with the venv module: install one (on Debian and" \
+		"Ubuntu with python3-venv), or name it, like: make demo PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up .venv"
+	@test "$(MADE_IN)" = "$(CURDIR)/.venv" && $(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		rm -rf .venv && $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$<"
+	@touch $@
+
+$(INSTALLED): $(BOOTED) requirements.txt
+	@echo "Installing requirements.txt"
+	@$(MIRROR) $(UV) pip install --require-hashes -r requirements.txt
+	@touch $@

@@ -1,0 +1,83 @@
+"""The folders and commands that the tests share: a baked project and what runs in it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "{{cookiecutter.project_slug}}"
+RENDERED = {"README.md", "pyproject.toml", ".dvc/config"}
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "test"), ("EMAIL", "test@example.invalid"))
+}
+OFFLINE = {"DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "1"}
+# What a developer's shell or this test run may have set, and a fresh machine has not.
+FOREIGN = ("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHON", "MLFLOW_", "DVC_", "GIT_", "COOKIECUTTER_")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A baked project and the environment of its commands."""
+
+    path: Path
+    environment: Mapping[str, str]
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project; where it fails, show what it printed."""
+        done = subprocess.run(
+            command,
+            cwd=self.path,
+            env=dict(self.environment),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+        return done
+
+    def commit(self, message: str = "Change") -> None:
+        """Commit everything that git does not ignore."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+
+def clean_environment(home: Path, path: Sequence[str] = ()) -> dict[str, str]:
+    """Return this process's environment without what is set for it, and with a home of its own."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(FOREIGN) or name in ("GIT_SSL_CAINFO",)
+    }
+    home.mkdir(exist_ok=True)
+    cache = os.environ.get("UV_CACHE_DIR") or str(
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"
+    )
+    own = str(Path(sys.executable).parent)
+    inherited = [entry for entry in kept["PATH"].split(os.pathsep) if entry != own]
+    return {
+        **kept,
+        **IDENTITY,
+        **OFFLINE,
+        "HOME": str(home),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "UV_CACHE_DIR": cache,
+        "PATH": os.pathsep.join([*path, *inherited]),
+    }
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """Return every file that git would take from a folder of the template, by relative path."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    names = sorted(set(filter(None, listing.split("\0"))))
+    return {name: folder / name for name in names if (folder / name).is_file()}

@@ -1,0 +1,118 @@
+"""A generated project does what its Makefile and README say."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from baked import Project
+
+
+def test_from_nothing_to_a_checked_candidate(fresh: Project) -> None:
+    """The whole of it, on a machine with Python, git and make."""
+    fresh.run("make", "setup")
+    fresh.commit("Start")
+    fresh.run("make", "repro")
+    assert (fresh.path / "candidate/manifest.json").is_file()
+    assert "roc_auc" in json.loads((fresh.path / "reports/metrics.json").read_text())["holdout"]
+    fresh.commit("Candidate")
+    again = fresh.run("make", "setup", "repro").stdout
+    assert "Installing" not in again
+    assert "up to date" in again
+    fresh.run("make", "check")
+    assert fresh.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_make_alone_lists_the_tasks(project: Project) -> None:
+    listed = project.run("make").stdout
+    assert "make setup" in listed
+    assert "make check" in listed
+
+
+@pytest.mark.parametrize("python", ["exit 1", "exit 127"])
+def test_an_old_python_is_named_with_the_remedy(
+    fresh: Project, tmp_path: Path, python: str
+) -> None:
+    old = tmp_path / "python3.8"
+    old.write_text(f"#!/bin/sh\n{python}\n")
+    old.chmod(0o755)
+    done = fresh.run("make", "setup", f"PYTHON={old}", check=False)
+    assert done.returncode != 0
+    assert f"`{old}` is not a Python 3.11" in done.stdout
+    assert "python3-venv" in done.stdout
+    assert not (fresh.path / ".venv").exists()
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "azure", "ssh"])
+def test_the_remote_decides_what_is_installed(
+    bake: Callable[..., Path], fresh: Project, scheme: str
+) -> None:
+    other = Project(bake(project_slug="other", dvc_remote=f"{scheme}://x/y"), fresh.environment)
+    assert f"-r requirements/storage-{scheme}.txt" in other.run("make", "-n", "setup").stdout
+    assert "storage-" not in fresh.run("make", "-n", "setup").stdout
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_environment_of_a_moved_project_is_made_anew(
+    fresh: Project, tmp_path: Path, moved: bool
+) -> None:
+    environment = fresh.path / ".venv"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin/python").symlink_to("/bin/true")
+    made_in = tmp_path / "elsewhere" if moved else fresh.path
+    (environment / "pyvenv.cfg").write_text(f"command = python3 -m venv {made_in}/.venv\n")
+    for stamp in (".booted", ".installed"):
+        (environment / stamp).touch()
+    planned = fresh.run("make", "-n", "setup").stdout
+    assert ("pip install" in planned) == moved
+
+
+@pytest.fixture
+def installed(project: Project) -> Project:
+    """A project without repository, which takes the environment of these tests for its own."""
+    shutil.rmtree(project.path / ".git")
+    environment = project.path / ".venv"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin/python").symlink_to("/bin/true")
+    (environment / "pyvenv.cfg").write_text(f"command = python3 -m venv {environment}\n")
+    for stamp in (".booted", ".installed"):
+        (environment / stamp).touch()
+    return project
+
+
+def test_setup_makes_a_repository_and_versions_sample_data(installed: Project) -> None:
+    installed.run("make", "setup")
+    assert installed.run("git", "branch", "--show-current").stdout.strip() == "main"
+    assert list((installed.path / "data/raw").glob("*.parquet"))
+    assert (installed.path / "data/raw.dvc").is_file()
+    before = (installed.path / "data/raw.dvc").read_bytes()
+    assert "dvc add" not in installed.run("make", "setup").stdout
+    assert (installed.path / "data/raw.dvc").read_bytes() == before
+
+
+def test_setup_keeps_data_that_is_there(installed: Project) -> None:
+    raw = installed.path / "data/raw"
+    raw.mkdir(parents=True)
+    (raw / "mine.csv").write_text("a,b\n1,2\n")
+    installed.run("make", "setup")
+    assert [path.name for path in raw.iterdir()] == ["mine.csv"]
+
+
+def test_setup_of_a_clone_writes_no_data(installed: Project) -> None:
+    installed.run("make", "setup")
+    shutil.rmtree(installed.path / "data/raw")
+    installed.run("make", "setup")
+    assert not (installed.path / "data/raw").exists()
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_inside_another_repository(installed: Project, ignored: bool) -> None:
+    """The project becomes a part of it, unless that repository ignores the folder."""
+    outer = Project(installed.path.parent, installed.environment)
+    outer.run("git", "init", "--quiet")
+    if ignored:
+        (outer.path / ".gitignore").write_text(f"{installed.path.name}/\n")
+    installed.run("make", "setup")
+    assert (installed.path / ".git").exists() == ignored
+    assert installed.run("dvc", "status", "--quiet", "data/raw.dvc").returncode == 0

@@ -1,0 +1,112 @@
+"""The template's own repository: tasks, README, workflows."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from baked import ROOT, SOURCE
+
+MAKEFILES = [ROOT / "Makefile", SOURCE / "Makefile"]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+def targets(makefile: str) -> dict[str, str]:
+    """Return the tasks of a Makefile (its phony targets) and their help."""
+    (phony,) = re.findall(r"^\.PHONY: (.*)", makefile, re.MULTILINE)
+    helped = dict(re.findall(r"^([a-z]+):.*?## (.+)", makefile, re.MULTILINE))
+    return {name: helped.get(name, "") for name in phony.split() if name != "anew"}
+
+
+def commands(text: str) -> set[str]:
+    """Return the make, dvc and mlops commands that a page shows as code."""
+    code = (
+        re.findall(r"`([^`\n]+)`", text)
+        + "".join(re.findall(r"```\w*\n(.*?)```", text, re.S)).splitlines()
+    )
+    found: set[str] = set()
+    for line in code:
+        found |= set(re.findall(r"(?:^|&& |\()((?:make|mlops) [a-z]+)", line.strip()))
+    return found
+
+
+def verbs(source: str) -> set[str]:
+    """Return the verbs that cli.py declares."""
+    return set(re.findall(r"\bverb\((\w+),", source))
+
+
+def weaknesses(workflow: dict[Any, Any]) -> list[str]:
+    """Return what a workflow leaves open."""
+    found = [] if workflow.get("permissions") == {} else ["permissions"]
+    for name, job in workflow["jobs"].items():
+        if "timeout-minutes" not in job:
+            found.append(f"{name}: no timeout")
+        for step in job.get("steps", []):
+            uses = step.get("uses", "")
+            if uses and not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", uses):
+                found.append(f"{name}: {uses} is not pinned")
+            if "checkout@" in uses and step.get("with", {}).get("persist-credentials") is not False:
+                found.append(f"{name}: checkout keeps its credentials")
+            if "${{" in step.get("run", ""):
+                found.append(f"{name}: an expression in a script")
+    return found
+
+
+@pytest.mark.parametrize("path", MAKEFILES, ids=["template", "project"])
+def test_every_task_has_help(path: Path) -> None:
+    tasks = targets(path.read_text(encoding="utf-8"))
+    assert {"help", "test", "check", "lock", "clean"} <= set(tasks)
+    assert all(tasks.values())
+
+
+def test_a_task_without_help_is_found() -> None:
+    assert targets(".PHONY: a b\n\na:  ## do\nb:\n") == {"a": "do", "b": ""}
+
+
+@pytest.mark.parametrize("folder", [ROOT, SOURCE], ids=["template", "project"])
+def test_readme_is_short_and_its_commands_exist(folder: Path) -> None:
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 140
+    known = {f"make {name}" for path in MAKEFILES for name in targets(path.read_text())}
+    known |= {f"mlops {verb}" for verb in verbs((SOURCE / "src/mlops/cli.py").read_text())}
+    assert commands(text)
+    assert commands(text) <= known
+
+
+def test_commands_are_found() -> None:
+    page = "Run `make demo` or\n```\ncd x && make test  # now\nmlops predict FILE\n```\nmake up"
+    assert commands(page) == {"make demo", "make test", "mlops predict"}
+
+
+def test_the_tree_in_the_readme_exists() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (tree,) = re.findall(r"```tree\n(.*?)```", text, re.S)
+    folder = SOURCE
+    for indent, path in re.findall(r"^( *)([\w./-]+)  ", tree, re.M):
+        folder = folder if indent else SOURCE
+        assert (folder / path).exists(), path
+        folder = folder if indent else SOURCE / path
+
+
+def test_a_stage_is_a_verb() -> None:
+    stages = yaml.safe_load((SOURCE / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    declared = verbs((SOURCE / "src/mlops/cli.py").read_text(encoding="utf-8"))
+    assert {stage["cmd"] for stage in stages.values()} == {f"mlops {name}" for name in stages}
+    assert set(stages) <= declared
+    assert len(declared) > len(stages)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_leave_nothing_open(path: Path) -> None:
+    assert weaknesses(yaml.safe_load(path.read_text(encoding="utf-8"))) == []
+
+
+def test_an_open_workflow_is_refused() -> None:
+    steps = [{"uses": "actions/checkout@v7"}, {"run": "echo ${{ github.head_ref }}"}]
+    assert len(weaknesses({"jobs": {"a": {"steps": steps}}})) == 5
+
+
+def test_ci_runs_what_a_developer_runs() -> None:
+    assert (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()[-1] == "exec make test"
+    assert "run: make test" in WORKFLOWS[0].read_text(encoding="utf-8")

@@ -1,0 +1,209 @@
+"""The `mlops` command: arguments, printing and exit codes. Each verb imports its own work."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import ProjectError
+
+Arguments = argparse.Namespace
+DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call them in order."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; return 0, or 2 for a failure that the printed sentence helps to mend."""
+    arguments = parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except ProjectError as error:
+        print(f"mlops {arguments.verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"mlops {arguments.verb}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the grammar of the command line."""
+    top = argparse.ArgumentParser(prog="mlops", description=DESCRIPTION)
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(run: Callable[[Arguments], None], text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(run.__name__.strip("_"), help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    add = verb(adopt, "take a table of your own: infer its contract, version it, leave it ready")
+    add.add_argument("file", type=Path, help="a CSV or Parquet file")
+    add.add_argument("--target", required=True, help="the column to predict")
+    add.add_argument("--task", choices=["binary", "multiclass", "regression"])
+    add.add_argument("--key", help="the column that identifies a row")
+    add.add_argument("--time", help="the column to split by: later rows hold out")
+    add.add_argument("--group", help="the column whose rows stay on one side of the split")
+    add.add_argument("--columns", help="names, comma separated, for a file without a header")
+    add.add_argument("--name", help="what to call the data (default: the file's name)")
+
+    add = verb(sample, "write the sample data: a simulation of subscription churn")
+    add.add_argument("--rows", type=_count, default=20_000)
+    add.add_argument("--months", type=_count, default=12)
+    add.add_argument("--drift", type=float, default=0.0, help="0 (none) to 1")
+    add.add_argument("--seed", type=int, default=20)
+
+    verb(resolve, "stage: compose params.yaml and conf/ into resolved.yaml")
+    verb(prepare, "stage: validate the raw data and split it")
+    verb(train, "stage: fit the model and compile it")
+    verb(evaluate, "stage: measure the model on the holdout and draw the report")
+    verb(bundle, "stage: put everything that is promoted into candidate/")
+    verb(track, "stage: log the candidate to MLflow")
+
+    add = verb(predict, "score a table with a bundle")
+    add.add_argument("file", type=Path, help="a CSV or Parquet file")
+    add.add_argument("--out", type=Path, required=True, help="where to write: .csv or .parquet")
+    add.add_argument("--bundle", type=Path, default=Path("candidate"))
+
+    add = verb(lineage, "show what a bundle came from")
+    add.add_argument("bundle", type=Path, nargs="?", default=Path("candidate"))
+    return top
+
+
+def adopt(arguments: Arguments) -> None:
+    from .data.adoption import adopt
+
+    columns = arguments.columns.split(",") if arguments.columns else None
+    adoption = adopt(
+        arguments.file,
+        arguments.target,
+        task=arguments.task,
+        key=arguments.key,
+        time=arguments.time,
+        group=arguments.group,
+        columns=columns,
+        name=arguments.name,
+    )
+    print(adoption)
+
+
+def sample(arguments: Arguments) -> None:
+    from .data.prepare import RAW
+    from .data.sample import write
+
+    files = write(RAW, arguments.rows, arguments.months, arguments.drift, arguments.seed)
+    print(f"{arguments.rows:,} rows in {len(files)} monthly files in {RAW}")
+
+
+def resolve(_: Arguments) -> None:
+    from .config.compose import resolve
+
+    settings = resolve()
+    print(f"resolved.yaml: {settings.model.target} on {settings.data.name}")
+
+
+def prepare(_: Arguments) -> None:
+    _follow_parent()
+    settings = _settings()
+    from .data.prepare import prepare
+
+    print(prepare(settings.data, settings.split))
+
+
+def train(_: Arguments) -> None:
+    _follow_parent()
+    settings = _settings()
+    from .training.fitting import train
+
+    print(train(settings))
+
+
+def evaluate(_: Arguments) -> None:
+    _follow_parent()
+    settings = _settings()
+    from .evaluation.evaluate import evaluate
+
+    measured = evaluate(settings)["holdout"]
+    primary = measured[settings.evaluation.primary]
+    print(
+        f"{settings.evaluation.primary} {primary['value']:.4f} "
+        f"({primary['low']:.4f} to {primary['high']:.4f}): reports/report.html"
+    )
+
+
+def bundle(_: Arguments) -> None:
+    _follow_parent()
+    settings = _settings()
+    from .release.bundle import bundle
+
+    print(f"candidate {bundle(settings)}")
+
+
+def track(_: Arguments) -> None:
+    _follow_parent()
+    settings = _settings()
+    from .release.bundle import CANDIDATE
+    from .release.registry import track
+
+    print(f"MLflow run {track(settings, _project(), CANDIDATE)}")
+
+
+def predict(arguments: Arguments) -> None:
+    from .serving.batch import predict
+
+    rows = predict(arguments.file, arguments.out, arguments.bundle)
+    print(f"{rows:,} rows scored: {arguments.out}")
+
+
+def lineage(arguments: Arguments) -> None:
+    import yaml
+
+    from .release import manifest
+
+    content = manifest.verified(arguments.bundle)
+    shown = {
+        "bundle": manifest.identity(arguments.bundle),
+        **{name: content[name] for name in ("name", "task", "runtime", "holdout", "lineage")},
+    }
+    print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
+
+
+def _count(text: str) -> int:
+    """Read a whole number above zero."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _settings() -> Any:
+    from .config.settings import load
+
+    return load()
+
+
+def _project() -> str:
+    """Return the project's name, which names its MLflow experiment."""
+    import tomllib
+
+    with Path("pyproject.toml").open("rb") as stream:
+        return str(tomllib.load(stream)["project"]["name"])
+
+
+def _follow_parent() -> None:
+    """Ask Linux to end this stage when DVC is killed, so that it cannot write after the next run.
+
+    Elsewhere a stage that outlives DVC finishes on its own; its writes are atomic in any case.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

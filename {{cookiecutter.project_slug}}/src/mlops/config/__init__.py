@@ -1,0 +1,1 @@
+"""The experiment: params.yaml and conf/ are composed into resolved.yaml, which every later stage reads."""

@@ -1,0 +1,241 @@
+"""resolved.yaml as frozen settings that refuse what they do not know."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import msgspec
+import yaml
+from msgspec import inspect
+
+from ..contract import Column, Contract, Task
+from ..errors import ProjectError
+
+RESOLVED = Path("resolved.yaml")
+
+
+class ConfigError(ProjectError):
+    """The experiment cannot be composed or read."""
+
+
+class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a row gets its role: by the hash of its key or content, of its group, or by time.
+
+    `holdout` is the share of hash values that fall to the holdout; `cutoff` (ISO 8601) is the
+    first moment of the holdout. `salt` names the split: another salt draws another holdout.
+    """
+
+    method: Literal["hash", "group", "time"]
+    salt: str = "holdout"
+    holdout: float = 0.2
+    cutoff: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.holdout < 1:
+            raise ValueError("`holdout` is a share between 0 and 1")
+        if (self.method == "time") != (self.cutoff is not None):
+            raise ValueError("`cutoff` belongs to method time, which needs it")
+
+
+class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One feature computed from columns by a named function of features/functions.py."""
+
+    function: str
+    columns: list[str]
+    owner: str
+    description: str = ""
+
+
+class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What enters the matrix: the contract's feature columns but `exclude`, then `derived`."""
+
+    exclude: list[str] = []
+    derived: dict[str, Derived] = {}
+
+
+class SearchRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The values that tuning may try for one hyperparameter: a range or a list of choices."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    integer: bool = False
+    choices: list[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.choices is None) == (self.low is None or self.high is None):
+            raise ValueError("give either `low` and `high`, or `choices`")
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A scikit-learn estimator: its import path, its parameters, and how the matrix reaches it.
+
+    `inputs` is `codes` (the encoded matrix as it is), `imputed` (missing values replaced by the
+    median) or `onehot` (categories as indicators, numbers imputed and scaled).
+    """
+
+    target: str
+    inputs: Literal["codes", "imputed", "onehot"]
+    tasks: list[Task]
+    parameters: dict[str, Any]
+    search: dict[str, SearchRange] = {}
+
+    @classmethod
+    def parse(cls, section: dict[str, Any]) -> Self:
+        """Split the flat section of resolved.yaml into what is ours and what is the estimator's."""
+        ours = ("_target_", "inputs", "tasks", "search")
+        parameters = {key: value for key, value in section.items() if key not in ours}
+        known = {key.strip("_"): section[key] for key in ours if key in section}
+        return msgspec.convert({**known, "parameters": parameters}, cls)
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the estimator is fitted and compiled.
+
+    `folds` cross-validates on the training rows (0: not at all). `runtime` `auto` takes ONNX
+    where the estimator converts and agrees with scikit-learn within `tolerance` (largest
+    absolute difference of a prediction, relative for regression) on the holdout, and skops otherwise; `onnx` fails
+    instead of falling back.
+    """
+
+    class_weight: Literal["none", "balanced"] = "none"
+    calibration: Literal["none", "sigmoid", "isotonic"] = "none"
+    folds: int = 0
+    threads: int = 1
+    runtime: Literal["auto", "onnx", "skops"] = "auto"
+    tolerance: float = 1e-5
+
+
+class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The hyperparameter search: at most `trials`, ended after `patience` without improvement."""
+
+    method: Literal["none", "optuna"] = "none"
+    trials: int = 50
+    patience: int = 15
+    folds: int = 3
+    workers: int = 2
+
+
+class Slices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which parts of the holdout get metrics of their own.
+
+    Boolean and category columns with at most `max_categories` labels are sliced, be they
+    feature, group or sensitive; only slices of at least `min_rows` rows are judged.
+    """
+
+    min_rows: int = 50
+    max_categories: int = 12
+
+    def __post_init__(self) -> None:
+        if self.min_rows < 1:
+            raise ValueError("`min_rows` must be 1 or more")
+
+
+class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is measured on the holdout.
+
+    `primary` is the metric that tuning optimises and reports lead with; intervals hold
+    `confidence` of the bootstrap distribution of `resamples` draws. Permutation importance
+    shuffles each feature `importance_repeats` times on at most `importance_rows` rows.
+    """
+
+    primary: str
+    metrics: list[str]
+    resamples: int = 500
+    confidence: float = 0.95
+    importance_rows: int = 5000
+    importance_repeats: int = 3
+    slices: Slices = Slices()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.confidence < 1:
+            raise ValueError("`confidence` is a share between 0 and 1")
+        if min(self.resamples, self.importance_rows, self.importance_repeats) < 1:
+            raise ValueError(
+                "`resamples`, `importance_rows` and `importance_repeats` must be 1 or more"
+            )
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Every metric once, the primary one first."""
+        return tuple(dict.fromkeys([self.primary, *self.metrics]))
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that resolved.yaml says."""
+
+    seed: int
+    data: Contract
+    split: Split
+    features: Features
+    model: Model
+    training: Training
+    tuning: Tuning
+    evaluation: Evaluation
+
+    @classmethod
+    def parse(cls, resolved: dict[str, Any]) -> Self:
+        """Return typed settings.
+
+        Raises ConfigError, naming the key, where a value has the wrong type or contradicts
+        another.
+        """
+        sections = dict(resolved)
+        sections["data"] = _contract(sections.get("data"))
+        try:
+            sections["model"] = Model.parse(sections.get("model", {}))
+        except msgspec.ValidationError as error:
+            raise ConfigError(_said("model: ", error, Model)) from error
+        try:
+            return msgspec.convert(sections, cls)
+        except msgspec.ValidationError as error:
+            raise ConfigError(_said("", error, cls)) from error
+
+
+def _contract(section: Any) -> Contract:
+    """Return the contract, naming the column where one is wrong: msgspec only says it is one."""
+    columns = section.get("columns") if isinstance(section, dict) else None
+    for name, column in columns.items() if isinstance(columns, dict) else ():
+        try:
+            msgspec.convert(column, Column)
+        except msgspec.ValidationError as error:
+            raise ConfigError(_said(f"data: column {name}: ", error, Column)) from error
+    try:
+        return msgspec.convert(section, Contract)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_said("data: ", error, Contract)) from error
+
+
+def _said(where: str, error: msgspec.ValidationError, cls: type) -> str:
+    """Return the error as a sentence with the values that its key allows."""
+    text, _, path = str(error).partition(" - at `$")
+    key = path.strip(".`")
+    allowed = _allowed(inspect.type_info(cls), key.split(".")) if key else []
+    choose = f": choose from {', '.join(allowed)}" if allowed else ""
+    return f"resolved.yaml: {where}{key + ': ' if key else ''}{text}{choose}"
+
+
+def _allowed(node: inspect.Type, steps: list[str]) -> list[str]:
+    """Walk from a struct type along field names to the literals that may stand there."""
+    for step in steps:
+        fields = node.fields if isinstance(node, inspect.StructType) else ()
+        found = [field.type for field in fields if field.name == step]
+        if not found:
+            return []
+        node = found[0]
+    kinds = node.types if isinstance(node, inspect.UnionType) else (node,)
+    return [str(value) for k in kinds if isinstance(k, inspect.LiteralType) for value in k.values]
+
+
+def load(path: Path = RESOLVED) -> Settings:
+    """Read the settings of this experiment from resolved.yaml."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path} is missing: run `dvc repro resolve` in the project's root folder"
+        ) from error
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    resolved = yaml.load(text, loader)
+    if not isinstance(resolved, dict):
+        raise ConfigError(f"{path} holds no settings: run `dvc repro resolve`")
+    return Settings.parse(resolved)

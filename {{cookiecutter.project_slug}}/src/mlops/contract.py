@@ -1,0 +1,132 @@
+"""The contract: every column of a row, declared once in conf/data/*.yaml."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from .errors import ProjectError
+
+Task = Literal["binary", "multiclass", "regression"]
+Role = Literal["feature", "target", "id", "time", "group", "sensitive", "ignored"]
+Type = Literal["number", "integer", "boolean", "category", "datetime", "text"]
+
+MISSING = ("", "?", "-", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A")
+
+
+class ContractError(ProjectError):
+    """The contract contradicts itself or what is asked of it."""
+
+
+class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One declared column.
+
+    `role` is one role or a list of them: a sensitive column may also be a feature.
+    `min` and `max` are inclusive bounds of a number or integer. `categories` are the allowed
+    labels, as text, in the order that gives their codes. `format` is the strptime format of a
+    datetime column read from text (ISO 8601 without it).
+    """
+
+    type: Type
+    role: Role | list[Role] = "feature"
+    nullable: bool = False
+    unique: bool = False
+    min: float | None = None
+    max: float | None = None
+    categories: list[str] = []
+    format: str | None = None
+    description: str = ""
+    owner: str = ""
+    pii: bool = False
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.type == "category") != bool(self.categories):
+            raise ValueError("`categories` belongs to type category, which must list at least one")
+        if len(set(self.categories)) != len(self.categories):
+            raise ValueError("`categories` names a category twice")
+        if self.type not in ("number", "integer") and (self.min, self.max) != (None, None):
+            raise ValueError("`min` and `max` belong to the types number and integer")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("`min` is above `max`")
+        if "feature" in self.roles and self.type == "text":
+            raise ValueError("a text column cannot be a feature: give it another role")
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Every role of the column."""
+        return tuple(self.role) if isinstance(self.role, list) else (self.role,)
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the files in data/raw are read.
+
+    `header` names the columns of a file that has none. `missing` lists the texts that mean
+    "no value"; `decimal` is the decimal mark of numbers in text.
+    """
+
+    format: Literal["parquet", "csv"] = "parquet"
+    separator: str = ","
+    encoding: str = "utf-8-sig"
+    decimal: Literal[".", ","] = "."
+    header: list[str] = []
+    missing: list[str] = msgspec.field(default_factory=lambda: list(MISSING))
+
+
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The declared columns of one table, and the task that its target sets.
+
+    A binary target is a boolean, or a category whose last label is the positive class.
+    """
+
+    name: str
+    task: Task
+    columns: dict[str, Column]
+    source: Source = Source()
+    description: str = ""
+    owner: str = ""
+
+    def __post_init__(self) -> None:
+        targets = self.names("target")
+        if len(targets) != 1:
+            raise ValueError(f"exactly one column needs the role target, not {len(targets)}")
+        target = self.columns[targets[0]]
+        if "feature" in target.roles:
+            raise ValueError(f"the target {targets[0]!r} cannot also be a feature")
+        if target.nullable:
+            raise ValueError(f"the target {targets[0]!r} cannot be nullable")
+        if self.task == "regression" and target.type not in ("number", "integer"):
+            raise ValueError(f"task regression needs a number as target, not {target.type}")
+        if self.task == "multiclass" and len(target.categories) < 3:
+            raise ValueError("task multiclass needs a target with three or more categories")
+        if self.task == "binary" and target.type != "boolean" and len(target.categories) != 2:
+            raise ValueError("task binary needs a boolean target or one with two categories")
+        if not self.names("feature"):
+            raise ValueError("no column has the role feature")
+        if len(self.names("time")) > 1:
+            raise ValueError("only one column can have the role time")
+
+    def names(self, role: Role) -> tuple[str, ...]:
+        """Return the columns with this role, in declared order."""
+        return tuple(name for name, column in self.columns.items() if role in column.roles)
+
+    def kept(self) -> Iterator[tuple[str, Column]]:
+        """Yield every column that is used for anything."""
+        return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
+
+    @property
+    def target(self) -> str:
+        """The name of the target column."""
+        return self.names("target")[0]
+
+    @property
+    def time(self) -> str | None:
+        """The name of the time column, where there is one."""
+        return next(iter(self.names("time")), None)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class labels in the order of their codes; empty for regression."""
+        if self.task == "regression":
+            return ()
+        return tuple(self.columns[self.target].categories) or ("false", "true")

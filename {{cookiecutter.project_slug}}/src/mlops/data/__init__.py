@@ -1,0 +1,1 @@
+"""Rows: the contract that declares them, the files they come from, their validation and their split."""

@@ -1,0 +1,132 @@
+"""The prepare stage: raw files -> validated, typed rows, split into training and holdout."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from ..config.settings import Split
+from ..contract import Contract
+from ..files import atomic_directory, sha256
+from .prepared import ARROW, ROW_HASH
+from .sources import DataError, frames, raw_files
+from .splitting import SplitError, describe, is_holdout, keys, row_hash
+from .validation import SHOWN, Finding, check_names, refuse, validated
+
+RAW = Path("data/raw")
+PREPARED = Path("data/prepared")
+SUMMARY = "summary.json"
+
+
+def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPARED) -> str:
+    """Write out/{train,holdout}.parquet and out/summary.json; return a line that describes them.
+
+    Raises DataError with every broken cell (the first are shown) and writes nothing then.
+    """
+    files = raw_files(raw)
+    deciding = keys(contract, split)
+    rows: Counter[str] = Counter()
+    read: Counter[Path] = Counter()
+    findings: list[Finding] = []
+    seen = {name: [] for name, column in contract.kept() if column.unique}
+    with atomic_directory(out) as folder, _Writers(folder, contract) as writers:
+        for frame in tqdm(frames(files, contract.source), unit="frame", disable=None, delay=2):
+            check_names(frame, contract)
+            values, broken = validated(frame, contract)
+            findings += broken
+            if findings:
+                continue
+            table = typed(values, contract)
+            for name, hashes in seen.items():
+                hashes.append(row_hash(table, [name], name))
+            hashes = row_hash(table, deciding, split.salt)
+            held = is_holdout(table, hashes, contract, split)
+            table = table.append_column(ROW_HASH, pa.array(hashes))
+            read[frame.path] += len(held)
+            for role, mask in (("train", ~held), ("holdout", held)):
+                rows[role] += int(mask.sum())
+                writers.write(role, table.filter(pa.array(mask)))
+        refuse(findings, contract)
+        _check_unique(seen, contract)
+        _check_sides(rows, split)
+        summary = {
+            "rows": {role: rows[role] for role in ("train", "holdout")},
+            "files": [
+                {
+                    "name": path.relative_to(raw).as_posix(),
+                    "rows": read[path],
+                    "sha256": sha256(path),
+                }
+                for path in files
+            ],
+        }
+        (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return describe(split, rows)
+
+
+def typed(values: pd.DataFrame, contract: Contract) -> pa.Table:
+    """Return parsed columns as an Arrow table with the types of prepared rows."""
+    arrays = {}
+    for name in values.columns:
+        column = contract.columns[name]
+        series = values[name]
+        if column.type == "category":
+            index = pd.Index(column.categories).get_indexer(series)
+            arrays[name] = pa.DictionaryArray.from_arrays(
+                pa.array(index, pa.int32(), mask=index < 0), pa.array(column.categories)
+            )
+        elif column.type == "boolean":
+            arrays[name] = pa.array(series == 1.0, pa.bool_(), mask=series.isna().to_numpy())
+        else:
+            arrays[name] = pa.array(series, ARROW[column.type], from_pandas=True)
+    return pa.table(arrays)
+
+
+class _Writers:
+    """One open Parquet file for each role."""
+
+    def __init__(self, folder: Path, contract: Contract) -> None:
+        fields = [pa.field(name, ARROW[column.type]) for name, column in contract.kept()]
+        schema = pa.schema([*fields, pa.field(ROW_HASH, pa.uint64())])
+        self._open = {
+            role: pq.ParquetWriter(folder / f"{role}.parquet", schema, compression="zstd")
+            for role in ("train", "holdout")
+        }
+
+    def write(self, role: str, table: pa.Table) -> None:
+        self._open[role].write_table(table)
+
+    def __enter__(self) -> "_Writers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._open.values():
+            writer.close()
+
+
+def _check_unique(seen: dict[str, list[np.ndarray]], contract: Contract) -> None:
+    """Refuse repeated values of unique columns, across frames and files (by 64-bit hash)."""
+    for name, parts in seen.items():
+        hashes = np.concatenate(parts) if parts else np.empty(0, np.uint64)
+        values, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+        if len(values) < len(hashes):
+            repeated = np.sort(first[counts > 1])[:SHOWN] + 1
+            raise DataError(
+                f"{name} must be unique and {int((counts > 1).sum())} of its values repeat (first "
+                f"seen in rows {', '.join(map(str, repeated))}): correct the data, or drop "
+                f"`unique` in conf/data/{contract.name}.yaml"
+            )
+
+
+def _check_sides(rows: Counter[str], split: Split) -> None:
+    for role in ("train", "holdout"):
+        if not rows[role]:
+            raise SplitError(
+                f"no row falls to {role}: give more data, or change split."
+                + ("cutoff" if split.method == "time" else "holdout or split.salt")
+            )

@@ -1,0 +1,111 @@
+"""Prepared rows: typed Parquet on disk, plain arrays in memory."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..contract import Column, Contract
+
+ROW_HASH = "row_hash"
+BATCH = 200_000
+ARROW = {
+    "number": pa.float64(),
+    "integer": pa.float64(),
+    "boolean": pa.bool_(),
+    "category": pa.dictionary(pa.int32(), pa.string()),
+    "datetime": pa.timestamp("us"),
+    "text": pa.string(),
+}
+
+Columns = Mapping[str, np.ndarray]
+
+
+def array(values: pa.Array | pa.ChunkedArray, column: Column) -> np.ndarray:
+    """Return a typed Arrow column as the plain array that features are computed from.
+
+    Numbers and booleans become float64 (NaN missing); categories float64 codes (their index in
+    the contract, one past the last for an undeclared one, NaN missing); datetimes datetime64[us];
+    texts objects.
+    """
+    match column.type:
+        case "category":
+            return codes(values, column.categories)
+        case "datetime":
+            return np.asarray(values.to_numpy(zero_copy_only=False), dtype="datetime64[us]")
+        case "text":
+            return np.asarray(values.to_numpy(zero_copy_only=False), dtype=object)
+        case _:
+            # Copied, since Arrow's memory is read only and may start unaligned.
+            floats = values.cast(pa.float64(), safe=False)
+            return np.array(floats.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def codes(values: pa.Array | pa.ChunkedArray, categories: Sequence[str]) -> np.ndarray:
+    """Return each label's index in `categories` as float64: unseen is one past the last."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(pa.string())
+    index = pc.index_in(values, value_set=pa.array(categories, pa.string()))
+    found = np.array(index.to_numpy(zero_copy_only=False), dtype=np.float64)
+    missing = np.asarray(values.is_null().to_numpy(zero_copy_only=False), dtype=bool)
+    return np.where(np.isnan(found) & ~missing, float(len(categories)), found)
+
+
+def arrays(
+    table: pa.Table | pa.RecordBatch, contract: Contract, names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return the named columns of a typed table as plain arrays."""
+    return {name: array(table.column(name), contract.columns[name]) for name in names}
+
+
+def read(
+    path: Path, contract: Contract, names: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Read prepared columns (all, or the named ones) as plain arrays."""
+    chosen = [n for n, _ in contract.kept()] if names is None else list(names)
+    return arrays(pq.read_table(path, columns=chosen), contract, chosen)
+
+
+def batches(
+    path: Path, contract: Contract, names: Sequence[str], rows: int = BATCH
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield prepared columns in batches, so that memory does not grow with the file."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=rows, columns=list(names)):
+            yield arrays(batch, contract, names)
+
+
+def row_count(path: Path) -> int:
+    """Return the number of rows from the file's footer."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+def row_hashes(path: Path) -> np.ndarray:
+    """Return the uint64 hash that decided each row's role."""
+    return np.asarray(pq.read_table(path, columns=[ROW_HASH]).column(ROW_HASH).to_numpy())
+
+
+def matrix(
+    path: Path,
+    contract: Contract,
+    names: Sequence[str],
+    encode: Callable[[Columns], np.ndarray],
+    width: int,
+) -> np.ndarray:
+    """Encode the named columns of a file into one float32 (rows, width) matrix, batch by batch."""
+    encoded = np.empty((row_count(path), width), dtype=np.float32)
+    start = 0
+    for columns in batches(path, contract, names):
+        part = encode(columns)
+        encoded[start : start + len(part)] = part
+        start += len(part)
+    return encoded
+
+
+def target(columns: Columns, contract: Contract) -> np.ndarray:
+    """Return the target: class codes as int64 (binary: 1 is the last label), or float64."""
+    values = columns[contract.target]
+    return values if contract.task == "regression" else values.astype(np.int64)

@@ -1,0 +1,111 @@
+"""Raw files as frames of at most so many rows, before anything is known about their columns."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ..contract import Source
+from ..errors import ProjectError
+
+ROWS = 200_000
+
+
+class DataError(ProjectError):
+    """A data file cannot be read, or breaks the contract."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Consecutive rows of one file; `start` is the number of the first, counted from 1."""
+
+    path: Path
+    start: int
+    frame: pd.DataFrame
+
+
+def raw_files(folder: Path) -> list[Path]:
+    """Return the visible files below `folder`, in the order of their names."""
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    )
+    if not files:
+        raise DataError(
+            f"{folder} holds no file: fetch it with `dvc pull`, write the sample with "
+            "`make setup`, or bring a table with `mlops adopt FILE --target COLUMN`"
+        )
+    return files
+
+
+def frames(paths: Sequence[Path], source: Source, rows: int = ROWS) -> Iterator[Frame]:
+    """Yield every file of `paths` in frames of at most `rows` rows.
+
+    Cells and names of text are stripped and missing texts are NaN; a CSV has text columns only.
+    Raises DataError where a file cannot be read.
+    """
+    read = _parquet if source.format == "parquet" else _csv
+    for path in paths:
+        start = 1
+        try:
+            for frame in read(path, source, rows):
+                yield Frame(path, start, _clean(frame, source.missing))
+                start += len(frame)
+        except FileNotFoundError as error:
+            raise DataError(f"{path} does not exist: check the name") from error
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path} is not {source.encoding} text (byte {error.start}): "
+                "give its encoding in the contract's `source`"
+            ) from error
+        except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(
+                f"{path} cannot be read as {source.format}: {reason}: correct the file, or the "
+                "contract's `source`"
+            ) from error
+
+
+def _csv(path: Path, source: Source, rows: int) -> Iterator[pd.DataFrame]:
+    with warnings.catch_warnings():
+        # A row with more cells than names would lose them; pandas only warns.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        reader = pd.read_csv(
+            path,
+            sep=source.separator,
+            encoding=source.encoding,
+            header=None if source.header else 0,
+            names=source.header or None,
+            dtype=str,
+            na_filter=False,
+            skipinitialspace=True,
+            index_col=False,
+            chunksize=rows,
+        )
+        with reader:
+            yield from reader
+
+
+def _parquet(path: Path, source: Source, rows: int) -> Iterator[pd.DataFrame]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=rows):
+            yield batch.to_pandas(integer_object_nulls=False)
+
+
+def _clean(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
+    """Strip names and texts, and turn the texts that mean "no value" into NaN."""
+    frame = frame.rename(columns=lambda name: str(name).strip()).reset_index(drop=True)
+    cleaned = {}
+    for name, column in frame.items():
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.astype(column.cat.categories.dtype)
+        if pd.api.types.is_string_dtype(column.dtype) and column.dtype != object:
+            column = column.str.strip()
+            column = column.mask(column.isin(missing))
+        cleaned[name] = column
+    return pd.DataFrame(cleaned, index=frame.index)

@@ -1,0 +1,131 @@
+"""The contract as checks on a frame: every broken cell at once, by file, row, column and value."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+from ..contract import Column, Contract
+from .parsing import EXPECTED, parse
+from .sources import DataError, Frame
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One broken cell; `row` counts the data rows of its file from 1."""
+
+    path: Path
+    row: int
+    column: str
+    value: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} row {self.row}, column {self.column}: {self.value} {self.reason}"
+
+
+def schema(columns: Iterable[tuple[str, Column]]) -> pa.DataFrameSchema:
+    """Return the pandera schema of parsed columns; missing values are checked, types are given."""
+    return pa.DataFrameSchema(
+        {name: pa.Column(None, _checks(column), nullable=True) for name, column in columns}
+    )
+
+
+def _checks(column: Column) -> list[pa.Check]:
+    checks = []
+    if not column.nullable:
+        checks.append(
+            pa.Check(
+                lambda values: values.notna(),
+                ignore_na=False,
+                error="is missing, and the column is not nullable",
+            )
+        )
+    if column.min is not None:
+        checks.append(pa.Check.ge(column.min, error=f"is below the minimum {column.min:g}"))
+    if column.max is not None:
+        checks.append(pa.Check.le(column.max, error=f"is above the maximum {column.max:g}"))
+    if column.categories:
+        known = ", ".join(column.categories[:8]) + (", …" if len(column.categories) > 8 else "")
+        checks.append(pa.Check.isin(column.categories, error=f"is not one of {known}"))
+    return checks
+
+
+def check_names(frame: Frame, contract: Contract, required: Sequence[str] | None = None) -> None:
+    """Raise DataError unless the frame has exactly the contract's columns.
+
+    With `required`, only those must be there, and others may.
+    """
+    present = list(frame.frame.columns)
+    absent = [n for n in (contract.columns if required is None else required) if n not in present]
+    extra = [n for n in present if n not in contract.columns] if required is None else []
+    if absent or extra:
+        said = [f"lacks {', '.join(absent)}"] * bool(absent)
+        said += [f"has the undeclared {', '.join(extra)}"] * bool(extra)
+        raise DataError(
+            f"{frame.path} {' and '.join(said)}: correct the file, or declare its columns in "
+            f"conf/data/{contract.name}.yaml"
+        )
+
+
+def validated(
+    frame: Frame, contract: Contract, names: Sequence[str] | None = None, strict: bool = True
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Return the parsed columns `names` (all but ignored ones) and every broken cell.
+
+    Without `strict`, only cells that cannot be read count: bounds and categories do not.
+    """
+    kept = [(n, c) for n, c in contract.kept() if names is None or n in names]
+    parsed = {name: parse(frame.frame[name], column, contract.source) for name, column in kept}
+    findings = [
+        _finding(frame, row, name, f"is not {EXPECTED[column.type]}")
+        for name, column in kept
+        for row in parsed[name].bad.to_numpy().nonzero()[0]
+    ]
+    values = pd.DataFrame({name: parsed[name].values for name, _ in kept})
+    if strict:
+        bad = {name: parsed[name].bad for name, _ in kept}
+        findings += _broken(frame, values, schema(kept), bad)
+    return values, sorted(findings, key=lambda finding: finding.row)
+
+
+def _broken(
+    frame: Frame, values: pd.DataFrame, rules: pa.DataFrameSchema, bad: dict[str, pd.Series]
+) -> list[Finding]:
+    try:
+        rules.validate(values, lazy=True)
+    except SchemaErrors as errors:
+        cases = errors.failure_cases
+        return [
+            _finding(frame, int(row), str(name), str(reason))
+            for name, row, reason in zip(
+                cases["column"], cases["index"], cases["check"], strict=True
+            )
+            if not bad[name].iat[int(row)]
+        ]
+    return []
+
+
+def _finding(frame: Frame, row: int, name: str, reason: str) -> Finding:
+    value = frame.frame[name].iat[row]
+    shown = "the cell" if pd.isna(value) else repr(str(value))
+    return Finding(frame.path, frame.start + int(row), name, shown, reason)
+
+
+def refuse(findings: Sequence[Finding], contract: Contract) -> None:
+    """Raise DataError with the first findings and the count of all, where there are any."""
+    if not findings:
+        return
+    rest = len(findings) - SHOWN
+    lines = [f"  {finding}" for finding in findings[:SHOWN]]
+    lines += [f"  and {rest} more"] * (rest > 0)
+    count = "1 cell breaks" if len(findings) == 1 else f"{len(findings)} cells break"
+    raise DataError(
+        f"{count} the contract: correct the data, or conf/data/{contract.name}.yaml\n"
+        + "\n".join(lines)
+    )

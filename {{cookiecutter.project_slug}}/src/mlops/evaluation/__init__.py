@@ -1,0 +1,1 @@
+"""What the holdout says: metrics with intervals, slices, plots and the report."""

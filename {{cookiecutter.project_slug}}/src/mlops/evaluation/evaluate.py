@@ -1,0 +1,135 @@
+"""The stage `evaluate`: model/ and the holdout in, reports/ out."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config.settings import Settings
+from ..errors import ProjectError
+from ..files import write_text
+from . import plots, report
+from .arrays import Array, Index
+from .bootstrap import group_codes
+from .importance import Importance, Predict, importances
+from .measurement import Measurement, measure
+from .metrics import check
+from .slices import slices
+
+HOLDOUT = Path("data/prepared/holdout.parquet")
+MODEL = Path("model")
+REPORTS = Path("reports")
+MANY_GROUPS = 30  # below, resampling whole groups says nothing reliable
+MANY_ROWS = 100_000  # from here on a second thread pays
+
+
+class EvaluationError(ProjectError):
+    """The holdout cannot tell how good the model is."""
+
+
+class Evaluated(NamedTuple):
+    """What was measured on a holdout, with the predictions it was measured on."""
+
+    measurement: Measurement
+    importances: list[Importance]
+    predictions: Array
+
+
+def evaluate(
+    settings: Settings, holdout: Path = HOLDOUT, model: Path = MODEL, out: Path = REPORTS
+) -> dict[str, Any]:
+    """Score the holdout with the model and write metrics.json, plots/ and report.html to `out`.
+
+    Returns what metrics.json holds. Raises EvaluationError, and writes nothing, where the
+    holdout is empty or knows only one class.
+    """
+    from ..data import prepared
+    from ..features.encoding import Encoder
+    from ..runtime import model as runtime
+
+    contract = settings.data
+    columns = prepared.read(holdout, contract)
+    target = prepared.target(columns, contract)
+    check_holdout(settings, target)
+    encoder = Encoder.build(contract, settings.features)
+    predict = runtime.load(model).predict
+    matrix = encoder.matrix(columns)
+    found = evaluation(settings, columns, target, predict(matrix), predict, matrix, encoder.names)
+    training = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
+    figures = found.measurement.figures()
+    if validated := training.get("cross_validation"):
+        figures["training"] = validated
+    tables = plots.tables(contract, target, found.predictions, found.importances)
+    page = report.page(
+        settings, found.measurement, target, found.predictions, found.importances, training
+    )
+    plots.write(out / "plots", tables)
+    write_text(out / "report.html", page)
+    write_text(out / "metrics.json", json.dumps(figures, indent=2, allow_nan=False) + "\n")
+    return figures
+
+
+def evaluation(
+    settings: Settings,
+    columns: Mapping[str, NDArray[Any]],
+    target: NDArray[Any],
+    predictions: Array,
+    predict: Predict,
+    matrix: NDArray[np.float32],
+    names: Sequence[str],
+) -> Evaluated:
+    """Measure predictions: metrics with intervals, slices, and what each feature contributes."""
+    asked, task = settings.evaluation, settings.data.task
+    check(asked.measured, task)
+    check_holdout(settings, target)
+    measurement = measure(
+        task,
+        target,
+        predictions,
+        slices(columns, settings.data, asked.slices),
+        asked,
+        settings.seed,
+        groups(settings, columns),
+        threads=2 if len(target) >= MANY_ROWS else 1,
+    )
+    found = importances(
+        predict,
+        matrix,
+        target,
+        names,
+        task,
+        asked.primary,
+        asked.importance_rows,
+        asked.importance_repeats,
+        settings.seed,
+    )
+    return Evaluated(measurement, found, predictions)
+
+
+def groups(settings: Settings, columns: Mapping[str, NDArray[Any]]) -> Index | None:
+    """Return the group of each row, where the contract has groups and the holdout enough of them."""
+    for name in settings.data.names("group"):
+        if name in columns:
+            codes = group_codes(columns[name])
+            if codes.max(initial=-1) + 1 >= MANY_GROUPS:
+                return codes
+    return None
+
+
+def check_holdout(settings: Settings, target: NDArray[Any]) -> None:
+    """Raise EvaluationError for a holdout on which nothing can be measured."""
+    remedy = (
+        "add rows to data/raw, or draw another holdout in params.yaml: a larger split.holdout, "
+        "another split.salt or an earlier split.cutoff"
+    )
+    if not len(target):
+        raise EvaluationError(f"the holdout has no rows: {remedy}")
+    if settings.data.task != "regression" and len(present := np.unique(target)) < 2:
+        label = settings.data.labels[int(present[0])]
+        raise EvaluationError(
+            f"every one of the {len(target)} holdout rows has {settings.data.target} {label!r}, "
+            f"so no metric means anything: {remedy}"
+        )

@@ -1,0 +1,65 @@
+"""Permutation importance: what the primary metric loses when one feature is shuffled.
+
+Breiman, "Random forests", Machine Learning 45, 2001, section 10; model-agnostic after Fisher,
+Rudin and Dominici, "All models are wrong, but many are useful", JMLR 20, 2019.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import Task
+from . import metrics
+from .arrays import Array
+
+Predict = Callable[[NDArray[np.float32]], Array]
+
+
+class Importance(NamedTuple):
+    """The mean drop of the metric over the repeats, positive where the feature helps."""
+
+    feature: str
+    drop: float
+    deviation: float
+
+
+def importances(
+    predict: Predict,
+    matrix: NDArray[np.float32],
+    target: NDArray[Any],
+    names: Sequence[str],
+    task: Task,
+    metric: str,
+    rows: int,
+    repeats: int,
+    seed: int,
+) -> list[Importance]:
+    """Return the importance of every column of the matrix, the largest drop first.
+
+    Looks at `rows` randomly chosen rows where there are more. Correlated features share what
+    they know: each of them alone can look unimportant.
+    """
+    from tqdm import tqdm
+
+    generator = np.random.default_rng(seed)
+    if len(matrix) > rows:
+        chosen = np.sort(generator.choice(len(matrix), rows, replace=False))
+        matrix, target = matrix[chosen], target[chosen]
+    sign = 1 if metrics.METRICS[metric].greater_is_better else -1
+
+    def score(predictions: Array) -> float:
+        return sign * metrics.compute(task, [metric], target, predictions)[metric]
+
+    baseline = score(predict(matrix))
+    shuffled = matrix.copy()
+    found = []
+    for place, name in enumerate(tqdm(names, "importance", delay=3, leave=False, unit="feature")):
+        drops = []
+        for _ in range(repeats):
+            shuffled[:, place] = generator.permutation(matrix[:, place])
+            drops.append(baseline - score(predict(shuffled)))
+        shuffled[:, place] = matrix[:, place]
+        found.append(Importance(name, float(np.mean(drops)), float(np.std(drops))))
+    return sorted(found, key=lambda one: -one.drop)

@@ -1,0 +1,1 @@
+"""From contract columns to the float32 matrix, the same offline and in a request."""

@@ -1,0 +1,75 @@
+"""Files that are either whole or absent, and their digests."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+BLOCK = 1 << 20
+
+
+def _staging(path: Path) -> Path:
+    """Return a hidden sibling of `path` to write to, after clearing what a killed run left there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+        _remove(stale)
+    return path.parent / f".{path.name}.{os.getpid()}.tmp"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that becomes `path` when the block ends, and vanishes when it raises."""
+    staging = _staging(path)
+    try:
+        yield staging
+        os.replace(staging, path)
+    except BaseException:
+        _remove(staging)
+        raise
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that replaces the folder `path` when the block ends."""
+    staging = _staging(path)
+    staging.mkdir()
+    try:
+        yield staging
+        _remove(path)
+        os.replace(staging, path)
+    except BaseException:
+        _remove(staging)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` in one step."""
+    with atomic_file(path) as staging:
+        staging.write_text(text, encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of the file `path`, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def tree_sha256(root: Path) -> str:
+    """Return one SHA-256 over the names and contents of every file below `root`, bytecode aside."""
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(root).as_posix()}\0{sha256(path)}\n".encode())
+    return digest.hexdigest()

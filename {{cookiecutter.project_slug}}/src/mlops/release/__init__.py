@@ -1,0 +1,1 @@
+"""The bundle that is promoted, and the registry that mirrors it."""

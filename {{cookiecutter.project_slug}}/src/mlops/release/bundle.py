@@ -1,0 +1,93 @@
+"""The bundle stage: everything that is promoted together, as candidate/."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from ..config.settings import RESOLVED, Settings
+from ..contract import Contract
+from ..data import prepared
+from ..features.encoding import Encoder
+from ..files import atomic_directory
+from ..runtime import model as runtime
+from . import card, golden, manifest, profile
+
+CANDIDATE = Path("candidate")
+CONTRACT = "contract.json"
+CONFIG = "resolved.yaml"
+METRICS = "metrics.json"
+PROFILE = "profile.json"
+GOLDEN = "golden.json"
+CARD = "card.md"
+
+
+def bundle(
+    settings: Settings,
+    data: Path = Path("data/prepared"),
+    model: Path = Path("model"),
+    metrics: Path = Path("reports/metrics.json"),
+    out: Path = CANDIDATE,
+) -> str:
+    """Write the bundle to `out` and return its digest, the SHA-256 of its manifest."""
+    contract = settings.data
+    encoder = Encoder.build(contract, settings.features)
+    matrices = {
+        role: prepared.matrix(
+            data / f"{role}.parquet", contract, encoder.inputs, encoder.matrix, len(encoder.names)
+        )
+        for role in ("train", "holdout")
+    }
+    predictions = runtime.load(model, settings.training.threads).predict(matrices["holdout"])
+    summary = json.loads((data / "summary.json").read_text(encoding="utf-8"))
+    about = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
+    measured = json.loads(metrics.read_text(encoding="utf-8"))
+    content: dict[str, Any] = {
+        "format": 1,
+        "name": contract.name,
+        "task": contract.task,
+        "runtime": about["runtime"],
+        "features": list(encoder.names),
+        "holdout": {"rows": len(predictions), "predictions": manifest.digest(predictions)},
+        "lineage": manifest.lineage(summary),
+    }
+    reference = profile.profile(contract, encoder, matrices["train"], predictions, contract.task)
+    rows = golden.golden(data / "holdout.parquet", contract, encoder.inputs, predictions)
+    with atomic_directory(out) as folder:
+        for file in sorted(model.iterdir()):
+            shutil.copyfile(file, folder / file.name)
+        shutil.copyfile(metrics, folder / METRICS)
+        shutil.copyfile(RESOLVED, folder / CONFIG)
+        (folder / CONTRACT).write_bytes(msgspec.json.format(msgspec.json.encode(contract)))
+        _write_json(folder / PROFILE, reference)
+        _write_json(folder / GOLDEN, rows)
+        text = card.card(settings, about, measured, content)
+        (folder / CARD).write_text(text, encoding="utf-8")
+        manifest.write(folder, content)
+    return manifest.identity(out)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A verified bundle, ready to predict."""
+
+    manifest: dict[str, Any]
+    contract: Contract
+    encoder: Encoder
+    model: runtime.Model
+
+
+def load(folder: Path, threads: int = 1) -> Loaded:
+    """Verify every digest of a bundle, then parse its contract and load its model."""
+    content = manifest.verified(folder)
+    contract = msgspec.json.decode((folder / CONTRACT).read_bytes(), type=Contract)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    settings = Settings.parse(yaml.load((folder / CONFIG).read_text(encoding="utf-8"), loader))
+    encoder = Encoder.build(contract, settings.features)
+    return Loaded(content, contract, encoder, runtime.load(folder, threads))

@@ -1,0 +1,80 @@
+"""The model card: what is known of the model in a page, and what its owner still has to say."""
+
+from typing import Any
+
+from ..config.settings import Settings
+
+BLANK = "**To be filled in by the owner.**"
+
+
+def card(
+    settings: Settings, about: dict[str, Any], metrics: dict[str, Any], content: dict[str, Any]
+) -> str:
+    """Return the card as Markdown; what no file declares stands there as a named blank.
+
+    The sections follow Mitchell et al., Model Cards for Model Reporting (2019).
+    """
+    contract, origin = settings.data, content["lineage"]
+    sensitive = ", ".join(contract.names("sensitive"))
+    used = ", ".join(f"`{name}`" for name in content["features"])
+    left = [
+        f"- `{name}`: {column.reason or 'not declared why'}"
+        for name, column in contract.columns.items()
+        if "ignored" in column.roles
+    ]
+    parts = [
+        f"# {contract.name}: {settings.model.target.rsplit('.', 1)[-1]}",
+        f"{contract.task} model of `{contract.target}`"
+        + (f" ({', '.join(contract.labels)})." if contract.labels else "."),
+        "## Model",
+        _list(
+            {
+                "Estimator": f"`{settings.model.target}`",
+                "Runtime": about["runtime"] + (f" ({about['reason']})" if about["reason"] else ""),
+                "Trained on": f"{about['rows']:,} rows, {len(content['features'])} features",
+                "Owner": contract.owner or BLANK,
+                "Commit": f"`{origin['commit']}`" + ("" if origin["clean"] else ", with changes"),
+            }
+        ),
+        "## Intended use",
+        contract.description or BLANK,
+        "Out of scope: " + BLANK,
+        "## Data",
+        _list({file["name"]: f"{file['rows']:,} rows" for file in origin["data"][:24]}),
+        f"Features: {used}.",
+        "\n".join(["Left out:", "", *left]) if left else "No column was left out.",
+        "## Measured on the holdout",
+        f"{metrics['rows']['holdout']:,} rows, split by {settings.split.method}; intervals hold "
+        f"{settings.evaluation.confidence:.0%} of {settings.evaluation.resamples} bootstrap draws.",
+        _metrics(metrics["holdout"]),
+        "## Slices",
+        _slices(metrics.get("slices", {}), settings.evaluation.primary),
+        "## Fairness",
+        f"Sensitive columns: {sensitive}." if sensitive else f"Sensitive columns: {BLANK}",
+        "## Risks, limits and how to appeal a decision",
+        BLANK,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _list(items: dict[str, str]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in items.items())
+
+
+def _metrics(holdout: dict[str, dict[str, float]]) -> str:
+    rows = [
+        f"| {name} | {m['value']:.4f} | {m['low']:.4f} to {m['high']:.4f} |"
+        for name, m in holdout.items()
+    ]
+    return "\n".join(["| metric | value | interval |", "|---|---|---|", *rows])
+
+
+def _slices(slices: dict[str, dict[str, Any]], primary: str) -> str:
+    rows = [
+        f"| {name} | {s['rows']} | {s[primary]['value']:.4f} |"
+        for name, s in slices.items()
+        if isinstance(s.get(primary), dict) and s[primary]["value"] is not None
+    ]
+    if not rows:
+        return "No slice has enough rows to be measured."
+    return "\n".join([f"| slice | rows | {primary} |", "|---|---|---|", *rows])

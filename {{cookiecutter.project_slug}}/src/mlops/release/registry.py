@@ -1,0 +1,162 @@
+"""The MLflow mirror: each candidate is a finished run. The only module that imports MLflow."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .. import repository
+from ..config.settings import Settings
+from ..errors import ProjectError
+from . import manifest
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+CANDIDATE = "candidate"
+REPORTS = Path("reports")
+# A server that is away should cost seconds, not MLflow's default of minutes.
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+}
+
+
+class RegistryError(ProjectError):
+    """MLflow cannot be reached or refuses."""
+
+
+def tracking_uri(root: Path) -> str:
+    """Return MLFLOW_TRACKING_URI, or a SQLite database in the project's own folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root}/mlflow.db"
+
+
+def track(settings: Settings, experiment: str, bundle: Path, reports: Path = REPORTS) -> str:
+    """Log the candidate as one finished run and return the run's id.
+
+    The same candidate is logged once. A run that an earlier, killed command left open is closed
+    as KILLED; one that this command cannot finish is closed as FAILED. Raises RegistryError where
+    the server or database does not answer.
+    """
+    content = manifest.verified(bundle)
+    identity = manifest.identity(bundle)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    home = repository.home()
+    uri = tracking_uri(home)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client = MlflowClient(uri)
+        folder = _experiment(client, experiment, home)
+        known = _closed(client, folder, identity)
+        if known is not None:
+            return known
+        return _log(client, folder, identity, settings, content, bundle, reports)
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RegistryError(
+            f"MLflow at {_shown(uri)} does not take the run: {reason}: check "
+            "MLFLOW_TRACKING_URI, then run `dvc repro` again"
+        ) from error
+
+
+def _shown(uri: str) -> str:
+    """Return the address without the password it may hold."""
+    scheme, found, rest = uri.partition("://")
+    return f"{scheme}{found}{rest.rpartition('@')[2]}"
+
+
+def _experiment(client: "MlflowClient", name: str, home: Path) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        location = (home / "mlartifacts").as_uri()
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+def _closed(client: "MlflowClient", folder: str, identity: str) -> str | None:
+    """Close what stands open for this candidate, and return its finished run where there is one."""
+    runs: list[Run] = client.search_runs([folder], f"tags.{CANDIDATE} = '{identity}'")
+    finished = None
+    for run in runs:
+        if run.info.status == "FINISHED":
+            finished = str(run.info.run_id)
+        elif run.info.status == "RUNNING":
+            client.set_terminated(run.info.run_id, status="KILLED")
+    return finished
+
+
+def _log(
+    client: "MlflowClient",
+    folder: str,
+    identity: str,
+    settings: Settings,
+    content: dict[str, Any],
+    bundle: Path,
+    reports: Path,
+) -> str:
+    from mlflow.entities import Metric, Param, RunTag
+
+    origin = content["lineage"]
+    tags = {
+        CANDIDATE: identity,
+        "mlflow.source.git.commit": origin["commit"] or "",
+        "clean": str(origin["clean"]).lower(),
+        "data": manifest.data_digest(content),
+        "holdout_predictions": content["holdout"]["predictions"],
+    }
+    run = client.create_run(folder, tags=tags, run_name=identity[:12])
+    key = run.info.run_id
+    try:
+        measured = msgspec.json.decode((bundle / "metrics.json").read_bytes())["holdout"]
+        now = run.info.start_time
+        client.log_batch(
+            key,
+            metrics=[
+                Metric(f"{name}.{part}" if part != "value" else name, float(number), now, 0)
+                for name, figures in measured.items()
+                for part, number in figures.items()
+                if number is not None
+            ],
+            params=[Param(name, value) for name, value in _parameters(settings).items()],
+            tags=[RunTag("runtime", content["runtime"])],
+        )
+        client.log_artifacts(key, str(bundle), "candidate")
+        with suppress(FileNotFoundError):
+            client.log_artifact(key, str(reports / "report.html"))
+        client.set_terminated(key)
+    except BaseException:
+        with suppress(Exception):
+            client.set_terminated(key, status="FAILED")
+        raise
+    return str(key)
+
+
+def _parameters(settings: Settings) -> dict[str, str]:
+    """Return the experiment as flat parameters; the contract is data and stays out."""
+    chosen = {
+        "seed": settings.seed,
+        "data": settings.data.name,
+        "split": msgspec.to_builtins(settings.split),
+        "model": {"target": settings.model.target, **settings.model.parameters},
+        "training": msgspec.to_builtins(settings.training),
+        "tuning": settings.tuning.method,
+    }
+    return dict(_flat("", chosen))
+
+
+def _flat(prefix: str, node: Any) -> list[tuple[str, str]]:
+    if not isinstance(node, dict):
+        return [(prefix, str(node)[:500])]
+    joined = f"{prefix}." if prefix else ""
+    return [pair for key, value in node.items() for pair in _flat(f"{joined}{key}", value)]

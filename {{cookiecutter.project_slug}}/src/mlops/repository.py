@@ -1,0 +1,103 @@
+"""Git and DVC, called as the commands that the user has."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import ProjectError
+
+
+class RepositoryError(ProjectError):
+    """Git or DVC is missing, or did not do what it was asked."""
+
+
+def dvc_add(path: Path, root: Path = Path()) -> Path:
+    """Version a file or folder with DVC and return its pointer, the .dvc file."""
+    _check_dvc(root)
+    _run("dvc", "add", "--quiet", str(path), root=root)
+    return path.with_name(f"{path.name}.dvc")
+
+
+def unversioned(path: Path, root: Path = Path()) -> list[Path]:
+    """Return the files in the folder `path` that the DVC cache could not bring back."""
+    _check_dvc(root)
+    folder = root / path
+    files = [file.relative_to(root) for file in sorted(folder.rglob("*")) if not file.is_dir()]
+    if not files or not (root / f"{path}.dvc").is_file():
+        return files
+    status = json.loads(_run("dvc", "data", "status", "--json", "--granular", root=root) or "{}")
+    changed = status.get("uncommitted", {})
+    endangered = {
+        Path(name.rstrip("/"))
+        for names in (changed.get("added"), changed.get("modified"), status.get("not_in_cache"))
+        for name in names or ()
+    }
+    return [file for file in files if file in endangered]
+
+
+def commit(root: Path = Path()) -> str | None:
+    """Return the hash of the current commit; None before the first one or outside git."""
+    try:
+        return _run("git", "rev-parse", "--verify", "--quiet", "HEAD", root=root).strip() or None
+    except RepositoryError:
+        return None
+
+
+def is_clean(paths: Sequence[Path] = (), root: Path = Path()) -> bool:
+    """Say whether git has these paths (or everything) exactly as they are now."""
+    if commit(root) is None:
+        return False
+    named = [str(path) for path in paths]
+    if _run("git", "status", "--porcelain", "--", *named, root=root).strip():
+        return False
+    return len(_run("git", "ls-files", "--", *named, root=root).split("\n")) > len(named)
+
+
+def _check_dvc(root: Path) -> None:
+    if not (root / ".dvc").is_dir():
+        raise RepositoryError(f"{root.resolve()} is no DVC repository: run `make setup` there")
+
+
+def _run(command: str, *arguments: str, root: Path) -> str:
+    """Run a command in `root` and return what it prints, or raise with the end of its complaint."""
+    environment = {**os.environ, "DVC_NO_ANALYTICS": "1", "LC_ALL": "C.UTF-8"}
+    try:
+        done = subprocess.run(
+            [_executable(command), *arguments],
+            cwd=root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise RepositoryError(f"{command} cannot be started ({error}): install it again") from error
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        said = lines[0].removeprefix("ERROR: ").removeprefix("fatal: ")
+        raise RepositoryError(
+            f"`{' '.join((command, *arguments))}` failed ({said}): mend that and try again"
+        )
+    return done.stdout
+
+
+def _executable(command: str) -> str:
+    """Return the command beside this Python, or else the first on PATH."""
+    beside = Path(sys.executable).with_name(command)
+    found = str(beside) if beside.is_file() else shutil.which(command)
+    if found is None:
+        raise RepositoryError(f"{command} is not installed: run `make setup`, or install it")
+    return found
+
+
+def home() -> Path:
+    """Return the project's own folder, where results that outlive an experiment are kept.
+
+    DVC runs queued experiments in copies that it throws away, and names the original there.
+    """
+    return Path(os.environ.get("DVC_ROOT") or ".").resolve()

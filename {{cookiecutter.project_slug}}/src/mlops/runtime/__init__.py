@@ -1,0 +1,1 @@
+"""The fitted model as it runs: ONNX or skops behind one `predict`."""

@@ -1,0 +1,1 @@
+"""Predictions for users: a table at a time."""

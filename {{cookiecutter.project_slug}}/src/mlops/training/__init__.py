@@ -1,0 +1,1 @@
+"""Estimators, hyperparameter search, the fit, and its compilation for the runtime."""

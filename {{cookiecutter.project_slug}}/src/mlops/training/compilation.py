@@ -1,0 +1,124 @@
+"""From a fitted estimator to the file that runs: ONNX where it converts and agrees, else skops."""
+
+import warnings
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from ..contract import Task
+from ..errors import ProjectError
+from ..runtime.model import ONNX, SKOPS, Predict, estimator, onnx, skops
+
+OPSET = {"": 21, "ai.onnx.ml": 3}
+
+
+class CompilationError(ProjectError):
+    """The model has no form that may be released."""
+
+
+class Compiled(NamedTuple):
+    """Which runtime the model file is for, how far it is from scikit-learn, and why not ONNX."""
+
+    runtime: Literal["onnx", "skops"]
+    difference: float
+    reason: str = ""
+
+
+def compile_model(
+    fitted: Any,
+    task: Task,
+    holdout: np.ndarray,
+    folder: Path,
+    *,
+    runtime: Literal["auto", "onnx", "skops"],
+    tolerance: float,
+) -> Compiled:
+    """Write the model file into `folder` after comparing it with `fitted` on the holdout matrix.
+
+    Raises CompilationError where ONNX is demanded and fails, and where even the skops file
+    answers otherwise than the estimator that was fitted.
+    """
+    expected = estimator(fitted, task)
+    reason = "training.runtime is skops"
+    if runtime != "skops":
+        difference, reason = _try_onnx(fitted, task, expected, holdout, folder, tolerance)
+        if not reason:
+            return Compiled("onnx", difference)
+        if runtime == "onnx":
+            raise CompilationError(f"{reason}: set training.runtime to auto, or change the model")
+    return Compiled("skops", _write_skops(fitted, task, expected, holdout, folder), reason)
+
+
+def difference(expected: Predict, actual: Predict, matrix: np.ndarray) -> float:
+    """Return the largest |actual - expected| / max(1, |expected|) over the rows.
+
+    NaN or infinite answers count as infinitely far.
+    """
+    wanted = expected(matrix)
+    gap = np.abs(actual(matrix) - wanted) / np.maximum(1.0, np.abs(wanted))
+    largest = float(np.max(gap, initial=0.0))
+    return largest if np.isfinite(largest) else float("inf")
+
+
+def _try_onnx(
+    fitted: Any,
+    task: Task,
+    expected: Predict,
+    holdout: np.ndarray,
+    folder: Path,
+    tolerance: float,
+) -> tuple[float, str]:
+    """Write model.onnx and return its difference, or remove it and return why."""
+    path = folder / ONNX
+    try:
+        path.write_bytes(convert(fitted, task, holdout.shape[1]))
+        gap = difference(expected, onnx(path, task), holdout)
+    except Exception as error:  # converters raise whatever their estimator makes them raise
+        path.unlink(missing_ok=True)
+        return float("inf"), f"it does not convert to ONNX ({_first_line(error)})"
+    if gap <= tolerance:
+        return gap, ""
+    path.unlink()
+    return gap, (
+        f"ONNX answers differ from scikit-learn's by {gap:.2g} on the holdout, more than "
+        f"training.tolerance {tolerance:g}"
+    )
+
+
+def convert(fitted: Any, task: Task, width: int) -> bytes:
+    """Return the estimator as ONNX, for a float32 input of `width` columns."""
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+
+    options = {} if task == "regression" else {id(fitted): {"zipmap": False}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = to_onnx(
+            fitted,
+            initial_types=[("features", FloatTensorType([None, width]))],
+            options=options,
+            target_opset=OPSET,
+        )
+    return bytes(model.SerializeToString())
+
+
+def _write_skops(
+    fitted: Any, task: Task, expected: Predict, holdout: np.ndarray, folder: Path
+) -> float:
+    from skops.io import dump
+
+    path = folder / SKOPS
+    dump(fitted, path)
+    gap = difference(expected, estimator(skops(path), task), holdout)
+    if gap > 0.0:
+        raise CompilationError(
+            f"the skops file answers otherwise than the fitted model (by {gap:.2g}): choose "
+            "another estimator"
+        )
+    return gap
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:160]

@@ -1,0 +1,102 @@
+"""The experiment composes, and every way to get it wrong says how to get it right."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mlops.config.compose import check_task, choices, composed, read_experiment, resolve
+from mlops.config.settings import ConfigError, Settings
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def settings(experiment: dict[str, Any]) -> Settings:
+    parsed = Settings.parse(composed(CONF, experiment))
+    check_task(CONF, parsed)
+    return parsed
+
+
+def test_defaults_compose() -> None:
+    assert settings({}).model.target == "sklearn.ensemble.HistGradientBoostingClassifier"
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [(p.name, c) for p in sorted(CONF.iterdir()) if p.is_dir() for c in choices(CONF, p.name)],
+)
+def test_every_choice_composes(part: str, name: str) -> None:
+    section: dict[str, Any] = {"use": name}
+    if (part, name) == ("split", "time"):
+        section["cutoff"] = "2025-10-01"
+    assert Settings.parse(composed(CONF, {part: section}))
+
+
+def test_override_reaches_the_estimator() -> None:
+    assert settings({"model": {"max_iter": 300}}).model.parameters["max_iter"] == 300
+
+
+def test_top_level_value() -> None:
+    assert settings({"seed": 7}).seed == 7
+
+
+@pytest.mark.parametrize(
+    ("experiment", "said"),
+    [
+        ({"modle": {}}, "no part 'modle': the parts are data"),
+        ({"model": 3}, "model must be a mapping"),
+        ({"model": {"use": "bosting"}}, "conf/model/ offers boosting, dummy"),
+        ({"model": {"use": "forest", "max_iter": 3}}, "belongs to model.use=boosting"),
+        ({"model": {"use": "forest", "max_iter": 3}}, "-S '~model.max_iter'"),
+        ({"model": {"max_itr": 3}}, "model.max_itr is not in"),
+        ({"model": {"max_iter": "many"}}, "model.max_iter is 'many'"),
+        ({"evaluation": {"slices": {"min_row": 3}}}, "which has min_rows, max_categories"),
+        ({"evaluation": {"metrics": "accuracy"}}, "write a list there"),
+        ({"split": {"use": "time"}}, "leaves cutoff open"),
+        ({"split": {"holdout": 1.5}}, "share between 0 and 1"),
+        ({"seed": "x"}, "seed is 'x'"),
+        ({"seed": True}, "seed is True"),
+        ({"training": {"calibration": "iso"}}, "choose from isotonic, none, sigmoid"),
+        ({"model": {"use": "ridge"}}, "set model.use to one of boosting, dummy, forest, logistic"),
+    ],
+)
+def test_mistakes_are_refused_with_the_remedy(experiment: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        settings(experiment)
+    assert said in str(error.value).replace(f"{CONF.parent}/", "")
+
+
+@pytest.mark.parametrize("text", ["- a\n", "model: {use: [}", "a: 1\na: 2\n"])
+def test_unreadable_experiment(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"params\.yaml"):
+        read_experiment(path)
+
+
+def test_missing_experiment_names_the_folder_to_run_in(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="root folder"):
+        read_experiment(tmp_path / "params.yaml")
+
+
+def test_empty_experiment_is_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("# nothing changed\n")
+    assert read_experiment(tmp_path / "params.yaml") == {}
+
+
+def test_resolved_holds_values_and_no_interpolation(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("model: {use: logistic, C: 0.5}\n")
+    out = tmp_path / "resolved.yaml"
+    resolve(CONF, tmp_path / "params.yaml", out)
+    text = out.read_text()
+    assert "${" not in text
+    assert yaml.safe_load(text)["model"]["C"] == 0.5
+
+
+def test_refused_experiment_leaves_resolved_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("model: {use: nothing}\n")
+    out = tmp_path / "resolved.yaml"
+    out.write_text("before")
+    with pytest.raises(ConfigError):
+        resolve(CONF, tmp_path / "params.yaml", out)
+    assert out.read_text() == "before"

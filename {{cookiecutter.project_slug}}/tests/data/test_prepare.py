@@ -1,0 +1,135 @@
+"""Raw files become validated, typed rows on two sides, or nothing at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from mlops.config.settings import Split
+from mlops.contract import Column, Contract, Source
+from mlops.data import prepared
+from mlops.data.prepare import prepare
+from mlops.data.sources import DataError
+from mlops.data.splitting import SplitError
+
+CONTRACT = Contract(
+    name="t",
+    task="binary",
+    source=Source(format="csv", separator=";"),
+    columns={
+        "id": Column("text", role="id", unique=True),
+        "n": Column("number", nullable=True),
+        "c": Column("category", categories=["x", "y"], nullable=True),
+        "at": Column("datetime", role="time"),
+        "y": Column("boolean", role="target"),
+    },
+)
+HASH = Split(method="hash")
+
+
+def raw(folder: Path, name: str, first: int, rows: int) -> Path:
+    path = folder / "raw" / name
+    path.parent.mkdir(exist_ok=True)
+    lines = ["id;n;c;at;y"]
+    lines += [
+        f"r{i};{i / 7 if i % 5 else ''};{'x' if i % 3 else '?'};2025-01-{i % 28 + 1:02};{i % 2}"
+        for i in range(first, first + rows)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def sides(folder: Path, split: Split = HASH) -> dict[str, set[str]]:
+    prepare(CONTRACT, split, folder / "raw", folder / "out")
+    return {
+        role: set(pq.read_table(folder / "out" / f"{role}.parquet")["id"].to_pylist())
+        for role in ("train", "holdout")
+    }
+
+
+def test_every_row_is_on_one_side(tmp_path: Path) -> None:
+    raw(tmp_path, "a.csv", 0, 500)
+    found = sides(tmp_path)
+    assert found["train"] | found["holdout"] == {f"r{i}" for i in range(500)}
+    assert not found["train"] & found["holdout"]
+
+
+def test_appended_file_moves_no_row(tmp_path: Path) -> None:
+    raw(tmp_path, "b.csv", 0, 300)
+    before = sides(tmp_path)
+    raw(tmp_path, "a.csv", 300, 300)
+    after = sides(tmp_path)
+    assert before["train"] < after["train"]
+    assert before["holdout"] < after["holdout"]
+
+
+def test_frames_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw(tmp_path, "a.csv", 0, 300)
+    prepare(CONTRACT, HASH, tmp_path / "raw", tmp_path / "whole")
+    monkeypatch.setattr("mlops.data.sources.frames.__defaults__", (17,))
+    prepare(CONTRACT, HASH, tmp_path / "raw", tmp_path / "parts")
+    for role in ("train", "holdout"):
+        whole, parts = (
+            pq.read_table(tmp_path / name / f"{role}.parquet") for name in ("whole", "parts")
+        )
+        assert whole.equals(parts)
+
+
+def test_rows_keep_their_types_and_order(tmp_path: Path) -> None:
+    raw(tmp_path, "a.csv", 0, 60)
+    prepare(CONTRACT, HASH, tmp_path / "raw", tmp_path / "out")
+    columns = prepared.read(tmp_path / "out" / "train.parquet", CONTRACT)
+    numbers = np.array([int(i[1:]) for i in columns["id"]])
+    assert (np.diff(numbers) > 0).all()
+    np.testing.assert_array_equal(np.isnan(columns["n"]), numbers % 5 == 0)
+    np.testing.assert_array_equal(np.isnan(columns["c"]), numbers % 3 == 0)
+    assert columns["at"].dtype == np.dtype("datetime64[us]")
+    assert prepared.target(columns, CONTRACT).tolist() == (numbers % 2).tolist()
+
+
+def test_summary_names_files_rows_and_digests(tmp_path: Path) -> None:
+    raw(tmp_path, "a.csv", 0, 100)
+    said = prepare(CONTRACT, HASH, tmp_path / "raw", tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert sum(summary["rows"].values()) == summary["files"][0]["rows"] == 100
+    assert len(summary["files"][0]["sha256"]) == 64
+    assert f"{summary['rows']['train']} rows train" in said
+
+
+def test_time_split(tmp_path: Path) -> None:
+    raw(tmp_path, "a.csv", 0, 56)
+    found = sides(tmp_path, Split(method="time", cutoff="2025-01-21"))
+    assert found["holdout"] == {f"r{i}" for i in range(56) if i % 28 + 1 >= 21}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id;n;c;at;y\nr1;abc;x;2025-01-01;1\n", "row 1, column n: 'abc' is not a number"),
+        ("id;n;c;at\nr1;1;x;2025-01-01\n", "lacks y"),
+        ("id;n;c;at;y;z\nr1;1;x;2025-01-01;1;5\n", "undeclared z"),
+        ("id;n;c;at;y\nr1;1;x;2025-01-01;1;5;6\n", "cannot be read as csv"),
+        ("id;n;c;at;y\nr1;1;x;2025-01-01;1\nr1;1;x;2025-01-01;1\n", "id must be unique"),
+        ("", "cannot be read as csv"),
+    ],
+)
+def test_bad_file_is_refused_and_nothing_is_written(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        prepare(CONTRACT, HASH, tmp_path / "raw", tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["raw"]
+
+
+def test_no_file_says_how_to_get_one(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(DataError, match="mlops adopt"):
+        prepare(CONTRACT, HASH, tmp_path / "raw", tmp_path / "out")
+
+
+def test_empty_side_is_refused(tmp_path: Path) -> None:
+    raw(tmp_path, "a.csv", 0, 10)
+    with pytest.raises(SplitError, match=r"no row falls to holdout.*cutoff"):
+        sides(tmp_path, Split(method="time", cutoff="2030-01-01"))
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,62 @@
+"""A file is whole or absent."""
+
+from pathlib import Path
+
+import pytest
+from mlops.files import atomic_directory, atomic_file, sha256, tree_sha256, write_text
+
+
+def test_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.txt"
+    with atomic_file(path) as staging:
+        staging.write_text("half")
+        assert not path.exists()
+    assert path.read_text() == "half"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_failure_leaves_the_old_file(tmp_path: Path, failure: type[BaseException]) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(failure), atomic_file(path) as staging:
+        staging.write_text("half")
+        raise failure
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failure_leaves_the_old_directory(tmp_path: Path) -> None:
+    path = tmp_path / "d"
+    with atomic_directory(path) as staging:
+        (staging / "a").write_text("old")
+    with pytest.raises(ValueError, match="stop"), atomic_directory(path) as staging:
+        (staging / "b").write_text("half")
+        raise ValueError("stop")
+    assert [p.name for p in path.iterdir()] == ["a"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / ".d.1.tmp").mkdir()
+    (tmp_path / ".d.1.tmp" / "half").write_text("")
+    with atomic_directory(tmp_path / "d") as staging:
+        (staging / "a").write_text("")
+    assert [p.name for p in tmp_path.iterdir()] == ["d"]
+
+
+def test_sha256_of_known_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_tree_digest_sees_names_and_contents_but_no_bytecode(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    before = tree_sha256(tmp_path)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "a.pyc").write_text("x")
+    assert tree_sha256(tmp_path) == before
+    (tmp_path / "a").rename(tmp_path / "b")
+    renamed = tree_sha256(tmp_path)
+    (tmp_path / "b").write_text("2")
+    assert len({before, renamed, tree_sha256(tmp_path)}) == 3

@@ -1,0 +1,66 @@
+"""What is compiled answers as what was fitted, or is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlops.runtime.model import estimator
+from mlops.training.compilation import CompilationError, compile_model, difference
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+RNG = np.random.default_rng(1)
+MATRIX = RNG.normal(size=(400, 4)).astype(np.float32)
+TARGET = (MATRIX[:, 0] + RNG.normal(size=400) > 0).astype(int)
+BOOSTING = HistGradientBoostingClassifier(max_iter=20)
+
+
+def test_a_model_that_converts_and_agrees_becomes_onnx(tmp_path: Path) -> None:
+    compiled = compile_model(
+        BOOSTING.fit(MATRIX, TARGET), "binary", MATRIX, tmp_path, runtime="auto", tolerance=1e-5
+    )
+    assert compiled.runtime == "onnx"
+    assert compiled.difference <= 1e-5
+    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_the_same_fit_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        fitted = BOOSTING.fit(MATRIX, TARGET)
+        compile_model(fitted, "binary", MATRIX, tmp_path / name, runtime="onnx", tolerance=1e-5)
+    one, two = ((tmp_path / name / "model.onnx").read_bytes() for name in "ab")
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("fitted", "reason"),
+    [
+        (DummyClassifier(), "does not convert"),
+        # ONNX has no isotonic step that agrees: a silent error that only the comparison sees.
+        (CalibratedClassifierCV(BOOSTING, method="isotonic", cv=3), "differ from scikit-learn"),
+    ],
+)
+def test_otherwise_it_becomes_skops_and_says_why(
+    fitted: DummyClassifier, reason: str, tmp_path: Path
+) -> None:
+    fitted.fit(MATRIX, TARGET)
+    compiled = compile_model(fitted, "binary", MATRIX, tmp_path, runtime="auto", tolerance=1e-5)
+    assert compiled.runtime == "skops"
+    assert reason in compiled.reason
+    assert [p.name for p in tmp_path.iterdir()] == ["model.skops"]
+    with pytest.raises(CompilationError, match=reason):
+        compile_model(fitted, "binary", MATRIX, tmp_path, runtime="onnx", tolerance=1e-5)
+
+
+def test_tolerance_is_kept(tmp_path: Path) -> None:
+    fitted = BOOSTING.fit(MATRIX, TARGET)
+    with pytest.raises(CompilationError, match="differ from scikit-learn"):
+        compile_model(fitted, "binary", MATRIX, tmp_path, runtime="onnx", tolerance=1e-12)
+
+
+def test_nan_answers_are_infinitely_far() -> None:
+    right = estimator(BOOSTING.fit(MATRIX, TARGET), "binary")
+    assert difference(right, lambda m: np.full(len(m), np.nan), MATRIX) == np.inf
+    assert difference(right, right, MATRIX) == 0.0
