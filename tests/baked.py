@@ -65,9 +65,23 @@ def clean_environment(home: Path, path: Sequence[str] = ()) -> dict[str, str]:
         **OFFLINE,
         "HOME": str(home),
         "GIT_CONFIG_GLOBAL": os.devnull,
+        "DVC_SITE_CACHE_DIR": str(home / "dvc"),
         "UV_CACHE_DIR": cache,
         "PATH": os.pathsep.join([*path, *inherited]),
     }
+
+
+def sharing(path: Path, beside: Path) -> Project:
+    """Return a project whose commands run in the environment of these tests, with its own code."""
+    (beside / "bin").mkdir(exist_ok=True)
+    script = beside / "bin/mlops"
+    script.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom mlops.cli import main\nsys.exit(main())\n"
+    )
+    script.chmod(0o755)
+    shared = [str(script.parent), str(Path(sys.executable).parent)]
+    environment = clean_environment(beside / "home", shared)
+    return Project(path, {**environment, "PYTHONPATH": str(path / "src")})
 
 
 def files(folder: Path) -> dict[str, Path]:

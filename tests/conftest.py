@@ -1,12 +1,11 @@
 """Projects baked from the template."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baked import ROOT, Project, clean_environment, files
+from baked import ROOT, Project, clean_environment, files, sharing
 from cookiecutter.main import cookiecutter
 
 Bake = Callable[..., Path]
@@ -34,45 +33,57 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def generate(template: str, output: Path, config: Path, answers: dict[str, str]) -> Path:
+    """Generate a project without asking."""
+    made = cookiecutter(
+        template,
+        no_input=True,
+        extra_context=answers,
+        output_dir=str(output),
+        config_file=str(config),
+    )
+    return Path(made)
+
+
 @pytest.fixture
 def bake(tmp_path: Path, isolated: Path, template: Path) -> Bake:
     """Generate a project with these answers."""
 
     def run(source: str = "", **answers: str) -> Path:
-        return Path(
-            cookiecutter(
-                source or str(template),
-                no_input=True,
-                extra_context=answers,
-                output_dir=str(tmp_path),
-                config_file=str(isolated),
-            )
-        )
+        return generate(source or str(template), tmp_path, isolated, answers)
 
     return run
-
-
-@pytest.fixture
-def project(bake: Bake, tmp_path: Path) -> Project:
-    """A committed default project whose commands run in the environment of these tests."""
-    path = bake()
-    own = tmp_path / "bin"
-    own.mkdir()
-    script = own / "mlops"
-    script.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom mlops.cli import main\nsys.exit(main())\n"
-    )
-    script.chmod(0o755)
-    environment = clean_environment(
-        tmp_path / "home", [str(own), str(Path(sys.executable).parent)]
-    ) | {"PYTHONPATH": str(path / "src")}
-    made = Project(path, environment)
-    made.run("git", "init", "--quiet", "--initial-branch", "main")
-    made.commit("Start")
-    return made
 
 
 @pytest.fixture
 def fresh(bake: Bake, tmp_path: Path) -> Project:
     """A default project on a machine where nothing is set up."""
     return Project(bake(), clean_environment(tmp_path / "home"))
+
+
+@pytest.fixture
+def project(bake: Bake, tmp_path: Path) -> Project:
+    """A default project whose commands run in the environment of these tests."""
+    return sharing(bake(), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, isolated: Path, template: Path) -> Project:
+    """A committed project that ran its pipeline on a small sample: copy it before changing it."""
+    folder = tmp_path_factory.mktemp("finished")
+    made = sharing(generate(str(template), folder, isolated, {}), folder)
+    made.run("git", "init", "--quiet", "--initial-branch", "main")
+    made.run("mlops", "sample", "--rows", "2000", "--months", "3")
+    made.run("dvc", "add", "--quiet", "data/raw")
+    made.commit("Start")
+    made.run("dvc", "repro")
+    made.commit("Candidate")
+    return made
+
+
+@pytest.fixture
+def candidate(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the project that ran its pipeline."""
+    path = tmp_path / finished.path.name
+    shutil.copytree(finished.path, path, symlinks=True)
+    return sharing(path, tmp_path)

@@ -70,8 +70,7 @@ def test_the_environment_of_a_moved_project_is_made_anew(
 
 @pytest.fixture
 def installed(project: Project) -> Project:
-    """A project without repository, which takes the environment of these tests for its own."""
-    shutil.rmtree(project.path / ".git")
+    """A project that takes the environment of these tests for its own."""
     environment = project.path / ".venv"
     (environment / "bin").mkdir(parents=True)
     (environment / "bin/python").symlink_to("/bin/true")

@@ -9,7 +9,6 @@ from baked import ROOT, SOURCE
 
 PROJECT = tomllib.loads((SOURCE / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = sorted((SOURCE / "requirements").glob("*.txt"))
-STORAGE = [path for path in LOCKS if path.stem.startswith("storage-")]
 GROUPS = PROJECT["dependency-groups"]
 PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+?)( ; (.+?))? \\$", re.MULTILINE)
 
@@ -80,7 +79,7 @@ def test_every_lock_has_its_group() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*STORAGE, SOURCE / "requirements/train.txt"], ids=lambda p: p.stem
+    "path", [path for path in LOCKS if path.stem != "dev"], ids=lambda path: path.stem
 )
 def test_locks_agree(path: Path) -> None:
     """What is installed together, or must behave alike, has one version."""

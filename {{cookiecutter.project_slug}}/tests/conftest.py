@@ -14,6 +14,13 @@ settings.load_profile("project")
 
 PROJECT = Path(__file__).parents[1]
 SMALL = "model: {use: boosting, max_iter: 20}\nevaluation: {resamples: 50, importance_rows: 200}\n"
+HOMES = (
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME",
+    "DVC_GLOBAL_CONFIG_DIR",
+    "DVC_SITE_CACHE_DIR",
+)
 QUIET = {
     "DVC_NO_ANALYTICS": "true",
     "DO_NOT_TRACK": "true",
@@ -33,7 +40,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in QUIET.items():
             patch.setenv(name, value)
-        for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "DVC_GLOBAL_CONFIG_DIR"):
+        for name in HOMES:
             patch.setenv(name, home)
         for name in ("MLFLOW_TRACKING_URI", "DVC_REMOTE", "GIT_DIR", "GIT_WORK_TREE"):
             patch.delenv(name, raising=False)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from mlops.contract import Column, Contract
 
 FEATURE = {"a": {"type": "number"}}

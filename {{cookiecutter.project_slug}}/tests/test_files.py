@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from mlops.files import atomic_directory, atomic_file, sha256, tree_sha256, write_text
 
 

@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def adopt(arguments: Arguments) -> None:
-    from .data.adoption import adopt
+    from .adoption.adopt import adopt
 
     columns = arguments.columns.split(",") if arguments.columns else None
     adoption = adopt(

@@ -62,7 +62,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """How the files in data/raw are read.
 
     `header` names the columns of a file that has none. `missing` lists the texts that mean
-    "no value"; `decimal` is the decimal mark of numbers in text.
+    "no value"; `decimal` is the decimal mark of numbers in text. Rows without a target are
+    refused, or with `unlabelled` `drop` set aside and counted.
     """
 
     format: Literal["parquet", "csv"] = "parquet"
@@ -70,6 +71,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     encoding: str = "utf-8-sig"
     decimal: Literal[".", ","] = "."
     header: list[str] = []
+    unlabelled: Literal["refuse", "drop"] = "refuse"
     missing: list[str] = msgspec.field(default_factory=lambda: list(MISSING))
 
 

@@ -18,7 +18,7 @@ class RepositoryError(ProjectError):
 def dvc_add(path: Path, root: Path = Path()) -> Path:
     """Version a file or folder with DVC and return its pointer, the .dvc file."""
     _check_dvc(root)
-    _run("dvc", "add", "--quiet", str(path), root=root)
+    _run("dvc", "add", str(path), root=root)
     return path.with_name(f"{path.name}.dvc")
 
 
@@ -30,12 +30,9 @@ def unversioned(path: Path, root: Path = Path()) -> list[Path]:
     if not files or not (root / f"{path}.dvc").is_file():
         return files
     status = json.loads(_run("dvc", "data", "status", "--json", "--granular", root=root) or "{}")
-    changed = status.get("uncommitted", {})
-    endangered = {
-        Path(name.rstrip("/"))
-        for names in (changed.get("added"), changed.get("modified"), status.get("not_in_cache"))
-        for name in names or ()
-    }
+    # Not only added and modified: they are "unknown" where the cache has lost the listing.
+    changed = [*status.get("uncommitted", {}).values(), status.get("not_in_cache", [])]
+    endangered = {Path(name.rstrip("/")) for names in changed for name in names}
     return [file for file in files if file in endangered]
 
 
@@ -74,12 +71,15 @@ def _run(command: str, *arguments: str, root: Path) -> str:
             capture_output=True,
             text=True,
             errors="replace",
+            close_fds=False,  # Python's own are not inherited; a lock that is meant to be, is
         )
     except OSError as error:
         raise RepositoryError(f"{command} cannot be started ({error}): install it again") from error
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        said = lines[0].removeprefix("ERROR: ").removeprefix("fatal: ")
+        # DVC draws its progress above the error, and hints below it.
+        said = next((line for line in lines if line.startswith(("ERROR: ", "fatal: "))), lines[-1])
+        said = said.removeprefix("ERROR: ").removeprefix("fatal: ")
         raise RepositoryError(
             f"`{' '.join((command, *arguments))}` failed ({said}): mend that and try again"
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from mlops.config.compose import check_task, choices, composed, read_experiment, resolve
 from mlops.config.settings import ConfigError, Settings
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from mlops.config.compose import composed
 from mlops.config.settings import ConfigError, SearchRange, Settings, Split, load
 

@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
 from mlops.config.settings import Split
 from mlops.contract import Column, Contract, Source
 from mlops.data import prepared
@@ -120,6 +122,19 @@ def test_bad_file_is_refused_and_nothing_is_written(tmp_path: Path, text: str, s
     with pytest.raises(DataError, match=said):
         prepare(CONTRACT, HASH, tmp_path / "raw", tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["raw"]
+
+
+def test_rows_without_a_target_are_refused_or_set_aside(tmp_path: Path) -> None:
+    path = raw(tmp_path, "a.csv", 0, 100)
+    path.write_text(path.read_text() + "r100;?;z;never;\n")
+    with pytest.raises(DataError, match="row 101, column y: the cell is missing"):
+        prepare(CONTRACT, HASH, tmp_path / "raw", tmp_path / "out")
+    dropping = msgspec.structs.replace(
+        CONTRACT, source=msgspec.structs.replace(CONTRACT.source, unlabelled="drop")
+    )
+    said = prepare(dropping, HASH, tmp_path / "raw", tmp_path / "out")
+    assert "1 without a target are set aside" in said
+    assert json.loads((tmp_path / "out/summary.json").read_text())["unlabelled"] == 1
 
 
 def test_no_file_says_how_to_get_one(tmp_path: Path) -> None:

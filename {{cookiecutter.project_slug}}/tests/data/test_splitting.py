@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mlops.config.settings import Split
 from mlops.contract import Column, Contract
 from mlops.data.splitting import SplitError, folds, is_holdout, keys, row_hash

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from mlops.contract import Column, Contract, Source
 from mlops.data.sources import DataError, Frame, frames
 from mlops.data.validation import check_names, refuse, validated

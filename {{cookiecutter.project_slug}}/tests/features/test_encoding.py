@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from mlops.config.settings import Derived, Features
 from mlops.contract import Column, Contract
 from mlops.features.encoding import Encoder, FeatureError

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from mlops.config.settings import load as load_settings
 from mlops.data import prepared
 from mlops.release import manifest
@@ -24,6 +25,7 @@ def test_files_of_the_bundle(trained: Path) -> None:
         "model.onnx",
         "profile.json",
         "resolved.yaml",
+        "slices.json",
         "training.json",
     }
 

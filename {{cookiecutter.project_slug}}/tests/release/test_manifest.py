@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from mlops.release.manifest import BundleError, data_digest, digest, identity, verified, write
 
 
@@ -69,7 +70,9 @@ def test_identity_changes_with_any_file(bundle: Path) -> None:
 
 def test_digest_is_of_the_numbers_and_their_order() -> None:
     numbers = np.array([0.1, 0.2, 0.3])
-    assert digest(numbers) == digest(numbers.astype(">f8")) == digest(np.array([0.1, 0.2, 0.3, 9])[:3])
+    assert (
+        digest(numbers) == digest(numbers.astype(">f8")) == digest(np.array([0.1, 0.2, 0.3, 9])[:3])
+    )
     assert digest(numbers) != digest(numbers[::-1])
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
 from mlops.contract import Task
 from mlops.runtime.model import ABOUT, ModelError, estimator, load
 from mlops.training.compilation import compile_model
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 RNG = np.random.default_rng(1)
 MATRIX = RNG.normal(size=(400, 4)).astype(np.float32)

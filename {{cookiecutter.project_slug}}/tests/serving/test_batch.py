@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from mlops.data.sources import DataError
 from mlops.release.bundle import load
 from mlops.serving.batch import predict
@@ -52,7 +53,9 @@ def test_target_may_be_absent_and_more_columns_there(
     contract = load(trained / "candidate").contract
     rows.drop(columns=contract.target).assign(more=1).to_parquet(tmp_path / "rows.parquet")
     one = scored(table, tmp_path / "a.parquet", trained)
-    pd.testing.assert_frame_equal(one, scored(tmp_path / "rows.parquet", tmp_path / "b.parquet", trained))
+    pd.testing.assert_frame_equal(
+        one, scored(tmp_path / "rows.parquet", tmp_path / "b.parquet", trained)
+    )
 
 
 def test_unseen_category_is_scored(table: Path, trained: Path, tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlops.runtime.model import estimator
-from mlops.training.compilation import CompilationError, compile_model, difference
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
+
+from mlops.runtime.model import estimator
+from mlops.training.compilation import CompilationError, compile_model, difference
 
 RNG = np.random.default_rng(1)
 MATRIX = RNG.normal(size=(400, 4)).astype(np.float32)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mlops.config.settings import Model, Training
 from mlops.contract import Task
 from mlops.features.encoding import Encoder

@@ -142,7 +142,7 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: list[str]
     resamples: int = 500
     confidence: float = 0.95
-    importance_rows: int = 5000
+    importance_rows: int = 2000
     importance_repeats: int = 3
     slices: Slices = Slices()
 

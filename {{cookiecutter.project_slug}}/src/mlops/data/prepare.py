@@ -14,7 +14,7 @@ from ..config.settings import Split
 from ..contract import Contract
 from ..files import atomic_directory, sha256
 from .prepared import ARROW, ROW_HASH
-from .sources import DataError, frames, raw_files
+from .sources import DataError, Frame, frames, raw_files
 from .splitting import SplitError, describe, is_holdout, keys, row_hash
 from .validation import SHOWN, Finding, check_names, refuse, validated
 
@@ -38,6 +38,9 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
         for frame in tqdm(frames(files, contract.source), unit="frame", disable=None, delay=2):
             check_names(frame, contract)
             values, broken = validated(frame, contract)
+            if contract.source.unlabelled == "drop":
+                values, broken = _labelled(frame, values, broken, contract.target)
+                rows["unlabelled"] += len(frame.frame) - len(values)
             findings += broken
             if findings:
                 continue
@@ -56,6 +59,7 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
         _check_sides(rows, split)
         summary = {
             "rows": {role: rows[role] for role in ("train", "holdout")},
+            "unlabelled": rows["unlabelled"],
             "files": [
                 {
                     "name": path.relative_to(raw).as_posix(),
@@ -85,6 +89,14 @@ def typed(values: pd.DataFrame, contract: Contract) -> pa.Table:
         else:
             arrays[name] = pa.array(series, ARROW[column.type], from_pandas=True)
     return pa.table(arrays)
+
+
+def _labelled(
+    frame: Frame, values: pd.DataFrame, findings: list[Finding], target: str
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Return what concerns the rows that have a target."""
+    kept = frame.frame[target].notna().to_numpy()
+    return values[kept], [found for found in findings if kept[found.row - frame.start]]
 
 
 class _Writers:

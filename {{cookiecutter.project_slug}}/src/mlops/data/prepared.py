@@ -66,7 +66,13 @@ def read(
 ) -> dict[str, np.ndarray]:
     """Read prepared columns (all, or the named ones) as plain arrays."""
     chosen = [n for n, _ in contract.kept()] if names is None else list(names)
-    return arrays(pq.read_table(path, columns=chosen), contract, chosen)
+    return arrays(table(path, chosen), contract, chosen)
+
+
+def table(path: Path, names: Sequence[str]) -> pa.Table:
+    """Read the named columns of a file as they are; `pq.read_table` would import pandas."""
+    with pq.ParquetFile(path) as file:
+        return file.read(columns=list(names))
 
 
 def batches(
@@ -85,7 +91,7 @@ def row_count(path: Path) -> int:
 
 def row_hashes(path: Path) -> np.ndarray:
     """Return the uint64 hash that decided each row's role."""
-    return np.asarray(pq.read_table(path, columns=[ROW_HASH]).column(ROW_HASH).to_numpy())
+    return np.asarray(table(path, [ROW_HASH]).column(ROW_HASH).to_numpy())
 
 
 def matrix(

@@ -12,7 +12,7 @@ from typing import Literal
 from ..contract import MISSING, Source
 from .sources import DataError
 
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", "|", "\t", ";")  # of equals the last: a comma may be a decimal mark
 SAMPLE = 1 << 20  # bytes
 RECORDS = 500
 LONGEST_FIELD = 1 << 24
@@ -125,7 +125,7 @@ def _split(path: Path, text: str, whole: bool, count: int | None) -> tuple[str, 
         records = _records(path, text, separator, whole)
         width = count or len(records[0])
         share = sum(len(record) == width for record in records) / len(records)
-        if width > 1 and share > 0 and (best is None or (share, width) > best[:2]):
+        if width > 1 and share > 0 and (best is None or (share, width) >= best[:2]):
             best = (share, width, separator, records)
     if best is None and count:
         found = max(len(_records(path, text, s, whole)[0]) for s in SEPARATORS)

@@ -1,7 +1,8 @@
 """Which rows train and which hold out: by hash of key or content, by group, or by time."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -113,7 +114,8 @@ def _mix(bits: Bits) -> Bits:
         return bits ^ (bits >> np.uint64(31))
 
 
-def describe(split: Split, rows: Mapping[str, int]) -> str:
+def describe(split: Split, rows: Counter[str]) -> str:
     """Say in a line how many rows fell to each side, and by what."""
     by = f"from {split.cutoff} on" if split.method == "time" else f"by {split.method}"
-    return f"{rows['train']:,} rows train, {rows['holdout']:,} hold out ({by})"
+    aside = f", {rows['unlabelled']:,} without a target are set aside" if rows["unlabelled"] else ""
+    return f"{rows['train']:,} rows train, {rows['holdout']:,} hold out ({by}){aside}"

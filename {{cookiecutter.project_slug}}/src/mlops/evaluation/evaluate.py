@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from ..config.settings import Settings
 from ..errors import ProjectError
 from ..files import write_text
-from . import plots, report
-from .arrays import Array, Index
-from .bootstrap import group_codes
+from ..metrics.arrays import Array, Index
+from ..metrics.bootstrap import group_codes
+from ..metrics.catalogue import check
 from .importance import Importance, Predict, importances
 from .measurement import Measurement, measure
-from .metrics import check
+from .report import page, plots
 from .slices import slices
 
 HOLDOUT = Path("data/prepared/holdout.parquet")
@@ -41,9 +41,9 @@ class Evaluated(NamedTuple):
 def evaluate(
     settings: Settings, holdout: Path = HOLDOUT, model: Path = MODEL, out: Path = REPORTS
 ) -> dict[str, Any]:
-    """Score the holdout with the model and write metrics.json, plots/ and report.html to `out`.
+    """Score the holdout with the model and write its figures to `out`.
 
-    Returns what metrics.json holds. Raises EvaluationError, and writes nothing, where the
+    They are metrics.json, slices.json, plots/ and report.html. Returns what metrics.json holds. Raises EvaluationError, and writes nothing, where the
     holdout is empty or knows only one class.
     """
     from ..data import prepared
@@ -63,13 +63,19 @@ def evaluate(
     if validated := training.get("cross_validation"):
         figures["training"] = validated
     tables = plots.tables(contract, target, found.predictions, found.importances)
-    page = report.page(
+    html = page.page(
         settings, found.measurement, target, found.predictions, found.importances, training
     )
     plots.write(out / "plots", tables)
-    write_text(out / "report.html", page)
-    write_text(out / "metrics.json", json.dumps(figures, indent=2, allow_nan=False) + "\n")
+    write_text(out / "report.html", html)
+    # Apart from the metrics: each would be a column of `dvc exp show`.
+    _write_json(out / "slices.json", figures.pop("slices"))
+    _write_json(out / "metrics.json", figures)
     return figures
+
+
+def _write_json(path: Path, figures: dict[str, Any]) -> None:
+    write_text(path, json.dumps(figures, indent=2, allow_nan=False) + "\n")
 
 
 def evaluation(
@@ -110,7 +116,7 @@ def evaluation(
 
 
 def groups(settings: Settings, columns: Mapping[str, NDArray[Any]]) -> Index | None:
-    """Return the group of each row, where the contract has groups and the holdout enough of them."""
+    """Return the group of each row, where the holdout has enough groups to resample."""
     for name in settings.data.names("group"):
         if name in columns:
             codes = group_codes(columns[name])

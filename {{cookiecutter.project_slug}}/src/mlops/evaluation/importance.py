@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from ..contract import Task
-from . import metrics
-from .arrays import Array
+from ..metrics import catalogue
+from ..metrics.arrays import Array
 
 Predict = Callable[[NDArray[np.float32]], Array]
 
@@ -41,16 +42,14 @@ def importances(
     Looks at `rows` randomly chosen rows where there are more. Correlated features share what
     they know: each of them alone can look unimportant.
     """
-    from tqdm import tqdm
-
     generator = np.random.default_rng(seed)
     if len(matrix) > rows:
         chosen = np.sort(generator.choice(len(matrix), rows, replace=False))
         matrix, target = matrix[chosen], target[chosen]
-    sign = 1 if metrics.METRICS[metric].greater_is_better else -1
+    sign = 1 if catalogue.METRICS[metric].greater_is_better else -1
 
     def score(predictions: Array) -> float:
-        return sign * metrics.compute(task, [metric], target, predictions)[metric]
+        return sign * catalogue.compute(task, [metric], target, predictions)[metric]
 
     baseline = score(predict(matrix))
     shuffled = matrix.copy()

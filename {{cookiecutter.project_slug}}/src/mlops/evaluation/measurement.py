@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..config.settings import Evaluation
 from ..contract import Task
-from . import bootstrap, metrics
-from .arrays import Array, Index
-from .bootstrap import Estimate
+from ..metrics import bootstrap, catalogue
+from ..metrics.arrays import Array, Index
+from ..metrics.bootstrap import Estimate
 from .slices import Slice
 
 DIGITS = 6
@@ -59,13 +59,13 @@ def measure(
     independent, and an interval that takes them for independent is too narrow.
     """
     names = evaluation.measured
-    metrics.check(names, task)
+    catalogue.check(names, task)
     judged = [part for part in parts if part.judged]
-    samples = [metrics.prepare(task, target, predictions)]
-    samples += [metrics.prepare(task, target, predictions, part.rows) for part in judged]
+    samples = [catalogue.prepare(task, target, predictions)]
+    samples += [catalogue.prepare(task, target, predictions, part.rows) for part in judged]
 
     def figures(weights: Array) -> Array:
-        return np.hstack([metrics.values(rows, names, task, weights) for rows in samples])
+        return np.hstack([catalogue.values(rows, names, task, weights) for rows in samples])
 
     values = figures(np.ones((1, len(target))))[0]
     draws = bootstrap.resample(figures, len(target), evaluation.resamples, seed, groups, threads)

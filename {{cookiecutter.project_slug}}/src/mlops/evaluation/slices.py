@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..config import settings
 from ..contract import Column, Contract
-from .arrays import Index
+from ..metrics.arrays import Index
 
 MISSING = "(missing)"
 UNSEEN = "(not declared)"

@@ -20,6 +20,7 @@ CANDIDATE = Path("candidate")
 CONTRACT = "contract.json"
 CONFIG = "resolved.yaml"
 METRICS = "metrics.json"
+SLICES = "slices.json"
 PROFILE = "profile.json"
 GOLDEN = "golden.json"
 CARD = "card.md"
@@ -29,7 +30,7 @@ def bundle(
     settings: Settings,
     data: Path = Path("data/prepared"),
     model: Path = Path("model"),
-    metrics: Path = Path("reports/metrics.json"),
+    reports: Path = Path("reports"),
     out: Path = CANDIDATE,
 ) -> str:
     """Write the bundle to `out` and return its digest, the SHA-256 of its manifest."""
@@ -44,7 +45,9 @@ def bundle(
     predictions = runtime.load(model, settings.training.threads).predict(matrices["holdout"])
     summary = json.loads((data / "summary.json").read_text(encoding="utf-8"))
     about = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
-    measured = json.loads(metrics.read_text(encoding="utf-8"))
+    measured = {
+        name: json.loads((reports / name).read_text(encoding="utf-8")) for name in (METRICS, SLICES)
+    }
     content: dict[str, Any] = {
         "format": 1,
         "name": contract.name,
@@ -59,12 +62,13 @@ def bundle(
     with atomic_directory(out) as folder:
         for file in sorted(model.iterdir()):
             shutil.copyfile(file, folder / file.name)
-        shutil.copyfile(metrics, folder / METRICS)
+        for name in (METRICS, SLICES):
+            shutil.copyfile(reports / name, folder / name)
         shutil.copyfile(RESOLVED, folder / CONFIG)
         (folder / CONTRACT).write_bytes(msgspec.json.format(msgspec.json.encode(contract)))
         _write_json(folder / PROFILE, reference)
         _write_json(folder / GOLDEN, rows)
-        text = card.card(settings, about, measured, content)
+        text = card.card(settings, about, measured[METRICS], measured[SLICES], content)
         (folder / CARD).write_text(text, encoding="utf-8")
         manifest.write(folder, content)
     return manifest.identity(out)

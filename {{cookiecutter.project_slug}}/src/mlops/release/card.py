@@ -8,7 +8,11 @@ BLANK = "**To be filled in by the owner.**"
 
 
 def card(
-    settings: Settings, about: dict[str, Any], metrics: dict[str, Any], content: dict[str, Any]
+    settings: Settings,
+    about: dict[str, Any],
+    metrics: dict[str, Any],
+    slices: dict[str, Any],
+    content: dict[str, Any],
 ) -> str:
     """Return the card as Markdown; what no file declares stands there as a named blank.
 
@@ -48,7 +52,7 @@ def card(
         f"{settings.evaluation.confidence:.0%} of {settings.evaluation.resamples} bootstrap draws.",
         _metrics(metrics["holdout"]),
         "## Slices",
-        _slices(metrics.get("slices", {}), settings.evaluation.primary),
+        _slices(slices, settings.evaluation.primary),
         "## Fairness",
         f"Sensitive columns: {sensitive}." if sensitive else f"Sensitive columns: {BLANK}",
         "## Risks, limits and how to appeal a decision",
@@ -63,7 +67,7 @@ def _list(items: dict[str, str]) -> str:
 
 def _metrics(holdout: dict[str, dict[str, float]]) -> str:
     rows = [
-        f"| {name} | {m['value']:.4f} | {m['low']:.4f} to {m['high']:.4f} |"
+        f"| {name} | {_number(m['value'])} | {_number(m['low'])} to {_number(m['high'])} |"
         for name, m in holdout.items()
     ]
     return "\n".join(["| metric | value | interval |", "|---|---|---|", *rows])
@@ -71,10 +75,14 @@ def _metrics(holdout: dict[str, dict[str, float]]) -> str:
 
 def _slices(slices: dict[str, dict[str, Any]], primary: str) -> str:
     rows = [
-        f"| {name} | {s['rows']} | {s[primary]['value']:.4f} |"
+        f"| {name} | {s['rows']} | {_number(s[primary]['value'])} |"
         for name, s in slices.items()
-        if isinstance(s.get(primary), dict) and s[primary]["value"] is not None
+        if primary in s
     ]
     if not rows:
         return "No slice has enough rows to be measured."
     return "\n".join([f"| slice | rows | {primary} |", "|---|---|---|", *rows])
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4g}"

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from ..contract import Contract
-from ..data.prepared import ROW_HASH
+from ..data.prepared import row_hashes, table
 
 ROWS = 20
 
@@ -22,9 +21,8 @@ def golden(
     holdout: Path, contract: Contract, inputs: Sequence[str], predictions: np.ndarray
 ) -> list[dict[str, Any]]:
     """Return [{"row": {column: value}, "prediction": …}]; missing values are null."""
-    hashes = pq.read_table(holdout, columns=[ROW_HASH]).column(ROW_HASH).to_numpy()
-    positions = chosen(hashes)
-    rows = pq.read_table(holdout, columns=list(inputs)).take(positions).to_pylist()
+    positions = chosen(row_hashes(holdout))
+    rows = table(holdout, inputs).take(positions).to_pylist()
     return [
         {
             "row": {name: _plain(value, contract, name) for name, value in row.items()},

@@ -25,6 +25,7 @@ QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 
 
@@ -52,6 +53,7 @@ def track(settings: Settings, experiment: str, bundle: Path, reports: Path = REP
     uri = tracking_uri(home)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         client = MlflowClient(uri)
@@ -60,7 +62,7 @@ def track(settings: Settings, experiment: str, bundle: Path, reports: Path = REP
         if known is not None:
             return known
         return _log(client, folder, identity, settings, content, bundle, reports)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise RegistryError(
             f"MLflow at {_shown(uri)} does not take the run: {reason}: check "

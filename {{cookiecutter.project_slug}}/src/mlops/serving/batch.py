@@ -52,7 +52,7 @@ def source_of(file: Path, contract: Contract) -> Source:
         return contract.source
     from ..data.sniffing import sniff
 
-    return sniff(file)
+    return sniff(file, contract.names("feature")[0])
 
 
 def _scored(file: Path, loaded: Loaded, rows: int) -> Iterator[pa.Table]:

@@ -6,11 +6,7 @@ from typing import Any
 from hydra.errors import HydraException
 from hydra.utils import get_object, instantiate
 from sklearn.base import BaseEstimator
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ..config.settings import Model, Training
 from ..contract import Task
@@ -64,6 +60,8 @@ def build(
             f"training.calibration is {training.calibration} and the task is regression, which "
             "has no probabilities: set it to none"
         )
+    from sklearn.calibration import CalibratedClassifierCV
+
     return CalibratedClassifierCV(
         fitted, method=training.calibration, cv=list(folds), ensemble=False
     )
@@ -112,8 +110,12 @@ def _targets(node: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def _onehot(encoder: Encoder) -> ColumnTransformer:
+def _onehot(encoder: Encoder) -> BaseEstimator:
     """Categories become indicators (missing is one more), numbers are imputed and scaled."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
     categorical = list(encoder.categorical)
     numeric = [i for i in range(len(encoder.names)) if i not in encoder.categorical]
     return ColumnTransformer(
@@ -135,5 +137,7 @@ def _onehot(encoder: Encoder) -> ColumnTransformer:
     )
 
 
-def _median() -> SimpleImputer:
+def _median() -> BaseEstimator:
+    from sklearn.impute import SimpleImputer
+
     return SimpleImputer(strategy="median", keep_empty_features=True)

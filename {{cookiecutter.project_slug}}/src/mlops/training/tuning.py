@@ -6,13 +6,14 @@ sampler depends only on the seed and on the trials that finished before it.
 
 import json
 import math
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 import numpy as np
 
@@ -139,9 +140,9 @@ def _study(storage: Path, name: str, direction: Direction) -> "Iterator[optuna.S
     storage.parent.mkdir(parents=True, exist_ok=True)
     database = None
     try:
-        # As a quoted URI, for a path with characters that mean something in a URL.
-        address = f"sqlite:///file:{quote(storage.as_posix())}?uri=true"
-        database = optuna.storages.RDBStorage(address)
+        # Connects by itself: a URL gives some characters of a path a meaning.
+        connect = partial(sqlite3.connect, storage, check_same_thread=False)
+        database = optuna.storages.RDBStorage("sqlite:///study", {"creator": connect})
         study = optuna.create_study(
             storage=database, study_name=name, direction=direction, load_if_exists=True
         )

@@ -1,0 +1,130 @@
+"""Experiments in a generated project behave as users of DVC expect."""
+
+import json
+import random
+import re
+import subprocess
+
+import pytest
+import yaml
+from baked import Project
+
+
+def stages(printed: str) -> list[str]:
+    """Return the stages that a run of the pipeline ran."""
+    return re.findall(r"Running stage '(\w+)'", printed)
+
+
+def edit(project: Project, path: str, old: str, new: str) -> None:
+    """Replace one text in a file of the project."""
+    file = project.path / path
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def digest(project: Project) -> str:
+    """Return the digest of the candidate's predictions on the holdout."""
+    manifest = json.loads((project.path / "candidate/manifest.json").read_text(encoding="utf-8"))
+    return str(manifest["holdout"]["predictions"])
+
+
+def test_nothing_to_do(candidate: Project) -> None:
+    assert stages(candidate.run("dvc", "repro").stdout) == []
+    assert candidate.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_change_reruns_what_depends_on_it(candidate: Project) -> None:
+    edit(candidate, "conf/evaluation/standard.yaml", "resamples: 500", "resamples: 100")
+    assert stages(candidate.run("dvc", "repro").stdout) == [
+        "resolve",
+        "evaluate",
+        "bundle",
+        "track",
+    ]
+
+
+def test_a_choice_that_is_not_used_reruns_the_composition_alone(candidate: Project) -> None:
+    edit(candidate, "conf/model/logistic.yaml", "C: 1.0", "C: 2.0")
+    assert stages(candidate.run("dvc", "repro").stdout) == ["resolve"]
+
+
+def test_every_stage_runs_again_with_the_same_predictions(candidate: Project) -> None:
+    before = digest(candidate)
+    printed = candidate.run("dvc", "repro", "--force").stdout
+    assert len(stages(printed)) == 6
+    assert digest(candidate) == before
+
+
+def test_another_model(candidate: Project) -> None:
+    candidate.run("dvc", "exp", "run", "-S", "model.use=logistic")
+    assert "LogisticRegression" in (candidate.path / "resolved.yaml").read_text(encoding="utf-8")
+    assert "logistic" in candidate.run("dvc", "params", "diff").stdout
+    assert "roc_auc" in candidate.run("dvc", "metrics", "diff").stdout
+
+
+def test_a_sweep(candidate: Project) -> None:
+    sweep = "model.max_iter=10,20"
+    candidate.run("dvc", "exp", "run", "-S", sweep, "--queue")
+    candidate.run("dvc", "exp", "run", "--run-all")
+    shown = candidate.run("dvc", "exp", "show", "--csv", "--hide-workspace").stdout
+    names = candidate.run("dvc", "exp", "list", "--name-only").stdout.split()
+    assert len(names) == 2
+    assert all(name in shown for name in names)
+    candidate.run("dvc", "exp", "apply", names[0])
+    settings = yaml.safe_load((candidate.path / "resolved.yaml").read_text(encoding="utf-8"))
+    assert settings["model"]["max_iter"] in (10, 20)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("use: boosting", "use: bosting", ["params.yaml", "model.use", "boosting", "logistic"]),
+        ("max_iter: 200", "max_itr: 200", ["params.yaml", "model.max_itr", "max_iter"]),
+        ("max_iter: 200", "max_iter: many", ["params.yaml", "model.max_iter", "200"]),
+        ("model:", "modle:", ["params.yaml", "modle", "model"]),
+        ("model:", "model: [", ["params.yaml", "YAML"]),
+    ],
+)
+def test_a_slip_is_named(candidate: Project, old: str, new: str, said: list[str]) -> None:
+    resolved = (candidate.path / "resolved.yaml").read_bytes()
+    edit(candidate, "params.yaml", old, new)
+    done = candidate.run("mlops", "resolve", check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stdout
+    assert all(word in done.stdout for word in said), done.stdout
+    assert (candidate.path / "resolved.yaml").read_bytes() == resolved
+
+
+@pytest.mark.parametrize("stage", ["prepare", "train", "bundle"])
+def test_a_killed_run_ends_as_a_clean_one(candidate: Project, stage: str) -> None:
+    before = digest(candidate)
+    with subprocess.Popen(
+        ["dvc", "repro", "--force"],
+        cwd=candidate.path,
+        env=dict(candidate.environment),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as running:
+        assert running.stdout is not None
+        assert any(f"> mlops {stage}" in line for line in running.stdout)
+        running.kill()
+    candidate.run("dvc", "repro")
+    assert digest(candidate) == before
+    assert not list(candidate.path.rglob("*.tmp"))
+    assert candidate.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_table_of_ones_own(candidate: Project) -> None:
+    draw = random.Random(0)
+    days = [draw.uniform(0, 10) for _ in range(400)]
+    rows = [
+        f"{n},{day:.2f},{'yes' if day > draw.gauss(6, 2) else 'no'}" for n, day in enumerate(days)
+    ]
+    (candidate.path / "mine.csv").write_text("id,days,late\n" + "\n".join(rows) + "\n")
+    candidate.run("mlops", "adopt", "mine.csv", "--target", "late")
+    candidate.run("dvc", "repro")
+    candidate.run("mlops", "predict", "mine.csv", "--out", "scored.csv")
+    assert len((candidate.path / "scored.csv").read_text().splitlines()) == 401
+    assert "commit" in candidate.run("mlops", "lineage").stdout

@@ -1,0 +1,1 @@
+"""Metrics as functions of weights, and the bootstrap that draws the weights."""

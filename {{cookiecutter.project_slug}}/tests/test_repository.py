@@ -1,0 +1,80 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlops.repository import RepositoryError, commit, dvc_add, is_clean, unversioned
+
+RAW = Path("data/raw")
+
+
+def git(root: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def put(root: Path, name: str, text: str = "a,b\n") -> Path:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return Path(name)
+
+
+def test_only_what_dvc_has_no_copy_of_is_unversioned(root: Path) -> None:
+    assert unversioned(RAW, root) == []
+    first = put(root, "data/raw/first.csv")
+    assert unversioned(RAW, root) == [first]
+    assert dvc_add(RAW, root) == Path("data/raw.dvc")
+    assert (root / "data/raw.dvc").is_file()
+    assert unversioned(RAW, root) == []
+    second = put(root, "data/raw/deep/größe.csv", "c\n")
+    assert unversioned(RAW, root) == [second]
+    (root / first).chmod(0o644)
+    put(root, "data/raw/first.csv", "changed\n")
+    assert unversioned(RAW, root) == [second, first]
+
+
+def test_a_lost_cache_brings_nothing_back(root: Path) -> None:
+    first = put(root, "data/raw/first.csv")
+    dvc_add(RAW, root)
+    for path in (root / ".dvc/cache").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    assert unversioned(RAW, root) == [first]
+
+
+def test_says_what_dvc_complains_about(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with pytest.raises(RepositoryError, match=r"dvc add .* failed \(.*absent"):
+        dvc_add(Path("absent"), root)
+    with pytest.raises(RepositoryError, match="make setup"):
+        dvc_add(RAW, tmp_path_factory.mktemp("elsewhere"))
+
+
+def test_is_clean_only_with_what_git_has(root: Path) -> None:
+    named = put(root, "kept.txt")
+    assert commit(root) is None
+    assert not is_clean([named], root)
+    git(root, "add", "kept.txt")
+    git(root, "commit", "-qm", "x")
+    found = commit(root)
+    assert found is not None
+    assert len(found) == 40
+    assert is_clean([named], root)
+    assert not is_clean([named, put(root, "new.txt")], root)
+    assert not is_clean(root=root)
+    put(root, "kept.txt", "changed\n")
+    assert not is_clean([named], root)
+
+
+def test_outside_git_nothing_is_clean(tmp_path: Path) -> None:
+    assert commit(tmp_path) is None
+    assert not is_clean(root=tmp_path)
