@@ -1,5 +1,6 @@
 """Tests reach no network, no home folder and no configuration but their own."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import chdir
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Read when numpy and scikit-learn are first imported: beside other workers, two threads fight.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 # A shared machine is slow now and then: no deadline for a single example.
 settings.register_profile("project", deadline=None, print_blob=True)

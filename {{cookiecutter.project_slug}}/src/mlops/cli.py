@@ -10,6 +10,11 @@ from typing import Any
 
 from .errors import ProjectError
 
+# Read when numerical libraries are first imported: on small data and busy machines, a second
+# thread costs more than it gives. training.threads raises it for the fit.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 Arguments = argparse.Namespace
 DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call them in order."
 

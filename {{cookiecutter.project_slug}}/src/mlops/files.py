@@ -11,7 +11,7 @@ BLOCK = 1 << 20
 
 
 def _staging(path: Path) -> Path:
-    """Return a hidden sibling of `path` to write to, after clearing what a killed run left there."""
+    """Return a hidden sibling of `path` to write to; what a killed run left there is cleared."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for stale in path.parent.glob(f".{path.name}.*.tmp"):
         _remove(stale)
@@ -27,7 +27,7 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that becomes `path` when the block ends, and vanishes when it raises."""
+    """Yield a temporary path that becomes `path` at the end of the block, or vanishes."""
     staging = _staging(path)
     try:
         yield staging

@@ -87,7 +87,7 @@ def test_without_strict_only_unreadable_cells_count(tmp_path: Path) -> None:
 
 
 def test_undeclared_and_absent_columns_are_named() -> None:
-    columns = dict.fromkeys([*CONTRACT.columns, "extra"], ["1"])
+    columns = {name: ["1"] for name in [*CONTRACT.columns, "extra"]}
     del columns["age"]
     table = Frame(Path("p.csv"), 1, pd.DataFrame(columns))
     with pytest.raises(DataError, match="lacks age and has the undeclared extra"):

@@ -1,1 +1,1 @@
-"""A user's own table: its contract is inferred, its data versioned, the experiment pointed at it."""
+"""A table of the user's own: contract inferred, data versioned, experiment pointed at it."""

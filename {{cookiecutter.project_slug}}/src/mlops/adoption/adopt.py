@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import compose, settings
+from ..config.experiment import read_experiment
 from ..contract import Task
 from ..errors import ProjectError
 from ..repository import dvc_add, is_clean
@@ -101,9 +102,9 @@ def _texts(file: Path, proposal: Proposal, project: Path) -> dict[Path, str]:
         "features": {"use": name if proposal.derived else "columns"},
         "split": proposal.split,
     }
-    compose.read_experiment(project / PARAMS)
-    experiment = (project / PARAMS).read_text(encoding="utf-8")
-    return texts | {PARAMS: with_choices(experiment, choices, fresh)}
+    read_experiment(project / PARAMS)
+    before = (project / PARAMS).read_text(encoding="utf-8")
+    return texts | {PARAMS: with_choices(before, choices, fresh)}
 
 
 def _check_overwritten(project: Path, texts: Mapping[Path, str]) -> bool:
@@ -126,5 +127,5 @@ def _check_overwritten(project: Path, texts: Mapping[Path, str]) -> bool:
 def _check_experiment(project: Path) -> None:
     """Raise ConfigError where what params.yaml says elsewhere does not suit the new data."""
     conf = project / CONF
-    resolved = compose.composed(conf, compose.read_experiment(project / PARAMS))
+    resolved = compose.composed(conf, read_experiment(project / PARAMS))
     compose.check_task(conf, settings.Settings.parse(resolved))

@@ -165,7 +165,7 @@ def _tidy(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _escaped(value: Any) -> Any:  # noqa: ANN401 (any YAML value)
+def _escaped(value: Any) -> Any:
     """Return a value whose texts OmegaConf reads literally: no interpolation, nothing missing."""
     if isinstance(value, dict):
         return {key: _escaped(item) for key, item in value.items()}

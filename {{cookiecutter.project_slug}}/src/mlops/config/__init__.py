@@ -1,1 +1,1 @@
-"""The experiment: params.yaml and conf/ are composed into resolved.yaml, which every later stage reads."""
+"""The experiment: params.yaml and conf/ become resolved.yaml, which every later stage reads."""

@@ -92,9 +92,9 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the estimator is fitted and compiled.
 
     `folds` cross-validates on the training rows (0: not at all). `runtime` `auto` takes ONNX
-    where the estimator converts and agrees with scikit-learn within `tolerance` (largest
-    absolute difference of a prediction, relative for regression) on the holdout, and skops otherwise; `onnx` fails
-    instead of falling back.
+    where the estimator converts and agrees with scikit-learn on the holdout, and skops
+    otherwise; `onnx` fails instead. They agree within `tolerance`, the largest difference of a
+    prediction, relative above 1.
     """
 
     class_weight: Literal["none", "balanced"] = "none"
@@ -171,6 +171,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: Training
     tuning: Tuning
     evaluation: Evaluation
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError("`seed` cannot be negative")
 
     @classmethod
     def parse(cls, resolved: dict[str, Any]) -> Self:

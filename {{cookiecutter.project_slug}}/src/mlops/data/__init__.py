@@ -1,1 +1,1 @@
-"""Rows: the contract that declares them, the files they come from, their validation and their split."""
+"""Rows: the files they come from, their validation against the contract, and their split."""

@@ -33,7 +33,7 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
     rows: Counter[str] = Counter()
     read: Counter[Path] = Counter()
     findings: list[Finding] = []
-    seen = {name: [] for name, column in contract.kept() if column.unique}
+    seen: dict[str, list[np.ndarray]] = {n: [] for n, c in contract.kept() if c.unique}
     with atomic_directory(out) as folder, _Writers(folder, contract) as writers:
         for frame in tqdm(frames(files, contract.source), unit="frame", disable=None, delay=2):
             check_names(frame, contract)
@@ -45,8 +45,8 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
             if findings:
                 continue
             table = typed(values, contract)
-            for name, hashes in seen.items():
-                hashes.append(row_hash(table, [name], name))
+            for name, parts in seen.items():
+                parts.append(row_hash(table, [name], name))
             hashes = row_hash(table, deciding, split.salt)
             held = is_holdout(table, hashes, contract, split)
             table = table.append_column(ROW_HASH, pa.array(hashes))

@@ -43,8 +43,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score the holdout with the model and write its figures to `out`.
 
-    They are metrics.json, slices.json, plots/ and report.html. Returns what metrics.json holds. Raises EvaluationError, and writes nothing, where the
-    holdout is empty or knows only one class.
+    They are metrics.json, which is returned, slices.json, plots/ and report.html. Raises
+    EvaluationError, and writes nothing, where the holdout is empty or knows only one class.
     """
     from ..data import prepared
     from ..features.encoding import Encoder

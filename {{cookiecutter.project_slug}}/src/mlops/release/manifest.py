@@ -16,7 +16,9 @@ from ..files import sha256, tree_sha256
 
 MANIFEST = "manifest.json"
 PACKAGES = ("scikit-learn", "numpy", "skl2onnx", "onnxruntime", "skops")
-INPUTS = ("src", "conf", "params.yaml", "requirements", "data/raw.dvc", "dvc.yaml")
+INPUTS = tuple(
+    map(Path, ("src", "conf", "params.yaml", "requirements", "data/raw.dvc", "dvc.yaml"))
+)
 
 
 class BundleError(ProjectError):

@@ -55,6 +55,10 @@ def track(settings: Settings, experiment: str, bundle: Path, reports: Path = REP
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    if not uri.startswith("http"):
+        from mlflow.store.db import utils
+
+        utils.MAX_RETRY_COUNT = 4  # of 10: a wrong address would cost two minutes
     try:
         client = MlflowClient(uri)
         folder = _experiment(client, experiment, home)

@@ -1,6 +1,6 @@
 """Predictions for a table, in constant memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def _answer(predictions: np.ndarray, contract: Contract) -> dict[str, pa.Array]:
 
 
 @contextmanager
-def _writer(path: Path, suffix: str) -> Iterator["_Write"]:
+def _writer(path: Path, suffix: str) -> Iterator[Callable[[pa.Table], None]]:
     """Yield a function that appends a table to the file, opened at the first."""
     writer = None
 

@@ -92,7 +92,7 @@ class Fitting:
         rows = slice(None) if fold is None else fold[0]
         matrix, target = self._train[rows], self.target[rows]
         settings = self._settings
-        inner = ()
+        inner: tuple[Fold, ...] = ()
         if settings.training.calibration != "none":
             hashes = prepared.row_hashes(self._data / "train.parquet")[rows]
             inner = tuple(_folds(hashes, CALIBRATION_FOLDS))
