@@ -20,10 +20,13 @@ DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call th
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; return 0, or 2 for a failure that the printed sentence helps to mend."""
+    """Run one verb and return its exit code.
+
+    It is 0, or 2 for a failure that the printed sentence helps to mend; `gate` has 1 as well.
+    """
     arguments = parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        return int(arguments.run(arguments) or 0)
     except ProjectError as error:
         print(f"mlops {arguments.verb}: {error}", file=sys.stderr)
         return 2
@@ -32,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="mlops", description=DESCRIPTION)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(run: Callable[[Arguments], None], text: str) -> argparse.ArgumentParser:
+    def verb(run: Callable[[Arguments], int | None], text: str) -> argparse.ArgumentParser:
         added = verbs.add_parser(run.__name__.strip("_"), help=text, description=text)
         added.set_defaults(run=run)
         return added
@@ -67,6 +70,14 @@ def parser() -> argparse.ArgumentParser:
     verb(evaluate, "stage: measure the model on the holdout and draw the report")
     verb(bundle, "stage: put everything that is promoted into candidate/")
     verb(track, "stage: log the candidate to MLflow")
+
+    add = verb(gate, "judge candidate/ against the champion: exit 0 passed, 1 rejected, 2 neither")
+    add.add_argument("--against", metavar="REF", help="whose champion and policy, like origin/main")
+    add.add_argument("--policy", metavar="REF", help="whose policy and code, if not those")
+    add.add_argument("--report", metavar="DIR", type=Path, default=Path("reports/gate"))
+    add.add_argument(
+        "--explain", metavar="RULE", nargs="?", const="", help="say what a rule does, or list all"
+    )
 
     add = verb(predict, "score a table with a bundle")
     add.add_argument("file", type=Path, help="a CSV or Parquet file")
@@ -154,6 +165,26 @@ def track(_: Arguments) -> None:
     from .release.registry import track
 
     print(f"MLflow run {track(settings, _project(), CANDIDATE)}")
+
+
+def gate(arguments: Arguments) -> int:
+    if arguments.explain is not None:
+        from .gate.explanation import explanation
+
+        print(explanation(arguments.explain))
+        return 0
+    from .gate.hearing import GateError
+    from .gate.rerun import COULD_NOT, EXIT, UnjudgedError, run
+    from .gate.wording import summary
+
+    if arguments.against is None:
+        raise GateError("say whose champion it is judged against, like --against origin/main")
+    try:
+        content = run(arguments.against, arguments.policy, arguments.report)
+    except UnjudgedError:
+        return COULD_NOT
+    print(summary(content, arguments.report))
+    return EXIT[content["verdict"]]
 
 
 def predict(arguments: Arguments) -> None:

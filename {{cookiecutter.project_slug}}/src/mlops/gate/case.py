@@ -28,8 +28,9 @@ class Case:
     """Everything that rules look at; nothing in it changes.
 
     `settings` are those that the candidate was made with; `columns` and `target` are the
-    holdout (conventions of data/prepared.py); `champion` is None for a first model. `root` is the
-    project, `base` the commit whose policy judges, `seed` and `resamples` the policy's.
+    holdout (conventions of data/prepared.py); `champion` is None for a first model, and where it
+    cannot be scored, which rejects whatever needs it. `root` is the project, `base` the commit
+    that declares the champion; `seed`, `resamples` and `confidence` are the policy's.
     """
 
     root: Path

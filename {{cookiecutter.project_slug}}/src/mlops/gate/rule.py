@@ -60,13 +60,15 @@ def rules() -> Mapping[str, type[Rule]]:
     """Return every rule of the folder rules/ by name."""
     from . import rules as folder
 
-    for module in pkgutil.iter_modules(folder.__path__):
-        importlib.import_module(f"{folder.__name__}.{module.name}")
     found: dict[str, type[Rule]] = {}
-    for rule in Rule.__subclasses__():
-        if rule.named() in found:
-            raise PolicyError(f"two rules are named {rule.named()}: rename one")
-        found[rule.named()] = rule
+    for entry in pkgutil.iter_modules(folder.__path__):
+        module = importlib.import_module(f"{folder.__name__}.{entry.name}")
+        for kind in vars(module).values():
+            mine = isinstance(kind, type) and kind.__module__ == module.__name__
+            if not mine or not issubclass(kind, Rule) or kind.__name__.startswith("_"):
+                continue
+            if found.setdefault(kind.named(), kind) is not kind:
+                raise PolicyError(f"two rules are named {kind.named()}: rename one")
     return dict(sorted(found.items()))
 
 
@@ -75,8 +77,10 @@ def configured(name: str, section: Mapping[str, Any]) -> Rule:
 
     Raises PolicyError for an unknown rule, and for a setting it does not have.
     """
+    if not isinstance(section, Mapping):
+        raise PolicyError(f"gate.rules.{name} must be a mapping of the rule's settings")
     kind = section.get("rule", name)
-    if kind not in rules():
+    if not isinstance(kind, str) or kind not in rules():
         raise PolicyError(
             f"gate.rules.{name}: there is no rule {kind!r}: choose from {', '.join(rules())}"
         )
