@@ -68,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
     verb(bundle, "stage: put everything that is promoted into candidate/")
     verb(track, "stage: log the candidate to MLflow")
 
+    verb(mend, "repair what DVC left unreadable when it was killed while writing")
+
     add = verb(predict, "score a table with a bundle")
     add.add_argument("file", type=Path, help="a CSV or Parquet file")
     add.add_argument("--out", type=Path, required=True, help="where to write: .csv or .parquet")
@@ -154,6 +156,13 @@ def track(_: Arguments) -> None:
     from .release.registry import track
 
     print(f"MLflow run {track(settings, _project(), CANDIDATE)}")
+
+
+def mend(_: Arguments) -> None:
+    from .repository import mend
+
+    for path in mend():
+        print(f"{path} was left half written by a killed command: mended")
 
 
 def predict(arguments: Arguments) -> None:

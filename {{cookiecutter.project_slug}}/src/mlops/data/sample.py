@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..errors import ProjectError
 from ..files import atomic_directory
-from .simulation import LABELS, START, Columns, simulate
+from .simulation import LABELS, Columns, month_after_start, simulate
 
 CHUNK = 1 << 16  # customers simulated together; all months of them before the next
 MAX_MONTHS = 120
@@ -29,7 +29,7 @@ def write(
     anything else in it.
     """
     _check(folder, rows, months, drift, seed)
-    names = [f"{START + month}.parquet" for month in range(months)]
+    names = [f"{month_after_start(month)}.parquet" for month in range(months)]
     until = np.array([rows * month // months for month in range(months + 1)])
     sizes = np.diff(until)  # depends on rows / months only
     schema = _schema()
