@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from mlops.cli import main, parser
 
 STAGES = ["resolve", "prepare", "train", "evaluate", "bundle", "track"]

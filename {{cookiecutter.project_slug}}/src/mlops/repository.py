@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from .errors import ProjectError
+from .files import sweep
 
 
 class RepositoryError(ProjectError):
@@ -107,12 +108,13 @@ def home() -> Path:
 
 
 def mend(root: Path = Path()) -> list[Path]:
-    """Put right what DVC, killed while writing, left unreadable; return the files.
+    """Put right what a killed command left half written; return the files.
 
     DVC writes dvc.lock and its lock on files in place, and then refuses to start. The lock file
-    is taken from the last commit, or begun anew: DVC's run cache knows the later runs.
+    is taken from the last commit, or begun anew: DVC's run cache knows the later runs. What our
+    own stages leave is never at a final path, and is removed.
     """
-    mended = []
+    mended = [path for name in ("", "data", "reports") for path in sweep(root / name)]
     lock, busy = root / "dvc.lock", root / ".dvc/tmp/rwlock"
     if lock.exists() and not _readable(lock):
         try:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mlops.config.compose import check_task, composed, resolve
+from mlops.config.compose import check_task, composed, digests, resolve
 from mlops.config.experiment import choices
 from mlops.config.settings import ConfigError, Settings
 
@@ -75,6 +75,17 @@ def test_resolved_holds_values_and_no_interpolation(tmp_path: Path) -> None:
     text = out.read_text()
     assert "${" not in text
     assert yaml.safe_load(text)["model"]["C"] == 0.5
+
+
+def test_digests_change_with_their_part_alone() -> None:
+    resolved = composed(CONF, {})
+    before = digests(resolved)
+    assert digests(composed(CONF, {})) == before
+    resolved["model"]["max_iter"] = 7
+    assert {name for name, value in digests(resolved).items() if value != before[name]} == {"all"}
+    resolved["data"]["owner"] = "another"
+    changed = {name for name, value in digests(resolved).items() if value != before[name]}
+    assert changed == {"all", "data"}
 
 
 def test_refused_experiment_leaves_resolved_as_it_was(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from mlops.config.experiment import Experiment, choices, read_experiment
 from mlops.config.settings import ConfigError
 

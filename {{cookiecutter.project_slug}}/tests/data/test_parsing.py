@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from mlops.contract import Column, Source
 from mlops.data.parsing import parse, texts
 

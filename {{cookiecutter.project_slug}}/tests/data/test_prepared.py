@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from mlops.contract import Column, Contract
 from mlops.data import prepared
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from mlops.contract import Source
 from mlops.data.sources import DataError, frames, raw_files
 

@@ -1,6 +1,7 @@
 """The golden rows are a sample that appended data does not change at random."""
 
 import numpy as np
+
 from mlops.release.golden import chosen
 
 

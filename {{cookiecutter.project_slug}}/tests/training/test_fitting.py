@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+
 from mlops.config.settings import Model, SearchRange, Settings, Split, Training, Tuning, load
 from mlops.data import prepared
 from mlops.runtime import model as runtime
@@ -117,6 +118,6 @@ def test_model_that_cannot_take_the_rows_is_one_sentence(trained: Path, tmp_path
         tasks=["binary"],
         parameters={},
     )
-    with pytest.raises(TrainingError, match="cannot be fitted: .*NaN"):
+    with pytest.raises(TrainingError, match=r"cannot be fitted: .*NaN"):
         predictions(trained, changed(trained, model=model), tmp_path / "a")
     assert not (tmp_path / "a").exists()

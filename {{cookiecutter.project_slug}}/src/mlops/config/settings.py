@@ -142,7 +142,7 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: list[str]
     resamples: int = 500
     confidence: float = 0.95
-    importance_rows: int = 2000
+    importance_rows: int = 1000
     importance_repeats: int = 3
     slices: Slices = Slices()
 
@@ -161,7 +161,7 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that resolved.yaml says."""
+    """Everything that resolved.yaml says; `digests` are for DVC alone."""
 
     seed: int
     data: Contract
@@ -171,6 +171,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: Training
     tuning: Tuning
     evaluation: Evaluation
+    digests: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         if self.seed < 0:
