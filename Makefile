@@ -46,7 +46,7 @@ demo: $(INSTALLED)  ## generate a project in build/demo, run it on its sample da
 		"Report with plots   $(DEMO)/reports/report.html" \
 		"Candidate           $(DEMO)/candidate/ (its model card: card.md)" \
 		"Next                cd $(DEMO) && . .venv/bin/activate" \
-		"  another model     dvc exp run -S model.use=logistic && dvc exp show" \
+		"  another model     dvc exp run -S model.use=logistic && dvc exp show --only-changed" \
 		"  your own table    mlops adopt FILE --target COLUMN && dvc repro"
 
 test: check $(INSTALLED)  ## lint, types, and what projects do that the template generates
