@@ -148,7 +148,7 @@ def _month(
     usage[rng.random(count) < 0.05] = np.nan
     billed = month.astype("datetime64[s]") + rng.integers(0, 5 * 86_400, count)
     paid = billed + np.minimum(rng.lognormal(12.9, 1.0, count), 1e8).astype("timedelta64[s]")
-    paid[paid >= month.astype("datetime64[s]") + CLOSED] = np.datetime64("NaT")
+    paid[paid >= month.astype("datetime64[s]") + CLOSED] = np.datetime64("NaT", "s")
     return {
         "month": np.full(count, month.astype("datetime64[us]")),
         "channel": _labels(rng, shares, count),
