@@ -31,7 +31,7 @@ endef
 export SHOW_METRICS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean anew
+.PHONY: help demo test check format lock bench clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -46,21 +46,21 @@ demo: $(INSTALLED)  ## generate a project in build/demo, run it on its sample da
 		"Report with plots   $(DEMO)/reports/report.html" \
 		"Candidate           $(DEMO)/candidate/ (its model card: card.md)" \
 		"Next                cd $(DEMO) && . .venv/bin/activate" \
-		"  another model     dvc exp run -S model.use=logistic && dvc exp show" \
+		"  another model     dvc exp run -S model.use=logistic && dvc exp show --only-changed" \
 		"  your own table    mlops adopt FILE --target COLUMN && dvc repro"
 
 test: check $(INSTALLED)  ## lint, types, and what projects do that the template generates
 	pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)  ## lint and types, of the template and of what it generates
-	ruff check hooks tests "$(PROJECT)/src" "$(PROJECT)/tests"
-	ruff format --check hooks tests "$(PROJECT)/src" "$(PROJECT)/tests"
+	ruff check hooks tests benchmarks "$(PROJECT)/src" "$(PROJECT)/tests"
+	ruff format --check hooks tests benchmarks "$(PROJECT)/src" "$(PROJECT)/tests"
 	mypy
 	cd "$(PROJECT)" && mypy --cache-dir ../.mypy_cache/project
 
 format: $(INSTALLED)  ## bring the code into shape
-	ruff check --fix hooks tests "$(PROJECT)/src" "$(PROJECT)/tests"
-	ruff format hooks tests "$(PROJECT)/src" "$(PROJECT)/tests"
+	ruff check --fix hooks tests benchmarks "$(PROJECT)/src" "$(PROJECT)/tests"
+	ruff format hooks tests benchmarks "$(PROJECT)/src" "$(PROJECT)/tests"
 
 lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--upgrade
 	rm -rf build/lock
@@ -70,6 +70,10 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 	$(MIRROR) $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
 		--group test "$(PROJECT)/requirements/dev.txt" -c "$(PROJECT)/requirements/dev.txt" -o requirements.txt
+
+bench: $(INSTALLED)  ## what the pipeline costs, and how that grows with the rows (ten minutes)
+	python benchmarks/cost.py
+	python benchmarks/scale.py
 
 clean:  ## remove the environment, the tools' caches and build/
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache

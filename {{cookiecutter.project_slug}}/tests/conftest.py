@@ -44,6 +44,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in QUIET.items():
             patch.setenv(name, value)
+        patch.setenv("PYTHONPATH", str(PROJECT / "src"))
         for name in HOMES:
             patch.setenv(name, home)
         for name in ("MLFLOW_TRACKING_URI", "DVC_REMOTE", "GIT_DIR", "GIT_WORK_TREE"):

@@ -1,10 +1,11 @@
 """A file is whole or absent."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from mlops.files import atomic_directory, atomic_file, sha256, tree_sha256, write_text
+from mlops.files import atomic_directory, atomic_file, sha256, sweep, tree_sha256, write_text
 
 
 def test_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -39,11 +40,24 @@ def test_failure_leaves_the_old_directory(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
-    (tmp_path / ".d.1.tmp").mkdir()
-    (tmp_path / ".d.1.tmp" / "half").write_text("")
+    number = subprocess.Popen(["true"])
+    number.wait()
+    left = tmp_path / f".d.{number.pid}.tmp"
+    left.mkdir()
+    (left / "half").write_text("")
     with atomic_directory(tmp_path / "d") as staging:
         (staging / "a").write_text("")
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
+
+
+def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as running:
+        other = tmp_path / f".d.{running.pid}.tmp"
+        other.write_text("half")
+        assert sweep(tmp_path) == []
+        write_text(tmp_path / "d", "mine")
+        assert other.exists()
+    assert sweep(tmp_path) == [other]
 
 
 def test_sha256_of_known_bytes(tmp_path: Path) -> None:

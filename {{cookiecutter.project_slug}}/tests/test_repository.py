@@ -13,6 +13,7 @@ from mlops.repository import (
     extract,
     fetch,
     is_clean,
+    mend,
     text_at,
     unversioned,
 )
@@ -72,11 +73,11 @@ def test_says_what_dvc_complains_about(
 
 def test_is_clean_only_with_what_git_has(root: Path) -> None:
     named = put(root, "kept.txt")
-    assert commit(root) is None
+    assert commit(root=root) is None
     assert not is_clean([named], root)
     git(root, "add", "kept.txt")
     git(root, "commit", "-qm", "x")
-    found = commit(root)
+    found = commit(root=root)
     assert found is not None
     assert len(found) == 40
     assert is_clean([named], root)
@@ -87,7 +88,7 @@ def test_is_clean_only_with_what_git_has(root: Path) -> None:
 
 
 def test_outside_git_nothing_is_clean(tmp_path: Path) -> None:
-    assert commit(tmp_path) is None
+    assert commit(root=tmp_path) is None
     assert not is_clean(root=tmp_path)
 
 
@@ -136,3 +137,25 @@ def test_a_pointer_from_elsewhere_is_fetched_and_hashed(root: Path, tmp_path: Pa
     assert not list(root.glob("fetched-*"))
     put(tmp_path, "out/deep/größe.csv", "d\n")
     assert dvc_digest(tmp_path / "out") != digest
+
+
+@pytest.mark.parametrize("left", ["", "schema: '2.0'\nstages:\n  a: {", "stages:\n", "\0"])
+def test_half_written_lock_is_taken_from_the_last_commit(root: Path, left: str) -> None:
+    whole = "schema: '2.0'\nstages: {}\n"
+    (root / "dvc.lock").write_text(whole)
+    git(root, "add", "dvc.lock")
+    git(root, "commit", "--quiet", "-m", "lock")
+    assert mend(root) == []
+    (root / "dvc.lock").write_text(left)
+    assert mend(root) == [root / "dvc.lock"]
+    assert (root / "dvc.lock").read_text() == whole
+
+
+def test_half_written_lock_without_a_commit_is_begun_anew(root: Path) -> None:
+    (root / "dvc.lock").write_text("schema: '2.0'\nstag")
+    (root / ".dvc/tmp").mkdir(exist_ok=True)
+    (root / ".dvc/tmp/rwlock").write_text('{"a": ')
+    assert len(mend(root)) == 2
+    assert not (root / "dvc.lock").exists()
+    assert not (root / ".dvc/tmp/rwlock").exists()
+    assert mend(root) == []

@@ -79,6 +79,8 @@ def parser() -> argparse.ArgumentParser:
         "--explain", metavar="RULE", nargs="?", const="", help="say what a rule does, or list all"
     )
 
+    verb(mend, "repair what DVC left unreadable when it was killed while writing")
+
     add = verb(predict, "score a table with a bundle")
     add.add_argument("file", type=Path, help="a CSV or Parquet file")
     add.add_argument("--out", type=Path, required=True, help="where to write: .csv or .parquet")
@@ -185,6 +187,13 @@ def gate(arguments: Arguments) -> int:
         return COULD_NOT
     print(summary(content, arguments.report))
     return EXIT[content["verdict"]]
+
+
+def mend(_: Arguments) -> None:
+    from .repository import mend
+
+    for path in mend():
+        print(f"{path} was left half written by a killed command: mended")
 
 
 def predict(arguments: Arguments) -> None:

@@ -13,9 +13,30 @@ BLOCK = 1 << 20
 def _staging(path: Path) -> Path:
     """Return a hidden sibling of `path` to write to; what a killed run left there is cleared."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{path.name}.*.tmp"):
-        _remove(stale)
+    sweep(path.parent, path.name)
     return path.parent / f".{path.name}.{os.getpid()}.tmp"
+
+
+def sweep(folder: Path, name: str = "*") -> list[Path]:
+    """Remove what killed processes were writing in `folder`, and return it."""
+    left = [path for path in folder.glob(f".{name}.*.tmp") if not _is_running(path)]
+    for path in left:
+        _remove(path)
+    return left
+
+
+def _is_running(staging: Path) -> bool:
+    """Say whether another process is still writing there."""
+    number = staging.name.split(".")[-2]
+    if not number.isdecimal() or int(number) == os.getpid():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's process
+    return True
 
 
 def _remove(path: Path) -> None:

@@ -11,7 +11,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from .errors import ProjectError
+from .files import sweep
 
 
 class RepositoryError(ProjectError):
@@ -39,17 +42,18 @@ def unversioned(path: Path, root: Path = Path()) -> list[Path]:
     return [file for file in files if file in endangered]
 
 
-def commit(root: Path = Path()) -> str | None:
-    """Return the hash of the current commit; None before the first one or outside git."""
+def commit(paths: Sequence[Path] = (), root: Path = Path()) -> str | None:
+    """Return the last commit (that changed one of `paths`); None before it or outside git."""
     try:
-        return _run("git", "rev-parse", "--verify", "--quiet", "HEAD", root=root).strip() or None
+        named = [str(path) for path in paths]
+        return _run("git", "log", "-1", "--format=%H", "--", *named, root=root).strip() or None
     except RepositoryError:
         return None
 
 
 def is_clean(paths: Sequence[Path] = (), root: Path = Path()) -> bool:
     """Say whether git has these paths (or everything) exactly as they are now."""
-    if commit(root) is None:
+    if commit(root=root) is None:
         return False
     named = [str(path) for path in paths]
     if _run("git", "status", "--porcelain", "--", *named, root=root).strip():
@@ -174,3 +178,34 @@ def home() -> Path:
     DVC runs queued experiments in copies that it throws away, and names the original there.
     """
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
+
+
+def mend(root: Path = Path()) -> list[Path]:
+    """Put right what a killed command left half written; return the files.
+
+    DVC writes dvc.lock and its lock on files in place, and then refuses to start. The lock file
+    is taken from the last commit, or begun anew: DVC's run cache knows the later runs. What our
+    own stages leave is never at a final path, and is removed.
+    """
+    mended = [path for name in ("", "data", "reports") for path in sweep(root / name)]
+    lock, busy = root / "dvc.lock", root / ".dvc/tmp/rwlock"
+    if lock.exists() and not _readable(lock):
+        try:
+            lock.write_text(_run("git", "show", "HEAD:./dvc.lock", root=root), encoding="utf-8")
+        except RepositoryError:
+            lock.unlink()
+        mended.append(lock)
+    if busy.exists() and not _readable(busy):
+        busy.unlink()
+        mended.append(busy)
+    return mended
+
+
+def _readable(path: Path) -> bool:
+    """Say whether the file holds the YAML or JSON mapping that DVC expects there."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), loader)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return isinstance(content, dict) and (path.name != "dvc.lock" or "schema" in content)

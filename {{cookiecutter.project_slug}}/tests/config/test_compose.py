@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mlops.config.compose import check_task, choices, composed, read_experiment, resolve
+from mlops.config.compose import check_task, composed, digests, resolve
+from mlops.config.experiment import choices
 from mlops.config.settings import ConfigError, Settings
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -67,24 +68,6 @@ def test_mistakes_are_refused_with_the_remedy(experiment: dict[str, Any], said: 
     assert said in str(error.value).replace(f"{CONF.parent}/", "")
 
 
-@pytest.mark.parametrize("text", ["- a\n", "model: {use: [}", "a: 1\na: 2\n"])
-def test_unreadable_experiment(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=r"params\.yaml"):
-        read_experiment(path)
-
-
-def test_missing_experiment_names_the_folder_to_run_in(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="root folder"):
-        read_experiment(tmp_path / "params.yaml")
-
-
-def test_empty_experiment_is_the_defaults(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("# nothing changed\n")
-    assert read_experiment(tmp_path / "params.yaml") == {}
-
-
 def test_resolved_holds_values_and_no_interpolation(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("model: {use: logistic, C: 0.5}\n")
     out = tmp_path / "resolved.yaml"
@@ -92,6 +75,17 @@ def test_resolved_holds_values_and_no_interpolation(tmp_path: Path) -> None:
     text = out.read_text()
     assert "${" not in text
     assert yaml.safe_load(text)["model"]["C"] == 0.5
+
+
+def test_digests_change_with_their_part_alone() -> None:
+    resolved = composed(CONF, {})
+    before = digests(resolved)
+    assert digests(composed(CONF, {})) == before
+    resolved["model"]["max_iter"] = 7
+    assert {name for name, value in digests(resolved).items() if value != before[name]} == {"all"}
+    resolved["data"]["owner"] = "another"
+    changed = {name for name, value in digests(resolved).items() if value != before[name]}
+    assert changed == {"all", "data"}
 
 
 def test_refused_experiment_leaves_resolved_as_it_was(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from ..contract import Column, Role, Source, Type
+from ..progress import progress
 from .facts import NUMBERS, Facts, shortened
 
 MOST_CATEGORIES = 1000
@@ -37,7 +37,7 @@ def infer(
     """
     columns: dict[str, Column] = {}
     key = next((name for name, role in roles.items() if role == "id"), None)
-    for name in tqdm(map(str, frame.columns), "infer", frame.shape[1], disable=None, delay=2):
+    for name in progress(map(str, frame.columns), "infer", total=frame.shape[1]):
         facts = Facts(name, frame[name], source)
         if name in decided:
             columns[name] = decided[name]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pandas as pd
-from tqdm import tqdm
 
 from ..config.settings import Derived
 from ..contract import Contract, Role, Source, Task
 from ..data.sniffing import sniff
 from ..data.sources import DataError, frames
 from ..errors import ProjectError
+from ..progress import progress
 from .declaration import WORDS
 from .facts import Facts
 from .inference import blanks, infer
@@ -106,7 +106,7 @@ def _read(file: Path, source: Source) -> tuple[pd.DataFrame, Source]:
 
 
 def _frames(file: Path, source: Source) -> list[pd.DataFrame]:
-    parts = tqdm(frames([file], source), "read", unit="frame", disable=None, delay=2)
+    parts = progress(frames([file], source), "read", unit="frame")
     return [part.frame for part in parts]
 
 

@@ -1,6 +1,8 @@
 """params.yaml + conf/ -> resolved.yaml, through Hydra's compose API."""
 
+import json
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from .experiment import EXPERIMENT, Experiment, choices, plain, read_experiment
 from .settings import RESOLVED, ConfigError, Settings
 
 CONF = Path("conf")
+LONG = ("data", "features")
 HEADER = "# Written by `mlops resolve` from params.yaml and conf/: change those, not this.\n"
 
 
@@ -23,9 +26,26 @@ def resolve(conf: Path = CONF, experiment: Path = EXPERIMENT, out: Path = RESOLV
     resolved = composed(conf, read_experiment(experiment))
     settings = Settings.parse(resolved)
     check_task(conf, settings)
-    body = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True, width=100)
+    content = written(resolved)
+    body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     write_text(out, HEADER + body)
     return settings
+
+
+def written(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what resolved.yaml holds: no policy, since the gate reads that of the base branch."""
+    read = {part: section for part, section in resolved.items() if part != "gate"}
+    return {**read, "digests": digests(read)}
+
+
+def digests(resolved: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of the long parts, and of all.
+
+    A stage that depends on one as a DVC parameter spares dvc.lock a copy of the contract, and
+    `dvc exp show` a column for each of its entries.
+    """
+    parts = {name: resolved[name] for name in LONG} | {"all": dict(resolved)}
+    return {name: sha256(json.dumps(part).encode()).hexdigest() for name, part in parts.items()}
 
 
 def composed(conf: Path, content: Mapping[str, Any]) -> dict[str, Any]:

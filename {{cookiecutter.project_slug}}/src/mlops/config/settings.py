@@ -142,7 +142,7 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: list[str]
     resamples: int = 500
     confidence: float = 0.95
-    importance_rows: int = 2000
+    importance_rows: int = 1000
     importance_repeats: int = 3
     slices: Slices = Slices()
 
@@ -182,7 +182,7 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that resolved.yaml says."""
+    """Everything that resolved.yaml says; `digests` are for DVC alone, `gate` is never in it."""
 
     seed: int
     data: Contract
@@ -193,6 +193,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tuning: Tuning
     evaluation: Evaluation
     gate: Gate = Gate()  # bundles from before the gate have none
+    digests: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -52,6 +52,8 @@ def texts(series: pd.Series) -> pd.Series:
     """Return each value as canonical text: 3 for 3 and 3.0, true for True, the text itself."""
     if pd.api.types.is_bool_dtype(series.dtype):
         return series.astype(object).map({True: "true", False: "false"}).astype("str")
+    if pd.api.types.is_integer_dtype(series.dtype):
+        return series.astype("Int64").astype("string").astype("str")
     if pd.api.types.is_numeric_dtype(series.dtype):
         numbers = series.astype("float64")
         whole = numbers == np.floor(numbers)

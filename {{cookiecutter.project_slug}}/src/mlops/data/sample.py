@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from ..errors import ProjectError
 from ..files import atomic_directory
-from .simulation import LABELS, START, Columns, simulate
+from ..progress import progress
+from .simulation import LABELS, Columns, month_after_start, simulate
 
 CHUNK = 1 << 16  # customers simulated together; all months of them before the next
 MAX_MONTHS = 120
@@ -29,13 +29,14 @@ def write(
     anything else in it.
     """
     _check(folder, rows, months, drift, seed)
-    names = [f"{START + month}.parquet" for month in range(months)]
+    names = [f"{month_after_start(month)}.parquet" for month in range(months)]
     until = np.array([rows * month // months for month in range(months + 1)])
     sizes = np.diff(until)  # depends on rows / months only
     schema = _schema()
     with ExitStack() as stack:
         staging = stack.enter_context(atomic_directory(folder))
-        bar = stack.enter_context(tqdm(total=rows, unit=" rows", unit_scale=True, delay=2))
+        shown = progress(title="sample", total=rows, unit=" rows", unit_scale=True)
+        bar = stack.enter_context(shown)
         writers = [
             stack.enter_context(pq.ParquetWriter(staging / name, schema, compression="zstd"))
             for name in names

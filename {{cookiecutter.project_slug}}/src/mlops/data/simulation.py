@@ -32,6 +32,11 @@ FEES = np.array([9.0, 17.0, 32.0])  # by plan
 TERMS = np.array([1, 12, 24])  # months, by contract
 
 
+def month_after_start(count: int) -> np.datetime64:
+    """Return the month `count` months after the first."""
+    return START + np.timedelta64(count, "M")
+
+
 def strength(month: int, drift: float) -> float:
     """Return how far the drift has come: from 0 in the first month to `drift` after a year."""
     return drift * min(max(month, 0) / RAMP, 1.0)
@@ -86,7 +91,7 @@ def simulate(chunk: int, places: int, months: int, drift: float, seed: int) -> I
         count += int(leaving.sum())
         people = _replaced(people, leaving, arrivals)
         now = strength(month, drift)
-        columns = {**people, **_month(rng, people, START + month, now)}
+        columns = {**people, **_month(rng, people, month_after_start(month), now)}
         leaving = rng.random(places) < churn_probability(columns, now)
         if month >= 0:
             yield {**columns, "churned": leaving.copy()}
@@ -143,7 +148,7 @@ def _month(
     usage[rng.random(count) < 0.05] = np.nan
     billed = month.astype("datetime64[s]") + rng.integers(0, 5 * 86_400, count)
     paid = billed + np.minimum(rng.lognormal(12.9, 1.0, count), 1e8).astype("timedelta64[s]")
-    paid[paid >= month.astype("datetime64[s]") + CLOSED] = np.datetime64("NaT")
+    paid[paid >= month.astype("datetime64[s]") + CLOSED] = np.datetime64("NaT", "s")
     return {
         "month": np.full(count, month.astype("datetime64[us]")),
         "channel": _labels(rng, shares, count),

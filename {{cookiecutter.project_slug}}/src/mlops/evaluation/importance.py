@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ..contract import Task
 from ..metrics import catalogue
 from ..metrics.arrays import Array
+from ..progress import progress
 
 Predict = Callable[[NDArray[np.float32]], Array]
 
@@ -54,7 +54,7 @@ def importances(
     baseline = score(predict(matrix))
     shuffled = matrix.copy()
     found = []
-    for place, name in enumerate(tqdm(names, "importance", delay=3, leave=False, unit="feature")):
+    for place, name in enumerate(progress(names, "importance", unit="feature")):
         drops = []
         for _ in range(repeats):
             shuffled[:, place] = generator.permutation(matrix[:, place])

@@ -47,7 +47,7 @@ def judge(hearing: Hearing, root: Path = Path()) -> dict[str, Any]:
                 "against": msgspec.to_builtins(hearing.against),
                 "policy": account.policy(hearing, law, own),
                 "judge": account.judge(hearing),
-                "head": repository.commit(root),
+                "head": repository.commit(root=root),
                 "candidate": account.bundle(folder, made) | {"features_of": features_of},
                 "champion": account.champion(champion),
                 "holdout": account.holdout(case),

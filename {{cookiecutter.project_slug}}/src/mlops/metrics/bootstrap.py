@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
+from ..progress import progress
 from .arrays import Array, Index
 
 CHUNK = 1 << 17  # weights in one chunk of draws: 1 MB, which stays in the processor's cache
@@ -105,4 +105,4 @@ def group_codes(column: NDArray[Any]) -> Index:
 
 def _shown(chunks: Iterator[Array], total: int) -> Iterator[Array]:
     """Show progress on stderr once it takes longer than a few seconds."""
-    return iter(tqdm(chunks, "bootstrap", total, delay=3, leave=False, unit="chunk"))
+    return iter(progress(chunks, "bootstrap", total=total, unit="chunk"))

@@ -28,11 +28,12 @@ class BundleError(ProjectError):
 def lineage(summary: dict[str, Any], root: Path = Path()) -> dict[str, Any]:
     """Return what the bundle came from.
 
-    `commit` with `clean` says whether code, configuration and data pointers stood as committed;
-    the digests say what they were in either case.
+    `commit` is the last that changed an input, so that committing the results of a run does not
+    change what the next one writes; `clean` says whether the inputs stood as committed, and the
+    digests what they were in either case.
     """
     return {
-        "commit": repository.commit(root),
+        "commit": repository.commit(INPUTS, root),
         "clean": repository.is_clean(INPUTS, root),
         "code": tree_sha256(root / "src"),
         "config": sha256(root / "resolved.yaml"),

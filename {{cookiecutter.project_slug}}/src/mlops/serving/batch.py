@@ -9,13 +9,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from ..contract import Column, Contract, Source
 from ..data import prepared
 from ..data.sources import DataError, frames
 from ..data.validation import check_names, refuse, validated
 from ..files import atomic_file
+from ..progress import progress
 from ..release.bundle import Loaded, load
 
 ROWS = 50_000
@@ -33,12 +33,12 @@ def predict(file: Path, out: Path, bundle: Path, rows: int = ROWS) -> int:
         raise DataError(f"{out} must end in .csv or .parquet: choose one")
     loaded = load(bundle)
     done = 0
-    progress = tqdm(unit=" rows", unit_scale=True, disable=None, delay=1)
-    with progress, atomic_file(out) as staging, _writer(staging, out.suffix) as write:
+    bar = progress(title="predict", unit=" rows", unit_scale=True)
+    with bar, atomic_file(out) as staging, _writer(staging, out.suffix) as write:
         for scored in _scored(file, loaded, rows):
             write(scored)
             done += scored.num_rows
-            progress.update(scored.num_rows)
+            bar.update(scored.num_rows)
         if not done:
             raise DataError(f"{file} has no rows: give at least one")
     return done

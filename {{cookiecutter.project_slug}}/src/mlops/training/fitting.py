@@ -95,7 +95,7 @@ class Fitting:
         inner: tuple[Fold, ...] = ()
         if settings.training.calibration != "none":
             hashes = prepared.row_hashes(self._data / "train.parquet")[rows]
-            inner = tuple(_folds(hashes, CALIBRATION_FOLDS))
+            inner = tuple(_by_hash(hashes, CALIBRATION_FOLDS))
         model = estimators.build(
             settings.model,
             settings.training,
@@ -121,7 +121,7 @@ class Fitting:
         from .tuning import tune
 
         primary = settings.evaluation.primary
-        splits = list(self._splits(settings.tuning.folds))
+        splits = list(self.folds(settings.tuning.folds))
         search = tune(
             settings.model.search,
             lambda changes: float(np.mean(self._scores(changes, splits, [primary])[primary])),
@@ -140,7 +140,7 @@ class Fitting:
 
     def cross_validated(self, changes: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         """Return mean and standard deviation over the folds of each metric."""
-        splits = list(self._splits(self._settings.training.folds))
+        splits = list(self.folds(self._settings.training.folds))
         scores = self._scores(changes, splits, self._settings.evaluation.metrics)
         return {
             name: {"mean": float(np.mean(values)), "std": float(np.std(values))}
@@ -163,7 +163,7 @@ class Fitting:
         predict: Predict = estimator(self.fitted(changes, fold), task)
         return compute(task, names, self.target[fold[1]], predict(self._train[fold[1]]))
 
-    def _splits(self, count: int) -> Iterator[Fold]:
+    def folds(self, count: int) -> Iterator[Fold]:
         """Yield (training, test) rows: later rows test earlier ones where the split is by time."""
         path = self._data / "train.parquet"
         contract, split = self._settings.data, self._settings.split
@@ -173,7 +173,7 @@ class Fitting:
             for last in range(1, count + 1):
                 yield np.concatenate(blocks[:last]), blocks[last]
         else:
-            yield from _folds(prepared.row_hashes(path), count)
+            yield from _by_hash(prepared.row_hashes(path), count)
 
     def _check_classes(self) -> None:
         labels = self._settings.data.labels
@@ -194,7 +194,7 @@ class Fitting:
         return digest.hexdigest()[:16]
 
 
-def _folds(hashes: np.ndarray, count: int) -> Iterator[Fold]:
+def _by_hash(hashes: np.ndarray, count: int) -> Iterator[Fold]:
     """Yield (training, test) row indices by the rows' hashes, so a key stays in one fold."""
     assigned = folds(hashes, count)
     for fold in range(count):

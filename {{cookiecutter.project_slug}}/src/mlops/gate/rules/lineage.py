@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import yaml
 
 from ... import repository
+from ...config.compose import CONF, composed, written
+from ...config.experiment import EXPERIMENT, read_experiment
 from ...data.sources import raw_files
 from ...files import sha256, tree_sha256
 from ...release import manifest
@@ -60,6 +62,7 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
     yield _equal("code", "src", origin["code"], tree_sha256(root / "src"))
     config = sha256(root / "resolved.yaml")
     yield _equal("config", "resolved.yaml", origin["config"], config)
+    yield _composed(root)
     yield _equal("bundled config", CONFIG, sha256(case.candidate.folder / CONFIG), config)
     yield _equal("environment", str(LOCK), origin["environment"], sha256(root / LOCK))
     yield _packages(origin["packages"], (root / LOCK).read_text(encoding="utf-8"))
@@ -70,6 +73,17 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
         ("prepared rows", PREPARED, case.holdout.parent),
     ):
         yield _equal(part, str(path), pinned(lock, path), repository.dvc_digest(folder), "dvc.lock")
+
+
+def _composed(root: Path) -> tuple[str, bool, str]:
+    """Compare resolved.yaml to what conf/ and params.yaml compose to now."""
+    now = written(composed(root / CONF, read_experiment(root / EXPERIMENT)))
+    resolved = yaml.safe_load((root / "resolved.yaml").read_text(encoding="utf-8"))
+    if now == resolved:
+        return "composition", True, "resolved.yaml is what conf/ and params.yaml compose to"
+    changed = sorted(key for key in now.keys() | resolved if now.get(key) != resolved.get(key))
+    said = f"conf/ or params.yaml changed {', '.join(changed)} since: run `dvc repro`"
+    return "composition", False, said
 
 
 def _equal(

@@ -1,0 +1,71 @@
+"""The command line speaks in sentences and exit codes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlops.cli import main, parser
+
+STAGES = ["resolve", "prepare", "train", "evaluate", "bundle", "track"]
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mlops.cli", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def verbs() -> dict[str, str]:
+    """Return every verb with its help."""
+    [group] = [a for a in parser()._actions if a.dest == "verb"]
+    return {choice.dest: choice.help or "" for choice in group._choices_actions}  # type: ignore[attr-defined]
+
+
+def test_every_verb_has_help() -> None:
+    assert set(STAGES) < set(verbs())
+    assert all(len(text) > 10 for text in verbs().values())
+
+
+@pytest.mark.parametrize("verb", STAGES)
+def test_a_stage_in_the_wrong_folder_says_where_to_run(verb: str, tmp_path: Path) -> None:
+    done = run(tmp_path, verb)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "root folder" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["adopt", "absent.csv", "--target", "y"], "root folder"),
+        (["predict", "absent.csv", "--out", "o.csv"], "candidate is no bundle"),
+        (["lineage", "nowhere"], "nowhere is no bundle"),
+        (["sample", "--rows", "0"], "must be at least 1"),
+        (["sample", "--rows", "many"], "invalid"),
+        (["fly"], "invalid choice"),
+        ([], "VERB"),
+    ],
+)
+def test_a_wrong_call_is_refused_without_a_traceback(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_lineage_is_printed_as_yaml(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lineage", str(trained / "candidate")]) == 0
+    printed = capsys.readouterr().out
+    assert "bundle: " in printed
+    assert "commit: null" in printed
+
+
+def test_a_closed_pipe_is_no_error(trained: Path) -> None:
+    command = f"{sys.executable} -m mlops.cli lineage {trained}/candidate | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("bundle: ")
