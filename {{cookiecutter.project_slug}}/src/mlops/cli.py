@@ -27,15 +27,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         return int(arguments.run(arguments) or 0)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ProjectError as error:
         print(f"mlops {arguments.verb}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"mlops {arguments.verb}: {error}: check the path and its rights", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"mlops {arguments.verb}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -93,6 +96,9 @@ def parser() -> argparse.ArgumentParser:
 
 def adopt(arguments: Arguments) -> None:
     from .adoption.adopt import adopt
+    from .repository import mend
+
+    mend()
 
     columns = arguments.columns.split(",") if arguments.columns else None
     adoption = adopt(
@@ -117,6 +123,9 @@ def sample(arguments: Arguments) -> None:
 
 
 def resolve(_: Arguments) -> None:
+    from .adoption.exchange import check_settled
+
+    check_settled(Path())
     from .config.compose import resolve
 
     settings = resolve()
@@ -145,11 +154,11 @@ def evaluate(_: Arguments) -> None:
     from .evaluation.evaluate import evaluate
 
     measured = evaluate(settings)["holdout"]
-    primary = measured[settings.evaluation.primary]
-    print(
-        f"{settings.evaluation.primary} {primary['value']:.4f} "
-        f"({primary['low']:.4f} to {primary['high']:.4f}): reports/report.html"
+    value, low, high = (
+        "undefined" if number is None else f"{number:.4g}"
+        for number in (measured[settings.evaluation.primary][k] for k in ("value", "low", "high"))
     )
+    print(f"{settings.evaluation.primary} {value} ({low} to {high}): reports/report.html")
 
 
 def bundle(_: Arguments) -> None:
@@ -190,7 +199,11 @@ def gate(arguments: Arguments) -> int:
 
 
 def mend(_: Arguments) -> None:
+    from .adoption.exchange import settle
     from .repository import mend
+
+    if settle(Path()):
+        print("an adoption that was killed half-way is undone: adopt again")
 
     for path in mend():
         print(f"{path} was left half written by a killed command: mended")
@@ -225,7 +238,10 @@ def _count(text: str) -> int:
 
 
 def _settings() -> Any:
+    from .adoption.exchange import check_settled
     from .config.settings import load
+
+    check_settled(Path())
 
     return load()
 

@@ -87,6 +87,11 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_of(text: str) -> str:
+    """Return the hexadecimal SHA-256 of a text as UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def tree_sha256(root: Path) -> str:
     """Return one SHA-256 over the names and contents of every file below `root`, bytecode aside."""
     digest = hashlib.sha256()

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 import mlops
-from mlops.adoption.exchange import ExchangeError, check_raw, exchange, exclusive, undo
+from mlops.adoption.exchange import (
+    ExchangeError,
+    check_raw,
+    check_settled,
+    exchange,
+    exclusive,
+    settle,
+)
 from mlops.repository import RepositoryError
 
 TEXTS = {Path("conf/data/new.yaml"): "new\n", Path("params.yaml"): "new\n"}
@@ -77,16 +84,41 @@ def test_what_was_not_there_is_gone_again(root: Path) -> None:
     assert not (root / "data/raw").exists()
 
 
-def test_the_next_run_undoes_what_a_killed_one_left(root: Path) -> None:
+def test_mending_undoes_what_a_killed_one_left(root: Path) -> None:
     before = tree(root)
     environment = {**os.environ, "PYTHONPATH": str(Path(mlops.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", KILLED], cwd=root, env=environment, check=False)
     assert done.returncode == 9
     assert (root / "params.yaml").read_text() == "new"
-    with exclusive(root):
-        assert tree(root) == before
-    undo(root)
+    with pytest.raises(ExchangeError, match="mlops mend"):
+        check_settled(root)
+    with pytest.raises(ExchangeError, match="mlops mend"), exclusive(root):
+        pass
+    assert settle(root)
     assert tree(root) == before
+    assert not settle(root)
+
+
+@pytest.mark.parametrize("path", ["data/raw/more.csv", "params.yaml", "conf/data/new.yaml"])
+def test_what_somebody_did_after_a_killed_one_is_not_undone(root: Path, path: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(mlops.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", KILLED], cwd=root, env=environment, check=False)
+    (root / path).write_text("work of an hour")
+    before = tree(root)
+    with pytest.raises(ExchangeError, match=f"{path} changed since"):
+        settle(root)
+    assert tree(root) == before
+
+
+def test_refuses_while_dvc_is_at_work(root: Path) -> None:
+    busy = root / ".dvc/tmp/rwlock"
+    busy.parent.mkdir()
+    busy.write_text(f'{{"data/raw": {{"write": {{"pid": {os.getpid()}, "cmd": "dvc repro"}}}}}}')
+    with pytest.raises(ExchangeError, match="DVC is at work"), exclusive(root):
+        pass
+    busy.write_text('{"data/raw": {"write": {"pid": 4194999, "cmd": "dvc repro"}}}')
+    with exclusive(root):
+        pass
 
 
 def test_a_copy_that_was_never_used_is_cleared(root: Path) -> None:

@@ -150,3 +150,12 @@ def test_every_inferred_column_reads_its_own_cells() -> None:
         series = pd.Series(values, dtype="str")
         parsed = parse(series, feature(Facts(name, series, CSV)), CSV)
         assert not parsed.bad.any(), name
+
+
+@pytest.mark.parametrize("form", ["${:,.2f}", "{:.1f} %", "{:,}", "{:.2f} €", "({:.2f})"])
+def test_numbers_that_are_written_out_are_named_and_never_an_id(form: str) -> None:
+    amounts = [form.format(1000 + 1234.5 * n) for n in range(60)]
+    frame = pd.DataFrame({"amount": amounts})
+    column = infer(frame, Source(format="csv"), {}, {})["amount"]
+    assert column.role == "ignored"
+    assert "plain numbers" in column.reason

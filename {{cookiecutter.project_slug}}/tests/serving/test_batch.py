@@ -36,7 +36,7 @@ def test_ids_decision_and_probability(table: Path, trained: Path, tmp_path: Path
     probability = result[f"probability_{contract.labels[1]}"]
     assert list(result.columns)[: len(contract.names("id"))] == list(contract.names("id"))
     assert probability.between(0, 1).all()
-    assert ((result["prediction"] == contract.labels[1]) == (probability >= 0.5)).all()
+    assert ((result["prediction"] == contract.labels[1]) == (probability > 0.5)).all()
 
 
 def test_csv_is_scored_as_parquet_is(table: Path, trained: Path, tmp_path: Path) -> None:

@@ -39,10 +39,15 @@ class Adoption:
         direct = [n for n in contract.names("feature") if contract.columns[n].type != "datetime"]
         features = [*direct, *self.proposal.derived]
         more = f" and {len(features) - SHOWN} more" if len(features) > SHOWN else ""
+        ids = contract.names("id")
+        by = " from ".join(self.proposal.split.values())
+        if ids and self.proposal.split["use"] == "hash":
+            by = f"hash of {', '.join(ids)}"
         lines = [
             f"{self.file.name} is {contract.name}: {rows:,} rows, {contract.task}, {target}",
             f"features: {', '.join(features[:SHOWN])}{more}",
-            f"split: by {' from '.join(self.proposal.split.values())}",
+            *([f"id: {', '.join(ids)}"] * bool(ids)),
+            f"split: by {by}",
         ]
         if self.proposal.unlabelled:
             lines.append(f"set aside: {self.proposal.unlabelled:,} rows without a target")

@@ -3,13 +3,14 @@
 import fcntl
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ProjectError
-from ..files import write_text
+from ..files import sha256, sha256_of, write_text
 from ..repository import RepositoryError, unversioned
 
 RAW = Path("data/raw")
@@ -25,7 +26,38 @@ class ExchangeError(ProjectError):
 
 @contextmanager
 def exclusive(root: Path) -> Iterator[None]:
-    """Hold the right to exchange in this project, after undoing what a killed run left there."""
+    """Hold the right to exchange in this project, where nothing else is at work or unsettled."""
+    with _locked(root):
+        _clear(root / JOURNAL)
+        check_settled(root)
+        _check_idle(root)
+        yield
+
+
+def check_settled(root: Path) -> None:
+    """Raise ExchangeError where an exchange did not end: data and contract may not match."""
+    if (root / JOURNAL).is_dir():
+        raise ExchangeError(
+            "an adoption is running here or was killed half-way: wait for its end, or undo it "
+            "with `mlops mend`"
+        )
+
+
+def settle(root: Path) -> bool:
+    """Undo an exchange that was killed, and say whether there was one.
+
+    Raises ExchangeError, and changes nothing, where somebody has worked on since.
+    """
+    if not (root / JOURNAL).is_dir():
+        return False
+    with _locked(root):
+        _check_untouched(root)
+        undo(root)
+    return True
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
     if not (root / ".dvc").is_dir():
         raise RepositoryError(f"{root.resolve()} is no DVC repository: run `make setup` there")
     lock = root / JOURNAL.with_suffix(".lock")
@@ -37,8 +69,41 @@ def exclusive(root: Path) -> Iterator[None]:
             raise ExchangeError("another adoption is running here: wait for its end") from error
         # A DVC that outlives a killed run holds the lock on, and so is never undone halfway.
         os.set_inheritable(stream.fileno(), True)
-        undo(root)
         yield
+
+
+def _check_idle(root: Path) -> None:
+    """Raise ExchangeError while DVC runs, which would mix the old data with the new."""
+    busy = root / ".dvc/tmp/rwlock"
+    said = busy.read_text(errors="replace") if busy.exists() else ""
+    for number in re.findall(r'"pid": (\d+)', said):
+        if Path("/proc", number).exists():
+            raise ExchangeError(f"DVC is at work here (process {number}): wait for its end")
+
+
+def _check_untouched(root: Path) -> None:
+    """Raise ExchangeError where files are neither as before the exchange nor as it wrote them."""
+    journal = root / JOURNAL
+    state = json.loads((journal / STATE).read_text(encoding="utf-8"))
+    touched = [
+        name
+        for name, written in state["written"].items()
+        if (root / name).exists()
+        and sha256(root / name) != written
+        and not _same(root / name, journal / "files" / name)
+    ]
+    if not (journal / "new").exists() and (root / RAW).exists():
+        raw = [path for path in (root / RAW).rglob("*") if path.is_file()]
+        touched += [str(p.relative_to(root)) for p in raw if sha256(p) != state["data"]]
+    if touched:
+        raise ExchangeError(
+            f"an adoption was killed half-way, and {', '.join(touched)} changed since: move "
+            f"your work elsewhere and run `mlops mend`, or keep all as it is by deleting {JOURNAL}"
+        )
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and sha256(one) == sha256(other)
 
 
 def check_raw(root: Path, file: Path) -> None:
@@ -57,7 +122,7 @@ def exchange(root: Path, file: Path, texts: Mapping[Path, str]) -> Iterator[None
     """Make `file` the only raw data and write `texts`; undo both when the block raises."""
     journal = root / JOURNAL
     staging = journal.with_suffix(".new")
-    _begin(root, staging, file, [*texts, *POINTERS])
+    _begin(root, staging, file, texts)
     staging.rename(journal)
     try:
         if (root / RAW).exists():
@@ -77,25 +142,33 @@ def exchange(root: Path, file: Path, texts: Mapping[Path, str]) -> Iterator[None
 def undo(root: Path) -> None:
     """Bring back the state before an exchange that did not end, and clear leftovers."""
     journal = root / JOURNAL
-    for leftover in (journal.with_suffix(".new"), journal.with_suffix(".old")):
-        shutil.rmtree(leftover, ignore_errors=True)
+    _clear(journal)
     if not journal.is_dir():
         return
     state = json.loads((journal / STATE).read_text(encoding="utf-8"))
-    for name in state["present"]:
-        write_text(root / name, (journal / "files" / name).read_text(encoding="utf-8"))
-    for name in state["absent"]:
-        (root / name).unlink(missing_ok=True)
     if (journal / "raw").exists() or not state["raw"]:
         shutil.rmtree(root / RAW, ignore_errors=True)
     if (journal / "raw").exists():
         (journal / "raw").rename(root / RAW)
+    for name in state["present"]:
+        if not _same(root / name, journal / "files" / name):
+            write_text(root / name, (journal / "files" / name).read_text(encoding="utf-8"))
+    for name in state["absent"]:
+        if (root / name).exists():
+            (root / name).unlink()
     journal.rename(journal.with_suffix(".old"))
     shutil.rmtree(journal.with_suffix(".old"), ignore_errors=True)
 
 
-def _begin(root: Path, staging: Path, file: Path, paths: Sequence[Path]) -> None:
+def _clear(journal: Path) -> None:
+    """Remove an exchange that never began, and one that has ended."""
+    for leftover in (journal.with_suffix(".new"), journal.with_suffix(".old")):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _begin(root: Path, staging: Path, file: Path, texts: Mapping[Path, str]) -> None:
     """Keep the present files, and a copy of the new data, until the exchange has ended."""
+    paths = [*texts, *POINTERS]
     (staging / "new").mkdir(parents=True)
     shutil.copyfile(file, staging / "new" / file.name.lstrip("."))
     present = [path for path in paths if (root / path).is_file()]
@@ -106,5 +179,7 @@ def _begin(root: Path, staging: Path, file: Path, paths: Sequence[Path]) -> None
         "present": [path.as_posix() for path in present],
         "absent": [path.as_posix() for path in paths if path not in present],
         "raw": (root / RAW).exists(),
+        "written": {path.as_posix(): sha256_of(text) for path, text in texts.items()},
+        "data": sha256(file),
     }
     (staging / STATE).write_text(json.dumps(state), encoding="utf-8")

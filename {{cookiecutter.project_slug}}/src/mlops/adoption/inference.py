@@ -23,6 +23,13 @@ MANY_IDENTITIES = 50
 # More texts that mean "no value", believed only where everything else in a column is a number.
 BLANKS = (".", "--", "N.A.", "<NA>", "nil", "missing", "unknown", "#VALUE!", "#DIV/0!", "#REF!")
 KEYS = {"id", "uuid", "guid", "key", "identifier"}
+# Amounts as people write them: a sign or bracket, a currency, digits in groups, a percent sign.
+GROUPS = r"[.,' \u2019\u00a0\u202f]"
+AMOUNT = (
+    rf"[(+\-\u2212]?\s?[$€£¥]?\s?[+\-\u2212]?(?:\d+|\d{{1,3}}(?:{GROUPS}\d{{3}})+)"
+    r"(?:[.,]\d+)?\s?(?:%|[$€£¥])?\)?"
+)
+SIGNS = rf"[$€£¥%(\u2212]|\d{GROUPS}\d{{3}}(?:[,.]\d+)?$"
 COUNTERS = {"index", "idx", "row", "rownum", "rownames", "nr", "no", "obs", "unnamed"}
 
 
@@ -64,6 +71,11 @@ def feature(facts: Facts) -> Column:
         return _datetime(facts)
     if facts.boolean:
         return Column("boolean", nullable=facts.blank)
+    if _is_written_out(facts):
+        return ignored(
+            f"holds numbers written like {shortened(facts.texts.iloc[0])}: save them as plain "
+            "numbers to use them"
+        )
     if (identity := _identity(facts)) is not None:
         return identity
     if facts.numeric and not _is_code(facts):
@@ -136,6 +148,15 @@ def _identity(facts: Facts) -> Column | None:
             f"{facts.name} each would stay on one side of the split"
         )
     return None
+
+
+def _is_written_out(facts: Facts) -> bool:
+    """Say whether texts are amounts with a currency, percent or thousands sign."""
+    if facts.numeric or facts.moment is not None or not facts.present:
+        return False
+    texts = facts.texts.astype("str").str.strip()
+    amounts = texts.str.fullmatch(AMOUNT) & texts.str.contains(r"\d", regex=True)
+    return bool(amounts.all()) and bool(texts.str.contains(SIGNS, regex=True).any())
 
 
 def _counts_rows(facts: Facts) -> bool:

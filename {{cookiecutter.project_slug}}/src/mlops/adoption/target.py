@@ -9,8 +9,9 @@ from .inference import FEW_TEXTS, MOST_CATEGORIES, ROWS_A_CATEGORY, bounds
 
 MOST_CLASSES = 20  # of whole numbers; more are an amount
 LARGEST_SHARE = 0.05  # of different whole numbers in the rows, to be classes
-YES = {"yes", "y", "true", "t", "1", "1.0", "positive", "pos"}
-NO = {"no", "n", "false", "f", "0", "0.0", "-1", "-1.0", "negative", "neg"}
+YES = {"yes", "y", "ja", "oui", "si", "sim", "tak", "true", "t", "1", "1.0", "positive", "pos"}
+NO = {"no", "n", "nein", "non", "não", "nee", "nej", "nie", "false", "f", "negative", "neg"}
+NO |= {"0", "0.0", "-1", "-1.0"}
 ONES = {"1", "1.0"}
 ZEROS = {"0", "0.0", "-1", "-1.0"}
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ..files import write_text
+from ..metrics.catalogue import check as check_metrics
 from .experiment import EXPERIMENT, Experiment, choices, plain, read_experiment
 from .settings import RESOLVED, ConfigError, Settings
 
@@ -26,6 +27,7 @@ def resolve(conf: Path = CONF, experiment: Path = EXPERIMENT, out: Path = RESOLV
     resolved = composed(conf, read_experiment(experiment))
     settings = Settings.parse(resolved)
     check_task(conf, settings)
+    check_metrics(settings.evaluation.measured, settings.data.task)
     content = written(resolved)
     body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     write_text(out, HEADER + body)

@@ -12,6 +12,8 @@ from .settings import ConfigError
 
 EXPERIMENT = Path("params.yaml")
 
+KINDS = {int: "a number", float: "a number", str: "a text", list: "a list", dict: "a mapping"}
+
 Keys = tuple[str, ...]
 
 
@@ -122,7 +124,7 @@ class Experiment(NamedTuple):
             return
         raise ConfigError(
             f"params.yaml: {'.'.join(keys)} is {value!r}, and {self._where(keys[0])} has "
-            f"{declared!r}: write a {kind.__name__} there"
+            f"{declared!r}: {KINDS.get(kind, kind.__name__)} belongs there"
         )
 
 

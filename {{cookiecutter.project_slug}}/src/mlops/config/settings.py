@@ -104,6 +104,12 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     runtime: Literal["auto", "onnx", "skops"] = "auto"
     tolerance: float = 1e-5
 
+    def __post_init__(self) -> None:
+        if self.folds == 1 or self.folds < 0:
+            raise ValueError("`folds` is 0 for none, or 2 or more")
+        if self.threads < 1:
+            raise ValueError("`threads` must be 1 or more")
+
 
 class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The hyperparameter search: at most `trials`, ended after `patience` without improvement."""
@@ -113,6 +119,12 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patience: int = 15
     folds: int = 3
     workers: int = 2
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise ValueError("`folds` must be 2 or more")
+        if min(self.trials, self.patience, self.workers) < 1:
+            raise ValueError("`trials`, `patience` and `workers` must be 1 or more")
 
 
 class Slices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

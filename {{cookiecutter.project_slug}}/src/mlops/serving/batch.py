@@ -19,7 +19,7 @@ from ..progress import progress
 from ..release.bundle import Loaded, load
 
 ROWS = 50_000
-THRESHOLD = 0.5
+THRESHOLD = 0.5  # as the metrics decide: above it, not at it
 
 
 def predict(file: Path, out: Path, bundle: Path, rows: int = ROWS) -> int:
@@ -31,6 +31,8 @@ def predict(file: Path, out: Path, bundle: Path, rows: int = ROWS) -> int:
     """
     if out.suffix not in (".csv", ".parquet"):
         raise DataError(f"{out} must end in .csv or .parquet: choose one")
+    if not out.resolve().parent.is_dir():
+        raise DataError(f"{out.parent} is no folder: create it, or name another --out")
     loaded = load(bundle)
     done = 0
     bar = progress(title="predict", unit=" rows", unit_scale=True)
@@ -80,7 +82,7 @@ def _answer(predictions: np.ndarray, contract: Contract) -> dict[str, pa.Array]:
     if contract.task == "regression":
         return {"prediction": pa.array(predictions)}
     if contract.task == "binary":
-        decided = (predictions >= THRESHOLD).astype(np.int32)
+        decided = (predictions > THRESHOLD).astype(np.int32)
         probabilities = {f"probability_{labels[1]}": pa.array(predictions)}
     else:
         decided = predictions.argmax(axis=1).astype(np.int32)
