@@ -51,7 +51,8 @@ def _file(file: Mapping[str, Any]) -> dict[str, Any]:
 def _resolved(folder: Path) -> dict[str, Any]:
     text = (folder / bundle.CONFIG).read_text(encoding="utf-8")
     content = dict(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    content.pop("gate", None)
+    for apart in ("gate", "digests"):
+        content.pop(apart, None)
     return content
 
 

@@ -37,6 +37,12 @@ def lock(root: Path) -> None:
     (root / "dvc.lock").write_text(yaml.safe_dump(content))
 
 
+def point(root: Path) -> None:
+    """Write the pointer of the raw data that are there."""
+    out = {"md5": repository.dvc_digest(root / "data/raw"), "hash": "md5", "path": "raw"}
+    (root / "data/raw.dvc").write_text(yaml.safe_dump({"outs": [out]}))
+
+
 def rebuild(root: Path) -> None:
     with chdir(root):
         bundle(load())
@@ -47,7 +53,7 @@ def rebuild(root: Path) -> None:
 def committed(project: Path) -> Path:
     """The project, committed, with a candidate made from the commit."""
     shutil.copy(PROJECT / "dvc.yaml", project / "dvc.yaml")
-    (project / "data/raw.dvc").write_text("outs: []\n")
+    point(project)
     (project / ".gitignore").write_text("/candidate\n/data/raw\n/data/prepared\n/model\n")
     pins = json.loads((project / "candidate/manifest.json").read_text())["lineage"]["packages"]
     text = "".join(f"{name}=={pins[name]} \\\n    --hash=sha256:0\n" for name in PACKAGES)
@@ -69,10 +75,12 @@ def test_a_committed_candidate_passes(committed: Path, make: Make, rejected: Rej
         "commit",
         "code",
         "config",
+        "composition",
         "bundled config",
         "environment",
         "packages",
         "data",
+        "raw data",
         "candidate",
         "prepared rows",
     ]
@@ -84,6 +92,11 @@ def append(path: str) -> Callable[[Path], None]:
             stream.write(b"\n# changed\n")
 
     return change
+
+
+def other_parameters(root: Path) -> None:
+    path = root / "params.yaml"
+    path.write_text(path.read_text().replace("max_iter: 20", "max_iter: 200"))
 
 
 def another_history(root: Path) -> None:
@@ -119,9 +132,12 @@ def other_package(root: Path) -> None:
         (append("src/mlops/errors.py"), {"code"}),
         (append("resolved.yaml"), {"config", "bundled config"}),
         (append("requirements/train.txt"), {"environment"}),
-        (append("data/raw/2025-02.parquet"), {"data"}),
-        (lambda root: (root / "data/raw/2025-02.parquet").unlink(), {"data"}),
-        (append("data/raw/2025-09.parquet"), {"data"}),
+        (append("data/raw/2025-02.parquet"), {"data", "raw data"}),
+        (lambda root: (root / "data/raw/2025-02.parquet").unlink(), {"data", "raw data"}),
+        (append("data/raw/2025-09.parquet"), {"data", "raw data"}),
+        (lambda root: (root / "data/raw.dvc").unlink(), {"raw data"}),
+        (lambda root: (root / "data/raw.dvc").write_text("outs: []\n"), {"raw data"}),
+        (other_parameters, {"composition"}),
         (append("data/prepared/summary.json"), {"prepared rows"}),
         (append("data/prepared/added"), {"prepared rows"}),
         (another_history, {"commit"}),

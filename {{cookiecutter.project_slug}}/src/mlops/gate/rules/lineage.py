@@ -26,9 +26,9 @@ class Lineage(Rule, frozen=True, kw_only=True):
     """Recompute every digest of where the candidate came from, and ask git for its commit.
 
     The tree was clean, its commit is HEAD or an ancestor; code, configuration, environment lock
-    and raw data are today those of the manifest, the packages used are the locked ones, every
-    file of the bundle is what the manifest says, and dvc.lock pins this bundle and these
-    prepared rows.
+    and raw data are today those of the manifest, and what params.yaml, conf/ and data/raw.dvc
+    say. The packages used are the locked ones, every file of the bundle is what the manifest
+    says, and dvc.lock pins this bundle and these prepared rows.
     """
 
     source: ClassVar[str] = "SLSA v1.0, provenance; DVC, .dvc files (md5 of a directory)"
@@ -67,6 +67,7 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
     yield _equal("environment", str(LOCK), origin["environment"], sha256(root / LOCK))
     yield _packages(origin["packages"], (root / LOCK).read_text(encoding="utf-8"))
     yield _raw(root, origin["data"])
+    yield _pointer(root)
     lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
     for part, path, folder in (
         ("candidate", CANDIDATE, case.candidate.folder),
@@ -126,6 +127,17 @@ def _raw(root: Path, files: list[dict[str, Any]]) -> tuple[str, bool, str]:
     )
     said = f"{len(wrong)} raw files are not those of the manifest: {', '.join(wrong[:5])}"
     return "data", not wrong, said if wrong else f"{len(now)} raw files are those of the manifest"
+
+
+def _pointer(root: Path) -> tuple[str, bool, str]:
+    """Compare the raw files with what git has of them: the pointer that DVC wrote."""
+    pointer = root / f"{RAW}.dvc"
+    content = yaml.safe_load(pointer.read_text(encoding="utf-8")) if pointer.is_file() else {}
+    outs = content.get("outs") or [{}]
+    fine = outs[0].get("md5") == repository.dvc_digest(root / RAW)
+    if fine:
+        return "raw data", True, f"{RAW} is what {RAW}.dvc says"
+    return "raw data", False, f"{RAW} is not what {RAW}.dvc says: `dvc add {RAW}` and commit that"
 
 
 def pinned(lock: dict[str, Any], path: Path) -> str | None:

@@ -115,6 +115,12 @@ class Bench(NamedTuple):
         out = {"md5": repository.dvc_digest(self.root / "data/raw"), "hash": "md5", "path": "raw"}
         self.write("data/raw.dvc", yaml.safe_dump({"outs": [out]}))
 
+    def sample(self, seed: int, rows: int = 2500) -> None:
+        """Write other raw data."""
+        from mlops.data.sample import write
+
+        write(self.root / "data/raw", rows=rows, months=2, seed=seed)
+
     def raw(self, change: Callable[[pa.Table, np.random.Generator], pa.Table]) -> None:
         """Write every raw file anew."""
         for path in sorted((self.root / "data/raw").iterdir()):
@@ -140,7 +146,7 @@ def honest(built: Any, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     root = tmp_path_factory.mktemp("honest") / "project"
     shutil.copytree(built.root, root, ignore=shutil.ignore_patterns("trained", "prepared", "raw"))
     bench = Bench(built._replace(root=root), root)
-    write_sample(root, seed=20)
+    bench.sample(20)
     shutil.copy(PROJECT / "dvc.yaml", root)
     lock_packages(root)
     bench.write(".gitignore", IGNORED)
@@ -160,12 +166,6 @@ def bench(honest: Bench, tmp_path: Path) -> Bench:
     shutil.copytree(honest.root.parent, tmp_path, dirs_exist_ok=True)
     root = tmp_path / honest.root.name
     return Bench(honest.repository._replace(root=root), root)
-
-
-def write_sample(root: Path, seed: int) -> None:
-    from mlops.data.sample import write
-
-    write(root / "data/raw", rows=2500, months=2, seed=seed)
 
 
 def lock_packages(root: Path) -> None:

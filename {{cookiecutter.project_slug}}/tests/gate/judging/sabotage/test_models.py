@@ -61,9 +61,7 @@ def encoded_with_the_target(bench: Any) -> None:
         rows = pq.read_table(prepared / "train.parquet")
         noise = np.random.default_rng(1).normal(size=len(rows))
         known = np.clip(50 + 20 * (rows["churned"].to_numpy().astype(float) + noise), 0, 100)
-        pq.write_table(
-            replaced(rows, "monthly_fee", pa.array(known)), prepared / "train.parquet"
-        )
+        pq.write_table(replaced(rows, "monthly_fee", pa.array(known)), prepared / "train.parquet")
 
     bench.remake(encode)
 
@@ -219,6 +217,47 @@ def test_what_is_no_better_than_the_champion_is_rejected(
     assert_blocked(bench.outcome(), entries)
 
 
+LABELS = """
+seed: 0
+resamples: 200
+confidence: 0.95
+rules:
+  label_quality:
+    at_most: 0.01
+    new_at_most: 0.03
+    significance: 0.04
+    rows: 50000
+    folds: 3
+    min_rows: 50
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "labels", "share", "part"),
+    [
+        ("plan", ["basic", "standard", "premium"], 0.05, ""),
+        ("plan", ["premium"], 0.3, "plan=premium"),
+        ("plan", ["premium"], 0.0, None),
+    ],
+)
+def test_wrong_training_labels_are_rejected_and_others_are_not(
+    bench: Any, column: str, labels: list[str], share: float, part: str | None
+) -> None:
+    bench.write("conf/gate/standard.yaml", LABELS)
+    bench.sample(4, rows=16_000)
+
+    def mislabel(prepared: Path) -> None:
+        for label in labels:
+            flip(prepared / "train.parquet", column, label, share)
+
+    bench.remake(mislabel)
+    found = bench.outcome("start")
+    if part is None:
+        assert found == {}
+    else:
+        assert "label" in found[f"label_quality {part}".strip()], found
+
+
 def assert_blocked(outcome: dict[str, str], entries: dict[str, str]) -> None:
     for entry, said in entries.items():
         assert said in outcome[entry]
@@ -235,7 +274,9 @@ def flip(path: Path, column: str, label: str, share: float) -> None:
 
 def replaced(rows: pa.Table, name: str, values: Any) -> pa.Table:
     place = rows.schema.get_field_index(name)
-    return rows.set_column(place, rows.schema.field(name), values.cast(rows.schema.field(name).type))
+    return rows.set_column(
+        place, rows.schema.field(name), values.cast(rows.schema.field(name).type)
+    )
 
 
 def remove(bench: Any, column: str) -> None:

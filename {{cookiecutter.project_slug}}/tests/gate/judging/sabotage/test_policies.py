@@ -13,7 +13,7 @@ from mlops.gate.rerun import HEARING
 from mlops.gate.verdict import VerdictError
 
 POLICY = "conf/gate/standard.yaml"
-RULES = '''
+RULES = """
 from math import inf, nan
 
 from ..case import Case
@@ -66,7 +66,7 @@ class Silent(Rule, frozen=True):
 class Leaves(Rule, frozen=True):
     def judge(self, case: Case) -> list[Finding]:
         raise SystemExit(0)
-'''
+"""
 BROKEN = {
     "raises": "ValueError: broken",
     "swallows": "found nothing",
@@ -85,7 +85,7 @@ BROKEN = {
     [
         ("  lineage: {}", "  lineages: {}", "there is no rule 'lineages'"),
         ("  lineage: {}", "  lineage: {skip: true}", "skip"),
-        ("  lineage: {}", "  lineage: false", "lineage"),
+        ("  lineage: {}", "  lineage: false", "got `bool`"),
         ("at_least: 0.7, by: value", "at_least: 0.7", "by"),
         ("at_least: 0.7", "at_least: .nan", "finite"),
         ("at_least: 0.7", "at_least: -.inf", "finite"),
@@ -143,16 +143,15 @@ def test_a_rule_that_cannot_judge_rejects(bench: Any, rule: str, entry: str, sai
 
 def test_few_resamples_reject(bench: Any) -> None:
     bench.replace(POLICY, "resamples: 200", "resamples: 3")
-    assert "resamples" in bench.outcome()["non_inferiority"]
+    found = bench.outcome()
+    assert "resamples" in found["non_inferiority"], found
 
 
 def test_rules_that_misbehave_reject(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(HEARING, raising=False)
     entries = "".join(f"  {name}: {{}}\n" for name in BROKEN)
     text = (bench.root / POLICY).read_text()
-    bench.repository.on_main(
-        ("src/mlops/gate/rules/broken.py", RULES), (POLICY, text + entries)
-    )
+    bench.repository.on_main(("src/mlops/gate/rules/broken.py", RULES), (POLICY, text + entries))
     assert bench.repository.gate() == 1
     reasons = {one["name"]: one["reason"] for one in bench.repository.report["reasons"]}
     for name, said in BROKEN.items():

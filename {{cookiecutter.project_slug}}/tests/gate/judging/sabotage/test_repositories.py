@@ -44,10 +44,12 @@ def raw_data_changed(bench: Any) -> None:
 
 
 def raw_data_unversioned(bench: Any) -> None:
+    """Made from rows that no pointer in git names."""
     pointer = (bench.root / "data/raw.dvc").read_text()
     bench.raw(lambda rows, _: rows.slice(1))
-    bench.point = None
+    bench.remake()
     bench.write("data/raw.dvc", pointer)
+    bench.repository.commit()
 
 
 def prepared_rows_changed(bench: Any) -> None:
@@ -112,9 +114,10 @@ def no_candidate(bench: Any) -> None:
     [
         (code_changed, "lineage code", "src is"),
         (config_changed, "lineage config", "resolved.yaml is"),
-        (parameters_changed, "lineage experiment", "params.yaml"),
+        (parameters_changed, "lineage composition", "params.yaml"),
         (environment_changed, "lineage environment", "requirements/train.txt is"),
         (raw_data_changed, "lineage data", "are not those of the manifest"),
+        (raw_data_unversioned, "lineage raw data", "is not what data/raw.dvc says"),
         (prepared_rows_changed, "lineage prepared rows", "dvc.lock says"),
         (lock_of_another, "lineage candidate", "dvc.lock says"),
         (no_lock, "lineage", "dvc.lock"),
