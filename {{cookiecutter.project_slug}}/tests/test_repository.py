@@ -4,7 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from mlops.repository import RepositoryError, commit, dvc_add, is_clean, mend, unversioned
+from mlops.repository import (
+    RepositoryError,
+    commit,
+    commit_of,
+    dvc_add,
+    dvc_digest,
+    extract,
+    fetch,
+    is_clean,
+    mend,
+    text_at,
+    unversioned,
+)
 
 RAW = Path("data/raw")
 
@@ -78,6 +90,53 @@ def test_is_clean_only_with_what_git_has(root: Path) -> None:
 def test_outside_git_nothing_is_clean(tmp_path: Path) -> None:
     assert commit(root=tmp_path) is None
     assert not is_clean(root=tmp_path)
+
+
+@pytest.fixture
+def part(root: Path) -> Path:
+    """A project that is a folder of a repository, with two commits."""
+    place = root / "part"
+    for text in ("old\n", "new\n"):
+        put(root, "part/src/code.py", text)
+        put(root, "part/params.yaml", text)
+        put(root, "outside.txt", text)
+        git(root, "add", ".")
+        git(root, "commit", "-qm", "x")
+    return place
+
+
+def test_a_commit_is_read_without_touching_the_tree(part: Path, tmp_path: Path) -> None:
+    before = commit_of("HEAD~1", part)
+    assert text_at(before, "src/code.py", part) == "old\n"
+    assert text_at(before, "src/absent.py", part) is None
+    out = tmp_path / "out"
+    extract(before, ["src", "conf", "params.yaml"], out, part)
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert files == {"src/code.py", "params.yaml"}
+    assert (out / "src/code.py").read_text() == "old\n"
+    assert (part / "src/code.py").read_text() == "new\n"
+    extract(before, ["conf"], tmp_path / "none", part)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("ref", ["absent", "", "--all", "HEAD:part"])
+def test_what_names_no_commit_is_refused(part: Path, ref: str) -> None:
+    with pytest.raises(RepositoryError, match="git knows no commit"):
+        commit_of(ref, part)
+
+
+def test_a_pointer_from_elsewhere_is_fetched_and_hashed(root: Path, tmp_path: Path) -> None:
+    put(root, "data/raw/first.csv")
+    put(root, "data/raw/deep/größe.csv", "c\n")
+    pointer = (root / dvc_add(RAW, root)).read_text()
+    digest = dvc_digest(root / RAW)
+    assert f"md5: {digest}" in pointer
+    (root / "data/raw.dvc").unlink()
+    fetch(pointer, "raw", tmp_path / "out", root)
+    assert dvc_digest(tmp_path / "out") == digest
+    assert not list(root.glob("fetched-*"))
+    put(tmp_path, "out/deep/größe.csv", "d\n")
+    assert dvc_digest(tmp_path / "out") != digest
 
 
 @pytest.mark.parametrize("left", ["", "schema: '2.0'\nstages:\n  a: {", "stages:\n", "\0"])

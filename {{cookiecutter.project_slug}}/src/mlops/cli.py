@@ -20,12 +20,16 @@ DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call th
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; return 0, or 2 for a failure that the printed sentence helps to mend."""
+    """Run one verb and return its exit code.
+
+    It is 0, or 2 for a failure that the printed sentence helps to mend; `gate` has 1 as well.
+    """
     arguments = parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        return int(arguments.run(arguments) or 0)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ProjectError as error:
         print(f"mlops {arguments.verb}: {error}", file=sys.stderr)
         return 2
@@ -35,7 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"mlops {arguments.verb}: interrupted", file=sys.stderr)
         return 130
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="mlops", description=DESCRIPTION)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(run: Callable[[Arguments], None], text: str) -> argparse.ArgumentParser:
+    def verb(run: Callable[[Arguments], int | None], text: str) -> argparse.ArgumentParser:
         added = verbs.add_parser(run.__name__.strip("_"), help=text, description=text)
         added.set_defaults(run=run)
         return added
@@ -70,6 +73,14 @@ def parser() -> argparse.ArgumentParser:
     verb(evaluate, "stage: measure the model on the holdout and draw the report")
     verb(bundle, "stage: put everything that is promoted into candidate/")
     verb(track, "stage: log the candidate to MLflow")
+
+    add = verb(gate, "judge candidate/ against the champion: exit 0 passed, 1 rejected, 2 neither")
+    add.add_argument("--against", metavar="REF", help="whose champion and policy, like origin/main")
+    add.add_argument("--policy", metavar="REF", help="whose policy and code, if not those")
+    add.add_argument("--report", metavar="DIR", type=Path, default=Path("reports/gate"))
+    add.add_argument(
+        "--explain", metavar="RULE", nargs="?", const="", help="say what a rule does, or list all"
+    )
 
     verb(mend, "repair what DVC left unreadable when it was killed while writing")
 
@@ -165,6 +176,26 @@ def track(_: Arguments) -> None:
     from .release.registry import track
 
     print(f"MLflow run {track(settings, _project(), CANDIDATE)}")
+
+
+def gate(arguments: Arguments) -> int:
+    if arguments.explain is not None:
+        from .gate.explanation import explanation
+
+        print(explanation(arguments.explain))
+        return 0
+    from .gate.hearing import GateError
+    from .gate.rerun import COULD_NOT, EXIT, UnjudgedError, run
+    from .gate.wording import summary
+
+    if arguments.against is None:
+        raise GateError("say whose champion it is judged against, like --against origin/main")
+    try:
+        content = run(arguments.against, arguments.policy, arguments.report)
+    except UnjudgedError:
+        return COULD_NOT
+    print(summary(content, arguments.report))
+    return EXIT[content["verdict"]]
 
 
 def mend(_: Arguments) -> None:

@@ -1,10 +1,13 @@
 """Git and DVC, called as the commands that the user has."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +59,76 @@ def is_clean(paths: Sequence[Path] = (), root: Path = Path()) -> bool:
     if _run("git", "status", "--porcelain", "--", *named, root=root).strip():
         return False
     return len(_run("git", "ls-files", "--", *named, root=root).split("\n")) > len(named)
+
+
+def commit_of(ref: str, root: Path = Path()) -> str:
+    """Return the hash of the commit that a branch, tag or hash names."""
+    try:
+        return _run(
+            "git", "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}", root=root
+        ).strip()
+    except RepositoryError as error:
+        raise RepositoryError(
+            f"git knows no commit {ref!r}: fetch it (`git fetch`), or correct the name"
+        ) from error
+
+
+def is_ancestor(commit: str, root: Path = Path()) -> bool:
+    """Say whether a commit is HEAD or before it; a commit that git does not know is not."""
+    try:
+        _run("git", "merge-base", "--is-ancestor", "--end-of-options", commit, "HEAD", root=root)
+    except RepositoryError:
+        return False
+    return True
+
+
+def extract(commit: str, paths: Sequence[str], out: Path, root: Path = Path()) -> None:
+    """Write those of the project's files and folders that a commit has to the folder `out`."""
+    present = _run("git", "ls-tree", "--name-only", commit, "--", *paths, root=root).split("\n")
+    if not any(present):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "archive.tar"
+        named = [name for name in present if name]
+        _run("git", "archive", "--output", str(archive), commit, "--", *named, root=root)
+        with tarfile.open(archive) as opened:
+            opened.extractall(out, filter="data")
+
+
+def text_at(commit: str, path: str, root: Path = Path()) -> str | None:
+    """Return what a file of the project holds in a commit; None where it has none."""
+    if not _run("git", "ls-tree", "--name-only", commit, "--", path, root=root).strip():
+        return None
+    return _run("git", "show", f"{commit}:./{path}", root=root)
+
+
+def fetch(pointer: str, name: str, out: Path, root: Path = Path()) -> None:
+    """Write the folder `name` that the text of a DVC pointer names to `out`, from cache or remote.
+
+    DVC reads pointers only inside its repository, where git does not ignore them: a folder
+    stands there for as long as the call lasts. What was fetched is not verified.
+    """
+    _check_dvc(root)
+    with tempfile.TemporaryDirectory(prefix="fetched-", dir=root) as folder:
+        place = Path(folder) / f"{name}.dvc"
+        place.write_text(pointer, encoding="utf-8")
+        _run("dvc", "pull", str(place.resolve().relative_to(root.resolve())), root=root)
+        shutil.copytree(place.with_suffix(""), out)
+
+
+def dvc_digest(folder: Path) -> str:
+    """Return the hash by which DVC 3 names a folder, recomputed from the files in it."""
+    listing = []
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+            listing.append(
+                {"md5": found.hexdigest(), "relpath": path.relative_to(folder).as_posix()}
+            )
+    listing.sort(key=lambda entry: entry["relpath"])
+    text = json.dumps(listing, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def _check_dvc(root: Path) -> None:

@@ -65,3 +65,17 @@ def test_contradicting_split(split: dict[str, Any]) -> None:
 def test_search_range_is_a_range_or_choices(given: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(given, SearchRange)
+
+
+def test_bundles_from_before_the_gate_have_no_policy(resolved: dict[str, Any]) -> None:
+    del resolved["gate"]
+    assert Settings.parse(resolved).gate.rules == {}
+
+
+@pytest.mark.parametrize("wrong", [{"resamples": 10}, {"confidence": 0.3}, {"seed": -1}])
+def test_a_gate_that_draws_too_little_is_refused(
+    resolved: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    resolved["gate"] |= wrong
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        Settings.parse(resolved)

@@ -72,3 +72,13 @@ def test_group_codes_tell_groups_apart(column: np.ndarray) -> None:
     codes = bootstrap.group_codes(column)
     assert codes[0] == codes[3]
     assert sorted(set(codes.tolist())) == [0, 1, 2]
+
+
+def test_draws_of_many_units_are_multinomial_block_by_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bootstrap, "BLOCK", 16)
+    found = bootstrap.weights(50, 3, range(20_000))
+    assert (found.sum(axis=1) == 50).all()
+    assert found.mean(axis=0) == pytest.approx(np.ones(50), abs=0.05)
+    assert np.cov(found.T) == pytest.approx(np.eye(50) - 1 / 50, abs=0.06)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlops.config.settings import load as load_settings
-from mlops.data import prepared
+from mlops.data import fingerprints, prepared
 from mlops.release import manifest
 from mlops.release.bundle import bundle, load
 from mlops.release.manifest import BundleError
@@ -20,6 +20,7 @@ def test_files_of_the_bundle(trained: Path) -> None:
         "card.md",
         "contract.json",
         "golden.json",
+        "holdout.npy",
         "manifest.json",
         "metrics.json",
         "model.onnx",
@@ -53,6 +54,14 @@ def test_golden_rows_and_digest_are_what_the_loaded_model_predicts(trained: Path
     assert len(rows) == 20
     assert np.isin([row["prediction"] for row in rows], predictions).all()
     assert set(rows[0]["row"]) == set(loaded.encoder.inputs)
+
+
+def test_holdout_rows_are_named_by_their_fingerprints(trained: Path) -> None:
+    loaded = load(trained / "candidate")
+    prints = np.load(trained / "candidate/holdout.npy")
+    path = trained / "data/prepared/holdout.parquet"
+    assert np.array_equal(prints, fingerprints.fingerprints(path, loaded.contract))
+    assert fingerprints.digest(prints) == loaded.manifest["holdout"]["digest"]
 
 
 def test_the_same_inputs_give_the_same_bundle(trained: Path, tmp_path: Path) -> None:

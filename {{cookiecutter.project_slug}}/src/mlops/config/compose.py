@@ -28,10 +28,16 @@ def resolve(conf: Path = CONF, experiment: Path = EXPERIMENT, out: Path = RESOLV
     settings = Settings.parse(resolved)
     check_task(conf, settings)
     check_metrics(settings.evaluation.measured, settings.data.task)
-    content = {**resolved, "digests": digests(resolved)}
+    content = written(resolved)
     body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     write_text(out, HEADER + body)
     return settings
+
+
+def written(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what resolved.yaml holds: no policy, since the gate reads that of the base branch."""
+    read = {part: section for part, section in resolved.items() if part != "gate"}
+    return {**read, "digests": digests(read)}
 
 
 def digests(resolved: Mapping[str, Any]) -> dict[str, str]:

@@ -172,8 +172,29 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(dict.fromkeys([self.primary, *self.metrics]))
 
 
+class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The policy of this branch: rules by name, each a mapping of its settings.
+
+    `resamples`, `seed` and `confidence` are those of every bootstrap interval. What judges is
+    the policy of the base, never this one; the gate shows where they differ.
+    """
+
+    resamples: int = 1000
+    seed: int = 0
+    confidence: float = 0.95
+    rules: dict[str, dict[str, Any]] = {}
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.confidence < 1:
+            raise ValueError("`confidence` is a share from 0.5 to below 1")
+        if self.resamples < 100:
+            raise ValueError("`resamples` must be 100 or more")
+        if self.seed < 0:
+            raise ValueError("`seed` cannot be negative")
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that resolved.yaml says; `digests` are for DVC alone."""
+    """Everything that resolved.yaml says; `digests` are for DVC alone, `gate` is never in it."""
 
     seed: int
     data: Contract
@@ -183,6 +204,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: Training
     tuning: Tuning
     evaluation: Evaluation
+    gate: Gate = Gate()  # bundles from before the gate have none
     digests: dict[str, str] = {}
 
     def __post_init__(self) -> None:

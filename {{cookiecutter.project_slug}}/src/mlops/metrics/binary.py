@@ -27,6 +27,18 @@ class Binary:
         self.edges = bin_edges(self.probabilities)
 
     @cached_property
+    def rarer(self) -> tuple[bool, Index, Index, Index]:
+        """Whether the rarer class is the positive one, its rows, and the run of ties of each.
+
+        A run is given by how many rows lie before it and how many before its end.
+        """
+        positive = bool(2 * self.target.sum() < len(self.target))
+        places = np.flatnonzero(self.target == positive)
+        run = np.searchsorted(self.ends, places)
+        ends = self.ends + 1
+        return positive, places, np.append(0, ends)[run], ends[run]
+
+    @cached_property
     def surprisal(self) -> Array:
         """-log of the probability that the true class was given, kept off infinity."""
         return surprisal(np.where(self.target == 1, self.probabilities, 1 - self.probabilities))
@@ -46,12 +58,19 @@ def roc_auc(rows: Binary, weights: Array) -> Array:
     """Return the probability that a positive row outranks a negative one, ties counting half.
 
     Trapezoids under the ROC curve: Hanley and McNeil, "The meaning and use of the area under a
-    receiver operating characteristic (ROC) curve", Radiology 143, 1982.
+    receiver operating characteristic (ROC) curve", Radiology 143, 1982. They are summed over
+    the rarer class: weighted by its rows, the weight of everything that ranks above each, half
+    of its ties included, is that of the other class and half the square of its own weight.
     """
-    positive, negative = curve(rows, weights)
-    negative -= positive
-    area = np.vecdot(np.diff(negative), positive[:, 1:] + positive[:, :-1]) / 2
-    return ratio(area, positive[:, -1] * negative[:, -1])
+    positive, places, starts, ends = rows.rarer
+    above = np.zeros((len(weights), weights.shape[1] + 1))
+    np.cumsum(weights, axis=1, out=above[:, 1:])
+    own = np.take(weights, places, axis=1)
+    total = own.sum(axis=1)
+    pairs = total * (above[:, -1] - total)
+    outranking = np.vecdot(own, np.take(above, starts, axis=1) + np.take(above, ends, axis=1))
+    outranking = (outranking - np.square(total)) / 2
+    return ratio(pairs - outranking if positive else outranking, pairs)
 
 
 def average_precision(rows: Binary, weights: Array) -> Array:

@@ -15,6 +15,7 @@ from ..progress import progress
 from .arrays import Array, Index
 
 CHUNK = 1 << 17  # weights in one chunk of draws: 1 MB, which stays in the processor's cache
+BLOCK = 1 << 16  # units counted at a time: more would scatter over memory
 UNDEFINED = 0.1  # share of undefined draws above which an interval would mislead
 
 
@@ -37,9 +38,26 @@ def weights(rows: int, seed: int, draws: range, groups: Index | None = None) -> 
     counts = np.empty((len(draws), units))
     for place, draw in enumerate(draws):
         stream = np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(draw,)))
-        drawn = np.random.Generator(stream).integers(0, units, units)
-        counts[place] = np.bincount(drawn, minlength=units)
-    return counts if groups is None else counts[:, groups]
+        _draw(np.random.Generator(stream), counts[place])
+    return counts if groups is None else np.take(counts, groups, axis=1)
+
+
+def _draw(generator: np.random.Generator, counts: Array) -> None:
+    """Fill `counts` with how often each unit comes up in as many draws as there are units.
+
+    Where they are many, first how many draws fall to each block of units, then to the units of
+    a block: the same multinomial distribution, at a third of the time.
+    """
+    units = len(counts)
+    if units <= BLOCK:
+        counts[:] = np.bincount(generator.integers(0, units, units), minlength=units)
+        return
+    starts = range(0, units, BLOCK)
+    sizes = [min(BLOCK, units - start) for start in starts]
+    shares = generator.multinomial(units, np.array(sizes) / units)
+    for start, size, share in zip(starts, sizes, shares.tolist(), strict=True):
+        drawn = generator.integers(0, size, share, dtype=np.uint16)
+        counts[start : start + size] = np.bincount(drawn, minlength=size)
 
 
 def resample(

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import yaml
 
 from ..config.settings import RESOLVED, Settings
 from ..contract import Contract
-from ..data import prepared
+from ..data import fingerprints, prepared
 from ..features.encoding import Encoder
 from ..files import atomic_directory
 from ..runtime import model as runtime
@@ -23,6 +24,7 @@ METRICS = "metrics.json"
 SLICES = "slices.json"
 PROFILE = "profile.json"
 GOLDEN = "golden.json"
+HOLDOUT = "holdout.npy"
 CARD = "card.md"
 
 
@@ -48,13 +50,18 @@ def bundle(
     measured = {
         name: json.loads((reports / name).read_text(encoding="utf-8")) for name in (METRICS, SLICES)
     }
+    prints = fingerprints.fingerprints(data / "holdout.parquet", contract)
     content: dict[str, Any] = {
         "format": 1,
         "name": contract.name,
         "task": contract.task,
         "runtime": about["runtime"],
         "features": list(encoder.names),
-        "holdout": {"rows": len(predictions), "predictions": manifest.digest(predictions)},
+        "holdout": {
+            "rows": len(predictions),
+            "digest": fingerprints.digest(prints),
+            "predictions": manifest.digest(predictions),
+        },
         "lineage": manifest.lineage(summary),
     }
     reference = profile.profile(contract, encoder, matrices["train"], predictions, contract.task)
@@ -68,6 +75,7 @@ def bundle(
         (folder / CONTRACT).write_bytes(msgspec.json.format(msgspec.json.encode(contract)))
         _write_json(folder / PROFILE, reference)
         _write_json(folder / GOLDEN, rows)
+        np.save(folder / HOLDOUT, prints)
         text = card.card(settings, about, measured[METRICS], measured[SLICES], content)
         (folder / CARD).write_text(text, encoding="utf-8")
         manifest.write(folder, content)

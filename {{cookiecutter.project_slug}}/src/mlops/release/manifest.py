@@ -81,7 +81,8 @@ def verified(folder: Path) -> dict[str, Any]:
     Raises BundleError for a file that is missing, added, changed, or a link.
     """
     content = read(folder)
-    present: Sequence[Path] = [p for p in sorted(folder.rglob("*")) if not p.is_dir()]
+    found = sorted(folder.rglob("*"))
+    present: Sequence[Path] = [p for p in found if p.is_symlink() or not p.is_dir()]
     names = {p.relative_to(folder).as_posix() for p in present} - {MANIFEST}
     wrong = names ^ set(content["files"])
     wrong |= {p.relative_to(folder).as_posix() for p in present if p.is_symlink()}

@@ -1,0 +1,83 @@
+"""What a judgment rests on, as the report tells it: rows, policy, bundles, changes, versions."""
+
+import hashlib
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ..data import prepared
+from ..evaluation.evaluate import groups
+from ..files import tree_sha256
+from ..release import manifest
+from . import changes
+from .case import Case
+from .champion import Champion
+from .hearing import Hearing
+from .policy import Policy
+
+
+def holdout(case: Case) -> dict[str, Any]:
+    """Return what names the rows that were judged on, in their order."""
+    hashes = prepared.row_hashes(case.holdout)
+    rows = hashlib.sha256(np.ascontiguousarray(hashes, dtype="<u8").tobytes())
+    rows.update(np.ascontiguousarray(case.target, dtype="<f8").tobytes())
+    drawn = groups(case.settings, case.columns)
+    grouped = None if drawn is None else int(drawn.max()) + 1
+    return {"rows": len(case.target), "groups": grouped, "sha256": rows.hexdigest()}
+
+
+def policy(hearing: Hearing, law: Policy, own: Policy | str) -> dict[str, Any]:
+    """Return the policy that judged, and what the branch changes in it."""
+    described = {
+        **msgspec.to_builtins(hearing.policy),
+        "sha256": law.digest,
+        **law.content,
+    }
+    if isinstance(own, str):
+        return described | {"branch": {"error": own}}
+    differences = changes.changes(law.content, own.content)
+    return described | {"branch": {"sha256": own.digest, "changes": differences}}
+
+
+def champion(champion: Champion | None) -> dict[str, Any] | None:
+    """Return what names the champion; None for a first model."""
+    if champion is None:
+        return None
+    content = manifest.read(champion.folder)
+    return {"pointer": champion.pointer, **bundle(champion.folder, content)}
+
+
+def bundle(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Return what names a bundle."""
+    origin = content["lineage"]
+    known = {name: content[name] for name in ("name", "task", "runtime")}
+    return {
+        "sha256": manifest.identity(folder),
+        **known,
+        "commit": origin["commit"],
+        "clean": origin["clean"],
+    }
+
+
+def since(champion: Champion | None, folder: Path, made: dict[str, Any]) -> dict[str, Any]:
+    """Return what changed in settings and data since the champion; None without one."""
+    if champion is None:
+        return {"configuration": None, "data": None}
+    return {
+        "configuration": changes.configuration(champion.folder, folder),
+        "data": changes.data(manifest.read(champion.folder), made),
+    }
+
+
+def judge(hearing: Hearing) -> dict[str, Any]:
+    """Return whose code judged, its digest, and the versions of what it ran on."""
+    packages = {name: version(name) for name in manifest.PACKAGES}
+    return {
+        "code": hearing.code,
+        "sha256": tree_sha256(Path(__file__).parents[1]),
+        "versions": {"python": platform.python_version(), **packages},
+    }

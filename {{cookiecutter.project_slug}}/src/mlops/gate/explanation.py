@@ -1,0 +1,71 @@
+"""What a rule does, what it can be told, and where it comes from, for a person to read."""
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from .rule import PolicyError, Rule, rules
+
+
+def explanation(name: str) -> str:
+    """Return the account of one rule, or a line for each where `name` is empty."""
+    known = rules()
+    if not name:
+        width = max(map(len, known))
+        return "\n".join(f"{one:{width}}  {_first(kind)}" for one, kind in known.items())
+    if name not in known:
+        raise PolicyError(f"there is no rule {name!r}: choose from {', '.join(known)}")
+    kind = known[name]
+    file = Path(inspect.getsourcefile(kind) or "")
+    line = inspect.getsourcelines(kind)[1]
+    return "\n\n".join(
+        part
+        for part in (
+            f"{name}: {inspect.cleandoc(kind.__doc__ or '')}",
+            "\n".join(_settings(kind)),
+            "It compares with the champion: it does not apply to a first model."
+            if kind.needs_champion
+            else "",
+            textwrap.fill(f"Method: {kind.source}", 96) if kind.source else "",
+            f"Code: {_shown(file)}:{line}",
+        )
+        if part
+    )
+
+
+def _first(kind: type[Rule]) -> str:
+    return (kind.__doc__ or "").strip().partition("\n")[0]
+
+
+def _settings(kind: type[Rule]) -> Iterator[str]:
+    fields = msgspec.structs.fields(kind)
+    yield "Settings:" if fields else "It has no settings."
+    yield from _fields(kind, "  ")
+
+
+def _fields(kind: type[msgspec.Struct], indent: str) -> Iterator[str]:
+    """Yield a line for each field, and for those of a mapping below it."""
+    for field in msgspec.structs.fields(kind):
+        mapping = isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+        text = "mapping" if mapping else _type(field.type)
+        if not field.required:
+            default = field.default
+            if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
+                default = field.default_factory()
+            text += f", {default!r} where it is left out"
+        yield f"{indent}{field.name}: {text}"
+        if mapping:
+            yield from _fields(field.type, f"{indent}  ")
+
+
+def _type(kind: object) -> str:
+    """Return a type as people write it."""
+    plain = isinstance(kind, type) and not hasattr(kind, "__args__")
+    return getattr(kind, "__name__", "") if plain else str(kind).replace("typing.", "")
+
+
+def _shown(file: Path) -> str:
+    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)

@@ -1,0 +1,119 @@
+"""What the candidate costs: time of a prediction, size of the bundle, memory."""
+
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from ...features.encoding import Encoder
+from ..case import Case, Judged
+from ..footprint import peak_bytes
+from ..rule import Finding, Rule, compared
+
+MILLI, MEGA = 1000.0, 1e6
+WARM = 20
+LEAST_REPEATS = 5
+
+
+class Latency(Rule, frozen=True, kw_only=True):
+    """Time encoding and predicting 1 and 100 rows: a ceiling, and a ratio to the champion.
+
+    Both models answer alternately in the same run, so that a busy machine slows both; medians
+    of `repeats` runs are compared. A ratio above `ratio` counts only where the candidate takes
+    longer than `negligible_ms`. Where the branch changes the features, its own process encodes,
+    and only the model is timed.
+    """
+
+    one_row_ms: float
+    hundred_rows_ms: float
+    ratio: float
+    negligible_ms: float
+    repeats: int
+
+    def __post_init__(self) -> None:
+        if self.repeats < LEAST_REPEATS:
+            raise ValueError(f"`repeats` must be {LEAST_REPEATS} or more")
+
+    def judge(self, case: Case) -> list[Finding]:
+        """Return the ceiling's finding, and the ratio's where there is a champion, for each."""
+        found = []
+        for rows, ceiling in ((1, self.one_row_ms), (100, self.hundred_rows_ms)):
+            times = self._medians(case, rows)
+            part = "1 row" if rows == 1 else f"{rows} rows"
+            said = f"the time {'' if self._encodes(case) else 'without encoding '}for {part} in ms"
+            found.append(compared(times[0], ceiling, at_least=False, said=said, part=part))
+            if case.champion is not None:
+                limit = max(self.ratio * times[1], self.negligible_ms)
+                said = f"{said} (the champion's is {times[1]:.4g})"
+                part = f"{part}, against the champion"
+                found.append(compared(times[0], limit, at_least=False, said=said, part=part))
+        return found
+
+    def _medians(self, case: Case, rows: int) -> list[float]:
+        """Return the median milliseconds of the candidate, and of the champion if there is one."""
+        judged = [case.candidate] if case.champion is None else [case.candidate, case.champion]
+        calls = [_call(case, one, rows, self._encodes(case)) for one in judged]
+        times: list[list[float]] = [[] for _ in judged]
+        for turn in range(WARM + self.repeats):
+            for call, taken in zip(calls, times, strict=True):
+                start = perf_counter()
+                call()
+                elapsed = (perf_counter() - start) * MILLI
+                if turn >= WARM:
+                    taken.append(elapsed)
+        return [median(taken) for taken in times]
+
+    def _encodes(self, case: Case) -> bool:
+        """Say whether the candidate's encoder runs here, as it does in production."""
+        return type(case.candidate.bundle.encoder) is Encoder
+
+
+def _call(case: Case, judged: Judged, rows: int, encodes: bool) -> Callable[[], object]:
+    """Return what answers for the first rows of the holdout, again from the start if it is short.
+
+    The champion's own contract may code categories otherwise, which takes as long.
+    """
+    places = np.arange(rows) % len(case.target)
+    model, encoder = judged.bundle.model, judged.bundle.encoder
+    columns = {name: case.columns[name][places] for name in encoder.inputs}
+    if encodes:
+        return lambda: model.predict(encoder.matrix(columns))
+    matrix = encoder.matrix(columns)
+    return lambda: model.predict(matrix)
+
+
+class Size(Rule, frozen=True, kw_only=True):
+    """Check the bytes of the bundle against a ceiling."""
+
+    at_most_mb: float
+
+    def judge(self, case: Case) -> list[Finding]:
+        """Return one finding."""
+        files = [path for path in case.candidate.folder.rglob("*") if path.is_file()]
+        if not files:
+            return [Finding("rejected", "the bundle has no files")]
+        size = sum(path.stat().st_size for path in files) / MEGA
+        said = "the size of the bundle in MB"
+        return [compared(size, self.at_most_mb, at_least=False, said=said)]
+
+
+class Memory(Rule, frozen=True, kw_only=True):
+    """Check the peak memory of loading the model and predicting `rows` holdout rows.
+
+    It is measured in a process of its own, Python and the libraries included.
+    """
+
+    at_most_mb: float
+    rows: int
+
+    def __post_init__(self) -> None:
+        if self.rows < 1:
+            raise ValueError("`rows` must be 1 or more")
+
+    def judge(self, case: Case) -> list[Finding]:
+        """Return one finding."""
+        matrix = case.matrix[: self.rows]
+        peak = peak_bytes(case.candidate.folder, matrix) / MEGA
+        said = f"the peak memory for {len(matrix)} rows in MB"
+        return [compared(peak, self.at_most_mb, at_least=False, said=said)]

@@ -1,0 +1,127 @@
+"""What the model's decisions are worth."""
+
+import math
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ...evaluation.evaluate import groups
+from ...metrics.arrays import Array, mean
+from ...metrics.bootstrap import Estimate, estimate
+from ...metrics.catalogue import prepare
+from ..case import Case
+from ..resampling import Sides, bounded, draws, level
+from ..rule import Finding, Rule
+
+
+class Outcomes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one row brings (negative: costs) for each outcome of a decision."""
+
+    true_positive: float
+    false_positive: float
+    true_negative: float
+    false_negative: float
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, msgspec.structs.astuple(self))):
+            raise ValueError("the outcomes are finite numbers")
+
+    def gains(self, target: NDArray[Any]) -> tuple[Array, Array]:
+        """Return what each row brings when it is taken for positive, and for negative."""
+        return (
+            np.where(target == 1, self.true_positive, self.false_positive),
+            np.where(target == 1, self.false_negative, self.true_negative),
+        )
+
+
+class Value(Rule, frozen=True, kw_only=True):
+    """The decisions bring enough money a row, and not less than the champion's by a margin.
+
+    Each half of the holdout is decided by the threshold that is best on the other half, so the
+    figure is not flattered by its own choice; both models get theirs. Thresholds are kept while
+    rows are resampled. `margin` is what a row may bring less than with the champion, by the
+    lower end of the paired bootstrap interval.
+    """
+
+    source: ClassVar[str] = 'Elkan, "The foundations of cost-sensitive learning", IJCAI 2001'
+
+    outcomes: Outcomes
+    currency: str
+    sides: Sides
+    at_least: float | None = None
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [limit for limit in (self.at_least, self.margin) if limit is not None]
+        if not given or not all(map(math.isfinite, given)) or (self.margin or 0) < 0:
+            raise ValueError("give `at_least` or `margin` as finite numbers, `margin` 0 or more")
+
+    def judge(self, case: Case) -> list[Finding]:
+        """Compare with the floor, and with the champion on the same rows."""
+        if case.settings.data.task != "binary":
+            return [Finding("not applicable", "the outcomes are those of a binary decision")]
+        halves = _halves(case)
+        mine, limits = self._gained(case, case.candidate.predictions, halves)
+        at = " and ".join(f"{limit:.3g}" for limit in limits)
+        found = []
+        if self.at_least is not None:
+            said = f"what a row brings in {self.currency} (thresholds {at})"
+            worth = _estimated(case, mine, "two")
+            found.append(bounded(worth, self.at_least, said, "candidate", by="value"))
+        if self.margin is not None and case.champion is not None:
+            theirs, _ = self._gained(case, case.champion.predictions, halves)
+            said = (
+                f"a row brings {mine.mean():.4g} {self.currency} against {theirs.mean():.4g} "
+                f"(thresholds {at}): what it gains"
+            )
+            paired = _estimated(case, mine - theirs, self.sides)
+            found.append(bounded(paired, -self.margin, said, "champion"))
+        return found or [Finding("not applicable", "there is no champion yet")]
+
+    def _gained(
+        self, case: Case, predictions: NDArray[Any], second: NDArray[np.bool_]
+    ) -> tuple[Array, list[float]]:
+        """Return what each row brings, and the threshold for the first and the second half."""
+        prepare("binary", case.target, predictions)
+        gained, limits = np.empty(len(case.target)), []
+        positive, negative = self.outcomes.gains(case.target)
+        for half in (~second, second):
+            limit = best_threshold(predictions[~half], positive[~half], negative[~half])
+            taken = predictions[half] >= limit
+            gained[half] = np.where(taken, positive[half], negative[half])
+            limits.append(limit)
+        return gained, limits
+
+
+def best_threshold(predictions: Array, positive: Array, negative: Array) -> float:
+    """Return the probability from which on taking rows for positive brings most.
+
+    `positive` and `negative` are what each row brings when taken for one or the other. Infinite
+    where no row is to be taken; the highest of equally good ones.
+    """
+    order = np.argsort(-predictions, kind="stable")
+    ranked = predictions[order]
+    gains = np.cumsum((positive - negative)[order])
+    ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    best = ends[np.argmax(gains[ends])]
+    return float(ranked[best]) if gains[best] > 0 else math.inf
+
+
+def _halves(case: Case) -> NDArray[np.bool_]:
+    """Return which rows are in the second half; a group is never divided."""
+    codes = groups(case.settings, case.columns)
+    units = np.arange(len(case.target)) if codes is None else codes
+    count = int(units.max(initial=-1)) + 1
+    if count < 2:
+        raise ValueError("one row or none cannot be halved")
+    second = np.random.default_rng(case.seed).permutation(count) < count // 2
+    return second[units]
+
+
+def _estimated(case: Case, gained: Array, sides: Sides) -> Estimate:
+    def brought(weights: Array) -> Array:
+        return mean(weights, gained)[:, None]
+
+    return estimate(float(gained.mean()), draws(case, brought).ravel(), level(case, sides))
