@@ -1,10 +1,16 @@
 """The application around the hot path: keys, problems, documentation, counts."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+
+from mlops.serving.app import create
+from mlops.serving.settings import ServingSettings
 
 KEY = "correct horse battery"
 PROBLEM = "application/problem+json"
@@ -57,6 +63,20 @@ def test_documentation_is_there_and_describes_predict(standing: Server) -> None:
     described = standing.ask("GET", "/openapi.json").content
     assert described["openapi"].startswith("3.")
     assert {"/predict", "/explain", "/model", "/healthz", "/readyz"} <= set(described["paths"])
+
+
+def test_prefix_of_a_proxy_is_taken_off(bundle_folder: Path, golden: list[dict[str, Any]]) -> None:
+    app = create(ServingSettings(bundle=bundle_folder))
+    app.state.fleet.load()
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, root_path="/models/churn")
+        async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+            return await client.post("/models/churn/predict", json=golden[0])
+
+    reply = asyncio.run(ask())
+    assert reply.status_code == 200
+    assert reply.headers.get_list("x-request-id") == [reply.json()["request_id"]]
 
 
 def test_other_origins_are_told_nothing(standing: Server) -> None:

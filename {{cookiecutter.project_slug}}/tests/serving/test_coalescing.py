@@ -33,7 +33,7 @@ class Counting:
 
 @pytest.fixture
 def rows(champion: Predictor, golden: list[dict[str, Any]]) -> list[Any]:
-    return champion.decode(json.dumps(golden).encode())[0]
+    return champion.decode(json.dumps(golden).encode())
 
 
 def test_one_turn_is_one_call_and_each_gets_its_own(champion: Predictor, rows: list[Any]) -> None:

@@ -85,7 +85,7 @@ def test_whole_bundle_answers_as_recorded(bundle: Path) -> None:
     predictor = load(bundle, expect=manifest.identity(bundle))
     assert predictor.digest == manifest.identity(bundle)
     golden = json.loads((bundle / "golden.json").read_text())
-    rows, _ = predictor.decode(json.dumps([one["row"] for one in golden]).encode())
+    rows = predictor.decode(json.dumps([one["row"] for one in golden]).encode())
     answers = predictor.predict(predictor.matrix(rows))
     np.testing.assert_allclose(answers, [one["prediction"] for one in golden], atol=1e-5)
 
@@ -122,7 +122,7 @@ def _arrays(loaded: bundles.Loaded, rows: list[dict[str, Any]]) -> np.ndarray:
     from mlops.serving.predictor import Predictor
 
     predictor = Predictor(loaded, "")
-    return predictor.matrix(predictor.decode(json.dumps(rows).encode())[0])
+    return predictor.matrix(predictor.decode(json.dumps(rows).encode()))
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.skops"])

@@ -49,7 +49,7 @@ def assert_equal_to_batch(
     pq.write_table(tabled(rows, champion), folder / "rows.parquet")
     batch.predict(folder / "rows.parquet", folder / "out.parquet", bundle)
     expected = pd.read_parquet(folder / "out.parquet")
-    decoded, _ = champion.decode(json.dumps(rows).encode())
+    decoded = champion.decode(json.dumps(rows).encode())
     answer = json.loads(champion.answer(champion.predict(champion.matrix(decoded)), "r"))
     given = pd.DataFrame([one["probabilities"] for one in answer["predictions"]])
     assert [one["prediction"] for one in answer["predictions"]] == list(expected["prediction"])
@@ -93,7 +93,7 @@ def test_valid_rows_are_answered_as_a_table_is(
 def test_rows_together_are_answered_as_alone(
     champion: Predictor, golden: list[dict[str, Any]]
 ) -> None:
-    rows, _ = champion.decode(json.dumps(golden).encode())
+    rows = champion.decode(json.dumps(golden).encode())
     together = champion.predict(champion.matrix(rows))
     alone = [champion.predict(champion.matrix([row]))[0] for row in rows]
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-7)
@@ -183,5 +183,5 @@ def test_it_leaves_memory_when_nobody_uses_it(bundle_folder: Path) -> None:
 def test_datetimes_reach_the_features(champion: Predictor, golden: list[dict[str, Any]]) -> None:
     at = champion.loaded.encoder.names.index("payment_days")
     row = golden[0] | {"billed_at": "2026-01-01", "paid_at": datetime(2026, 1, 3, 12).isoformat()}
-    rows, _ = champion.decode(json.dumps(row).encode())
+    rows = champion.decode(json.dumps(row).encode())
     assert champion.matrix(rows)[0, at] == 2.5

@@ -77,7 +77,7 @@ def other_model(bundle_folder: Path, out: Path) -> Path:
     shutil.copytree(bundle_folder, out)
     predictor = load(bundle_folder)
     golden = json.loads((out / "golden.json").read_text())
-    rows, _ = predictor.decode(json.dumps([one["row"] for one in golden]).encode())
+    rows = predictor.decode(json.dumps([one["row"] for one in golden]).encode())
     matrix = predictor.matrix(rows)
     fitted = HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=2)
     fitted.fit(matrix, np.arange(len(matrix)) % 3 == 0)

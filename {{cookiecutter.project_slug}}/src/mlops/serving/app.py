@@ -30,6 +30,7 @@ RECORDED = "/infer"  # what a path that ends so answers, the recorder counts
 # What answers without the key: whether the server lives, and a page that holds nothing.
 OPEN = ("/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 OPEN_BELOW = "/page/"
+REQUEST_ID = b"x-request-id"
 THRESHOLDS = (10_000, 20, 50)
 # FastAPI's own would send messages of exceptions, which may quote a row, to a collector.
 NO_TELEMETRY = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
@@ -53,7 +54,7 @@ class App(FastAPI):
         )
         state = self.state
         state.settings = settings
-        state.fleet = Fleet(settings)
+        state.fleet = Fleet(settings, lambda result: state.metrics.swapped(result))
         state.metrics = Metrics(state.fleet)
         state.recorder = Recorder(settings, state.fleet, state.metrics)
         state.traces = traces()
@@ -116,7 +117,7 @@ class App(FastAPI):
         state = self.state
         headers = {"www-authenticate": "Bearer"}
         problem = Problem(401, "unauthorized", "The API key is missing or wrong", headers=headers)
-        request_id = state.ids.choose(dict(scope["headers"]).get(b"x-request-id"))
+        request_id = state.ids.choose(dict(scope["headers"]).get(REQUEST_ID))
         state.metrics.rejected(problem.slug)
         state.metrics.request(OTHER, problem.status, 0.0)
         state.refusals.add(problem.status, problem.slug, request_id)
@@ -126,17 +127,17 @@ class App(FastAPI):
         """Have FastAPI answer, with a bound on the body and an eye on the status."""
         started = perf_counter()
         status = 500
-        request_id = self.state.ids.choose(dict(scope["headers"]).get(b"x-request-id"))
+        request_id = self.state.ids.choose(dict(scope["headers"]).get(REQUEST_ID))
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"x-request-id", request_id.encode()),
-                ]
+                headers = list(message.get("headers", []))
+                if REQUEST_ID not in dict(headers):
+                    headers.append((REQUEST_ID, request_id.encode()))
+                message["headers"] = headers
             await send(message)
 
         try:

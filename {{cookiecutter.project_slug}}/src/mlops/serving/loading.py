@@ -61,7 +61,7 @@ def _answer_golden(predictor: "Predictor") -> None:
     """Have every golden row answered as a client's, and compare with what is recorded."""
     rows, recorded = _golden(predictor.loaded)
     try:
-        decoded, _ = predictor.decode(msgspec.json.encode(rows))
+        decoded = predictor.decode(msgspec.json.encode(rows))
     except Problem as problem:
         reason = problem.detail or problem.title
         raise BundleError(
@@ -72,7 +72,7 @@ def _answer_golden(predictor: "Predictor") -> None:
         answers = predictor.predict(matrix)
         for size in WARM:
             part = np.resize(matrix, (size, matrix.shape[1]))
-            predictor.answer(predictor.predict(part), "warm", single=size == 1)
+            predictor.answer(predictor.predict(part), "warm")
     except Exception as error:  # whatever a model that is no model raises
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise BundleError(f"the model does not answer ({reason}): run `dvc repro`") from error

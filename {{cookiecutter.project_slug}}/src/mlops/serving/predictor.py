@@ -24,6 +24,7 @@ class Predictor:
     __slots__ = (
         "_decided",
         "_head",
+        "_say",
         "_task",
         "digest",
         "loaded",
@@ -39,6 +40,8 @@ class Predictor:
         self.schema = RowSchema(loaded.contract, loaded.encoder, unseen)
         self.threshold = loaded.settings.evaluation.threshold
         self._task = loaded.contract.task
+        # No bound method: it would be a circle, which keeps a bundle in memory after its time.
+        self._say = SAY[self._task]
         labels = [encode(label).replace(b"%", b"%%") for label in loaded.contract.labels]
         parts = b",".join(label + b":%b" for label in labels)
         self._decided = [
@@ -47,8 +50,8 @@ class Predictor:
         decided = b'"threshold":%b,' % encode(self.threshold) if self._task == "binary" else b""
         self._head = b'{"model":%b,%b"request_id":"' % (encode(digest), decided)
 
-    def decode(self, body: bytes) -> tuple[list[Row], bool]:
-        """Return the rows of a request's body, and whether it was one alone; raises Problem."""
+    def decode(self, body: bytes) -> list[Row]:
+        """Return the rows of a request's body; raises Problem."""
         return self.schema.decode(body)
 
     def matrix(self, rows: Sequence[Row]) -> np.ndarray:
@@ -59,9 +62,10 @@ class Predictor:
         """Return the model's predictions, as runtime.model.Model.predict does."""
         return self.loaded.model.predict(matrix)
 
-    def answer(self, predictions: np.ndarray, request_id: str, single: bool = False) -> bytes:
+    def answer(self, predictions: np.ndarray, request_id: str) -> bytes:
         """Return the JSON answer: for each row the prediction and what it was made from."""
-        items = b",".join(map(self._said(), predictions.tolist()))
+        say = self._say
+        items = b",".join([say(self, value) for value in predictions.tolist()])
         return b'%b%b","predictions":[%b]}' % (self._head, request_id.encode(), items)
 
     def answer_schema(self) -> dict[str, Any]:
@@ -85,15 +89,6 @@ class Predictor:
             }
         )
 
-    def _said(self) -> Callable[[Any], bytes]:
-        """Return what makes JSON of a prediction; kept, it would keep this bundle in memory."""
-        match self._task:
-            case "binary":
-                return self._binary
-            case "multiclass":
-                return self._multiclass
-        return self._regression
-
     def _regression(self, value: float) -> bytes:
         return b'{"prediction":%b}' % encode(value)
 
@@ -104,6 +99,13 @@ class Predictor:
     def _multiclass(self, probabilities: list[float]) -> bytes:
         code = probabilities.index(max(probabilities))
         return self._decided[code] % tuple(map(encode, probabilities))
+
+
+SAY: dict[str, Callable[[Predictor, Any], bytes]] = {
+    "regression": Predictor._regression,
+    "binary": Predictor._binary,
+    "multiclass": Predictor._multiclass,
+}
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -63,8 +63,8 @@ class RowSchema:
         )
         self._codecs = [codec(column, contract.source.missing) for column in columns]
 
-    def decode(self, body: bytes) -> tuple[list[Row], bool]:
-        """Return the rows of a JSON object or list, and whether it was an object.
+    def decode(self, body: bytes) -> list[Row]:
+        """Return the rows of a JSON object (one row) or list.
 
         Datetimes come out naive, in UTC. Raises Problem, which names the row and the field.
         """
@@ -72,8 +72,7 @@ class RowSchema:
             decoded = self._decode(body)
         except UNREADABLE:
             decoded = self._decode_forgiving(body)
-        single = type(decoded) is not list
-        rows = [decoded] if single else decoded
+        rows = decoded if type(decoded) is list else [decoded]
         quotes = len(rows) * self._quotes
         for row in rows:
             quotes -= 2 * self._nullable(row).count(None)
@@ -83,7 +82,7 @@ class RowSchema:
         escaped = b"\\" in body and b'\\"' in body  # the first finds out ten times as fast
         if escaped or body.count(b'"') != quotes or not rows:
             self._refuse_duplicates(body)
-        return rows, single
+        return rows
 
     def arrays(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
         """Return the rows as the columns that features are computed from."""

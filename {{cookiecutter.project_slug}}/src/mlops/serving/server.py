@@ -1,7 +1,6 @@
 """The serving process: its socket, its signals, and clients that are too slow for it."""
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -49,7 +48,6 @@ def serve(settings: ServingSettings) -> None:
             # The sweep ends what is slow before; this is for a task that nothing ends.
             timeout_graceful_shutdown=int(settings.slow_seconds + settings.deadline_seconds) + 2,
         )
-        gc.freeze()  # a full collection looks through what comes from here on, and no module
         Server(config, settings, fleet, app.state.metrics.rejected).run(sockets=[bound])
     except SystemExit as error:  # how uvicorn says that the application did not start
         raise ServerError("the server could not start: see the lines above") from error

@@ -24,7 +24,7 @@ def standing(server: Start) -> Server:
 
 
 def expected(champion: Predictor, rows: list[dict[str, Any]]) -> np.ndarray:
-    decoded, _ = champion.decode(json.dumps(rows).encode())
+    decoded = champion.decode(json.dumps(rows).encode())
     return champion.predict(champion.matrix(decoded))
 
 

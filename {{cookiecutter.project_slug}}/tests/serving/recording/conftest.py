@@ -135,7 +135,7 @@ class Desk:
         assert answering is not None
         wanted = answering.schema.names
         body = msgspec.json.encode([{name: r[name] for name in wanted} for r in rows])
-        decoded, _ = answering.decode(body)
+        decoded = answering.decode(body)
         matrix = answering.matrix(decoded)
         predictions = answering.predict(matrix)
         self.recorder.add(answering, request_id, decoded, matrix, predictions, 0.001)

@@ -36,7 +36,7 @@ def answered(
     predictor: Predictor, rows: list[dict[str, Any]], times: list[float] | None = None
 ) -> tuple[bytes, np.ndarray]:
     """Return a segment with one request for each row, and the predictions."""
-    decoded, _ = predictor.decode(msgspec.json.encode(rows))
+    decoded = predictor.decode(msgspec.json.encode(rows))
     predictions = predictor.predict(predictor.matrix(decoded))
     declaration, take = declared(predictor)
     block = Answers(

@@ -184,7 +184,7 @@ def test_a_shadow_answers_what_the_champion_answers(
     mine = table.filter(pa.array([role == "shadow" for role in table["role"].to_pylist()]))
     assert mine["request_id"].to_pylist() == [f"r{i}" for i in range(20)]
     assert set(mine["digest"].to_pylist()) == {shadow.digest}
-    decoded = [shadow.decode(_body(shadow, row))[0][0] for row in rows]
+    decoded = [shadow.decode(_body(shadow, row))[0] for row in rows]
     expected = shadow.predict(shadow.matrix(decoded))
     np.testing.assert_allclose([p[-1] for p in mine["probabilities"].to_pylist()], expected)
     assert table.num_rows == 40
@@ -305,7 +305,7 @@ def test_two_servers_share_a_folder(
         other = Recorder(desk.recorder._settings, desk.fleet, Metrics(desk.fleet))
         await other.start()
         desk.answer([bill()], "one")
-        rows, _ = binary.decode(_body(binary, bill()))
+        rows = binary.decode(_body(binary, bill()))
         matrix = binary.matrix(rows)
         other.add(binary, "two", rows, matrix, binary.predict(matrix), 0.001)
         await other.stop()

@@ -50,6 +50,6 @@ def test_personal_columns_are_left_out(
     (about,) = blocks(declaration)
     assert isinstance(about, Declaration)
     assert [name for name, _, recorded in about.columns if recorded] == left
-    rows, _ = predictor.decode(json.dumps(bill(1)).encode())
+    rows = predictor.decode(json.dumps(bill(1)).encode())
     whole = predictor.schema.record(rows[0])
     assert take(rows[0]) == tuple(whole[name] for name in left)

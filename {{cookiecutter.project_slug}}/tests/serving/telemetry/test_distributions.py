@@ -32,7 +32,7 @@ def numbers(buckets: Sequence[tuple[str, int]]) -> list[int]:
 
 def test_of_the_real_bundle(predictor: Predictor) -> None:
     golden = json.loads(predictor.loaded.files["golden.json"])
-    rows, _ = predictor.decode(json.dumps([one["row"] for one in golden]).encode())
+    rows = predictor.decode(json.dumps([one["row"] for one in golden]).encode())
     matrix = predictor.matrix(rows)
     counted = Distributions(predictor)
     counted.add(matrix, predictor.predict(matrix))

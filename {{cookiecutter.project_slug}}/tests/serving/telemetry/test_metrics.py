@@ -48,7 +48,7 @@ def served(predictor: Predictor) -> Metrics:
     fleet = SimpleNamespace(champion=predictor, challenger=None, shadow=None)
     metrics = Metrics(fleet)
     golden = json.loads(predictor.loaded.files["golden.json"])
-    rows, _ = predictor.decode(json.dumps([one["row"] for one in golden]).encode())
+    rows = predictor.decode(json.dumps([one["row"] for one in golden]).encode())
     matrix = predictor.matrix(rows)
     metrics.observe(np.full(5, 0.0003), predictor, matrix, predictor.predict(matrix))
     return metrics

@@ -109,7 +109,7 @@ def explained(
     Raises Problem for what /predict refuses, for more than ROWS rows, and where the monotonic
     clock passes `until` before the end.
     """
-    rows, _ = predictor.decode(body)
+    rows = predictor.decode(body)
     if len(rows) > ROWS:
         raise Problem(413, "too-many-rows", "There are too many rows", f"send at most {ROWS}")
     matrix, predictions = answered(predictor, rows)

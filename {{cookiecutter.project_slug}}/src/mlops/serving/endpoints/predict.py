@@ -9,7 +9,7 @@ from itertools import count
 from time import perf_counter
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from ..coalescing import Answered, Coalescing, answered
 from ..fleet import Fleet
@@ -85,7 +85,11 @@ class Predict:
         if self._tracing or b"traceparent" in headers:
             trace = self._traces.begin(headers.get(b"traceparent"))
         try:
-            body = await self._body(headers, receive)
+            self._check(headers)
+            message = await receive()
+            body = message.get("body", b"")
+            if len(body) > self._max_body_bytes or message.get("more_body", True):
+                body = await self._gathered(message, receive)
             key = headers.get(b"x-routing-key") or request_id.encode()
             predictor = self._fleet.route(key)
             rows, (matrix, predictions) = await self.answered(predictor, body)
@@ -110,46 +114,34 @@ class Predict:
         """Let the thread end when it is done."""
         self._thread.shutdown(wait=False)
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """Return the body; raises Problem before reading what is too large or no JSON."""
+    def _check(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raise Problem for a body that need not be read, since it is too large or no JSON."""
         kind = headers.get(b"content-type")
         if kind is not None and kind != CONTENT_TYPE[1] and JSON.fullmatch(kind) is None:
             raise _unsupported("send application/json")
-        if headers.get(b"content-encoding", b"identity") != b"identity":
+        if b"content-encoding" in headers and headers[b"content-encoding"] != b"identity":
             raise _unsupported("send it without content-encoding")
         length = headers.get(b"content-length")
         if length is not None and int(length) > self._max_body_bytes:
             raise self._too_large()
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise GoneError
-        body: bytes = message.get("body", b"")
-        if message.get("more_body", False):
-            return await self._gathered(body, receive)
-        if len(body) > self._max_body_bytes:
-            raise self._too_large()
-        return body
 
-    async def _gathered(self, first: bytes, receive: Receive) -> bytes:
-        """Return a body that arrives in parts; who sends it slowly is the server's to close."""
-        body = bytearray(first)
-        self._buffered += len(first)
+    async def _gathered(self, message: Message, receive: Receive) -> bytes:
+        """Return a body that may come in parts; who sends it slowly is the server's to close."""
+        body = bytearray()
         try:
-            more = True
-            while more:
-                if len(body) > self._max_body_bytes:
-                    raise self._too_large()
-                if self._buffered > BUFFERED:
-                    raise _busy("too many bodies are arriving")
-                message = await receive()
+            while True:
                 if message["type"] == "http.disconnect":
                     raise GoneError
                 part = message.get("body", b"")
                 body += part
                 self._buffered += len(part)
-                more = message.get("more_body", False)
-            if len(body) > self._max_body_bytes:
-                raise self._too_large()
+                if len(body) > self._max_body_bytes:
+                    raise self._too_large()
+                if not message.get("more_body", False):
+                    break
+                if self._buffered > BUFFERED:
+                    raise _busy("too many bodies are arriving")
+                message = await receive()
             return bytes(body)
         finally:
             self._buffered -= len(body)
@@ -178,7 +170,7 @@ class Predict:
             metrics.in_flight -= 1
 
     def _decoded(self, predictor: Predictor, body: bytes) -> list[Row]:
-        rows, _ = predictor.decode(body)
+        rows = predictor.decode(body)
         if len(rows) > self._max_rows:
             detail = f"send at most {self._max_rows} rows at once"
             raise Problem(413, "too-many-rows", "There are too many rows", detail)

@@ -234,7 +234,7 @@ def _reread(shadow: "Predictor", predictor: "Predictor", request: Request) -> Re
     """Return a request as the shadow's own contract reads it; raises Problem or KeyError."""
     records = map(predictor.schema.record, request.rows)
     body = msgspec.json.encode([{name: r[name] for name in shadow.schema.columns} for r in records])
-    rows, _ = shadow.decode(body)
+    rows = shadow.decode(body)
     return request._replace(rows=rows, matrix=shadow.matrix(rows))
 
 
