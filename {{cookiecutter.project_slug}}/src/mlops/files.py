@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and their digests."""
+"""Files that are either whole or absent, their digests, and YAML."""
 
 import hashlib
 import os
@@ -6,6 +6,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 BLOCK = 1 << 20
 
@@ -99,3 +102,12 @@ def tree_sha256(root: Path) -> str:
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(f"{path.relative_to(root).as_posix()}\0{sha256(path)}\n".encode())
     return digest.hexdigest()
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds, read by the C parser where PyYAML was built with it.
+
+    Raises yaml.YAMLError or UnicodeDecodeError for a file that is none.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), loader)

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from .errors import ProjectError
-from .files import sweep
+from .files import read_yaml, sweep
 
 
 class RepositoryError(ProjectError):
@@ -203,9 +203,8 @@ def mend(root: Path = Path()) -> list[Path]:
 
 def _readable(path: Path) -> bool:
     """Say whether the file holds the YAML or JSON mapping that DVC expects there."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), loader)
+        content = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError):
         return False
     return isinstance(content, dict) and (path.name != "dvc.lock" or "schema" in content)

@@ -19,7 +19,10 @@ def path(tmp_path: Path) -> Path:
         "format": 1,
         "verdict": "passed",
         "reasons": [],
+        "candidate": {"sha256": "cd"},
         "champion": {"sha256": "ab", "naïve": "ü"},
+        "policy": {"sha256": "ef"},
+        "holdout": {"sha256": "01"},
         "checks": [{"name": "candidate", **PASSED}],
         "rules": [{"name": "metric", "rule": "metric", **PASSED}],
         "timings": {"seconds": 1.5},
@@ -38,6 +41,31 @@ def test_what_was_written_is_read(path: Path) -> None:
     content = verdict.read(path)
     assert content["champion"]["naïve"] == "ü"
     assert {file.name for file in path.parent.iterdir()} == {"gate.json", "gate.md", "gate.html"}
+
+
+JUDGED = {"candidate": "cd", "champion": "ab", "policy": "ef", "holdout": "01"}
+
+
+def test_a_report_on_what_is_there_is_confirmed(path: Path) -> None:
+    assert verdict.confirmed(path, JUDGED) == verdict.read(path)
+    rewrite(path, lambda content: content.update(champion=None), seal=True)
+    assert verdict.confirmed(path, JUDGED | {"champion": None})["verdict"] == "passed"
+
+
+@pytest.mark.parametrize("subject", verdict.SUBJECTS)
+@pytest.mark.parametrize("now", ["00", None])
+def test_the_honest_report_of_something_else_is_refused(
+    path: Path, subject: str, now: str | None
+) -> None:
+    with pytest.raises(VerdictError, match=f"judged another {subject} than"):
+        verdict.confirmed(path, JUDGED | {subject: now})
+
+
+def test_a_report_that_rejected_confirms_nothing(path: Path) -> None:
+    rewrite(path, lambda content: content["rules"][0].update(verdict="rejected"))
+    rewrite(path, lambda content: content.update(verdict="rejected"), seal=True)
+    with pytest.raises(VerdictError, match="rejected the candidate"):
+        verdict.confirmed(path, JUDGED)
 
 
 def test_layout_and_timings_are_not_covered(path: Path) -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import msgspec
-import yaml
 from msgspec import inspect
 
 from ..contract import Column, Contract, Task
 from ..errors import ProjectError
+from ..files import read_yaml
 
 RESOLVED = Path("resolved.yaml")
 
@@ -272,13 +272,11 @@ def _allowed(node: inspect.Type, steps: list[str]) -> list[str]:
 def load(path: Path = RESOLVED) -> Settings:
     """Read the settings of this experiment from resolved.yaml."""
     try:
-        text = path.read_text(encoding="utf-8")
+        resolved = read_yaml(path)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path} is missing: run `dvc repro resolve` in the project's root folder"
         ) from error
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    resolved = yaml.load(text, loader)
     if not isinstance(resolved, dict):
         raise ConfigError(f"{path} holds no settings: run `dvc repro resolve`")
     return Settings.parse(resolved)

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ..files import read_yaml
 from ..release import bundle
 
 Change = dict[str, Any]
@@ -49,8 +48,7 @@ def _file(file: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _resolved(folder: Path) -> dict[str, Any]:
-    text = (folder / bundle.CONFIG).read_text(encoding="utf-8")
-    content = dict(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    content = dict(read_yaml(folder / bundle.CONFIG))
     for apart in ("gate", "digests"):
         content.pop(apart, None)
     return content

@@ -125,7 +125,7 @@ def _case(
     own = [
         *entries.found(lambda: [_contract(candidate, settings)]),
         *entries.found(lambda: [scoring.predictions(candidate)]),
-        *entries.found(lambda: [scoring.metrics(candidate, target)]),
+        *entries.found(lambda: [scoring.metrics(candidate, target, settings.evaluation.measured)]),
         *entries.found(lambda: [scoring.golden(candidate)]),
     ]
     checks = [

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from ..config.settings import Settings
 from ..contract import Contract
 from ..data import prepared
 from ..errors import ProjectError
 from ..features.encoding import Encoder
+from ..files import read_yaml
 from ..metrics import catalogue
 from ..release import bundle, manifest
 from .case import Judged
@@ -31,8 +32,7 @@ class ScoringError(ProjectError):
 
 def settings(folder: Path) -> Settings:
     """Return the settings that a bundle was made with."""
-    text = (folder / bundle.CONFIG).read_text(encoding="utf-8")
-    return Settings.parse(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    return Settings.parse(read_yaml(folder / bundle.CONFIG))
 
 
 def contract(folder: Path) -> Contract:
@@ -105,11 +105,14 @@ def predictions(one: Judged) -> Finding:
     return Finding("rejected", reason, "predictions")
 
 
-def metrics(one: Judged, target: np.ndarray) -> Finding:
-    """Find whether the metrics that a bundle carries are those of its predictions."""
+def metrics(one: Judged, target: np.ndarray, measured: Sequence[str]) -> Finding:
+    """Find whether a bundle carries every metric `measured`, and they are its predictions'."""
     carried = json.loads((one.folder / bundle.METRICS).read_text(encoding="utf-8"))["holdout"]
     if not carried:
         return Finding("rejected", f"its {bundle.METRICS} holds no metric", "metrics")
+    if absent := [name for name in measured if name not in carried]:
+        said = f"its {bundle.METRICS} lacks {', '.join(absent)}: run `dvc repro`"
+        return Finding("rejected", said, "metrics")
     found = catalogue.compute(one.bundle.contract.task, carried, target, one.predictions)
     wrong = [
         f"{name} is {value:.6g} and it says {carried[name]['value']}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ FORMAT = 1
 REPORT, MARKDOWN, PAGE = "gate.json", "gate.md", "gate.html"
 OUTSIDE = ("digest", "timings")  # what the digest does not cover: itself, and what a clock said
 VERDICTS = ("passed", "rejected")
+SUBJECTS = ("candidate", "champion", "policy", "holdout")
 
 
 class VerdictError(ProjectError):
@@ -71,6 +73,23 @@ def read(path: Path) -> dict[str, Any]:
     if kind != verdict([*entries]):
         raise VerdictError(f"{path} contradicts its own findings: run `mlops gate` again")
     return dict(content)
+
+
+def confirmed(path: Path, judged: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return a report that passed, of exactly the candidate, champion, policy and holdout given.
+
+    `judged` has a SHA-256 for each of SUBJECTS, the champion's None for a first model. Raises
+    VerdictError for the honest report of something else.
+    """
+    content = read(path)
+    stated = {name: (content.get(name) or {}).get("sha256") for name in SUBJECTS}
+    if other := [name for name in SUBJECTS if stated[name] != judged[name]]:
+        raise VerdictError(
+            f"{path} judged another {', '.join(other)} than there is now: run `mlops gate` again"
+        )
+    if content["verdict"] != "passed":
+        raise VerdictError(f"{path} rejected the candidate: mend what it names first")
+    return content
 
 
 def verdict(entries: list[dict[str, Any]]) -> str:

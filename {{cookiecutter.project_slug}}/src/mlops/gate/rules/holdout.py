@@ -3,13 +3,12 @@
 from typing import Any, ClassVar
 
 import numpy as np
-import yaml
 
-from ...config.settings import Settings
 from ...data.fingerprints import Prints, digest, fingerprints, missing
 from ...data.prepared import ROW_HASH, table
 from ...data.splitting import cutoff, is_holdout, keys, row_hash
-from ...release.bundle import CONFIG, HOLDOUT
+from ...release.bundle import HOLDOUT
+from .. import scoring
 from ..case import Case, Judged
 from ..rule import Finding, Rule
 
@@ -34,9 +33,7 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
         return [self._split(case, case.champion), self._rows(case, case.champion)]
 
     def _split(self, case: Case, champion: Judged) -> Finding:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        text = (champion.folder / CONFIG).read_text(encoding="utf-8")
-        before, now = Settings.parse(yaml.load(text, loader)), case.settings
+        before, now = scoring.settings(champion.folder), case.settings
         said = []
         if before.split != now.split:
             said.append(f"the champion's split was {before.split}, now it is {now.split}")

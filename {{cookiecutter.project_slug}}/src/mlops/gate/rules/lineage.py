@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-
 from ... import repository
 from ...config.compose import CONF, composed, written
 from ...config.experiment import EXPERIMENT, read_experiment
 from ...data.sources import raw_files
-from ...files import sha256, tree_sha256
+from ...files import read_yaml, sha256, tree_sha256
 from ...release import manifest
 from ...release.bundle import CANDIDATE, CONFIG
 from ..case import Case
@@ -68,7 +66,7 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
     yield _packages(origin["packages"], (root / LOCK).read_text(encoding="utf-8"))
     yield _raw(root, origin["data"])
     yield _pointer(root)
-    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+    lock = read_yaml(root / "dvc.lock")
     for part, path, folder in (
         ("candidate", CANDIDATE, case.candidate.folder),
         ("prepared rows", PREPARED, case.holdout.parent),
@@ -79,7 +77,7 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
 def _composed(root: Path) -> tuple[str, bool, str]:
     """Compare resolved.yaml to what conf/ and params.yaml compose to now."""
     now = written(composed(root / CONF, read_experiment(root / EXPERIMENT)))
-    resolved = yaml.safe_load((root / "resolved.yaml").read_text(encoding="utf-8"))
+    resolved = read_yaml(root / "resolved.yaml")
     if now == resolved:
         return "composition", True, "resolved.yaml is what conf/ and params.yaml compose to"
     changed = sorted(key for key in now.keys() | resolved if now.get(key) != resolved.get(key))
@@ -132,7 +130,7 @@ def _raw(root: Path, files: list[dict[str, Any]]) -> tuple[str, bool, str]:
 def _pointer(root: Path) -> tuple[str, bool, str]:
     """Compare the raw files with what git has of them: the pointer that DVC wrote."""
     pointer = root / f"{RAW}.dvc"
-    content = yaml.safe_load(pointer.read_text(encoding="utf-8")) if pointer.is_file() else {}
+    content = read_yaml(pointer) if pointer.is_file() else {}
     outs = content.get("outs") or [{}]
     fine = outs[0].get("md5") == repository.dvc_digest(root / RAW)
     if fine:

@@ -132,6 +132,10 @@ def no_metrics(bundle: Path, _: dict[str, Any]) -> None:
     (bundle / "metrics.json").write_text('{"holdout": {}}')
 
 
+def metric_removed(bundle: Path, _: dict[str, Any]) -> None:
+    change_json(bundle / "metrics.json", lambda m: m["holdout"].pop("log_loss"))
+
+
 def metric_not_finite(bundle: Path, _: dict[str, Any]) -> None:
     change_json(
         bundle / "metrics.json", lambda m: m["holdout"]["roc_auc"].update(value=float("nan"))
@@ -216,6 +220,7 @@ def other_settings(bundle: Path, _: dict[str, Any]) -> None:
         (fewer_rows, "candidate predictions", "holdout rows"),
         (better_metrics, "candidate metrics", "it says 0.99"),
         (no_metrics, "candidate metrics", "holds no metric"),
+        (metric_removed, "candidate metrics", "lacks log_loss"),
         (metric_not_finite, "candidate metrics", "it says nan"),
         (golden_edited, "candidate golden rows", "no longer answers"),
         (golden_emptied, "candidate golden rows", "no golden rows"),
