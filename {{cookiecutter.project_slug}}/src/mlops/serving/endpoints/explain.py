@@ -114,7 +114,7 @@ def explained(
         raise Problem(413, "too-many-rows", "There are too many rows", f"send at most {ROWS}")
     matrix, predictions = answered(predictor, rows)
     answers = msgspec.json.decode(predictor.answer(predictions, request_id))["predictions"]
-    background = predictor.matrix(predictor.decode(msgspec.json.encode(golden(predictor)))[0])
+    background = predictor.matrix(predictor.decode(msgspec.json.encode(golden(predictor))))
     task = predictor.loaded.contract.task
     explainer = Explainer(predictor.predict, task, background)
     found = []
