@@ -19,7 +19,6 @@ from ..features.encoding import Encoder
 from ..files import read_yaml
 from ..metrics import catalogue
 from ..release import bundle, manifest
-from ..runtime import model as runtime
 from .case import Judged
 from .rule import Finding, Verdict
 
@@ -46,12 +45,13 @@ def judged(folder: Path, encoder: Encoder, holdout: Path) -> Judged:
 
     Raises ScoringError where a column that it reads is gone, or an answer is no finite number.
     """
-    declared = contract(folder)
-    loaded = bundle.Loaded(manifest.verified(folder), declared, encoder, runtime.load(folder))
+    loaded = bundle.load(folder, encoder=encoder)
     present = set(pq.read_schema(holdout).names)
     if gone := [name for name in encoder.inputs if name not in present]:
         raise ScoringError(f"today's holdout has no column {', '.join(gone)}")
-    matrix = prepared.matrix(holdout, declared, encoder.inputs, encoder.matrix, len(encoder.names))
+    matrix = prepared.matrix(
+        holdout, loaded.contract, encoder.inputs, encoder.matrix, len(encoder.names)
+    )
     predictions = loaded.model.predict(matrix)
     if len(predictions) != len(matrix):
         raise ScoringError(f"{len(matrix)} rows got {len(predictions)} predictions")

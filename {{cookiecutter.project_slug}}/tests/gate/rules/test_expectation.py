@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -62,7 +63,7 @@ def with_answer(case: Any, answer: Callable[[np.ndarray], np.ndarray]) -> Any:
     """Return the case with a candidate that answers so."""
     bundle = case.candidate.bundle
     model = bundle.model._replace(answer=answer)
-    bundle = type(bundle)({}, bundle.contract, bundle.encoder, model)
+    bundle = msgspec.structs.replace(bundle, model=model)
     predictions = model.predict(case.matrix)
     return replace(case, candidate=replace(case.candidate, bundle=bundle, predictions=predictions))
 

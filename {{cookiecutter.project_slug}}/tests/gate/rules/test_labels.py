@@ -130,19 +130,21 @@ def build(
     encoder = Encoder.build(contract, Features())
     model = runtime.Model("none", "binary", lambda matrix: np.zeros(len(matrix)))
     target = prepared.target(holdout, contract)
+    settings = Settings(
+        seed=0,
+        data=contract,
+        split=Split("hash"),
+        features=Features(),
+        model=Model("sklearn.dummy.DummyClassifier", "codes", ["binary"], {}),
+        training=Training(),
+        tuning=Tuning(),
+        evaluation=Evaluation("rmse", ["rmse"]),
+    )
+    bundle = Loaded({}, contract, encoder, model, settings)
     return Case(
         root=folder,
-        settings=Settings(
-            seed=0,
-            data=contract,
-            split=Split("hash"),
-            features=Features(),
-            model=Model("sklearn.dummy.DummyClassifier", "codes", ["binary"], {}),
-            training=Training(),
-            tuning=Tuning(),
-            evaluation=Evaluation("rmse", ["rmse"]),
-        ),
-        candidate=Judged(folder, Loaded({}, contract, encoder, model), np.zeros(len(target))),
+        settings=settings,
+        candidate=Judged(folder, bundle, np.zeros(len(target))),
         champion=None,
         columns=holdout,
         target=target,

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -38,7 +39,7 @@ def test_the_change_is_as_large_as_the_noise(workshop: Any) -> None:
         return matrix[:, encoder.names.index("calls")].astype(float)
 
     model = case.candidate.bundle.model._replace(answer=predict)
-    bundle = type(case.candidate.bundle)({}, case.settings.data, encoder, model)
+    bundle = msgspec.structs.replace(case.candidate.bundle, model=model)
     case = replace(case, candidate=replace(case.candidate, bundle=bundle, predictions=calls))
     noise, missing = RULE.judge(case)
     assert noise.value == pytest.approx(0.01 * np.sqrt(2 / np.pi), rel=0.1)
@@ -61,9 +62,7 @@ def test_noise_stays_inside_the_contract(workshop: Any) -> None:
         return answer(matrix)
 
     model = case.candidate.bundle.model._replace(answer=predict)
-    bundle = type(case.candidate.bundle)(
-        {}, case.settings.data, case.candidate.bundle.encoder, model
-    )
+    bundle = msgspec.structs.replace(case.candidate.bundle, model=model)
     rule = Stability(noise=5, noise_at_most=1, missing=1, missing_at_most=1, rows=1000)
     rule.judge(replace(case, candidate=replace(case.candidate, bundle=bundle)))
     calls, usage = (bundle.encoder.names.index(name) for name in ("calls", "usage"))
@@ -76,9 +75,7 @@ def test_noise_stays_inside_the_contract(workshop: Any) -> None:
 def test_answers_that_are_no_numbers_are_rejected(workshop: Any) -> None:
     case = workshop.case("regression")
     model = case.candidate.bundle.model._replace(answer=lambda matrix: np.full(len(matrix), np.nan))
-    bundle = type(case.candidate.bundle)(
-        {}, case.settings.data, case.candidate.bundle.encoder, model
-    )
+    bundle = msgspec.structs.replace(case.candidate.bundle, model=model)
     found = RULE.judge(replace(case, candidate=replace(case.candidate, bundle=bundle)))
     assert {f.verdict for f in found} == {"rejected"}
 
