@@ -166,14 +166,13 @@ def test_a_model_that_skips_rows_or_says_no_number_is_refused(
     trained: Path, folder: Path, asked: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = Encoder.build(asked.data, asked.features)
-    load = scoring.runtime.load
+    loaded = scoring.bundle.load(folder, encoder=encoder)
     for answer, said in (
         (lambda matrix: np.full(len(matrix) - 1, 0.5), r"rows got \d+ predictions"),
         (lambda matrix: np.where(np.arange(len(matrix)) < 2, np.nan, 0.5), "2 of its predictions"),
     ):
-        monkeypatch.setattr(
-            scoring.runtime, "load", lambda folder, a=answer: load(folder)._replace(answer=a)
-        )
+        other = msgspec.structs.replace(loaded, model=loaded.model._replace(answer=answer))
+        monkeypatch.setattr(scoring.bundle, "load", lambda *_, other=other, **__: other)
         with pytest.raises(Exception, match=said):
             scoring.judged(folder, encoder, trained / HOLDOUT)
 

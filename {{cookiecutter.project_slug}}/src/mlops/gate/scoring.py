@@ -113,7 +113,9 @@ def metrics(one: Judged, target: np.ndarray, measured: Sequence[str]) -> Finding
     if absent := [name for name in measured if name not in carried]:
         said = f"its {bundle.METRICS} lacks {', '.join(absent)}: run `dvc repro`"
         return Finding("rejected", said, "metrics")
-    found = catalogue.compute(one.bundle.contract.task, carried, target, one.predictions)
+    threshold = one.bundle.settings.evaluation.threshold
+    task = one.bundle.contract.task
+    found = catalogue.compute(task, carried, target, one.predictions, threshold=threshold)
     wrong = [
         f"{name} is {value:.6g} and it says {carried[name]['value']}"
         for name, value in found.items()

@@ -1,7 +1,10 @@
 """Compaction that fails costs nothing but time."""
 
 import asyncio
+import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,29 @@ def test_a_failed_compaction_leaves_the_segment_to_the_next_start(
     ids = [pq.ParquetFile(path).read()["request_id"].to_pylist() for path in files]
     assert sorted(ids) == [["first"], ["second"]]
     assert list((tmp_path / "log" / "spool").iterdir()) == []
+
+
+def test_without_pyarrow_segments_wait_for_a_compaction_elsewhere(
+    record: Record,
+    binary: Predictor,
+    serving: Any,
+    bill: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with monkeypatch.context() as image, caplog.at_level(logging.INFO):
+        image.setitem(sys.modules, log.PARQUET, None)
+        for name in ("first", "second"):
+            record(lambda desk, name=name: desk.answer([bill()], name), serving(binary))
+    assert {one.levelname for one in caplog.records} == {"INFO"}
+    folders = list((tmp_path / "log" / "spool").iterdir())
+    assert len(folders) == 2
+    done = subprocess.run([sys.executable, "-m", log.COMPACTION, *folders], capture_output=True)
+    assert json.loads(done.stdout) == {"segments": 2, "rows": 2, "torn": 0, "lost": 0}
+    files = (tmp_path / "log" / "predictions").rglob("*.parquet")
+    ids = [pq.ParquetFile(path).read()["request_id"].to_pylist() for path in files]
+    assert sorted(ids) == [["first"], ["second"]]
 
 
 def test_a_full_segment_is_compacted_while_answering(

@@ -77,20 +77,20 @@ class Parts:
         )
 
 
-def compact(folder: Path) -> Compacted:
-    """Turn every closed segment of a spool folder into Parquet beside it, and remove it.
+def compact(*folders: Path) -> Compacted:
+    """Turn every closed segment of spool folders into Parquet beside them, and remove it.
 
     A file is named after its segment, so that a run that was killed before it removed one is
     repeated over the same files.
     """
     done = Compacted()
-    for segment in sorted(folder.glob(f"*{CLOSED}")):
+    for segment in sorted(path for folder in folders for path in folder.glob(f"*{CLOSED}")):
         try:
-            _compact(segment, folder.parent.parent, done)
+            _compact(segment, segment.parents[2], done)
             segment.unlink()
         except FileNotFoundError:  # the child of a server that is gone came first
             continue
-        _sync(folder)
+        _sync(segment.parent)
         done.segments += 1
     return done
 
@@ -139,9 +139,9 @@ def _sync(path: Path) -> None:
 
 
 def main() -> None:
-    """Compact the folder of the command line, and print what was done as JSON."""
+    """Compact the folders of the command line, and print what was done as JSON."""
     os.nice(NICE)
-    sys.stdout.buffer.write(msgspec.json.encode(compact(Path(sys.argv[1]))))
+    sys.stdout.buffer.write(msgspec.json.encode(compact(*map(Path, sys.argv[1:]))))
 
 
 if __name__ == "__main__":

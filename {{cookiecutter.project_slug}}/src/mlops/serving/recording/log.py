@@ -8,6 +8,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from . import spool
 from .spool import FullError, Spool
 
 COMPACTION = "mlops.serving.recording.compaction"
+PARQUET = "pyarrow"  # not in the image, where it would weigh more than all the rest
 AGAIN = 60.0  # seconds between a compaction that failed and the next, and between measurements
 PATIENCE = 30.0  # seconds that a stop waits for compaction; what is left is done at the next start
 
@@ -33,6 +35,7 @@ class Log:
         self._metrics = metrics
         self._most = buffer_rows
         self._pending = 0
+        self._compacts = find_spec(PARQUET) is not None
         self._thread = ThreadPoolExecutor(1, "prediction-log")
         self._compacting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -43,7 +46,11 @@ class Log:
         """Open the spool, and begin with what an earlier process left; raises RecordingError."""
         await self._run(self._spool.open)
         self._metrics.log_bytes = self._spool.size
-        self._background(self._leftovers())
+        if self._compacts:
+            self._background(self._leftovers())
+        else:
+            reason = f"{PARQUET} is not installed: run {COMPACTION} where it is"
+            logger.info("the log stays in its spool", extra={"reason": reason})
 
     def write(self, block: bytes, rows: int, model: str = "", declaration: bytes = b"") -> None:
         """Have a block written; it is counted as lost where too many rows wait already."""
@@ -70,14 +77,15 @@ class Log:
             logger.warning("log folder", extra={"reason": error.strerror})
             return
         self._metrics.log_bytes = self._spool.size
-        if waiting and now >= self._not_before and not self._compacting.locked():
+        if self._compacts and waiting and now >= self._not_before and not self._compacting.locked():
             self._background(self._compact(self._spool.folder))
 
     async def stop(self) -> None:
         """Write what waits and compact it; every file is whole whenever this is cut short."""
         try:
             await self._run(self._spool.close)
-            if await self._run(self._spool.closed):
+            waiting = await self._run(self._spool.closed)
+            if waiting and self._compacts:
                 self._background(self._compact(self._spool.folder))
             if self._tasks:
                 _, late = await asyncio.wait(self._tasks, timeout=PATIENCE)
