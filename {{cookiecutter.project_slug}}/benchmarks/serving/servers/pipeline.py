@@ -24,11 +24,17 @@ def fitted(table: Path) -> tuple[Pipeline, pd.DataFrame]:
 
 
 if __name__ == "__main__":
-    model, _ = fitted(Path(sys.argv[2]))
+    model, features = fitted(Path(sys.argv[2]))
     if sys.argv[1] == "mlflow":
         import mlflow.sklearn
+        from mlflow.models import infer_signature
 
-        mlflow.sklearn.save_model(model, sys.argv[3], serialization_format="cloudpickle")
+        mlflow.sklearn.save_model(
+            model,
+            sys.argv[3],
+            serialization_format="cloudpickle",
+            signature=infer_signature(features),  # so that it checks rows, as this project does
+        )
     else:
         import joblib
 
