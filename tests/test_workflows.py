@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 from baked import ROOT, SOURCE
-
 from rehearsal import workflow
 from rehearsal.actions import ACTIONS
 
@@ -47,9 +46,8 @@ def tool(name: str) -> Path:
 
 def zizmor(folder: Path) -> str:
     """Audit workflows and actions for what an attacker would look for."""
-    config = ["--config", SOURCE / ".github/zizmor.yml"]
-    told = ["--offline", "--no-progress", "--persona", "pedantic", *config, "--strict-collection"]
-    return run(tool("zizmor"), *told, folder)
+    told = ["--offline", "--no-progress", "--persona", "pedantic", "--strict-collection"]
+    return run(tool("zizmor"), *told, "--config", SOURCE / ".github/zizmor.yml", folder)
 
 
 def actionlint(path: Path) -> str:

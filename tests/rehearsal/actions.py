@@ -1,40 +1,14 @@
 """Stand-ins for the actions that the workflows pin: each known by its commit and its inputs."""
 
 import base64
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from .call import Answer, Call
 from .github import REPOSITORY
-from .machine import copy, expanded
+from .keeping import cache, download, upload
 from .workflow import WorkflowError
-
-if TYPE_CHECKING:
-    from .runner import _JobRun
-
-Answer = tuple[int, str, dict[str, str]]
-Post = Callable[[bool], None]
-
-
-@dataclass
-class Call:
-    """One use of an action: the job, the inputs, the contexts."""
-
-    job: "_JobRun"
-    given: dict[str, str]
-    contexts: dict[str, Any]
-
-    @property
-    def token(self) -> str:
-        """The token that an action takes where it is given none."""
-        return self.given.get("token", self.contexts["github"]["token"])
-
-    def execute(self, name: str, *command: str) -> Answer:
-        """Run a command in the checkout."""
-        return self.job.execute([*command], self.job.workspace, self.contexts, name)
 
 
 @dataclass(frozen=True)
@@ -99,101 +73,10 @@ def _checkout(call: Call) -> Answer:
 def _python(call: Call) -> Answer:
     """Put a Python on PATH, and the environment that `make setup` would install."""
     machine = call.job.runner.machine
-    call.job.path = [str(machine.toolcache()), *call.job.path]
-    if (call.job.workspace / "requirements").is_dir():
-        machine.install(call.job.workspace)
+    call.job.shell.path = [str(machine.toolcache()), *call.job.shell.path]
+    if (call.job.shell.workspace / "requirements").is_dir():
+        machine.install(call.job.shell.workspace)
     return 0, "", {}
-
-
-def _cache(call: Call) -> Answer:
-    """Bring back the newest folder of the key that this branch or main saved; save a new one."""
-    job, key = call.job, call.given["key"]
-    store = job.runner.machine.folder / "caches"
-    scopes = list(dict.fromkeys([job.of.event.ref, "refs/heads/main"]))
-    paths = [
-        expanded(said, job.folder / "home", job.workspace)
-        for said in call.given["path"].split("\n")
-        if said.strip()
-    ]
-    prefixes = [one for one in call.given.get("restore-keys", "").split("\n") if one.strip()]
-    entries = [
-        (entry, (entry / "key").read_text())
-        for scope in scopes
-        for entry in sorted(store.glob(f"{_slug(scope)}/*"), reverse=True)
-    ]
-    exact = next((entry for entry, name in entries if name == key), None)
-    found = exact or next(
-        (entry for one in prefixes for entry, name in entries if name.startswith(one)), None
-    )
-    for at, path in enumerate(paths):
-        if found and (found / str(at)).exists():
-            copy(found / str(at), path)
-
-    def save(ok: bool) -> None:
-        own = store / _slug(scopes[0])
-        if not ok or (exact and exact.parent == own):
-            return
-        entry = own / f"{len(list(own.glob('*'))):06}"
-        for at, path in enumerate(paths):
-            if path.exists():
-                copy(path, entry / str(at))
-        entry.mkdir(parents=True, exist_ok=True)
-        (entry / "key").write_text(key)
-
-    job.posts.append(save)
-    return (
-        0,
-        f"cache: {'hit' if exact else 'part' if found else 'miss'}",
-        {"cache-hit": "true" if exact else "false" if found else ""},
-    )
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"\W+", "-", name)
-
-
-def _upload(call: Call) -> Answer:
-    """Keep files under a name; hidden ones only where that is said."""
-    workspace, target = call.job.workspace, call.job.of.artifacts / call.given["name"]
-    if target.exists():
-        return 1, f"an artifact with the name {call.given['name']} exists already", {}
-    roots = [workspace / one.strip() for one in call.given["path"].split("\n") if one.strip()]
-    hidden = call.given.get("include-hidden-files") == "true"
-    files = sorted(
-        {
-            file
-            for root in roots
-            for file in ([root] if root.is_file() else root.rglob("*"))
-            if file.is_file() and (hidden or not _hidden(file, workspace))
-        }
-    )
-    if not files:
-        policy = call.given.get("if-no-files-found", "warn")
-        return int(policy == "error"), "No files were found with the provided path", {}
-    single = len(roots) == 1
-    base = (roots[0] if roots[0].is_dir() else roots[0].parent) if single else _common(roots)
-    for file in files:
-        copy(file.resolve(), target / file.relative_to(base))
-        (target / file.relative_to(base)).chmod(0o644)
-    return 0, f"{len(files)} files", {"artifact-id": call.given["name"]}
-
-
-def _hidden(file: Path, workspace: Path) -> bool:
-    inside = file.relative_to(workspace) if file.is_relative_to(workspace) else Path(file.name)
-    return any(part.startswith(".") for part in inside.parts)
-
-
-def _common(roots: list[Path]) -> Path:
-    return Path(os.path.commonpath([root.parent for root in roots]))
-
-
-def _download(call: Call) -> Answer:
-    """Bring an artifact of the run to a folder."""
-    source = call.job.of.artifacts / call.given["name"]
-    if not source.is_dir():
-        return 1, f"Unable to download artifact(s): {call.given['name']} not found", {}
-    copy(source, call.job.workspace / call.given.get("path", "."))
-    return 0, "", {"download-path": call.given.get("path", ".")}
 
 
 def _sticky(call: Call) -> Answer:
@@ -201,7 +84,7 @@ def _sticky(call: Call) -> Answer:
     job = call.job
     body = call.given.get("message", "")
     if file := call.given.get("path"):
-        body = (job.workspace / file).read_text(encoding="utf-8")
+        body = (job.shell.workspace / file).read_text(encoding="utf-8")
     marker = f"<!-- Sticky Pull Request Comment{call.given.get('header', '')} -->"
     if len(body) + len(marker) > 65536:
         return 1, "Body is too long (maximum is 65536 characters)", {}
@@ -248,15 +131,15 @@ ACTIONS: Mapping[str, Action] = {
         _python, "5fda3b95a4ea91299a34e894583c3862153e4b97", "python-version"
     ),
     "actions/cache": _action(
-        _cache, "27d5ce7f107fe9357f9df03efb73ab90386fccae", "path key restore-keys"
+        cache, "27d5ce7f107fe9357f9df03efb73ab90386fccae", "path key restore-keys"
     ),
     "actions/upload-artifact": _action(
-        _upload,
+        upload,
         "043fb46d1a93c77aae656e7c1c64a875d1fc6a0a",
         "name path if-no-files-found retention-days include-hidden-files",
     ),
     "actions/download-artifact": _action(
-        _download, "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "name path"
+        download, "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "name path"
     ),
     "marocchino/sticky-pull-request-comment": _action(
         _sticky, "5770ad5eb8f42dd2c4f34da00c94c5381e49af88", "header path message GITHUB_TOKEN"

@@ -1,30 +1,17 @@
-"""GitHub's expression language: parsed, checked for what it names, evaluated with its coercions.
+"""GitHub's expression language, evaluated with its coercions.
 
 Strict where GitHub is lenient: an unknown function or context is an error, not an empty string.
 """
 
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .functions import FUNCTIONS, number, text, truthy
+from .functions import FUNCTIONS, compare, number, text, truthy
+from .grammar import ExpressionError, Node, parse
 
-TOKEN = re.compile(
-    r"\s*(?:(?P<string>'(?:[^']|'')*')"
-    r"|(?P<number>[+-]?(?:0x[0-9a-fA-F]+|0o[0-7]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|Infinity)"
-    r"(?![\w.]))"
-    r"|(?P<name>[A-Za-z_][\w-]*)"
-    r"|(?P<sign>&&|\|\||==|!=|<=|>=|[<>!()\[\].,*]))"
-)
-CONSTANTS = {"true": True, "false": False, "null": None, "NaN": math.nan, "Infinity": math.inf}
 STATUS = ("success", "failure", "always", "cancelled")
-BINARY = (("||",), ("&&",), ("==", "!="), ("<", "<=", ">", ">="))
-
-
-class ExpressionError(Exception):
-    """An expression that GitHub, or this rehearsal, does not know."""
 
 
 class Known(dict[str, Any]):
@@ -35,9 +22,6 @@ class Filtered(list[Any]):
     """What `.*` selected: the next name is looked up in each of it."""
 
 
-Node = tuple[Any, ...]
-
-
 @dataclass
 class Scope:
     """What an expression may see: contexts, the status functions, and how files are hashed."""
@@ -45,102 +29,6 @@ class Scope:
     contexts: Mapping[str, Any]
     status: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     hash_files: Callable[..., str] | None = None
-
-
-def parse(source: str) -> Node:
-    """Return the tree of an expression."""
-    tokens: list[tuple[str, str]] = []
-    at = 0
-    while source[at:].strip():
-        found = TOKEN.match(source, at)
-        if found is None:
-            raise ExpressionError(f"cannot read {source[at:]!r} in {source!r}")
-        kind = str(found.lastgroup)
-        tokens.append((kind, found.group(kind)))
-        at = found.end()
-    parser = _Parser([*tokens, ("end", "")], source)
-    tree = parser.binary(0)
-    if parser.peek() != ("end", ""):
-        raise ExpressionError(f"{parser.peek()[1]!r} is not expected in {source!r}")
-    return tree
-
-
-class _Parser:
-    def __init__(self, tokens: Sequence[tuple[str, str]], source: str) -> None:
-        self.tokens, self.source, self.at = tokens, source, 0
-
-    def peek(self) -> tuple[str, str]:
-        return self.tokens[self.at]
-
-    def next(self) -> tuple[str, str]:
-        self.at += 1
-        return self.tokens[self.at - 1]
-
-    def expect(self, sign: str) -> None:
-        if self.next() != ("sign", sign):
-            raise ExpressionError(f"{sign!r} is missing in {self.source!r}")
-
-    def accept(self, *signs: str) -> str | None:
-        kind, sign = self.peek()
-        if kind == "sign" and sign in signs:
-            self.at += 1
-            return sign
-        return None
-
-    def binary(self, level: int) -> Node:
-        if level == len(BINARY):
-            return self.unary()
-        left = self.binary(level + 1)
-        while sign := self.accept(*BINARY[level]):
-            left = (sign, left, self.binary(level + 1))
-        return left
-
-    def unary(self) -> Node:
-        return ("!", self.unary()) if self.accept("!") else self.postfix(self.primary())
-
-    def primary(self) -> Node:
-        kind, said = self.next()
-        if kind == "string":
-            return ("literal", said[1:-1].replace("''", "'"))
-        if kind == "number":
-            return ("literal", number(said))
-        if (kind, said) == ("sign", "("):
-            inner = self.binary(0)
-            self.expect(")")
-            return inner
-        if kind != "name":
-            raise ExpressionError(f"{said or 'the end'!r} is not expected in {self.source!r}")
-        if self.accept("("):
-            return ("call", said.lower(), *self.arguments())
-        if said in CONSTANTS:
-            return ("literal", CONSTANTS[said])
-        return ("context", said.lower())
-
-    def arguments(self) -> list[Node]:
-        given: list[Node] = []
-        while not self.accept(")"):
-            if given:
-                self.expect(",")
-            given.append(self.binary(0))
-        return given
-
-    def postfix(self, node: Node) -> Node:
-        while sign := self.accept(".", "["):
-            if sign == ".":
-                if self.accept("*"):
-                    node = ("filter", node)
-                    continue
-                kind, name = self.next()
-                if kind != "name":
-                    raise ExpressionError(f"a name is missing after '.' in {self.source!r}")
-                node = ("index", node, ("literal", name))
-            elif self.accept("*"):
-                self.expect("]")
-                node = ("filter", node)
-            else:
-                node = ("index", node, self.binary(0))
-                self.expect("]")
-        return node
 
 
 def named(tree: Node, kind: str) -> set[str]:
@@ -218,28 +106,6 @@ def _index(value: Any, key: Any) -> Any:
     return None
 
 
-def compare(sign: str, left: Any, right: Any) -> bool:
-    """Compare as GitHub does: loosely across kinds, strings without regard to case."""
-    if isinstance(left, Mapping | list) or isinstance(right, Mapping | list):
-        same = left is right
-        return {"==": same, "!=": not same}.get(sign, same and "=" in sign)
-    a, b = left, right
-    if isinstance(a, str) and isinstance(b, str):
-        a, b = a.upper(), b.upper()
-    elif a is None and b is None and sign in ("==", "!="):
-        return sign == "=="
-    else:
-        a, b = number(a), number(b)
-    return {
-        "==": a == b,
-        "!=": a != b,
-        "<": a < b,
-        "<=": a <= b,
-        ">": a > b,
-        ">=": a >= b,
-    }[sign]
-
-
 def split(template: str) -> list[str | Node]:
     """Return a text in its parts: plain strings, and the trees of its `${{ … }}`."""
     parts: list[str | Node] = []
@@ -269,7 +135,7 @@ def trees(template: str) -> list[Node]:
 
 
 def interpolate(template: Any, scope: Scope) -> Any:
-    """Return a text with its expressions replaced; a lone expression keeps the kind of its value."""
+    """Return a text with its expressions replaced; a lone one keeps the kind of its value."""
     if not isinstance(template, str):
         return template
     parts = split(template)

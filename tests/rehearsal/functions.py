@@ -58,9 +58,32 @@ def _digits(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.15g}"
 
 
-def _contains(inside: Any, wanted: Any) -> bool:
-    from .expressions import compare
+def compare(sign: str, left: Any, right: Any) -> bool:
+    """Compare as GitHub does: loosely across kinds, strings without regard to case."""
+    if isinstance(left, Mapping | list) or isinstance(right, Mapping | list):
+        if sign == "!=":
+            return left is not right
+        return left is right and "=" in sign
+    a: Any = left
+    b: Any = right
+    if isinstance(a, str) and isinstance(b, str):
+        a, b = a.upper(), b.upper()
+    elif a is None and b is None and sign in ("==", "!="):
+        return sign == "=="
+    else:
+        a, b = number(a), number(b)
+    outcomes: dict[str, bool] = {
+        "==": a == b,
+        "!=": a != b,
+        "<": a < b,
+        "<=": a <= b,
+        ">": a > b,
+        ">=": a >= b,
+    }
+    return outcomes[sign]
 
+
+def _contains(inside: Any, wanted: Any) -> bool:
     if isinstance(inside, list):
         return any(compare("==", one, wanted) for one in inside)
     if isinstance(inside, Mapping) or isinstance(wanted, Mapping | list):

@@ -6,14 +6,15 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from baked import IDENTITY
 
 from . import workflow
 from .github import FORK, OWNER, REPOSITORY, GitHub, Pull, git
 from .machine import Machine
-from .runner import Event, Run, Runner
+from .results import Event, Run
+from .runner import Runner
 
 HUMAN = {**IDENTITY, "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/nonexistent"}
 
@@ -36,7 +37,7 @@ class Rehearsal:
         self.github = GitHub(self.folder / "github")
         self.machine = Machine(self.folder / "machine")
 
-    def __enter__(self) -> "Rehearsal":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from baked import Project, sharing
 
 from .github import FORK, REPOSITORY, git
 from .rehearsal import Rehearsal
-from .runner import Run
+from .results import Run
 
 # Few rows leave wide intervals: the margins are wider than those that projects begin with.
 POLICY = """
@@ -178,14 +179,10 @@ class Story(Rehearsal):
 
     def images(self) -> set[str]:
         """Return the tags that the registry has."""
-        name = f"docker://{self.deployed()['image']}"
-        told = subprocess.run(
-            ["skopeo", "list-tags", name],
-            env=self.machine.environment(self.folder / "home"),
-            check=True,
-            capture_output=True,
-        )
-        return set(json.loads(told.stdout)["Tags"])
+        address, _, name = self.deployed()["image"].partition("/")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://{address}/v2/{name}/tags/list") as answer:
+            return set(json.load(answer)["tags"])
 
     def _podman(self, *arguments: str) -> str:
         environment = self.machine.environment(self.folder / "home")

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.expressions import ExpressionError, Scope, evaluate, interpolate, parse
+from rehearsal.expressions import Scope, evaluate, interpolate
+from rehearsal.grammar import ExpressionError, parse
 
 CONTEXT = {
     "github": {"ref": "refs/heads/main", "event": {"number": 7, "labels": [{"name": "bug"}]}},

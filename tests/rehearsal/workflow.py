@@ -1,7 +1,4 @@
-"""Workflow and action files, read strictly: a key, event or context that is not known is refused.
-
-What each place may name in an expression is GitHub's table "Context availability".
-"""
+"""Workflow and action files, read strictly: a key, event or name that is not known is refused."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,8 +7,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from .expressions import STATUS, ExpressionError, named, parse, trees
+from .expressions import STATUS, named, trees
 from .functions import FUNCTIONS
+from .grammar import ExpressionError, parse
+from .places import PLACES
 
 TOP = {"name", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs"}
 JOB = {
@@ -33,26 +32,6 @@ SCOPES = {
     *("packages", "pages", "pull-requests", "security-events", "statuses"),
 }
 ACTION = {"name", "description", "inputs", "outputs", "runs"}
-BASIC = {"github", "inputs", "vars"}
-JOB_LEVEL = {*BASIC, "needs", "strategy", "matrix"}
-STEP_LEVEL = {*JOB_LEVEL, "env", "job", "runner", "secrets", "steps"}
-# The place, its contexts, and whether it may ask for the status and hash files.
-PLACES: dict[str, tuple[set[str], bool, bool]] = {
-    "concurrency": (BASIC, False, False),
-    "env": ({*BASIC, "secrets"}, False, False),
-    "run-name": (BASIC, False, False),
-    "job.if": ({*BASIC, "needs"}, True, False),
-    "job.name": (JOB_LEVEL, False, False),
-    "job.env": ({*JOB_LEVEL, "secrets"}, False, False),
-    "job.environment": (JOB_LEVEL, False, False),
-    "job.outputs": (STEP_LEVEL, False, False),
-    "job.other": (JOB_LEVEL, False, False),
-    "step.if": (STEP_LEVEL - {"secrets"}, True, True),
-    "step": (STEP_LEVEL, False, True),
-    "action.step": ({"inputs", "github", "runner", "env", "steps", "job"}, False, True),
-    "action.step.if": ({"inputs", "github", "runner", "env", "steps", "job"}, True, True),
-    "action.outputs": ({"inputs", "github", "runner", "env", "steps", "job"}, False, False),
-}
 
 
 class WorkflowError(Exception):

@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--against", metavar="REF", required=True)
     add.add_argument("--since", metavar="COMMIT", required=True, help="what its author pushed")
     add.add_argument("--fork", action="store_true", help="automation cannot write to the branch")
+    add.add_argument("--failed", action="store_true", help="a step before this one did")
     add.add_argument("--out", metavar="FILE", type=Path, help="write it there as well")
 
     add = verb(verify, "verify what this commit declares and REF does not")
@@ -248,11 +249,12 @@ def proposal(arguments: Arguments) -> int:
     from .files import write_text
     from .release.proposal import acts, page
 
-    text = page(arguments.against, arguments.since, arguments.fork)
+    told = (arguments.against, arguments.since)
+    text = page(*told, arguments.fork, arguments.failed)
     if arguments.out is not None:
         write_text(arguments.out, text)
     print(text, end="")
-    return int(arguments.fork and acts(arguments.against, arguments.since))
+    return int(arguments.fork and acts(*told, arguments.failed))
 
 
 def verify(arguments: Arguments) -> None:

@@ -25,9 +25,10 @@ from mlops.release.declaration import declared, paths
 from mlops.release.environments import verify
 
 THOROUGH = bool(os.environ.get("MLOPS_THOROUGH"))
-AT_ONCE = 20 if THOROUGH else 4
+AT_ONCE = 20 if THOROUGH else 3
 CLONES = 20 if THOROUGH else 3
-DAMAGES = 100 if THOROUGH else 14
+PUSHING = 4  # of the clones at any time: each that another one overtakes judges again
+DAMAGES = 100 if THOROUGH else 12
 SEED = 5
 KILLER = """#!/bin/sh
 count=$(($(cat "$0.count" 2>/dev/null || echo 0) + 1))
@@ -164,7 +165,7 @@ def test_clones_that_push_make_one_line_of_judged_declarations(second: Any) -> N
         clone.git("checkout", "-q", "-B", "work", "origin/main")
         furnish(clone, second, name)
         clones.append(clone)
-    with ThreadPoolExecutor(len(clones)) as pool:
+    with ThreadPoolExecutor(PUSHING) as pool:
         tries = list(pool.map(pushed, clones, names))
     print(f"{sum(tries)} judgments for {len(names)} promotions")
     clones[0].git("fetch", "-q")
@@ -254,21 +255,20 @@ def test_damage_is_found_before_promotion(second: Any, tmp_path: Path) -> None:
     for number in range(DAMAGES):
         case = type(second).copied(second, tmp_path / "damaged")
         path = chance.choice(places(case)[kinds[number % len(kinds)]])
-        before = path.read_bytes()
         damaged(path, chance)
         with chdir(case.root):
             code = main(["promote"])
         if code == 0:
-            # A digit of the report's clock, which is not declared; or the listing of a folder in
-            # the cache, which DVC itself finds wrong, and fetches again.
+            # Without effect: a digit of the report's clock, which is not declared, or the cache's
+            # listing of the folder, for which DVC asks the remote where it cannot be read.
             assert case.declared() == whole, path
-            assert path.name == "gate.json" or path.read_bytes() == before, path
+            assert path.name == "gate.json" or (path.suffix == ".dir" and ".dvc" in path.parts)
         else:
             assert code == 2, path
             assert case.git("rev-parse", "HEAD") == second.git("rev-parse", "HEAD")
             refused += 1
         shutil.rmtree(case.root.parent)
-    print(f"{refused} of {DAMAGES} refused, the others healed or without effect")
+    print(f"{refused} of {DAMAGES} refused, the others without effect")
     assert refused > 0.8 * DAMAGES
 
 

@@ -89,6 +89,7 @@ def test_the_page_where_nothing_was_judged(second: Any) -> None:
     assert page("main", "HEAD", root=second.root).startswith("## Not judged")
     second.branch("middle", "other")
     assert page("main", "HEAD", root=second.root).startswith("## Nothing to judge")
+    assert page("main", "HEAD", failed=True, root=second.root).startswith("## Not judged")
 
 
 def test_a_maintainer_of_a_fork_is_told_what_to_do(
@@ -98,6 +99,10 @@ def test_a_maintainer_of_a_fork_is_told_what_to_do(
     assert second.mlops(*told) == 1
     assert "For a maintainer" in capsys.readouterr().out
     assert "For a maintainer" in Path(second.root, "page.md").read_text()
+    assert second.mlops(*told, "--failed") == 0  # rejected: for its author
     second.branch("middle", "other")
     assert second.mlops(*told) == 0
-    assert "For a maintainer" not in capsys.readouterr().out
+    assert "For a maintainer" not in capsys.readouterr().out.rpartition("## ")[2]
+    assert second.mlops("gate", "--against", "main", "--if-new") == 0
+    assert second.mlops(*told, "--failed") == 1  # whatever failed, it was not judged
+    assert "Not judged" in capsys.readouterr().out

@@ -27,7 +27,9 @@ def fetch(commit: str, root: Path = Path(), ref: str | None = None) -> None:
     try:
         run("git", "cat-file", "-e", f"{commit}^{{commit}}", root=root)
     except RepositoryError:
-        run("git", "fetch", "--quiet", "--no-tags", ORIGIN, ref or commit, root=root)
+        # No ref follows: another fetch may be at work in this clone.
+        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=")
+        run("git", "fetch", *quiet, ORIGIN, ref or commit, root=root)
 
 
 def texts(commit: str, root: Path = Path()) -> dict[str, str]:

@@ -60,18 +60,21 @@ def verify(against: str, root: Path = Path()) -> list[str]:
     return changed
 
 
-def page(against: str, since: str, fork: bool = False, root: Path = Path()) -> str:
+def page(
+    against: str, since: str, fork: bool = False, failed: bool = False, root: Path = Path()
+) -> str:
     """Return, as Markdown, what became of the candidate and what the branch since `since` got.
 
-    With `fork`, what a maintainer has to do instead, as automation cannot write there.
+    With `fork`, what a maintainer has to do instead, as automation cannot write there; `failed`
+    says that a step before this one did.
     """
-    parts = [_verdict(against, root)]
+    parts = [_verdict(against, failed, root)]
     added = repository.run(
         "git", "log", "--reverse", "--format=- `%h` %s", f"{since}..HEAD", root=root
     )
     if added and not fork:
         parts.append(f"Added to the branch:\n\n{added}")
-    if fork and acts(against, since, root):
+    if fork and acts(against, since, failed, root):
         parts.append(
             "**For a maintainer.** Automation neither reads the remote's secrets nor writes to a "
             "fork, so this candidate is not promoted here. After a review of the code, bring the "
@@ -81,27 +84,27 @@ def page(against: str, since: str, fork: bool = False, root: Path = Path()) -> s
     return "\n\n".join(parts) + "\n"
 
 
-def acts(against: str, since: str, root: Path = Path()) -> bool:
-    """Say whether a branch that nobody may write to lacks results or their declaration."""
-    try:
-        lacks = repository.commit_of("HEAD", root) != repository.commit_of(since, root)
-        return lacks or (is_new(against, root) and not is_declared(root))
-    except ProjectError:
-        return True
+def acts(against: str, since: str, failed: bool = False, root: Path = Path()) -> bool:
+    """Say whether a branch that automation cannot write to needs somebody who can.
+
+    It lacks results or their declaration, or they could not be made; what was judged and
+    rejected needs its author.
+    """
+    if failed:
+        return not (root / REPORT / MARKDOWN).is_file()
+    lacks = repository.commit_of("HEAD", root) != repository.commit_of(since, root)
+    return lacks or (is_new(against, root) and not is_declared(root))
 
 
-def _verdict(against: str, root: Path) -> str:
+def _verdict(against: str, failed: bool, root: Path) -> str:
     report = root / REPORT / MARKDOWN
     if report.is_file():
         text = report.read_text(encoding="utf-8")
         cut = "\n\n… the whole of it is in the artefact `report`."
         return text if len(text) <= LONGEST else text[:LONGEST] + cut
-    try:
-        if not is_new(against, root):
-            return f"## Nothing to judge\n\n`{against}` serves this candidate already."
-    except ProjectError as error:
-        return f"## Not judged\n\n{error}"
-    return "## Not judged\n\nThe log of the step that failed says why."
+    if failed or is_new(against, root):
+        return "## Not judged\n\nThe log of the step that failed says why."
+    return f"## Nothing to judge\n\n`{against}` serves this candidate already."
 
 
 def _pinned(root: Path) -> str:

@@ -17,6 +17,7 @@ from .. import repository
 from ..config.settings import Settings
 from ..errors import ProjectError
 from . import manifest
+from .parameters import parameters
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -224,7 +225,7 @@ def _log(
                 for part, number in figures.items()
                 if number is not None
             ],
-            params=[Param(name, value) for name, value in _parameters(settings).items()],
+            params=[Param(name, value) for name, value in parameters(settings).items()],
             tags=[RunTag("runtime", content["runtime"])],
         )
         client.log_artifacts(key, str(bundle), "candidate")
@@ -236,23 +237,3 @@ def _log(
             client.set_terminated(key, status="FAILED")
         raise
     return str(key)
-
-
-def _parameters(settings: Settings) -> dict[str, str]:
-    """Return the experiment as flat parameters; the contract is data and stays out."""
-    chosen = {
-        "seed": settings.seed,
-        "data": settings.data.name,
-        "split": msgspec.to_builtins(settings.split),
-        "model": {"target": settings.model.target, **settings.model.parameters},
-        "training": msgspec.to_builtins(settings.training),
-        "tuning": settings.tuning.method,
-    }
-    return dict(_flat("", chosen))
-
-
-def _flat(prefix: str, node: Any) -> list[tuple[str, str]]:
-    if not isinstance(node, dict):
-        return [(prefix, str(node)[:500])]
-    joined = f"{prefix}." if prefix else ""
-    return [pair for key, value in node.items() for pair in _flat(f"{joined}{key}", value)]
