@@ -90,5 +90,5 @@ $(BOOTED): $(PROJECT)/requirements/uv.txt $(if $(subst $(CURDIR)/.venv,,$(MADE_I
 
 $(INSTALLED): $(BOOTED) requirements.txt
 	@echo "Installing requirements.txt"
-	@$(MIRROR) $(UV) pip install --require-hashes --no-build-isolation-package antlr4-python3-runtime -r requirements.txt
+	@$(MIRROR) $(UV) pip install --no-deps --require-hashes --no-build-isolation-package antlr4-python3-runtime -r requirements.txt
 	@touch $@

@@ -54,7 +54,7 @@ def case(truth: Array, candidate: Array, champion: Array, seed: int, resamples: 
         evaluation=Evaluation("roc_auc", ["roc_auc"]),
     )
     model = runtime.Model("none", "binary", lambda matrix: np.zeros(len(matrix)))
-    bundle = Loaded({}, contract, encoder, model)
+    bundle = Loaded({}, contract, encoder, model, settings)
     folder = Path()
     return Case(
         root=folder,

@@ -83,7 +83,7 @@ def cases(
     train, holdout = ({n: v[mask] for n, v in columns.items()} for mask in (~held, held))
     encoder = Encoder.build(declared, Features())
     answers = Answers("none", "binary", lambda matrix: np.zeros(len(matrix)))
-    loaded = Loaded({}, declared, encoder, answers)
+    loaded = Loaded({}, declared, encoder, answers, settings)
     target = prepared.target(holdout, declared)
     rng = np.random.default_rng(seed)
     for scenario in scenarios:

@@ -123,6 +123,14 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--out", type=Path, required=True, help="where to write: .csv or .parquet")
     add.add_argument("--bundle", type=Path, default=Path("candidate"))
 
+    add = verb(serve, "answer requests with a bundle, until told to stop")
+    add.add_argument("--bundle", type=Path, help="a bundle's folder (default: candidate)")
+    add.add_argument("--host", help="the address to listen at (default: 127.0.0.1)")
+    add.add_argument(
+        "--port", type=int, help="the port to listen at (default: 8000; 0: a free one)"
+    )
+    add.add_argument("--settings", metavar="NAME", help="which file of conf/serving to read")
+
     add = verb(lineage, "show what a bundle came from")
     add.add_argument("bundle", type=Path, nargs="?", default=Path("candidate"))
     return top
@@ -371,6 +379,16 @@ def predict(arguments: Arguments) -> None:
 
     rows = predict(arguments.file, arguments.out, arguments.bundle)
     print(f"{rows:,} rows scored: {arguments.out}")
+
+
+def serve(arguments: Arguments) -> None:
+    from .serving.settings import load
+
+    given = {name: getattr(arguments, name) for name in ("bundle", "host", "port")}
+    settings = load(arguments.settings, **given)
+    from .serving.server import serve
+
+    serve(settings)
 
 
 def lineage(arguments: Arguments) -> None:

@@ -79,3 +79,10 @@ def test_a_gate_that_draws_too_little_is_refused(
     resolved["gate"] |= wrong
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Settings.parse(resolved)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1])
+def test_threshold_is_a_probability(resolved: dict[str, Any], threshold: float) -> None:
+    resolved["evaluation"]["threshold"] = threshold
+    with pytest.raises(ConfigError, match="threshold"):
+        Settings.parse(resolved)

@@ -137,7 +137,7 @@ class Workshop:
         about = {"task": task, "runtime": compiled.runtime}
         (folder / runtime.ABOUT).write_text(json.dumps(about))
         model = runtime.load(folder)
-        bundle = Loaded({}, declared, encoder, model)
+        bundle = Loaded({}, declared, encoder, model, settings(declared))
         return Judged(folder, bundle, model.predict(matrix))
 
     def write_train(self, case: Case) -> None:

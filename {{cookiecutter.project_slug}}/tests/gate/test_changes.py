@@ -2,9 +2,10 @@
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
-from mlops.gate.changes import changes, data
+from mlops.gate.changes import changes, configuration, data
 
 
 def test_every_differing_leaf_is_named_once() -> None:
@@ -43,3 +44,14 @@ def test_raw_files_are_compared_by_name_and_digest() -> None:
         "rows_before": {"train": 15, "holdout": 5},
         "rows": {"train": 25, "holdout": 5},
     }
+
+
+def test_settings_are_compared_without_policy_and_digests(tmp_path: Path) -> None:
+    for name, text in (
+        ("one", "model: {depth: 3}\ngate: {seed: 1}\ndigests: {a: 1}\n"),
+        ("other", "model: {depth: 4}\ngate: {seed: 2}\n"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "resolved.yaml").write_text(text)
+    found = configuration(tmp_path / "one", tmp_path / "other")
+    assert found == [{"key": "model.depth", "before": 3, "after": 4}]

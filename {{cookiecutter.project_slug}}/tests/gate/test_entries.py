@@ -111,3 +111,13 @@ def test_what_needs_a_champion_that_cannot_be_scored_is_rejected(alone: Case) ->
 def test_what_needs_a_champion_does_not_apply_to_a_first_model(alone: Case) -> None:
     described, _ = judged("mine", Compared(), alone)
     assert described["verdict"] == "not applicable"
+
+
+def test_a_sound_finding_stays_as_it_is() -> None:
+    given = Finding("passed", "fine", "here", 0.5, 0.4, 0.6, 0.3)
+    assert found(lambda: [given]) == [given]
+    (one,) = found(lambda: [Finding("passed", "fine", "here", math.nan, 0.4, 0.6, 0.3)])
+    assert (one.verdict, one.part, one.value, one.low) == ("rejected", "here", None, 0.4)
+    assert one.reason == "value nan is no finite number, though the rule passed: fine"
+    (one,) = found(lambda: [Finding("passed", " ", "here", 0.5)])
+    assert (one.verdict, one.part, one.value) == ("rejected", "here", 0.5)

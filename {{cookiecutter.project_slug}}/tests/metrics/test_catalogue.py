@@ -51,3 +51,14 @@ def test_a_metric_of_another_task_is_refused() -> None:
 def test_predictions_that_cannot_be_measured_are_refused(predictions: list, said: str) -> None:
     with pytest.raises(MetricError, match=said):
         catalogue.compute("binary", ["roc_auc"], np.array([0, 1]), np.array(predictions))
+
+
+def test_decisions_are_made_above_the_threshold() -> None:
+    target, predictions = np.array([0, 0, 1, 1]), np.array([0.1, 0.3, 0.4, 0.9])
+
+    def found(threshold: float) -> dict[str, float]:
+        names = ("accuracy", "f1", "roc_auc")
+        return catalogue.compute("binary", names, target, predictions, threshold=threshold)
+
+    assert found(0.5) == pytest.approx({"accuracy": 0.75, "f1": 2 / 3, "roc_auc": 1.0})
+    assert found(0.3) == pytest.approx({"accuracy": 1.0, "f1": 1.0, "roc_auc": 1.0})

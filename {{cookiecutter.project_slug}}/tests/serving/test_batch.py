@@ -1,5 +1,6 @@
 """A table is scored as the holdout was, in any form, or not at all."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from mlops.data.sources import DataError
+from mlops.release import manifest
 from mlops.release.bundle import load
 from mlops.serving.batch import predict
 
@@ -37,6 +39,24 @@ def test_ids_decision_and_probability(table: Path, trained: Path, tmp_path: Path
     assert list(result.columns)[: len(contract.names("id"))] == list(contract.names("id"))
     assert probability.between(0, 1).all()
     assert ((result["prediction"] == contract.labels[1]) == (probability > 0.5)).all()
+
+
+def test_decision_is_made_at_the_threshold_of_the_bundle(
+    table: Path, trained: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(trained / "candidate", bundle)
+    resolved = (bundle / "resolved.yaml").read_text()
+    (bundle / "resolved.yaml").write_text(resolved.replace("threshold: 0.5", "threshold: 0.1"))
+    content = manifest.read(bundle)
+    del content["files"]
+    manifest.write(bundle, content)
+    predict(table, tmp_path / "out.parquet", bundle)
+    result = pd.read_parquet(tmp_path / "out.parquet")
+    labels = load(bundle).contract.labels
+    probability = result[f"probability_{labels[1]}"]
+    assert probability.between(0.1, 0.5).any()
+    assert ((result["prediction"] == labels[1]) == (probability > 0.1)).all()
 
 
 def test_csv_is_scored_as_parquet_is(table: Path, trained: Path, tmp_path: Path) -> None:

@@ -1,17 +1,17 @@
 """Take a table of the user's own: infer its contract, version it, and set the experiment on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from ..config import compose, settings
 from ..config.experiment import read_experiment
-from ..contract import Task
 from ..errors import ProjectError
 from ..repository import dvc_add, is_clean
 from .declaration import adopted, contract_text, features_text, unedited, with_choices
 from .exchange import RAW, check_raw, exchange, exclusive
-from .proposal import SHOWN, Proposal, propose
+from .proposal import SHOWN, Options, Proposal, propose
 
 PARAMS = Path("params.yaml")
 CONF = Path("conf")
@@ -61,16 +61,7 @@ class Adoption:
 
 
 def adopt(
-    file: Path,
-    target: str,
-    *,
-    task: Task | None = None,
-    key: str | None = None,
-    time: str | None = None,
-    group: str | None = None,
-    columns: Sequence[str] | None = None,
-    name: str | None = None,
-    project: Path = Path(),
+    file: Path, target: str, *, project: Path = Path(), **options: Unpack[Options]
 ) -> Adoption:
     """Adopt a CSV or Parquet file as the data of this project, all or nothing.
 
@@ -82,9 +73,7 @@ def adopt(
             f"{project.resolve()} has no params.yaml and conf/: run this in a project's root folder"
         )
     with exclusive(project):
-        proposal = propose(
-            file, target, task=task, key=key, time=time, group=group, columns=columns, name=name
-        )
+        proposal = propose(file, target, **options)
         check_raw(project, file)
         texts = _texts(file, proposal, project)
         with exchange(project, file, texts):

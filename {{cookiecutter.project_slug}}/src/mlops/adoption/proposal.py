@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import msgspec
 import pandas as pd
@@ -41,25 +42,32 @@ class Proposal:
     split: Mapping[str, str]
 
 
-def propose(
-    file: Path,
-    target: str,
-    *,
-    task: Task | None = None,
-    key: str | None = None,
-    time: str | None = None,
-    group: str | None = None,
-    columns: Sequence[str] | None = None,
-    name: str | None = None,
-) -> Proposal:
+class Options(TypedDict, total=False):
+    """What a user may say of a table; the rest is inferred.
+
+    `key`, `time` and `group` are columns, `columns` the names for a file without a header, and
+    `name` what to call the data.
+    """
+
+    task: Task | None
+    key: str | None
+    time: str | None
+    group: str | None
+    columns: Sequence[str] | None
+    name: str | None
+
+
+def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
     """Read a CSV or Parquet file and infer what it would be.
 
     Raises a ProjectError for a file that is no table, columns that are not there, and a target
     that cannot be predicted.
     """
-    called = _name(file, name)
-    roles = _roles(target, key, time, group)
-    source = sniff(file, target, [column.strip() for column in columns] if columns else None)
+    called = _name(file, options.get("name"))
+    time, group = options.get("time"), options.get("group")
+    roles = _roles(target, options.get("key"), time, group)
+    named = [column.strip() for column in options.get("columns") or ()]
+    source = sniff(file, target, named or None)
     frame, source = _read(file, source)
     _check_columns(file, list(frame.columns), [target, *roles])
     for column, role in roles.items():
@@ -69,7 +77,7 @@ def propose(
     if 0 < unlabelled < len(frame):
         frame = frame[labelled].reset_index(drop=True)
         source = msgspec.structs.replace(source, unlabelled="drop")
-    contract = _contract(frame, source, called, target, task, roles)
+    contract = _contract(frame, source, called, target, options.get("task"), roles)
     times = moments(frame, contract.columns, source)
     split = {"use": "time" if time else "group" if group else "hash"}
     if time:

@@ -148,10 +148,12 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `primary` is the metric that tuning optimises and reports lead with; intervals hold
     `confidence` of the bootstrap distribution of `resamples` draws. Permutation importance
     shuffles each feature `importance_repeats` times on at most `importance_rows` rows.
+    `threshold` is the probability above which the last of two labels is the decision.
     """
 
     primary: str
     metrics: list[str]
+    threshold: float = 0.5
     resamples: int = 500
     confidence: float = 0.95
     importance_rows: int = 1000
@@ -161,6 +163,8 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not 0 < self.confidence < 1:
             raise ValueError("`confidence` is a share between 0 and 1")
+        if not 0 <= self.threshold < 1:
+            raise ValueError("`threshold` is a probability from 0 to below 1")
         if min(self.resamples, self.importance_rows, self.importance_repeats) < 1:
             raise ValueError(
                 "`resamples`, `importance_rows` and `importance_repeats` must be 1 or more"

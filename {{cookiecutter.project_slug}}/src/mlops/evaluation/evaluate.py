@@ -62,7 +62,8 @@ def evaluate(
     figures = found.measurement.figures()
     if validated := training.get("cross_validation"):
         figures["training"] = validated
-    tables = plots.tables(contract, target, found.predictions, found.importances)
+    threshold = settings.evaluation.threshold
+    tables = plots.tables(contract, target, found.predictions, found.importances, threshold)
     html = page.page(
         settings, found.measurement, target, found.predictions, found.importances, training
     )
@@ -111,6 +112,7 @@ def evaluation(
         asked.importance_rows,
         asked.importance_repeats,
         settings.seed,
+        asked.threshold,
     )
     return Evaluated(measurement, found, predictions)
 

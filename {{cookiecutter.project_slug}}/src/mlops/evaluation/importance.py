@@ -36,6 +36,7 @@ def importances(
     rows: int,
     repeats: int,
     seed: int,
+    threshold: float = 0.5,
 ) -> list[Importance]:
     """Return the importance of every column of the matrix, the largest drop first.
 
@@ -49,7 +50,8 @@ def importances(
     sign = 1 if catalogue.METRICS[metric].greater_is_better else -1
 
     def score(predictions: Array) -> float:
-        return sign * catalogue.compute(task, [metric], target, predictions)[metric]
+        found = catalogue.compute(task, [metric], target, predictions, threshold=threshold)
+        return sign * found[metric]
 
     baseline = score(predict(matrix))
     shuffled = matrix.copy()

@@ -61,8 +61,10 @@ def measure(
     names = evaluation.measured
     catalogue.check(names, task)
     judged = [part for part in parts if part.judged]
-    samples = [catalogue.prepare(task, target, predictions)]
-    samples += [catalogue.prepare(task, target, predictions, part.rows) for part in judged]
+    samples = [
+        catalogue.prepare(task, target, predictions, rows, evaluation.threshold)
+        for rows in (None, *(part.rows for part in judged))
+    ]
 
     def figures(weights: Array) -> Array:
         return np.hstack([catalogue.values(rows, names, task, weights) for rows in samples])

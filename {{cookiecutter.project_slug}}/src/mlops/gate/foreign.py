@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -85,7 +86,8 @@ def _end(process: subprocess.Popen[str], exchange: tempfile.TemporaryDirectory[s
     process.kill()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
-            stream.close()
+            with suppress(OSError):  # what was written to a process that ended before
+                stream.close()
     process.wait()
     exchange.cleanup()
 

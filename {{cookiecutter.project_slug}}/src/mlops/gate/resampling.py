@@ -63,6 +63,7 @@ def figures(
     measured under the same weights, so that differences of draws are paired.
     """
     task = case.settings.data.task
+    threshold = case.settings.evaluation.threshold
     catalogue.check(names, task)
     if any(len(model) != len(case.target) for model in models):
         raise ResamplingError("a model did not answer for every holdout row")
@@ -72,7 +73,7 @@ def figures(
     place[order] = _in_order(case)
     chosen = [None] if parts is None else [np.sort(place[part]) for part in parts]
     samples = [
-        catalogue.prepare(task, case.target[order], model[order], rows)
+        catalogue.prepare(task, case.target[order], model[order], rows, threshold)
         for model in models
         for rows in chosen
     ]

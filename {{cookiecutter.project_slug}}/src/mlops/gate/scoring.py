@@ -19,7 +19,6 @@ from ..features.encoding import Encoder
 from ..files import read_yaml
 from ..metrics import catalogue
 from ..release import bundle, manifest
-from ..runtime import model as runtime
 from .case import Judged
 from .rule import Finding, Verdict
 
@@ -46,12 +45,13 @@ def judged(folder: Path, encoder: Encoder, holdout: Path) -> Judged:
 
     Raises ScoringError where a column that it reads is gone, or an answer is no finite number.
     """
-    declared = contract(folder)
-    loaded = bundle.Loaded(manifest.verified(folder), declared, encoder, runtime.load(folder))
+    loaded = bundle.load(folder, encoder=encoder)
     present = set(pq.read_schema(holdout).names)
     if gone := [name for name in encoder.inputs if name not in present]:
         raise ScoringError(f"today's holdout has no column {', '.join(gone)}")
-    matrix = prepared.matrix(holdout, declared, encoder.inputs, encoder.matrix, len(encoder.names))
+    matrix = prepared.matrix(
+        holdout, loaded.contract, encoder.inputs, encoder.matrix, len(encoder.names)
+    )
     predictions = loaded.model.predict(matrix)
     if len(predictions) != len(matrix):
         raise ScoringError(f"{len(matrix)} rows got {len(predictions)} predictions")
@@ -113,7 +113,9 @@ def metrics(one: Judged, target: np.ndarray, measured: Sequence[str]) -> Finding
     if absent := [name for name in measured if name not in carried]:
         said = f"its {bundle.METRICS} lacks {', '.join(absent)}: run `dvc repro`"
         return Finding("rejected", said, "metrics")
-    found = catalogue.compute(one.bundle.contract.task, carried, target, one.predictions)
+    threshold = one.bundle.settings.evaluation.threshold
+    task = one.bundle.contract.task
+    found = catalogue.compute(task, carried, target, one.predictions, threshold=threshold)
     wrong = [
         f"{name} is {value:.6g} and it says {carried[name]['value']}"
         for name, value in found.items()

@@ -66,7 +66,9 @@ def worst(case: Case) -> list[Row]:
         target = case.target[part.rows]
 
         def value(predictions: np.ndarray, rows: Any = part.rows, target: Any = target) -> float:
-            return catalogue.compute(task, [primary], target, predictions[rows])[primary]
+            answers, threshold = predictions[rows], case.settings.evaluation.threshold
+            figures = catalogue.compute(task, [primary], target, answers, threshold=threshold)
+            return figures[primary]
 
         row: Row = {"slice": part.name, "rows": len(part.rows), "metric": primary}
         row["candidate"] = rounded(value(case.candidate.predictions))

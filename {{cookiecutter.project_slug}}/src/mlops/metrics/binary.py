@@ -18,13 +18,16 @@ class Binary:
     run of tied probabilities.
     """
 
-    def __init__(self, target: Array, probabilities: Array, rows: Index) -> None:
+    def __init__(
+        self, target: Array, probabilities: Array, rows: Index, threshold: float = 0.5
+    ) -> None:
         order = np.argsort(-probabilities, kind="stable")
         self.rows = rows[order]
         self.target = target[order].astype(np.float64)
         self.probabilities = probabilities[order]
         self.ends = np.append(np.flatnonzero(np.diff(self.probabilities)), len(order) - 1)
         self.edges = bin_edges(self.probabilities)
+        self.threshold = threshold
 
     @cached_property
     def rarer(self) -> tuple[bool, Index, Index, Index]:
@@ -50,8 +53,8 @@ class Binary:
 
     @cached_property
     def predicted(self) -> Array:
-        """1 where the positive class is the more probable one."""
-        return (self.probabilities > 0.5).astype(np.float64)
+        """1 where the positive class is the decision."""
+        return (self.probabilities > self.threshold).astype(np.float64)
 
 
 def roc_auc(rows: Binary, weights: Array) -> Array:

@@ -76,9 +76,15 @@ def check(names: Iterable[str], task: Task) -> None:
 
 
 def prepare(
-    task: Task, target: NDArray[Any], predictions: NDArray[Any], rows: Index | None = None
+    task: Task,
+    target: NDArray[Any],
+    predictions: NDArray[Any],
+    rows: Index | None = None,
+    threshold: float = 0.5,
 ) -> Rows:
     """Sort what can be sorted once; `rows` picks some of the rows (all without it).
+
+    `threshold` is the probability above which the last of two labels is the decision.
 
     Raises MetricError for predictions of the wrong shape, that are not finite or, for a
     class, not probabilities.
@@ -89,7 +95,7 @@ def prepare(
     values = predictions[rows].astype(np.float64)
     match task:
         case "binary":
-            return binary.Binary(target[rows], np.clip(values, 0, 1), rows)
+            return binary.Binary(target[rows], np.clip(values, 0, 1), rows, threshold)
         case "multiclass":
             return multiclass.Multiclass(target[rows], np.clip(values, 0, 1), rows)
         case "regression":
@@ -108,12 +114,15 @@ def compute(
     target: NDArray[Any],
     predictions: NDArray[Any],
     weights: ArrayLike | None = None,
+    threshold: float = 0.5,
 ) -> dict[str, float]:
     """Return the named metrics of some predictions; NaN where one is undefined."""
     names = tuple(names)
     check(names, task)
     given = np.ones(len(target)) if weights is None else np.asarray(weights, dtype=np.float64)
-    row = values(prepare(task, target, predictions), names, task, given[None, :])[0]
+    row = values(
+        prepare(task, target, predictions, threshold=threshold), names, task, given[None, :]
+    )[0]
     return dict(zip(names, row.tolist(), strict=True))
 
 

@@ -2,20 +2,21 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import yaml
 
 from ..config.settings import RESOLVED, Settings
 from ..contract import Contract
-from ..data import fingerprints, prepared
 from ..features.encoding import Encoder
 from ..files import atomic_directory
 from ..runtime import model as runtime
-from . import card, golden, manifest, profile
+from . import contents, manifest
+from .contents import Contents
+from .manifest import BundleError
 
 CANDIDATE = Path("candidate")
 CONTRACT = "contract.json"
@@ -36,6 +37,11 @@ def bundle(
     out: Path = CANDIDATE,
 ) -> str:
     """Write the bundle to `out` and return its digest, the SHA-256 of its manifest."""
+    import numpy as np  # here, with what reads Parquet: a server only loads
+
+    from ..data import fingerprints, prepared
+    from . import card, golden, profile
+
     contract = settings.data
     encoder = Encoder.build(contract, settings.features)
     matrices = {
@@ -87,19 +93,53 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """A verified bundle, ready to predict."""
+    """A verified bundle, ready to predict.
+
+    `files` are its other files as they were verified, by name; the model and the fingerprints of
+    the holdout are not kept.
+    """
 
     manifest: dict[str, Any]
     contract: Contract
     encoder: Encoder
     model: runtime.Model
+    settings: Settings
+    files: Mapping[str, bytes] = {}
 
 
-def load(folder: Path, threads: int = 1) -> Loaded:
-    """Verify every digest of a bundle, then parse its contract and load its model."""
-    content = manifest.verified(folder)
-    contract = msgspec.json.decode((folder / CONTRACT).read_bytes(), type=Contract)
+def load(folder: Path, threads: int = 1, encoder: Encoder | None = None) -> Loaded:
+    """Verify every digest of a bundle, then parse what was verified.
+
+    `encoder` stands in for that of the bundle's settings, where other code computes the features.
+    """
+    return parsed(contents.read(folder), threads, encoder)
+
+
+def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) -> Loaded:
+    """Return a bundle from its verified files; raises BundleError or ModelError."""
+    try:
+        contract = msgspec.json.decode(content.files[CONTRACT], type=Contract)
+        settings = Settings.parse(_yaml(content.files[CONFIG]))
+        encoder = encoder or Encoder.build(contract, settings.features)
+    except KeyError as error:
+        raise BundleError(
+            f"the bundle has no {error.args[0]}: rebuild it with `dvc repro`"
+        ) from error
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise BundleError(
+            f"{CONTRACT} or {CONFIG} of the bundle cannot be read ({reason}): rebuild it with "
+            "`dvc repro`"
+        ) from error
+    model = runtime.parsed(content.files, threads)
+    apart = (runtime.ONNX, runtime.SKOPS, HOLDOUT)
+    files = {name: found for name, found in content.files.items() if name not in apart}
+    return Loaded(content.manifest, contract, encoder, model, settings, files)
+
+
+def _yaml(text: bytes) -> Any:
+    """Parse YAML without aliases, with which a short text can stand for a boundless one."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    settings = Settings.parse(yaml.load((folder / CONFIG).read_text(encoding="utf-8"), loader))
-    encoder = Encoder.build(contract, settings.features)
-    return Loaded(content, contract, encoder, runtime.load(folder, threads))
+    if b"*" in text and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, loader)):
+        raise ValueError(f"{CONFIG} holds aliases")
+    return yaml.load(text, loader)

@@ -1,14 +1,15 @@
 """A fitted model as it runs, in ONNX Runtime or scikit-learn, behind one `predict`."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from ..contract import Task
 from ..errors import ProjectError
+from . import archive
 
 ONNX = "model.onnx"
 SKOPS = "model.skops"
@@ -48,12 +49,14 @@ class Model(NamedTuple):
     """A model that answers for the float32 matrix (rows, features).
 
     Binary: float64 (rows,), the probability of the last label. Multiclass: float64
-    (rows, classes). Regression: float64 (rows,).
+    (rows, classes). Regression: float64 (rows,). `width` is how many features the file says
+    that it takes, where it does.
     """
 
     runtime: str
     task: Task
     answer: Predict
+    width: int | None = None
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """Predict in blocks of rows, so that memory beyond the result stays flat."""
@@ -64,35 +67,64 @@ class Model(NamedTuple):
 
 
 def load(folder: Path, threads: int = 1) -> Model:
-    """Load the model of a folder (model/ or a bundle).
+    """Load the model of a folder (model/ or a bundle) as `parsed` does."""
+    present = [name for name in (ABOUT, ONNX, SKOPS) if (folder / name).is_file()]
+    return parsed({name: (folder / name).read_bytes() for name in present}, threads)
 
-    Raises ModelError where the folder holds no model, or a skops file holds a type that
-    TRUSTED does not list.
+
+def parsed(files: Mapping[str, bytes], threads: int = 1) -> Model:
+    """Return the model that files hold.
+
+    Raises ModelError where they hold none, or a skops file holds a type that TRUSTED does not
+    list.
     """
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = json.loads(files[ABOUT])
         task, runtime = about["task"], about["runtime"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder} holds no readable {ABOUT}: run `dvc repro`") from error
+        known = task in get_args(Task) and runtime in ("onnx", "skops")
+        content = files[ONNX if runtime == "onnx" else SKOPS] if known else None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"there is no readable {ABOUT}, or no model: run `dvc repro`") from error
+    if content is None:
+        raise ModelError(f"{ABOUT} names no known task and runtime: run `dvc repro`")
     if runtime == "onnx":
-        return Model(runtime, task, onnx(folder / ONNX, task, threads))
-    return Model(runtime, task, estimator(skops(folder / SKOPS), task))
+        session = _session(content, threads)
+        width = session.get_inputs()[0].shape[-1]  # a name, where the file leaves it open
+        known_width = width if isinstance(width, int) else None
+        return Model(runtime, task, _answers(session, task), known_width)
+    fitted = skops(content)
+    return Model(runtime, task, estimator(fitted, task), getattr(fitted, "n_features_in_", None))
 
 
-def onnx(path: Path, task: Task, threads: int = 1) -> Predict:
-    """Return what predicts with an ONNX file."""
+def onnx(content: bytes, task: Task, threads: int = 1) -> Predict:
+    """Return what predicts with the content of an ONNX file."""
+    return _answers(_session(content, threads), task)
+
+
+def _session(content: bytes, threads: int) -> Any:
+    # The key that names the file of a tensor that is kept outside; nothing else in a model that
+    # takes a matrix and gives numbers says it, and ONNX Runtime would read that file.
+    if b"location" in content:
+        raise ModelError(f"{ONNX} refers to data outside of it: run `dvc repro`")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        if [len(one.shape) for one in session.get_inputs()] != [2]:
+            raise ModelError(f"{ONNX} does not take one matrix: run `dvc repro`")
+    except ModelError:
+        raise
     except Exception as error:  # onnxruntime raises classes of its own that share no base
-        raise ModelError(f"{path} is no ONNX model that loads: run `dvc repro`") from error
+        raise ModelError(f"{ONNX} is no ONNX model that loads: run `dvc repro`") from error
+    return session
+
+
+def _answers(session: Any, task: Task) -> Predict:
     source = session.get_inputs()[0].name
     answer = session.get_outputs()[-1].name
 
@@ -103,22 +135,28 @@ def onnx(path: Path, task: Task, threads: int = 1) -> Predict:
     return predict
 
 
-def skops(path: Path) -> object:
+def skops(content: bytes) -> object:
     """Load an estimator from a skops file, refusing any type that is not on the allow-list."""
-    from skops.io import get_untrusted_types, load
-
     try:
-        foreign = sorted(set(get_untrusted_types(file=path)) - set(TRUSTED))
+        if fault := archive.fault(content):
+            raise ModelError(f"{SKOPS} {fault}: run `dvc repro`")
+        from skops.io import get_untrusted_types, loads
+
+        foreign = sorted(set(get_untrusted_types(data=content)) - set(TRUSTED))
         if foreign:
             raise ModelError(
-                f"{path} holds types that are not on the allow-list: {', '.join(foreign)}: if the "
+                f"{SKOPS} holds types that are not on the allow-list: {', '.join(foreign)}: if the "
                 "file is yours, add them to TRUSTED in src/mlops/runtime/model.py"
             )
-        return load(path, trusted=list(TRUSTED))
+        return loads(content, trusted=list(TRUSTED))
     except ModelError:
         raise
+    except ImportError as error:
+        raise ModelError(
+            f"{SKOPS} needs scikit-learn and skops: install requirements/serve-skops.txt"
+        ) from error
     except Exception as error:  # a damaged archive fails in many ways
-        raise ModelError(f"{path} is no skops file that loads: run `dvc repro`") from error
+        raise ModelError(f"{SKOPS} is no skops file that loads: run `dvc repro`") from error
 
 
 def estimator(fitted: object, task: Task) -> Predict:

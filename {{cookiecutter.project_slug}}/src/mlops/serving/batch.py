@@ -19,7 +19,6 @@ from ..progress import progress
 from ..release.bundle import Loaded, load
 
 ROWS = 50_000
-THRESHOLD = 0.5  # as the metrics decide: above it, not at it
 
 
 def predict(file: Path, out: Path, bundle: Path, rows: int = ROWS) -> int:
@@ -59,13 +58,14 @@ def source_of(file: Path, contract: Contract) -> Source:
 
 def _scored(file: Path, loaded: Loaded, rows: int) -> Iterator[pa.Table]:
     contract, encoder = loaded.contract, loaded.encoder
+    threshold = loaded.settings.evaluation.threshold
     for frame in frames([file], source_of(file, contract), rows):
         check_names(frame, contract, required=encoder.inputs)
         ids = [name for name in contract.names("id") if name in frame.frame.columns]
         values, findings = validated(frame, contract, [*ids, *encoder.inputs], strict=False)
         refuse(findings, contract)
         columns = {name: _plain(values[name], contract.columns[name]) for name in encoder.inputs}
-        answer = _answer(loaded.model.predict(encoder.matrix(columns)), contract)
+        answer = _answer(loaded.model.predict(encoder.matrix(columns)), contract, threshold)
         yield pa.table({**{n: pa.array(values[n], from_pandas=True) for n in ids}, **answer})
 
 
@@ -76,13 +76,13 @@ def _plain(values: pd.Series, column: Column) -> np.ndarray:
     return values.to_numpy()
 
 
-def _answer(predictions: np.ndarray, contract: Contract) -> dict[str, pa.Array]:
+def _answer(predictions: np.ndarray, contract: Contract, threshold: float) -> dict[str, pa.Array]:
     """Return the output columns: the decision first, then what it was made from."""
     labels = contract.labels
     if contract.task == "regression":
         return {"prediction": pa.array(predictions)}
     if contract.task == "binary":
-        decided = (predictions > THRESHOLD).astype(np.int32)
+        decided = (predictions > threshold).astype(np.int32)
         probabilities = {f"probability_{labels[1]}": pa.array(predictions)}
     else:
         decided = predictions.argmax(axis=1).astype(np.int32)

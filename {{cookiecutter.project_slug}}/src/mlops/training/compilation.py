@@ -72,8 +72,9 @@ def _try_onnx(
     """Write model.onnx and return its difference, or remove it and return why."""
     path = folder / ONNX
     try:
-        path.write_bytes(convert(fitted, task, holdout.shape[1]))
-        gap = difference(expected, onnx(path, task), holdout)
+        converted = convert(fitted, task, holdout.shape[1])
+        path.write_bytes(converted)
+        gap = difference(expected, onnx(converted, task), holdout)
     except Exception as error:  # converters raise whatever their estimator makes them raise
         path.unlink(missing_ok=True)
         return float("inf"), f"it does not convert to ONNX ({_first_line(error)})"
@@ -106,11 +107,11 @@ def convert(fitted: Any, task: Task, width: int) -> bytes:
 def _write_skops(
     fitted: Any, task: Task, expected: Predict, holdout: np.ndarray, folder: Path
 ) -> float:
-    from skops.io import dump
+    from skops.io import dumps
 
-    path = folder / SKOPS
-    dump(fitted, path)
-    gap = difference(expected, estimator(skops(path), task), holdout)
+    written = dumps(fitted)
+    (folder / SKOPS).write_bytes(written)
+    gap = difference(expected, estimator(skops(written), task), holdout)
     if gap > 0.0:
         raise CompilationError(
             f"the skops file answers otherwise than the fitted model (by {gap:.2g}): choose "

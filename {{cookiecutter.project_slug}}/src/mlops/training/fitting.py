@@ -161,7 +161,8 @@ class Fitting:
     def _score(self, changes: Mapping[str, Any], fold: Fold, names: Sequence[str]) -> Any:
         task = self._settings.data.task
         predict: Predict = estimator(self.fitted(changes, fold), task)
-        return compute(task, names, self.target[fold[1]], predict(self._train[fold[1]]))
+        answers, threshold = predict(self._train[fold[1]]), self._settings.evaluation.threshold
+        return compute(task, names, self.target[fold[1]], answers, threshold=threshold)
 
     def folds(self, count: int) -> Iterator[Fold]:
         """Yield (training, test) rows: later rows test earlier ones where the split is by time."""

@@ -138,3 +138,10 @@ def test_other_changes_are_stated(make: Callable[..., Case], champion: Path) -> 
         assert said in finding.reason
     assert "gender was added" in finding.reason
     assert "plan has the role feature instead of sensitive" in finding.reason
+
+
+def test_what_is_allowed_passes_by_name(make: Callable[..., Case], champion: Path) -> None:
+    case = before(make(champion), gone={"type": "number"})
+    allowed, rest = ContractKept(allow=["gone"]).judge(case)
+    assert (allowed.verdict, allowed.part, allowed.reason) == ("passed", "gone", "gone was removed")
+    assert (rest.verdict, rest.part) == ("passed", "")

@@ -1,13 +1,15 @@
 """Time, bytes and memory are measured, and ceilings hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import numpy as np
 import pytest
 
+from mlops.features.encoding import Encoder
 from mlops.gate.case import Case
 from mlops.gate.footprint import FootprintError
 from mlops.gate.rule import Finding
@@ -87,3 +89,65 @@ def test_a_bundle_that_does_not_load_is_not_passed(make: Make, project: Path) ->
     (project / "candidate/model.onnx").write_bytes(b"no model")
     with pytest.raises(FootprintError, match="no ONNX model"):
         Memory(at_most_mb=1000, rows=100).judge(case)
+
+
+class Counting(Encoder):
+    """An encoder that is not the judge's, and counts its matrices."""
+
+    calls: ClassVar[list[int]] = []
+
+    def matrix(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        matrix = super().matrix(columns)
+        self.calls.append(len(matrix))
+        return matrix
+
+
+def test_an_encoder_in_another_process_is_not_timed(make: Make) -> None:
+    case, seen = make(), []
+    model = case.candidate.bundle.model
+
+    def answer(matrix: np.ndarray) -> np.ndarray:
+        seen.append(len(matrix))
+        return model.answer(matrix)
+
+    bundle = msgspec.structs.replace(
+        case.candidate.bundle,
+        model=Model(model.runtime, model.task, answer),
+        encoder=Counting(*case.candidate.bundle.encoder),
+    )
+    Counting.calls.clear()
+    case = replace(case, candidate=replace(case.candidate, bundle=bundle))
+    findings = Latency(**LOOSE, repeats=5).judge(case)
+    assert Counting.calls == [1, 100]
+    assert seen == [1] * 25 + [100] * 25
+    assert all("without encoding" in one.reason for one in findings)
+
+
+def test_what_is_timed_is_said(make: Make, champion: Path) -> None:
+    findings = Latency(**LOOSE, repeats=5).judge(make(champion))
+    assert [one.part for one in findings] == [
+        "1 row",
+        "1 row, against the champion",
+        "100 rows",
+        "100 rows, against the champion",
+    ]
+    assert not any("without encoding" in one.reason for one in findings)
+    one, against = findings[:2]
+    assert one.value == against.value
+    assert one.threshold == 1e4
+    theirs = float(against.reason.partition("champion's is ")[2].partition(")")[0])
+    assert against.threshold == pytest.approx(3 * theirs, rel=1e-3)
+
+
+def test_memory_needs_rows_and_says_how_many(make: Make) -> None:
+    with pytest.raises(ValueError, match="rows"):
+        Memory(at_most_mb=1, rows=0)
+    (finding,) = Memory(at_most_mb=1e4, rows=1).judge(make())
+    assert "for 1 rows" in finding.reason
+
+
+def test_a_bundle_without_files_is_rejected(make: Make, tmp_path: Path) -> None:
+    case = make()
+    (tmp_path / "empty/folder").mkdir(parents=True)
+    empty = replace(case, candidate=replace(case.candidate, folder=tmp_path / "empty"))
+    assert Size(at_most_mb=1).judge(empty)[0].verdict == "rejected"

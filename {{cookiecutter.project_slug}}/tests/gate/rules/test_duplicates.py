@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from mlops.gate.case import Case
-from mlops.gate.rules.duplicates import Duplicates
+from mlops.gate.rules.duplicates import Duplicates, _twins, _variance
 
 Make = Callable[..., Case]
 Rewrite = Callable[..., None]
@@ -50,28 +52,50 @@ def test_copies_with_another_key_and_label_are_rejected(
 
 
 def test_twins_by_chance_pass(make: Make, rewrite: Rewrite, holdout: Path) -> None:
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(2)
+    names = make().candidate.bundle.encoder.inputs
+    rows = pq.read_table(holdout.with_name("train.parquet")).slice(0, 1)
     for side in ("train", "holdout"):
         path = holdout.with_name(f"{side}.parquet")
         table = pq.read_table(path)
-        first = {n: table.column(n).slice(0, 1) for n in make().candidate.bundle.encoder.inputs}
-        same = {
-            name: values.take([0] * table.num_rows).to_pylist() for name, values in first.items()
-        }
+        same = {name: rows.column(name).to_pylist() * table.num_rows for name in names}
         same["monthly_fee"] = rng.integers(0, 500, table.num_rows).astype(float).tolist()
         for name, values in same.items():
             place = table.schema.get_field_index(name)
             kind = table.schema.field(name).type
-            import pyarrow as pa
-
             table = table.set_column(place, name, pa.array(values, kind))
         pq.write_table(table, path)
     (finding,) = RULE.judge(make())
     assert finding.verdict == "passed"
-    assert "would by chance" in finding.reason
+    assert finding.value is not None
+    assert abs(finding.value) < 0.03
+    share = int(finding.reason.partition(" of ")[0]) / len(make().target)
+    assert share > 0.9  # twins there are, and as many as chance gives
 
 
 def test_an_empty_side_is_rejected(make: Make, rewrite: Rewrite, holdout: Path) -> None:
     case = make()
     rewrite(holdout, rows=np.arange(0))
     assert RULE.judge(case)[0].verdict == "rejected"
+
+
+def test_copies_of_a_key_are_no_chance(make: Make, rewrite: Rewrite, holdout: Path) -> None:
+    before = Duplicates(at_most=0.0).judge(make())[0]
+    repeated = pq.read_table(holdout.with_name("train.parquet")).slice(0, 300)
+    rewrite(holdout.with_name("train.parquet"), append=repeated)
+    (finding,) = Duplicates(at_most=0.0).judge(make())
+    assert finding.value == pytest.approx(before.value, abs=1e-3)
+    assert Duplicates(at_most=0.5).judge(make())[0].threshold == 0.5
+
+
+@pytest.mark.parametrize("values", [300, 5000, 100_000])
+def test_alarms_are_false_in_a_twentieth_of_draws(values: int) -> None:
+    rng, alarms, draws = np.random.default_rng(3), 0, 200
+    luck = NormalDist().inv_cdf(0.95)
+    for _ in range(draws):
+        rows = rng.integers(0, values, 2500)
+        train, held = rows[:2000], rows[2000:]
+        twins, usual = np.isin(held, train), _twins(train, np.arange(2000))
+        deviation = np.sqrt(_variance(held, twins) + _variance(train, usual))
+        alarms += bool(twins.mean() - usual.mean() > max(0.01, luck * deviation))
+    assert alarms <= 0.08 * draws  # 5 % and two standard deviations of 200 draws

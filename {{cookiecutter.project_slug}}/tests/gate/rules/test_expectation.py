@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -62,7 +63,7 @@ def with_answer(case: Any, answer: Callable[[np.ndarray], np.ndarray]) -> Any:
     """Return the case with a candidate that answers so."""
     bundle = case.candidate.bundle
     model = bundle.model._replace(answer=answer)
-    bundle = type(bundle)({}, bundle.contract, bundle.encoder, model)
+    bundle = msgspec.structs.replace(bundle, model=model)
     predictions = model.predict(case.matrix)
     return replace(case, candidate=replace(case.candidate, bundle=bundle, predictions=predictions))
 
@@ -154,3 +155,36 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> Non
     assert configured("expectation", section) is not None
     with pytest.raises(PolicyError):
         configured("expectation", section | changes)
+
+
+@pytest.mark.parametrize("kind", ["datetime", "text"])
+def test_a_column_without_numbers_cannot_be_changed(workshop: Any, kind: str) -> None:
+    case = workshop.case(declare={"household": {"type": kind}})
+    with pytest.raises(ValueError, match=f"a {kind} cannot be changed"):
+        rule("household", {"set": "x"}, "unchanged").judge(case)
+
+
+def test_an_integer_has_sums_and_products(workshop: Any) -> None:
+    case = workshop.case(declare={"calls": {"type": "integer"}})
+    case = with_answer(case, lambda matrix: matrix[:, 0].astype(float) / 100)
+    assert rule("calls", {"add": 1}, "increases").judge(case)[0].verdict == "passed"
+    assert rule("calls", {"multiply": 0.5}, "decreases").judge(case)[0].verdict == "passed"
+
+
+def test_a_column_that_one_side_lacks_is_rejected(workshop: Any) -> None:
+    case = workshop.case()
+    less = {name: values for name, values in case.columns.items() if name != "calls"}
+    more = case.columns | {"moon": case.columns["calls"]}
+    for name, columns in (("calls", less), ("moon", more)):
+        (found,) = rule(name, {"add": 1}, "increases").judge(replace(case, columns=columns))
+        assert (found.verdict, found.part) == ("rejected", name)
+        assert "no such column" in found.reason
+
+
+def test_what_rejects_says_why(workshop: Any) -> None:
+    case = workshop.case()
+    (found,) = rule("calls", {"add": 11}, "increases").judge(case)
+    assert (found.part, found.reason) == ("calls", "the change alters no row within bounds")
+    lost = with_answer(case, lambda matrix: np.full(len(matrix), np.nan))
+    (found,) = rule("calls", {"add": 1}, "unchanged").judge(lost)
+    assert (found.part, found.reason) == ("calls", "a prediction is no finite number")

@@ -158,3 +158,9 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> Non
     assert configured("fairness", section) is not None
     with pytest.raises(PolicyError):
         configured("fairness", section | changes)
+
+
+@pytest.mark.parametrize("changes", [{"at_most": 0}, {"min_rows": 1}])
+def test_limits_themselves_are_taken(changes: dict[str, Any]) -> None:
+    section = {"measure": "error_gap", **SETTINGS}
+    assert configured("fairness", section | changes) is not None

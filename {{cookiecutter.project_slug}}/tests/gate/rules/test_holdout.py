@@ -188,6 +188,7 @@ def test_no_training_row_is_from_the_time_of_the_holdout(
     case.train_columns["month"] = train
     (finding,) = TimeOrder().judge(case)
     assert finding.verdict == verdict
+    assert ("training rows are from" in finding.reason) == (last != "NaT")
 
 
 def test_time_order_without_a_time_is_rejected(make: Make) -> None:

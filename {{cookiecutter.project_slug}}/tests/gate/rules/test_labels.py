@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 from types import ModuleType
 from typing import Any
 
@@ -14,13 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.config.settings import Evaluation, Features, Model, Settings, Split, Training, Tuning
-from mlops.contract import Contract
+from mlops.contract import Column, Contract
 from mlops.data import prepared
 from mlops.data.fingerprints import digest, fingerprints, in_order
 from mlops.features.encoding import Encoder
 from mlops.gate.case import Case, Judged
 from mlops.gate.rule import Finding
-from mlops.gate.rules.labels import LabelQuality
+from mlops.gate.rules.labels import LabelQuality, _probability
 from mlops.release.bundle import Loaded
 from mlops.runtime import model as runtime
 
@@ -129,19 +130,21 @@ def build(
     encoder = Encoder.build(contract, Features())
     model = runtime.Model("none", "binary", lambda matrix: np.zeros(len(matrix)))
     target = prepared.target(holdout, contract)
+    settings = Settings(
+        seed=0,
+        data=contract,
+        split=Split("hash"),
+        features=Features(),
+        model=Model("sklearn.dummy.DummyClassifier", "codes", ["binary"], {}),
+        training=Training(),
+        tuning=Tuning(),
+        evaluation=Evaluation("rmse", ["rmse"]),
+    )
+    bundle = Loaded({}, contract, encoder, model, settings)
     return Case(
         root=folder,
-        settings=Settings(
-            seed=0,
-            data=contract,
-            split=Split("hash"),
-            features=Features(),
-            model=Model("sklearn.dummy.DummyClassifier", "codes", ["binary"], {}),
-            training=Training(),
-            tuning=Tuning(),
-            evaluation=Evaluation("rmse", ["rmse"]),
-        ),
-        candidate=Judged(folder, Loaded({}, contract, encoder, model), np.zeros(len(target))),
+        settings=settings,
+        candidate=Judged(folder, bundle, np.zeros(len(target))),
         champion=None,
         columns=holdout,
         target=target,
@@ -279,3 +282,70 @@ def test_rows_of_one_key_are_not_independent(tmp_path: Path) -> None:
 def test_senseless_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must be|share"):
         LabelQuality(rows=100, **(SETTINGS | settings))
+
+
+def test_the_test_is_one_sided() -> None:
+    assert _probability(0.01, 0.02, 0.01) == pytest.approx(0.5)
+    assert _probability(0.0429, 0.02, 0.01) == pytest.approx(0.05, abs=1e-3)
+    assert [_probability(value, 0.0, 0.01) for value in (0.0, 0.01, 0.02)] == [1, 1, 0]
+
+
+def test_a_finding_has_its_interval_and_its_limit() -> None:
+    error, level = 0.01, 0.02
+    quantile = NormalDist().inv_cdf(1 - level)
+    for value, verdict in ((0.05, "rejected"), (0.02, "passed")):
+        found = RULE._finding("x=a", value, error, level, "x", 0.01)
+        assert (found.verdict, found.part, found.threshold) == (verdict, "x=a", 0.01)
+        assert (found.value, found.high) == (value, None)
+        assert found.low == pytest.approx(value - quantile * error)
+    seen = 0.01 + (quantile + NormalDist().inv_cdf(0.95)) * error
+    assert f"a share from {seen:.1%} on would be seen" in found.reason
+    lost = RULE._finding("x=a", np.nan, np.nan, level, "x", 0.01)
+    assert (lost.verdict, lost.part) == ("rejected", "x=a")
+
+
+def test_slices_share_their_part_of_the_significance() -> None:
+    level = 0.04 / 3
+    quantile = NormalDist().inv_cdf(1 - level / 2)
+    clear, just = 0.01 + (quantile + 0.01) * 0.02, 0.01 + (quantile - 0.01) * 0.02
+    shares = {"a": (0.0, 0.02), "b": (np.nan, np.nan), "c": (clear, 0.02)}
+    (found,) = RULE._slices(shares)
+    assert (found.verdict, found.part, found.value) == ("rejected", "c", clear)
+    (found,) = RULE._slices(shares | {"c": (just, 0.02)})
+    assert (found.verdict, found.part) == ("passed", "slices")
+    assert found.reason.startswith("2 slices looked at, 1 have too few rows")
+    (found,) = RULE._slices({"a": (0.0, 0.02)})
+    assert found.reason == "1 slices looked at: none has more wrong labels"
+    # after the first, what is left is shared among the others
+    second = 0.01 + (NormalDist().inv_cdf(1 - level) + 0.01) * 0.02
+    both = RULE._slices({"d": (second, 0.02), "c": (0.5, 0.02)})
+    assert [one.part for one in both] == ["c", "d"]
+
+
+def test_a_test_that_sees_nothing_does_not_pass() -> None:
+    reach = NormalDist().inv_cdf(1 - 0.04 / 3) + NormalDist().inv_cdf(0.95)
+    error = (0.5 - 0.01) / reach
+    assert RULE._overall(0.0, error * 0.99).verdict == "passed"
+    blind = RULE._overall(0.0, error * 1.01)
+    assert (blind.verdict, blind.value, blind.threshold) == ("rejected", None, 0.01)
+    assert RULE._overall(np.nan, np.nan).verdict == "rejected"
+
+
+def test_slices_with_support_on_one_side_only_are_not_looked_at(tmp_path: Path) -> None:
+    case = build(tmp_path)
+    kinds = case.columns["kind"].copy()
+    kinds[kinds == 2] = 0
+    findings = RULE.judge(replace(case, columns=case.columns | {"kind": kinds}))
+    assert findings[1].reason.startswith("2 slices looked at, 2 have too few rows")
+
+
+def test_new_rows_cannot_be_told_without_the_champions_columns(tmp_path: Path) -> None:
+    case = with_champion(build(tmp_path), tmp_path / "champion", 1200)
+    assert case.champion is not None
+    columns = dict(case.settings.data.columns) | {"z": Column("integer"), "gone": Column("number")}
+    contract = msgspec.structs.replace(case.settings.data, columns=columns)
+    bundle = msgspec.structs.replace(case.champion.bundle, contract=contract)
+    champion = replace(case.champion, bundle=bundle)
+    finding = RULE.judge(replace(case, champion=champion))[-1]
+    assert (finding.verdict, finding.part) == ("not applicable", "new rows")
+    assert "without z, gone, new rows" in finding.reason

@@ -1,6 +1,7 @@
 """Columns that know the target or the holdout are found; sound ones are not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from mlops.gate.case import Case
 from mlops.gate.rule import Finding
-from mlops.gate.rules.leakage import Leakage
+from mlops.gate.rules.leakage import Leakage, powers
 
 Make = Callable[..., Case]
 Rejected = Callable[[list[Finding]], set[str]]
@@ -86,3 +87,56 @@ def test_filling_with_a_mean_over_both_sides_is_rejected(
     mean = np.nanmean(np.concatenate(sides) if over_both else sides[0])
     put("usage_hours", *(np.where(np.isnan(v), mean, v) for v in sides))
     assert rejected(RULE.judge(make())) == ({"usage_hours"} if over_both else set())
+
+
+def test_powers_are_those_of_each_class_or_of_a_line() -> None:
+    rng = np.random.default_rng(0)
+    target = np.repeat([0, 1], [100, 50])
+    values = target + rng.normal(size=150)
+    wins = (values[100:, None] > values[None, :100]).mean()
+    ((area, error),) = powers(values, target, 2)
+    assert area == pytest.approx(wins)
+    assert error == pytest.approx(np.sqrt(151 / 12 / 50 / 100))
+    three = np.repeat([0, 1, 2], [100, 30, 20])
+    found = powers(values, three, 3)
+    assert [one for one, _ in found][1:] != [area, area]
+    assert found[0][0] == pytest.approx(wins)
+    assert [error for _, error in found] == pytest.approx(
+        [np.sqrt(151 / 12 / a / (150 - a)) for a in (100, 30, 20)]
+    )
+    numbers = rng.normal(size=150) - values
+    ((correlation, error),) = powers(values, numbers, 0)
+    assert correlation == pytest.approx(abs(np.corrcoef(values, numbers)[0, 1]))
+    assert error == pytest.approx(150**-0.5)
+    assert powers(values, np.zeros(150), 2) == [(0.0, pytest.approx(np.sqrt(151 / 12 / 150)))]
+
+
+def test_a_gap_is_above_what_is_allowed_and_above_chance() -> None:
+    def found(gap: float, before: float, now: float, error: float, columns: int) -> list[Finding]:
+        rule = Leakage(allow=[], gap=gap)
+        return list(rule._gap("x", [(before, error)], [(now, error)], columns, 0.95))
+
+    (one,) = found(0.1, 0.8, 0.6, 0.01, 1)
+    assert (one.verdict, one.part, one.threshold) == ("rejected", "x", 0.1)
+    assert one.value == pytest.approx(0.2)
+    assert not found(0.25, 0.8, 0.6, 0.01, 1)
+    assert not found(0.1, 0.6, 0.8, 0.01, 1)
+    assert not found(0.1, 0.8, 0.0, 0.01, 1)  # too few rows tell
+    chance = 1.6448536 * np.sqrt(2) * 0.08  # 0.186: 5 % of one test
+    (one,) = found(0.1, 0.8, 0.6, 0.08, 1)
+    assert one.threshold == pytest.approx(chance)
+    assert not found(0.1, 0.8, 0.6, 0.08, 2)
+    rule = Leakage(allow=[], gap=0.1)
+    classes = [(0.7, 0.01), (0.9, 0.01), (0.9, 0.01)], [(0.7, 0.01), (0.6, 0.01), (0.5, 0.01)]
+    (one,) = rule._gap("x", *classes, 1, 0.95)
+    assert one.value == pytest.approx(0.3)
+    pair = [(0.8, 0.08)] * 2, [(0.6, 0.08)] * 2
+    assert not list(rule._gap("x", *pair, 1, 0.95))  # two classes are two tests
+
+
+def test_an_empty_side_is_rejected(make: Make) -> None:
+    case = make()
+    none = {name: values[:0] for name, values in case.columns.items()}
+    (finding,) = RULE.judge(replace(case, columns=none, target=case.target[:0]))
+    assert finding.verdict == "rejected"
+    assert "no holdout rows" in finding.reason

@@ -69,6 +69,7 @@ def test_a_committed_candidate_passes(committed: Path, make: Make, rejected: Rej
     git(committed, "commit", "-q", "--allow-empty", "-m", "its results")
     findings = Lineage().judge(make())
     assert not rejected(findings)
+    assert {one.verdict for one in findings} == {"passed"}
     assert [one.part for one in findings] == [
         "bundle",
         "tree",
@@ -179,3 +180,22 @@ def test_a_manifest_that_changed_after_loading_is_rejected(
     manifest = committed / "candidate/manifest.json"
     manifest.write_text(manifest.read_text().replace('"clean": true', '"clean": false'))
     assert rejected(Lineage().judge(case)) == {"bundle"}
+
+
+def test_a_package_that_the_lock_lacks_is_rejected(
+    committed: Path, make: Make, rejected: Rejected
+) -> None:
+    path = committed / "requirements/train.txt"
+    path.write_text(path.read_text().replace("numpy==", "other=="))
+    rebuild(committed)
+    findings = Lineage().judge(make())
+    assert rejected(findings) == {"tree", "packages"}
+    (reason,) = [one.reason for one in findings if one.part == "packages"]
+    assert reason.startswith("not as locked: numpy ")
+
+
+def test_what_composes_otherwise_is_named(committed: Path, make: Make) -> None:
+    other_parameters(committed)
+    findings = Lineage().judge(make())
+    (reason,) = [one.reason for one in findings if one.part == "composition"]
+    assert reason.startswith("conf/ or params.yaml changed digests, model since")

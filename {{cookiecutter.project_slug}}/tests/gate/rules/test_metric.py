@@ -64,3 +64,8 @@ def test_an_undefined_metric_is_rejected(workshop: Any) -> None:
 def test_a_policy_that_says_something_else_is_refused(section: dict[str, Any]) -> None:
     with pytest.raises(PolicyError, match=r"gate\.rules\.floor"):
         configured("floor", {"rule": "metric", **section})
+
+
+def test_a_ceiling_of_nothing_is_a_ceiling(workshop: Any) -> None:
+    (found,) = Metric(metric="log_loss", at_most=0.0, by="value").judge(workshop.case())
+    assert (found.verdict, found.threshold) == ("rejected", 0.0)

@@ -25,6 +25,7 @@ def test_a_compiled_model_passes(make: Make, rejected: Rejected) -> None:
     findings = RULE.judge(make())
     assert not rejected(findings)
     assert {one.part for one in findings} == {"recorded", "golden rows"}
+    assert findings[0].reason.startswith("the difference of onnx from the fitted model on ")
 
 
 @pytest.mark.parametrize(

@@ -177,3 +177,43 @@ def test_looking_at_many_slices_raises_no_false_alarms(
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(PolicyError):
         configured("slices", {"metric": "roc_auc", **SUPPORT, **changes})
+
+
+def test_a_ceiling_of_nothing_is_a_ceiling(workshop: Any) -> None:
+    found = rule(metric="rmse", at_most=0.0).judge(workshop.case("regression"))
+    assert {one.threshold for one in found if one.verdict == "rejected"} == {0.0}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"margin": 0.0},
+        {"margin": 0.0, "min_rows": 1, "max_categories": 1, "min_class_rows": 0},
+        {"at_most": 0.0, "margin": 0.0},
+    ],
+)
+def test_limits_themselves_are_taken(changes: dict[str, Any]) -> None:
+    assert configured("slices", {"metric": "roc_auc", **SUPPORT, **changes}) is not None
+
+
+def test_a_loss_is_told_with_its_figures(workshop: Any, answered: Callable[..., Any]) -> None:
+    case = workshop.case()
+    case = replace(
+        case, candidate=answered(case, spoiled(case, "plan", 2)), champion=case.candidate
+    )
+    found = rule(margin=0.05).judge(case)
+    (loss,) = [one for one in found if one.part == "plan=max"]
+    rows = int((case.columns["plan"] == 2).sum())
+    assert loss.threshold == -0.05
+    assert loss.low < loss.value < loss.high
+    assert f"ROC AUC gained on {rows} rows is {loss.value:.4g}" in loss.reason
+    assert "for a loss beyond 0.05" in loss.reason
+    assert all(one.threshold == -0.05 for one in found if one.verdict == "passed")
+
+
+def test_a_floor_is_for_the_figure_and_not_for_its_bound(workshop: Any) -> None:
+    case = workshop.case()
+    found = rule(at_least=0.5).judge(case)
+    (plan,) = [one for one in found if one.part == "plan=max"]
+    again = rule(at_least=(plan.low + plan.value) / 2).judge(case)
+    assert by_part(again)["plan=max"] == "passed"

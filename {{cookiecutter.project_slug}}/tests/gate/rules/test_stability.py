@@ -1,6 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -38,11 +39,11 @@ def test_the_change_is_as_large_as_the_noise(workshop: Any) -> None:
         return matrix[:, encoder.names.index("calls")].astype(float)
 
     model = case.candidate.bundle.model._replace(answer=predict)
-    bundle = type(case.candidate.bundle)({}, case.settings.data, encoder, model)
+    bundle = msgspec.structs.replace(case.candidate.bundle, model=model)
     case = replace(case, candidate=replace(case.candidate, bundle=bundle, predictions=calls))
     noise, missing = RULE.judge(case)
     assert noise.value == pytest.approx(0.01 * np.sqrt(2 / np.pi), rel=0.1)
-    assert missing.verdict == "not applicable"
+    assert (missing.verdict, missing.reason) == ("not applicable", "no feature may be missing")
 
 
 def test_the_same_seed_gives_the_same_figure(workshop: Any) -> None:
@@ -61,13 +62,12 @@ def test_noise_stays_inside_the_contract(workshop: Any) -> None:
         return answer(matrix)
 
     model = case.candidate.bundle.model._replace(answer=predict)
-    bundle = type(case.candidate.bundle)(
-        {}, case.settings.data, case.candidate.bundle.encoder, model
-    )
+    bundle = msgspec.structs.replace(case.candidate.bundle, model=model)
     rule = Stability(noise=5, noise_at_most=1, missing=1, missing_at_most=1, rows=1000)
     rule.judge(replace(case, candidate=replace(case.candidate, bundle=bundle)))
     calls, usage = (bundle.encoder.names.index(name) for name in ("calls", "usage"))
     assert 0 == seen[0][:, calls].min() < seen[0][:, calls].max() == 10
+    assert set(seen[0][:, bundle.encoder.names.index("member")]) == {0, 1}
     assert np.isnan(seen[1][:, usage]).all()
     assert not np.isnan(seen[1][:, calls]).any()
 
@@ -75,9 +75,7 @@ def test_noise_stays_inside_the_contract(workshop: Any) -> None:
 def test_answers_that_are_no_numbers_are_rejected(workshop: Any) -> None:
     case = workshop.case("regression")
     model = case.candidate.bundle.model._replace(answer=lambda matrix: np.full(len(matrix), np.nan))
-    bundle = type(case.candidate.bundle)(
-        {}, case.settings.data, case.candidate.bundle.encoder, model
-    )
+    bundle = msgspec.structs.replace(case.candidate.bundle, model=model)
     found = RULE.judge(replace(case, candidate=replace(case.candidate, bundle=bundle)))
     assert {f.verdict for f in found} == {"rejected"}
 
@@ -91,3 +89,45 @@ def test_settings_that_would_test_nothing_are_refused(changes: dict[str, float])
     assert configured("stability", section) is not None
     with pytest.raises(PolicyError):
         configured("stability", section | changes)
+
+
+def test_only_so_many_rows_are_predicted(workshop: Any) -> None:
+    case = workshop.case()
+    seen: list[int] = []
+    answer = case.candidate.bundle.model.answer
+
+    def predict(matrix: np.ndarray) -> np.ndarray:
+        seen.append(len(matrix))
+        return answer(matrix)
+
+    model = case.candidate.bundle.model._replace(answer=predict)
+    bundle = type(case.candidate.bundle)(
+        {}, case.settings.data, case.candidate.bundle.encoder, model
+    )
+    case = replace(case, candidate=replace(case.candidate, bundle=bundle))
+    for rows in (100, 9999):
+        few = Stability(noise=1, noise_at_most=1, missing=1, missing_at_most=1, rows=rows)
+        few.judge(case)
+    assert seen == [100, 100, 1500, 1500]
+
+
+def test_several_classes_move_by_half_the_sum(workshop: Any) -> None:
+    case = workshop.case("multiclass")
+    shifted = np.array([0.2, -0.1, -0.1])
+    model = case.candidate.bundle.model._replace(
+        answer=lambda matrix: np.tile([0.5, 0.3, 0.2], (len(matrix), 1)) + shifted
+    )
+    bundle = type(case.candidate.bundle)(
+        {}, case.settings.data, case.candidate.bundle.encoder, model
+    )
+    before = np.tile([0.5, 0.3, 0.2], (1500, 1))
+    candidate = replace(case.candidate, bundle=bundle, predictions=before)
+    noise, missing = RULE.judge(replace(case, candidate=candidate))
+    assert (noise.value, missing.value) == (pytest.approx(0.2), pytest.approx(0.2))
+    assert (noise.threshold, missing.threshold) == (0.02, 0.05)
+
+
+def test_a_constant_regression_has_no_unit(workshop: Any) -> None:
+    case = workshop.case("regression")
+    flat = replace(case.candidate, predictions=np.ones(1500))
+    assert {one.verdict for one in RULE.judge(replace(case, candidate=flat))} == {"rejected"}

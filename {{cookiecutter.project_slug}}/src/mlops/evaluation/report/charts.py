@@ -108,9 +108,11 @@ def wilson(share: float, rows: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
-def confusion(task: Task, target: NDArray[Any], predictions: Array, classes: int) -> Index:
+def confusion(
+    task: Task, target: NDArray[Any], predictions: Array, classes: int, threshold: float = 0.5
+) -> Index:
     """Return the number of rows of each actual (down) and predicted (across) class."""
-    guess = predictions > 0.5 if task == "binary" else predictions.argmax(axis=1)
+    guess = predictions > threshold if task == "binary" else predictions.argmax(axis=1)
     cells = target.astype(np.intp) * classes + guess.astype(np.intp)
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 

@@ -35,6 +35,7 @@ def tables(
     target: NDArray[Any],
     predictions: Array,
     importances: Sequence[Importance],
+    threshold: float = 0.5,
 ) -> dict[str, Rows]:
     """Return the rows of every plot by file name; those of another task have none."""
     found: dict[str, Rows] = {**dict.fromkeys(HEADERS, ()), "importance.csv": importances}
@@ -47,14 +48,14 @@ def tables(
         "roc.csv": _points(roc),
         "pr.csv": _points(pr),
         "calibration.csv": charts.calibration(contract.task, target, predictions),
-        "confusion.csv": _pairs(contract, target, predictions),
+        "confusion.csv": _pairs(contract, target, predictions, threshold),
     }
 
 
-def _pairs(contract: Contract, target: NDArray[Any], predictions: Array) -> Rows:
+def _pairs(contract: Contract, target: NDArray[Any], predictions: Array, threshold: float) -> Rows:
     """Return the actual and predicted label of each row, or of its share."""
     labels = contract.labels
-    counts = charts.confusion(contract.task, target, predictions, len(labels))
+    counts = charts.confusion(contract.task, target, predictions, len(labels), threshold)
     share = min(1.0, CONFUSED / len(target))
     return [
         (actual, predicted)

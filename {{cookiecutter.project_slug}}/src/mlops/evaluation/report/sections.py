@@ -27,11 +27,13 @@ def classes(settings: Settings, target: NDArray[Any], predictions: Array) -> str
     binary = task == "binary"
     roc, pr = charts.curves(task, target, predictions, labels)
     bins = charts.calibration(task, target, predictions)
-    counts = charts.confusion(task, target, predictions, len(labels))
+    threshold = settings.evaluation.threshold
+    counts = charts.confusion(task, target, predictions, len(labels), threshold)
     said = "Predicted probability" if binary else "Probability of the predicted class"
     happened = f"Share that is {labels[-1]}" if binary else "Share that is right"
     guess = "Dashed is the share of positives." if binary else "Each class against the rest."
-    answer = f"{labels[-1]} above a probability of 0.5" if binary else "the most probable class"
+    answer = f"{labels[-1]} above a probability of {threshold:g}"
+    answer = answer if binary else "the most probable class"
     drawn = [one.label for one in roc]
     share = float(np.mean(target == 1)) if binary else None
     return (

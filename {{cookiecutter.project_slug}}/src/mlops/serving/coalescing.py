@@ -1,0 +1,96 @@
+"""Requests of one turn of the event loop, answered by one call of the model."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from .predictor import Predictor
+from .problem import Problem
+from .rows import Row
+
+ROWS = 256  # of one call, but for a request that is larger alone
+
+
+# What the model was given and what it said, one row each.
+Answered: TypeAlias = tuple[np.ndarray, np.ndarray]
+Asked: TypeAlias = tuple[Predictor, Sequence[Row], "asyncio.Future[Answered]"]
+
+
+class Coalescing:
+    """Answers what was asked in one turn of the event loop together, at the end of the turn.
+
+    Nothing waits for others to come. Under load the fixed costs of features and model are shared
+    by all connections that were readable at once.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[Asked] = []
+
+    def ask(self, predictor: Predictor, rows: Sequence[Row]) -> "asyncio.Future[Answered]":
+        """Return the future answer; it raises Problem 422 where the model has none for a row."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answered] = loop.create_future()
+        if not self._waiting:
+            # Not this turn's end but the next one's: who can be read by then joins.
+            loop.call_soon(loop.call_soon, self._turn)
+        self._waiting.append((predictor, rows, answer))
+        return answer
+
+    def _turn(self) -> None:
+        """Answer those who wait, up to ROWS rows; the event loop turns before the others."""
+        groups: dict[Predictor, list[Asked]] = {}
+        rows = taken = 0
+        for asked in self._waiting:
+            rows += len(asked[1])
+            if taken and rows > ROWS:
+                break
+            taken += 1
+            groups.setdefault(asked[0], []).append(asked)
+        self._waiting = self._waiting[taken:]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._turn)
+        for predictor, group in groups.items():
+            _answer(predictor, group)
+
+
+def answered(predictor: Predictor, rows: Sequence[Row]) -> Answered:
+    """Return the answer for the rows of one request; raises Problem as `ask` does."""
+    matrix = predictor.matrix(rows)
+    predictions = predictor.predict(matrix)
+    if not np.isfinite(predictions).all():
+        raise unanswered(predictions)
+    return matrix, predictions
+
+
+def unanswered(predictions: np.ndarray) -> Problem:
+    """Return what is wrong where a prediction is not finite."""
+    finite = np.isfinite(predictions).reshape(len(predictions), -1).all(axis=1)
+    title = "The model has no answer for a row"
+    return Problem(422, "no-answer", title, "its prediction is no number", int(finite.argmin()))
+
+
+def _answer(predictor: Predictor, group: list[Asked]) -> None:
+    try:
+        matrix = predictor.matrix([row for _, rows, _ in group for row in rows])
+        predictions = predictor.predict(matrix)
+    except Exception as error:
+        if len(group) > 1:  # one request must not fail another's
+            for asked in group:
+                _answer(predictor, [asked])
+        elif not group[0][2].done():
+            group[0][2].set_exception(error)
+        return
+    finite = bool(np.isfinite(predictions).all())
+    start = 0
+    for _, rows, answer in group:
+        end = start + len(rows)
+        part = predictions[start:end]
+        if answer.done():  # given up by who asked
+            pass
+        elif finite or np.isfinite(part).all():
+            answer.set_result((matrix[start:end], part))
+        else:
+            answer.set_exception(unanswered(part))
+        start = end

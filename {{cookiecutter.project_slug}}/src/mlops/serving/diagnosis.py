@@ -1,0 +1,99 @@
+"""What is wrong with a body that the fast decoder refuses, by row and field."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..contract import Column
+from .cells import WANTED, CellError, Unseen, kind, read
+from .problem import Problem
+
+DIGITS = 400  # an integer of more is beyond every float, and slow to parse
+NAME = 80
+
+
+class Members(list[tuple[str, Any]]):
+    """The members of a JSON object, in their order and as often as they stand there."""
+
+
+class Constant(str):
+    """NaN or Infinity, which are no JSON."""
+
+
+def diagnose(
+    body: bytes, columns: Mapping[str, Column], unseen: Unseen = "encode"
+) -> Problem | None:
+    """Return the first thing that keeps a body from being rows of `columns`, if any."""
+    parsed = _parsed(body)
+    if isinstance(parsed, Problem):
+        return parsed
+    rows = [parsed] if isinstance(parsed, Members) else parsed
+    if not isinstance(rows, list):
+        return Problem(422, "no-rows", "The body must be a row or a list of rows", _not_row(rows))
+    if not rows:
+        return Problem(422, "no-rows", "The list holds no row", "send at least one row")
+    return next((p for i, row in enumerate(rows) for p in _wrong(i, row, columns, unseen)), None)
+
+
+def _parsed(body: bytes) -> Any:
+    """Return the parsed body, or the Problem that it is no JSON."""
+    title = "The body is not JSON"
+    if not body.strip():
+        return Problem(400, "empty-body", "The body is empty", "send a row or a list of rows")
+    try:
+        return json.loads(
+            body.decode(),
+            object_pairs_hook=Members,
+            parse_constant=Constant,
+            parse_int=lambda text: int(text) if len(text) < DIGITS else float(text),
+        )
+    except UnicodeDecodeError as error:
+        return Problem(400, "bad-encoding", "The body is not UTF-8", f"at byte {error.start}")
+    except json.JSONDecodeError as error:
+        detail = f"{error.msg} at character {error.pos}"
+        return Problem(400, "malformed-json", title, detail)
+    except RecursionError:
+        return Problem(400, "malformed-json", title, "it is nested too deep")
+
+
+def _wrong(
+    index: int, row: Any, columns: Mapping[str, Column], unseen: Unseen
+) -> Iterator[Problem]:
+    """Yield what is wrong with one row."""
+    if not isinstance(row, Members):
+        yield Problem(422, "no-row", "A row must be an object", _not_row(row), index)
+        return
+    seen: set[str] = set()
+    for name, value in row:
+        shown = name if len(name) <= NAME else name[:NAME] + "…"
+        if name not in columns:
+            title = "A row has a field that the contract does not declare"
+            known = f"the fields are {', '.join(columns)}"
+            yield Problem(422, "unknown-field", title, known, index, shown)
+        elif name in seen:
+            yield Problem(422, "duplicate-field", "A row has a field twice", "", index, shown)
+        else:
+            seen.add(name)
+            yield from _unfit(index, name, value, columns[name], unseen)
+    for name in columns:
+        if name not in seen:
+            title = "A row lacks a field"
+            detail = "every field is required" + ", and may be null" * columns[name].nullable
+            yield Problem(422, "missing-field", title, detail, index, name)
+
+
+def _unfit(index: int, name: str, value: Any, column: Column, unseen: Unseen) -> Iterator[Problem]:
+    title = "A value does not fit the contract"
+    if isinstance(value, Constant):
+        wanted = "null or " * column.nullable + WANTED[column.type]
+        detail = f"{name} must be {wanted}: JSON has no {value}"
+        yield Problem(422, "bad-value", title, detail, index, name)
+        return
+    try:
+        read(value, column, unseen)
+    except CellError as error:
+        yield Problem(422, "bad-value", title, f"{name} {error}", index, name)
+
+
+def _not_row(value: Any) -> str:
+    return f"it is {value if isinstance(value, Constant) else kind(value)}"

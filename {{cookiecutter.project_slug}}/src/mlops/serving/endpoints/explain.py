@@ -1,0 +1,186 @@
+"""POST /explain: which features brought an answer about, and by how much."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import numpy as np
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+
+from ..coalescing import answered
+from ..explanation import SCALES, Explainer, Explanation, Scale
+from ..predictor import Predictor
+from ..problem import MEDIA_TYPE, Problem
+from ..rows import Row
+from .model import golden
+
+ROWS = 20
+WAITING = 8
+RETRY = {"retry-after": "1"}
+
+
+class Contribution(BaseModel):
+    """What one feature adds to the answer, on the scale of the explanation."""
+
+    feature: str = Field(description="a column of the encoded matrix, derived features included")
+    value: bool | int | float | str | None = Field(description="what the row has; null is missing")
+    contribution: float
+    error: float | None = Field(description="standard error of sampling")
+
+
+class RowExplained(BaseModel):
+    """One row: the contributions sum to `output` less `base`."""
+
+    prediction: bool | int | float | str
+    probabilities: dict[str, float] | None = None
+    label: str | None = Field(description="the class that is explained")
+    base: float = Field(description="mean answer of the background rows")
+    output: float = Field(description="answer of the row")
+    contributions: list[Contribution] = Field(description="largest first")
+
+
+class Explained(BaseModel):
+    """The explanations of a request's rows."""
+
+    model: str = Field(description="digest of the bundle")
+    request_id: str
+    scale: Scale = Field(description="what contributions are measured in")
+    background: int = Field(description="golden rows of the bundle that rows are compared with")
+    permutations: int = Field(description="of the features, drawn for each background row")
+    explanations: list[RowExplained]
+
+
+def router() -> APIRouter:
+    """Return the route that explains."""
+    routes = APIRouter(tags=["predictions"])
+    explaining = Explaining()
+
+    @routes.post(
+        "/explain",
+        summary="Which features brought the answer for a row about",
+        responses=_responses(),
+        openapi_extra={"requestBody": _request_body()},
+    )
+    async def explain(request: Request) -> Explained:
+        state = request.app.state
+        request_id = request.state.request_id
+        key = request.headers.get("x-routing-key", request_id).encode()
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            raise Problem(400, "client-gone", "The client has left") from None
+        predictor = state.fleet.route(key)
+        until = time.monotonic() + state.settings.deadline_seconds
+        return await explaining.run(explained, predictor, body, request_id, until)
+
+    return routes
+
+
+class Explaining:
+    """One thread, which the server's other work hardly feels, and a short queue before it."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "explanations")
+        self._waiting = 0
+
+    async def run(self, work: Callable[..., Explained], *arguments: Any) -> Explained:
+        """Return what `work` returns; raises Problem 503 where too many wait."""
+        if self._waiting >= WAITING:
+            raise Problem(503, "busy", "Too many explanations are asked for", headers=RETRY)
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, work, *arguments)
+        finally:
+            self._waiting -= 1
+
+
+def explained(
+    predictor: Predictor, body: bytes, request_id: str, until: float = math.inf
+) -> Explained:
+    """Explain the rows of a body as /predict takes it.
+
+    Raises Problem for what /predict refuses, for more than ROWS rows, and where the monotonic
+    clock passes `until` before the end.
+    """
+    rows = predictor.decode(body)
+    if len(rows) > ROWS:
+        raise Problem(413, "too-many-rows", "There are too many rows", f"send at most {ROWS}")
+    matrix, predictions = answered(predictor, rows)
+    answers = msgspec.json.decode(predictor.answer(predictions, request_id))["predictions"]
+    background = predictor.matrix(predictor.decode(msgspec.json.encode(golden(predictor))))
+    task = predictor.loaded.contract.task
+    explainer = Explainer(predictor.predict, task, background)
+    found = []
+    for row, encoded, answer in zip(rows, matrix, answers, strict=True):
+        if time.monotonic() > until:
+            title = "The explanation took too long"
+            raise Problem(503, "deadline", title, "send fewer rows", headers=RETRY)
+        found.append(_row(predictor, row, encoded, answer, explainer.explain(encoded)))
+    return Explained(
+        model=predictor.digest,
+        request_id=request_id,
+        scale=SCALES[task],
+        background=len(background),
+        permutations=2 * explainer.pairs,
+        explanations=found,
+    )
+
+
+def _row(
+    predictor: Predictor,
+    row: Row,
+    encoded: np.ndarray,
+    answer: dict[str, Any],
+    explanation: Explanation,
+) -> RowExplained:
+    contract, names = predictor.loaded.contract, predictor.loaded.encoder.names
+    record = predictor.schema.record(row)
+    contributions = [
+        Contribution(
+            feature=name,
+            value=record[name] if name in record else _number(encoded[position]),
+            contribution=float(explanation.contributions[position]),
+            error=_number(explanation.errors[position]),
+        )
+        for position, name in enumerate(names)
+    ]
+    contributions.sort(key=lambda each: -abs(each.contribution))
+    label = explanation.label
+    return RowExplained(
+        **answer,
+        label=None if label is None else contract.labels[label],
+        base=explanation.base,
+        output=explanation.output,
+        contributions=contributions,
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _request_body() -> dict[str, Any]:
+    row = {"$ref": "#/components/schemas/Row"}
+    rows = {"type": "array", "items": row, "minItems": 1, "maxItems": ROWS}
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": {"anyOf": [row, rows]}}},
+    }
+
+
+def _responses() -> dict[int | str, dict[str, Any]]:
+    about = {
+        400: "The body is not JSON",
+        413: f"The body is too large, or has more than {ROWS} rows",
+        422: "A row does not fit the contract",
+        503: "The server is busy, or has no model",
+    }
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": text, "content": problem} for status, text in about.items()}

@@ -1,0 +1,1 @@
+"""What the server did: predictions and outcomes, kept for training and monitoring."""

@@ -1,0 +1,186 @@
+"""Segments on disk: appended by one server process, bounded, handed on when they are full."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...errors import ProjectError
+
+SPOOL = "spool"
+LOCK = "lock"
+OPEN = ".open"
+CLOSED = ".segment"
+SEGMENT_BYTES = 32 << 20
+SEGMENT_SECONDS = 300.0
+
+
+class RecordingError(ProjectError):
+    """The log folder cannot be used."""
+
+
+class FullError(Exception):
+    """The log folder is as large as it may be."""
+
+
+class Spool:
+    """The segments of one process, in a folder of its own that a lock keeps.
+
+    One segment is open; a closed one waits for compaction. `size` is that of the whole log
+    folder, Parquet files included, so that an append that would leave no room for compacting a
+    segment is refused. Only one thread at a time may call it.
+    """
+
+    def __init__(self, log_folder: Path, max_bytes: int) -> None:
+        self.log_folder = log_folder
+        self.max_bytes = max_bytes
+        self.segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)
+        self.size = 0
+        name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+        self.folder = log_folder / SPOOL / name
+        self._lock = -1
+        self._segment: int | None = None
+        self._opened = 0.0
+        self._written = 0
+        self._number = 0
+        self._declared: set[str] = set()
+
+    def open(self) -> None:
+        """Create and lock the folder; raises RecordingError where that cannot be."""
+        making = self.folder.with_name(f".{self.folder.name}")  # another start would see it free
+        try:
+            making.mkdir(parents=True, mode=0o700)
+            lock = locked(making)
+            making.rename(self.folder)
+        except OSError as error:
+            raise RecordingError(
+                f"the log folder {self.log_folder} cannot be written ({error.strerror}): give its "
+                "rights to this user, or set MLOPS_LOG_FOLDER to another"
+            ) from error
+        assert lock is not None  # the name is new
+        self._lock = lock
+        self.measure()
+
+    def append(self, block: bytes, model: str = "", declaration: bytes = b"") -> None:
+        """Write a block at the end of the open segment, after what declares its model.
+
+        Raises FullError or OSError; then nothing of it is in the segment.
+        """
+        if self.size + len(block) + len(declaration) + self.segment_bytes > self.max_bytes:
+            raise FullError
+        if self._segment is None:
+            self._begin()
+        if model and model not in self._declared:
+            block = declaration + block
+        self._write(block)
+        self._declared.add(model)
+        if self._written >= self.segment_bytes:
+            self.rotate()
+
+    def rotate(self, older: float = 0.0) -> None:
+        """Close the open segment if it is older than that many seconds."""
+        if self._segment is None or time.monotonic() - self._opened < older:
+            return
+        segment, self._segment = self._segment, None
+        try:
+            os.fsync(segment)
+        finally:
+            os.close(segment)
+            path = self._path()
+            path.rename(path.with_suffix(CLOSED))
+
+    def closed(self) -> list[Path]:
+        """Return the segments that wait for compaction."""
+        return sorted(self.folder.glob(f"*{CLOSED}"))
+
+    def measure(self) -> int:
+        """Return the size of the log folder, and remember it for the bound."""
+        self.size = sum(_sizes(self.log_folder))
+        return self.size
+
+    def close(self) -> None:
+        """Close the open segment; the folder stays locked until `release`."""
+        self.rotate()
+
+    def release(self) -> None:
+        """Give the folder up, and remove it where nothing waits in it."""
+        release(self.folder, self._lock)
+
+    def _begin(self) -> None:
+        self._number += 1
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._segment = os.open(self._path(), flags, 0o600)
+        self._opened = time.monotonic()
+        self._written = 0
+        self._declared.clear()
+
+    def _write(self, block: bytes) -> None:
+        assert self._segment is not None
+        try:
+            written = os.write(self._segment, block)
+            if written < len(block):
+                raise OSError(f"{written} of {len(block)} bytes were written")
+        except OSError:
+            os.ftruncate(self._segment, self._written)
+            raise
+        self._written += len(block)
+        self.size += len(block)
+
+    def _path(self) -> Path:
+        return self.folder / f"{self._number:06d}{OPEN}"
+
+
+def locked(folder: Path) -> int | None:
+    """Lock a spool folder and return the lock, or None where a process holds it."""
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def release(folder: Path, lock: int) -> None:
+    """Remove a spool folder in which nothing waits, and give up its lock."""
+    try:
+        if not any(folder.glob(f"*{CLOSED}")) and not any(folder.glob(f"*{OPEN}")):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def leftovers(log_folder: Path) -> Iterator[tuple[Path, int]]:
+    """Lock each spool folder whose process is gone, close its segments, and yield it."""
+    for folder in sorted((log_folder / SPOOL).glob("[!.]*")):
+        try:
+            lock = locked(folder)
+        except OSError:  # removed meanwhile by the process that had it
+            continue
+        if lock is None:
+            continue
+        for path in folder.glob(f"*{OPEN}"):
+            path.rename(path.with_suffix(CLOSED))
+        yield folder, lock
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Yield the sizes of the files below a folder, of which any may vanish meanwhile."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _sizes(Path(entry.path))
+            else:
+                yield entry.stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            continue

@@ -1,0 +1,125 @@
+"""Recorded blocks as typed columns, and where in the log folder they belong."""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ...data.prepared import ARROW
+from .segment import Answers, Declaration, Outcomes
+
+PREDICTIONS = "predictions"
+FEEDBACK = "feedback"
+BEFORE = ("request_id", "row", "time", "digest", "role")
+AFTER = ("prediction", "probabilities")
+TAKEN = (*BEFORE, *AFTER, "date", "model")  # `date` and `model` are read from the path
+MOMENT = pa.timestamp("us")
+
+
+class Part(NamedTuple):
+    """Where rows belong, relative to the log folder."""
+
+    folder: str
+    schema: pa.Schema
+
+
+def batches(
+    block: Answers | Outcomes, declared: dict[str, Declaration]
+) -> Iterator[tuple[Part, pa.RecordBatch]]:
+    """Yield the rows of a block by the day they were answered or reported."""
+    if isinstance(block, Answers):
+        about = declared[block.digest]
+        batch, root, leaf = _answers(block, about), PREDICTIONS, f"/model={block.digest[:12]}"
+    else:
+        batch, root, leaf = _outcomes(block), FEEDBACK, ""
+    days = np.asarray(batch.column("time")).astype("datetime64[D]")
+    for day in np.unique(days):
+        here = batch if (days == day).all() else batch.filter(pa.array(days == day))
+        yield Part(f"{root}/date={day}{leaf}", batch.schema), here
+
+
+def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
+    counts = block.counts
+    rows = len(block.rows)
+    columns = {
+        "request_id": pa.array(_repeated(block.ids, counts), pa.string()),
+        "row": pa.array(list(chain.from_iterable(map(range, counts))), pa.int32()),
+        "time": _moments(_repeated(block.times, counts)),
+        "digest": pa.array([block.digest] * len(block.rows)).dictionary_encode(),
+        "role": pa.array([block.role] * len(block.rows)).dictionary_encode(),
+    }
+    values = zip(*block.rows, strict=True)
+    for name, kind, recorded in about.columns:
+        columns[stored(name)] = (
+            _typed(next(values), kind, about.missing) if recorded else pa.nulls(rows, ARROW[kind])
+        )
+    columns |= _predicted(np.frombuffer(block.predictions).reshape(rows, -1), about)
+    told = {"task": about.task, "labels": json.dumps(about.labels, ensure_ascii=False)}
+    return pa.RecordBatch.from_pydict(columns, metadata=told)
+
+
+def _predicted(predictions: np.ndarray, about: Declaration) -> dict[str, pa.Array]:
+    """Return the decision as `mlops predict` makes it, and the probability of each label."""
+    if not about.labels:
+        nothing = pa.nulls(len(predictions), pa.list_(pa.float64()))
+        return {"prediction": pa.array(predictions[:, 0]), "probabilities": nothing}
+    if about.task == "binary":
+        decided = (predictions[:, 0] > about.threshold).astype(np.int32)
+        predictions = np.column_stack([1 - predictions[:, 0], predictions[:, 0]])
+    else:
+        decided = predictions.argmax(axis=1).astype(np.int32)
+    starts = np.arange(0, predictions.size + 1, predictions.shape[1], dtype=np.int32)
+    return {
+        "prediction": pa.DictionaryArray.from_arrays(decided, pa.array(about.labels)),
+        "probabilities": pa.ListArray.from_arrays(starts, predictions.ravel()),
+    }
+
+
+def _outcomes(block: Outcomes) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict(
+        {
+            "request_id": pa.array(block.ids, pa.string()),
+            "row": pa.array(block.rows, pa.int32()),
+            "time": _moments(block.times),
+            "outcome": pa.array(block.outcomes),
+        }
+    )
+
+
+def stored(name: str) -> str:
+    """Return the name of an input's column, which is another where the log has one of that name."""
+    return f"input_{name}" if name in TAKEN else name
+
+
+def _typed(values: Sequence[Any], kind: str, missing: Sequence[str]) -> pa.Array:
+    """Return the values of one input as data/prepared has them."""
+    match kind:
+        case "number" | "integer":
+            numbers = np.array(values, dtype=np.float64)  # None becomes NaN
+            return pa.array(numbers, ARROW[kind], from_pandas=True)
+        case "datetime":
+            return pa.array(values, pa.string()).cast(MOMENT)
+        case "category":
+            return _labels(pa.array(values, pa.string()).dictionary_encode(), missing)
+        case _:
+            return pa.array(values, ARROW[kind])
+
+
+def _labels(encoded: pa.DictionaryArray, missing: Sequence[str]) -> pa.DictionaryArray:
+    """Return texts as `mlops predict` reads them: stripped, and null where they mean missing."""
+    texts = encoded.dictionary.to_pylist()
+    labels = [None if text.strip() in missing else text.strip() for text in texts]
+    if labels == texts:
+        return encoded
+    return pa.array(labels, pa.string()).take(encoded.indices).dictionary_encode()
+
+
+def _moments(seconds: Sequence[float]) -> pa.Array:
+    return pa.array((np.asarray(seconds) * 1e6).astype(np.int64)).cast(MOMENT)
+
+
+def _repeated(values: Sequence[Any], counts: Sequence[int]) -> list[Any]:
+    return list(chain.from_iterable(map(repeat, values, counts)))

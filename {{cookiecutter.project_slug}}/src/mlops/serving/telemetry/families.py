@@ -1,0 +1,124 @@
+"""The metric families of /metrics: names, labels and help of everything that is counted."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from .distributions import Distributions, buckets
+
+if TYPE_CHECKING:
+    from ..predictor import Predictor
+    from .metrics import Metrics, Serving
+
+
+def families(metrics: "Metrics") -> Iterator[Metric]:
+    """Yield every family, also those that count nothing yet."""
+    yield _counter(
+        "mlops_requests",
+        "Answers by route and class of status.",
+        ("route", "status"),
+        metrics.requests,
+    )
+    yield _latencies(metrics)
+    yield CounterMetricFamily("mlops_rows", "Rows that were answered.", value=metrics.rows)
+    yield GaugeMetricFamily("mlops_in_flight", "Requests being worked on.", metrics.in_flight)
+    yield _counter("mlops_rejected", "Refused requests.", ("reason",), metrics.rejections)
+    yield from _features(metrics.models.values())
+    yield _predictions(metrics.models.values())
+    yield from _models(metrics.fleet)
+    yield _counter(
+        "mlops_log_dropped", "Rows that the prediction log lost.", ("reason",), metrics.drops
+    )
+    yield GaugeMetricFamily("mlops_log_bytes", "Size of the log folder.", metrics.log_bytes)
+    yield _counter("mlops_swaps", "Attempts to load a bundle.", ("result",), metrics.swaps)
+
+
+def _counter(
+    name: str, about: str, labels: tuple[str, ...], counts: Mapping[Any, int]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, about, labels=labels)
+    for key, count in counts.items():
+        family.add_metric(key if isinstance(key, tuple) else (key,), count)
+    return family
+
+
+def _latencies(metrics: "Metrics") -> HistogramMetricFamily:
+    family = HistogramMetricFamily(
+        "mlops_request_seconds", "From the whole request to the answer.", labels=("route",)
+    )
+    for route, histograms in metrics.seconds.items():
+        for edges, (counts, _, total) in zip(histograms.edges, histograms, strict=True):
+            family.add_metric((route,), buckets(edges, counts), total)
+    return family
+
+
+def _features(models: Iterable[Distributions]) -> Iterator[Metric]:
+    numbers = HistogramMetricFamily(
+        "mlops_feature",
+        "Values of a feature, over the edges of the bundle's profile.",
+        labels=("model", "feature"),
+    )
+    labels = CounterMetricFamily(
+        "mlops_feature_category",
+        "Rows by label of a category.",
+        labels=("model", "feature", "category"),
+    )
+    unseen = CounterMetricFamily(
+        "mlops_feature_unseen", "Rows with an undeclared label.", labels=("model", "feature")
+    )
+    missing = CounterMetricFamily(
+        "mlops_feature_missing", "Rows without a value.", labels=("model", "feature")
+    )
+    for model in models:
+        for number in model.numbers():
+            numbers.add_metric((model.model, number.name), number.buckets, number.total)
+            missing.add_metric((model.model, number.name), number.missing)
+        for category in model.categories():
+            key = (model.model, category.feature)
+            for label, count in category.labels.items():
+                labels.add_metric((*key, label), count)
+            unseen.add_metric(key, category.unseen)
+            missing.add_metric(key, category.missing)
+    yield from (numbers, labels, unseen, missing)
+
+
+def _predictions(models: Iterable[Distributions]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(
+        "mlops_prediction",
+        "Predictions, over the edges of the bundle's profile; of several classes, by label.",
+        labels=("model", "label"),
+    )
+    for model in models:
+        for number in model.predictions():
+            family.add_metric((model.model, number.name), number.buckets, number.total)
+    return family
+
+
+def _models(fleet: "Serving | None") -> Iterator[GaugeMetricFamily]:
+    info = GaugeMetricFamily(
+        "mlops_model_info", "Bundles that serve.", labels=("name", "model", "digest", "role")
+    )
+    age = GaugeMetricFamily(
+        "mlops_model_age_seconds", "Since the bundle was loaded.", labels=("model", "role")
+    )
+    for role, predictor in _roles(fleet):
+        model = predictor.digest[:12]
+        info.add_metric((predictor.loaded.contract.name, model, predictor.digest, role), 1)
+        age.add_metric((model, role), max(0.0, time.time() - predictor.loaded_at))
+    yield from (info, age)
+
+
+def _roles(fleet: "Serving | None") -> Iterator[tuple[str, "Predictor"]]:
+    if fleet is None:
+        return
+    if fleet.champion is not None:
+        yield "champion", fleet.champion
+    if fleet.challenger is not None:
+        yield ("shadow" if fleet.shadow else "challenger"), fleet.challenger

@@ -1,0 +1,139 @@
+"""Compaction that fails costs nothing but time."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from mlops.serving.predictor import Predictor
+from mlops.serving.recording import log, spool
+from mlops.serving.telemetry.metrics import Metrics
+
+Record = Callable[..., Metrics]
+
+
+def test_a_failed_compaction_leaves_the_segment_to_the_next_start(
+    record: Record,
+    binary: Predictor,
+    serving: Any,
+    bill: Any,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "predictions").write_text("a file where a folder should be")
+    with caplog.at_level(logging.ERROR):
+        metrics = record(lambda desk: desk.answer([bill()], "first"), serving(binary))
+    (failed,) = caplog.records
+    assert (failed.getMessage(), vars(failed)["reason"]) == (
+        "compaction failed",
+        "NotADirectoryError",
+    )
+    assert not metrics.drops
+    assert len(list((tmp_path / "log" / "spool").rglob("*.segment"))) == 1
+    (tmp_path / "log" / "predictions").unlink()
+    record(lambda desk: desk.answer([bill()], "second"), serving(binary))
+    files = (tmp_path / "log" / "predictions").rglob("*.parquet")
+    ids = [pq.ParquetFile(path).read()["request_id"].to_pylist() for path in files]
+    assert sorted(ids) == [["first"], ["second"]]
+    assert list((tmp_path / "log" / "spool").iterdir()) == []
+
+
+def test_without_pyarrow_segments_wait_for_a_compaction_elsewhere(
+    record: Record,
+    binary: Predictor,
+    serving: Any,
+    bill: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with monkeypatch.context() as image, caplog.at_level(logging.INFO):
+        image.setitem(sys.modules, log.PARQUET, None)
+        for name in ("first", "second"):
+            record(lambda desk, name=name: desk.answer([bill()], name), serving(binary))
+    assert {one.levelname for one in caplog.records} == {"INFO"}
+    folders = list((tmp_path / "log" / "spool").iterdir())
+    assert len(folders) == 2
+    done = subprocess.run([sys.executable, "-m", log.COMPACTION, *folders], capture_output=True)
+    assert json.loads(done.stdout) == {"segments": 2, "rows": 2, "torn": 0, "lost": 0}
+    files = (tmp_path / "log" / "predictions").rglob("*.parquet")
+    ids = [pq.ParquetFile(path).read()["request_id"].to_pylist() for path in files]
+    assert sorted(ids) == [["first"], ["second"]]
+
+
+def test_a_full_segment_is_compacted_while_answering(
+    record: Record,
+    binary: Predictor,
+    serving: Any,
+    bill: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spool, "SEGMENT_BYTES", 1000)
+
+    async def work(desk: Any) -> None:
+        async with asyncio.timeout(60):
+            while not list((tmp_path / "log").rglob("*.parquet")):
+                for number in range(20):
+                    desk.answer([bill(number)], f"r{number}")
+                await asyncio.sleep(0.05)
+
+    record(work, serving(binary))
+
+
+def test_an_old_segment_is_compacted_though_nothing_comes(
+    record: Record,
+    binary: Predictor,
+    serving: Any,
+    bill: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spool, "SEGMENT_SECONDS", 0.2)
+
+    async def work(desk: Any) -> None:
+        desk.answer([bill()], "r")
+        async with asyncio.timeout(60):
+            while not list((tmp_path / "log").rglob("*.parquet")):
+                await asyncio.sleep(0.05)
+        assert list((tmp_path / "log" / "spool").rglob("*.segment")) == []
+
+    record(work, serving(binary))
+
+
+def test_the_folder_is_measured_again_for_room_that_was_made(
+    record: Record,
+    binary: Predictor,
+    serving: Any,
+    bill: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log, "AGAIN", 0.1)
+    old = tmp_path / "log" / "old.parquet"
+    old.parent.mkdir()
+    old.write_bytes(b"x" * (1 << 20))
+
+    async def work(desk: Any) -> None:
+        desk.answer([bill()], "refused")
+        desk.recorder.drain()
+        async with asyncio.timeout(60):
+            while not desk.metrics.drops:
+                await asyncio.sleep(0.05)
+            old.unlink()
+            while desk.metrics.log_bytes >= 1 << 20:
+                await asyncio.sleep(0.05)
+        desk.answer([bill()], "kept")
+
+    metrics = record(work, serving(binary), log_max_bytes=1 << 20)
+    assert metrics.drops == {"disk": 1}
+    (path,) = (tmp_path / "log" / "predictions").rglob("*.parquet")
+    assert pq.ParquetFile(path).read()["request_id"].to_pylist() == ["kept"]

@@ -1,0 +1,115 @@
+"""A JSON value is read as its column's type, or it is said why not."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlops.contract import Column
+from mlops.serving.cells import CellError, codec, moment, read
+
+NUMBER = Column("number")
+INTEGER = Column("integer")
+BOOLEAN = Column("boolean")
+PLAN = Column("category", categories=["basic", "plus"])
+WHEN = Column("datetime")
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "expected"),
+    [
+        (3, NUMBER, 3.0),
+        (-0.5, NUMBER, -0.5),
+        (2**80, NUMBER, 2.0**80),
+        (3, INTEGER, 3),
+        (3.0, INTEGER, 3),
+        (-(2**63), INTEGER, -(2**63)),
+        (True, BOOLEAN, True),
+        ("plus", PLAN, "plus"),
+        ("other", PLAN, "other"),
+        ("2026-01-31", WHEN, datetime(2026, 1, 31)),
+        ("2026-01-31 09:30", WHEN, datetime(2026, 1, 31, 9, 30)),
+        ("2026-01-31T09:30:00.25+02:00", WHEN, datetime(2026, 1, 31, 7, 30, 0, 250_000)),
+        ("2026-01-31t09:30:00z", WHEN, datetime(2026, 1, 31, 9, 30)),
+        ("2026-01-31T09:30:00-0330", WHEN, datetime(2026, 1, 31, 13, 0)),
+    ],
+)
+def test_value_of_its_type(value: Any, column: Column, expected: Any) -> None:
+    found = read(value, column)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "said"),
+    [
+        ("3", NUMBER, "a number, not a string"),
+        (True, NUMBER, "a number, not a boolean"),
+        (None, NUMBER, "a number, not null"),
+        (math.inf, NUMBER, "finite"),
+        (10**400, NUMBER, "finite"),
+        (3.5, INTEGER, "a whole number"),
+        (math.inf, INTEGER, "finite"),
+        (2**63, INTEGER, "64 bits"),
+        (1e30, INTEGER, "64 bits"),
+        (False, INTEGER, "a whole number, not a boolean"),
+        (1, BOOLEAN, "true or false, not a number"),
+        ("true", BOOLEAN, "true or false, not a string"),
+        (3, PLAN, "a string, not a number"),
+        ([], PLAN, "a string, not a list"),
+        (1.5, WHEN, "ISO 8601"),
+        ("yesterday", WHEN, "ISO 8601"),
+        ("2026-1-5", WHEN, "ISO 8601"),
+        ("20260105", WHEN, "ISO 8601"),
+        ("2026-W01-1", WHEN, "ISO 8601"),
+        ("2026-02-30", WHEN, "a date that exists"),
+        ("2026-01-31T24:00", WHEN, "below 24:00"),
+        ("0001-01-01T00:00+14:00", WHEN, "years 1 to 9999"),
+    ],
+)
+def test_value_of_another_type(value: Any, column: Column, said: str) -> None:
+    with pytest.raises(CellError, match=said):
+        read(value, column)
+
+
+def test_null_is_missing_where_the_column_is_nullable() -> None:
+    assert read(None, Column("integer", nullable=True)) is None
+
+
+def test_unseen_category_may_be_refused() -> None:
+    assert read("plus", PLAN, "refuse") == "plus"
+    with pytest.raises(CellError, match="one of basic, plus"):
+        read("other", PLAN, "refuse")
+
+
+def test_a_message_quotes_no_value() -> None:
+    with pytest.raises(CellError) as raised:
+        read("secret", WHEN)
+    assert "secret" not in str(raised.value)
+
+
+def test_digits_of_other_scripts_are_no_date() -> None:
+    with pytest.raises(CellError):
+        moment("\u0662026-01-31")
+
+
+def test_codes_are_those_of_a_table() -> None:
+    array = codec(PLAN, ["", "NA"])
+    found = array(["basic", "plus", " plus ", "other", None, "NA", ""])
+    np.testing.assert_array_equal(found, [0, 1, 1, 2, np.nan, np.nan, np.nan])
+
+
+def test_unseen_categories_are_not_remembered() -> None:
+    array = codec(PLAN, [])
+    table = array.__closure__[0].cell_contents.__self__  # type: ignore[index, attr-defined]
+    array([f"other{number}" for number in range(100)])
+    assert len(table) == 3
+
+
+def test_moments_keep_their_microseconds() -> None:
+    moments = [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999), None]
+    found = codec(WHEN, [])(moments)
+    assert found.dtype == np.dtype("datetime64[us]")
+    np.testing.assert_array_equal(found, np.array(moments, dtype="datetime64[us]"))

@@ -1,0 +1,34 @@
+"""A problem says what is known of it, and nothing else."""
+
+import json
+
+from mlops.serving.problem import MEDIA_TYPE, SCHEMA, Problem
+
+
+def test_members_are_those_of_rfc_9457_and_where_the_cause_is() -> None:
+    problem = Problem(422, "bad-value", "A value does not fit", "fee must be a number", 3, "fee")
+    assert json.loads(problem.body("r-1")) == {
+        "type": "urn:mlops:problem:bad-value",
+        "title": "A value does not fit",
+        "status": 422,
+        "detail": "fee must be a number",
+        "row": 3,
+        "field": "fee",
+        "request_id": "r-1",
+    }
+
+
+def test_what_says_nothing_is_left_out_but_row_0_is_not() -> None:
+    assert list(Problem(503, "busy", "Busy").content()) == ["type", "title", "status"]
+    assert Problem(422, "no-row", "No row", row=0).content()["row"] == 0
+
+
+def test_it_reads_as_its_detail() -> None:
+    assert str(Problem(503, "busy", "Busy", "come again")) == "come again"
+    assert str(Problem(503, "busy", "Busy")) == "Busy"
+
+
+def test_schema_has_every_member() -> None:
+    every = Problem(422, "a", "b", "c", 0, "d").content("e")
+    assert set(every) == set(SCHEMA["properties"])
+    assert MEDIA_TYPE == "application/problem+json"

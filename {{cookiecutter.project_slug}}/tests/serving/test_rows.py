@@ -1,0 +1,150 @@
+"""Every row that fits the contract is decoded, and no other."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlops.config.settings import Features
+from mlops.contract import Contract
+from mlops.features.encoding import Encoder
+from mlops.serving.cells import read
+from mlops.serving.diagnosis import diagnose
+from mlops.serving.predictor import Predictor
+from mlops.serving.problem import Problem
+from mlops.serving.rows import RowSchema, SchemaError
+
+
+def text(row: dict[str, Any], **changes: Any) -> str:
+    return json.dumps(row | changes)
+
+
+def test_lone_surrogate_is_refused(champion: Predictor, golden: list[dict[str, Any]]) -> None:
+    with pytest.raises(Problem) as raised:
+        champion.decode(text(golden[0], plan="\ud800").encode())
+    assert raised.value.status == 400
+
+
+def test_fields_in_any_order_and_spacing(champion: Predictor, golden: list[dict[str, Any]]) -> None:
+    turned = dict(reversed(golden[0].items()))
+    ways = (
+        text(golden[0]),
+        json.dumps(turned, indent=3),
+        json.dumps(turned, separators=(",", ":")),
+    )
+    decoded = [champion.decode(way.encode()) for way in ways]
+    assert decoded == [decoded[0]] * 3
+
+
+def test_escaped_texts_are_not_taken_for_duplicates(
+    champion: Predictor, golden: list[dict[str, Any]]
+) -> None:
+    for plan in ('"', '\\"', '":', "\\", "é", '","plan":"'):
+        (row,) = champion.decode(text(golden[0], plan=plan).encode())
+        assert champion.schema.record(row)["plan"] == plan
+
+
+def test_moments_are_naive_and_in_utc(champion: Predictor, golden: list[dict[str, Any]]) -> None:
+    for said in ("2026-03-01T01:00:00+02:00", "2026-02-28T23:00:00", "2026-02-28T23:00Z"):
+        (row,) = champion.decode(text(golden[0], billed_at=said).encode())
+        assert champion.schema.record(row)["billed_at"] == datetime(2026, 2, 28, 23)
+
+
+def test_whole_number_may_have_a_point(champion: Predictor, golden: list[dict[str, Any]]) -> None:
+    whole = champion.decode(text(golden[0], tenure_months=7).encode())
+    point = champion.decode(text(golden[0], tenure_months=7.0).encode())
+    assert point == whole
+
+
+def test_unseen_category_is_refused_where_that_is_asked(
+    champion: Predictor, golden: list[dict[str, Any]]
+) -> None:
+    loaded = champion.loaded
+    strict = RowSchema(loaded.contract, loaded.encoder, "refuse")
+    assert len(strict.decode(json.dumps(golden).encode())) == len(golden)
+    for plan in ("platinum", " basic", ""):
+        champion.decode(text(golden[0], plan=plan).encode())
+        with pytest.raises(Problem) as raised:
+            strict.decode(f"[{text(golden[1])}, {text(golden[0], plan=plan)}]".encode())
+        assert (raised.value.status, raised.value.row, raised.value.field) == (422, 1, "plan")
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_valid_rows_are_read_as_the_slow_parser_reads_them(
+    data: st.DataObject, champion: Predictor, valid: st.SearchStrategy[dict[str, Any]]
+) -> None:
+    rows = data.draw(st.lists(valid, min_size=1, max_size=4))
+    body = json.dumps(rows, ensure_ascii=data.draw(st.booleans())).encode()
+    decoded = champion.decode(body)
+    assert diagnose(body, champion.schema.columns) is None
+    columns = champion.schema.columns
+    for row, sent in zip(decoded, rows, strict=True):
+        expected = {name: read(value, columns[name]) for name, value in sent.items()}
+        assert champion.schema.record(row) == expected
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_no_duplicate_passes(
+    data: st.DataObject, champion: Predictor, valid: st.SearchStrategy[dict[str, Any]]
+) -> None:
+    rows = data.draw(st.lists(valid, min_size=1, max_size=3))
+    name = data.draw(st.sampled_from(champion.schema.names))
+    index = data.draw(st.integers(0, len(rows) - 1))
+    value = json.dumps(data.draw(valid)[name])
+    space = data.draw(st.sampled_from(["", " ", "\n\t "]))
+    at_start = data.draw(st.booleans())
+    texts = [json.dumps(row, ensure_ascii=data.draw(st.booleans())) for row in rows]
+    member, inner = f'"{name}"{space}:{space}{value}', texts[index][1:-1]
+    texts[index] = f"{{{member},{inner}}}" if at_start else f"{{{inner},{member}}}"
+    with pytest.raises(Problem) as raised:
+        champion.decode(f"[{','.join(texts)}]".encode())
+    found = raised.value
+    assert (found.slug, found.row, found.field) == ("duplicate-field", index, name)
+
+
+def declared(**columns: dict[str, Any]) -> RowSchema:
+    """Return the schema of a contract with these columns."""
+    content = {
+        "name": "odd",
+        "task": "regression",
+        "columns": {**columns, "y": {"type": "number", "role": "target"}},
+    }
+    contract = msgspec.convert(content, Contract)
+    return RowSchema(contract, Encoder.build(contract, Features()))
+
+
+def test_columns_may_have_any_name() -> None:
+    names = ("class", "two words", "f0", "__slots__", "é", "a.b`c", "self", "")
+    schema = declared(**{name: {"type": "number"} for name in names})
+    (row,) = schema.decode(json.dumps(dict.fromkeys(names, 1)).encode())
+    assert schema.record(row) == dict.fromkeys(names, 1.0)
+    with pytest.raises(Problem) as raised:
+        schema.decode(json.dumps(dict.fromkeys(names, 1) | {"a.b`c": "x"}).encode())
+    assert raised.value.field == "a.b`c"
+
+
+def test_name_that_no_field_can_have_is_said_with_the_remedy() -> None:
+    with pytest.raises(SchemaError, match="rename that column"):
+        declared(**{'the "best"': {"type": "number"}})
+
+
+@pytest.mark.parametrize(("kind", "value"), [("number", 1.5), ("integer", 2), ("boolean", True)])
+def test_one_column_alone(kind: str, value: Any) -> None:
+    schema = declared(only={"type": kind, "nullable": True})
+    assert len(schema.decode(json.dumps([{"only": value}, {"only": None}]).encode())) == 2
+
+
+def test_json_schema_says_what_is_required_and_what_may_be_null(champion: Predictor) -> None:
+    schema = champion.schema.json_schema()
+    assert schema["required"] == list(champion.schema.names)
+    assert schema["additionalProperties"] is False
+    assert {"type": "null"} in schema["properties"]["region"]["anyOf"]
+    assert schema["properties"]["plan"]["examples"] == ["basic", "standard", "premium"]
+    strict = RowSchema(champion.loaded.contract, champion.loaded.encoder, "refuse").json_schema()
+    assert set(strict["properties"]["plan"]["enum"]) == {"basic", "standard", "premium"}
