@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -13,7 +13,6 @@ from ..errors import ProjectError
 from ..evaluation.evaluate import HOLDOUT
 from ..files import read_yaml
 from ..gate import account, verdict
-from ..gate.case import Case, Judged
 from ..gate.rerun import REPORT
 from ..gate.rules.lineage import pinned
 from ..gate.wording import estimate
@@ -137,12 +136,9 @@ def _settings(root: Path) -> Settings:
 
 def _holdout(root: Path) -> str:
     """Return what names the holdout of the candidate's settings as it is now."""
-    settings = _settings(root)
-    columns = prepared.read(root / HOLDOUT, settings.data)
-    target = prepared.target(columns, settings.data)
-    unjudged = cast(Judged, None)  # the account of the holdout asks for nobody's answers
-    case = Case(root, settings, unjudged, None, columns, target)
-    return str(account.holdout(case)["sha256"])
+    contract = _settings(root).data
+    columns = prepared.read(root / HOLDOUT, contract, [contract.target])
+    return account.rows(root / HOLDOUT, prepared.target(columns, contract))
 
 
 def _stands(environment: str, subject: Subject, head: str, against: str | None, root: Path) -> bool:
