@@ -101,9 +101,7 @@ def test_only_so_many_rows_are_predicted(workshop: Any) -> None:
         return answer(matrix)
 
     model = case.candidate.bundle.model._replace(answer=predict)
-    bundle = type(case.candidate.bundle)(
-        {}, case.settings.data, case.candidate.bundle.encoder, model
-    )
+    bundle = msgspec.structs.replace(case.candidate.bundle, model=model)
     case = replace(case, candidate=replace(case.candidate, bundle=bundle))
     for rows in (100, 9999):
         few = Stability(noise=1, noise_at_most=1, missing=1, missing_at_most=1, rows=rows)
@@ -117,9 +115,7 @@ def test_several_classes_move_by_half_the_sum(workshop: Any) -> None:
     model = case.candidate.bundle.model._replace(
         answer=lambda matrix: np.tile([0.5, 0.3, 0.2], (len(matrix), 1)) + shifted
     )
-    bundle = type(case.candidate.bundle)(
-        {}, case.settings.data, case.candidate.bundle.encoder, model
-    )
+    bundle = msgspec.structs.replace(case.candidate.bundle, model=model)
     before = np.tile([0.5, 0.3, 0.2], (1500, 1))
     candidate = replace(case.candidate, bundle=bundle, predictions=before)
     noise, missing = RULE.judge(replace(case, candidate=candidate))
