@@ -78,6 +78,7 @@ def test_named_then_repaired(
     assert yard.release() == 0
     main, before = yard.workshop.git("rev-parse", "main"), yard.record()
     harm(yard)
+    capsys.readouterr()
     assert yard.workshop.mlops("reconcile", "--check") == 1
     told = capsys.readouterr()
     assert named in told.out
