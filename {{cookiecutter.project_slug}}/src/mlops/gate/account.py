@@ -30,7 +30,8 @@ def holdout(case: Case) -> dict[str, Any]:
 
 def rows(holdout: Path, target: np.ndarray) -> str:
     """Return the SHA-256 that names the rows of a holdout with their targets, in their order."""
-    found = hashlib.sha256(np.ascontiguousarray(prepared.row_hashes(holdout), dtype="<u8").tobytes())
+    hashes = np.ascontiguousarray(prepared.row_hashes(holdout), dtype="<u8")
+    found = hashlib.sha256(hashes.tobytes())
     found.update(np.ascontiguousarray(target, dtype="<f8").tobytes())
     return found.hexdigest()
 
