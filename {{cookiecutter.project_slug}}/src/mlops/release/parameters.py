@@ -1,0 +1,27 @@
+"""The experiment as flat parameters, as registries keep them."""
+
+from typing import Any
+
+import msgspec
+
+from ..config.settings import Settings
+
+
+def parameters(settings: Settings) -> dict[str, str]:
+    """Return the experiment as flat parameters; the contract is data and stays out."""
+    chosen = {
+        "seed": settings.seed,
+        "data": settings.data.name,
+        "split": msgspec.to_builtins(settings.split),
+        "model": {"target": settings.model.target, **settings.model.parameters},
+        "training": msgspec.to_builtins(settings.training),
+        "tuning": settings.tuning.method,
+    }
+    return dict(_flat("", chosen))
+
+
+def _flat(prefix: str, node: Any) -> list[tuple[str, str]]:
+    if not isinstance(node, dict):
+        return [(prefix, str(node)[:500])]
+    joined = f"{prefix}." if prefix else ""
+    return [pair for key, value in node.items() for pair in _flat(f"{joined}{key}", value)]
