@@ -66,7 +66,7 @@ def answered(url: str, body: str) -> bool:
         return False
 
 
-def main(seconds: int = 60, connections: int = 2000) -> None:
+def main(seconds: int = 60, connections: int = 640) -> None:
     """Print what was seen."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
