@@ -47,7 +47,7 @@ class ServingSettings(BaseSettings):
     unseen: Literal["encode", "refuse"] = "encode"
     max_body_bytes: int = Field(default=MIB, ge=1)
     max_rows: int = Field(default=1000, ge=1)
-    max_in_flight: int = Field(default=256, ge=1)
+    max_in_flight: int = Field(default=1024, ge=1)
     deadline_seconds: float = Field(default=5, gt=0, allow_inf_nan=False)
     slow_seconds: float = Field(default=10, gt=0, allow_inf_nan=False)
     drain_seconds: float = Field(default=1, ge=0, allow_inf_nan=False)
