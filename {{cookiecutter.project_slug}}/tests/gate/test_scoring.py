@@ -20,6 +20,7 @@ from mlops.gate import scoring
 from mlops.gate.case import Judged
 from mlops.gate.champion import Champion, rescored
 from mlops.gate.scoring import TOLERANCE, ScoringError
+from mlops.runtime.model import farthest
 
 HOLDOUT = "data/prepared/holdout.parquet"
 Edit = Callable[[str, Callable[[Any], Any]], None]
@@ -156,10 +157,10 @@ def test_figures_agree_within_the_tolerance(value: float, carried: Any, agree: b
 
 
 def test_the_farthest_is_relative_above_one() -> None:
-    found = scoring._farthest(np.array([0.5, 110.0]), np.array([0.25, 100.0]))
+    found = farthest(np.array([0.5, 110.0]), np.array([0.25, 100.0]))
     assert found == pytest.approx(0.25)
-    assert scoring._farthest(np.array([-120.0, 0]), np.array([-100.0, 0])) == pytest.approx(0.2)
-    assert scoring._farthest(np.zeros(2), np.zeros(3)) == math.inf
+    assert farthest(np.array([-120.0, 0]), np.array([-100.0, 0])) == pytest.approx(0.2)
+    assert farthest(np.zeros(2), np.zeros(3)) == math.inf
 
 
 def test_a_model_that_skips_rows_or_says_no_number_is_refused(

@@ -19,6 +19,7 @@ from ..features.encoding import Encoder
 from ..files import read_yaml
 from ..metrics import catalogue
 from ..release import bundle, manifest
+from ..runtime.model import farthest
 from .case import Judged
 from .rule import Finding, Verdict
 
@@ -68,14 +69,14 @@ def golden(one: Judged) -> Finding:
         return Finding("rejected", "it holds no golden rows", "golden rows")
     columns = _columns([row["row"] for row in rows], one)
     answers = one.bundle.model.predict(one.bundle.encoder.matrix(columns))
-    farthest = _farthest(answers, expected)
-    kept = farthest <= TOLERANCE
+    far = farthest(answers, expected)
+    kept = far <= TOLERANCE
     said = "answers its golden rows as it did" if kept else "no longer answers its golden rows"
-    reason = f"it {said}: the farthest prediction is {farthest:.2g} away"
-    if not math.isfinite(farthest):
+    reason = f"it {said}: the farthest prediction is {far:.2g} away"
+    if not math.isfinite(far):
         return Finding("rejected", reason, "golden rows")
     verdict: Verdict = "passed" if kept else "rejected"
-    return Finding(verdict, reason, "golden rows", farthest, threshold=TOLERANCE)
+    return Finding(verdict, reason, "golden rows", far, threshold=TOLERANCE)
 
 
 def _columns(rows: list[dict[str, Any]], one: Judged) -> dict[str, np.ndarray]:
@@ -130,10 +131,3 @@ def _agree(value: float, carried: Any) -> bool:
     if carried is None or isinstance(carried, bool) or not isinstance(carried, int | float):
         return carried is None and not math.isfinite(value)
     return math.isclose(value, carried, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-
-
-def _farthest(answers: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference, relative above 1; infinite where shapes differ."""
-    if answers.shape != expected.shape:
-        return math.inf
-    return float((np.abs(answers - expected) / np.maximum(1, np.abs(expected))).max())

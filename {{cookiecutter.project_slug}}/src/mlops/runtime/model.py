@@ -174,3 +174,10 @@ def _shaped(values: np.ndarray, task: Task) -> np.ndarray:
     if task == "binary":
         return values[:, 1]
     return values if task == "multiclass" else values.reshape(len(values))
+
+
+def farthest(answers: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference, relative above 1; infinite where shapes differ."""
+    if answers.shape != expected.shape:
+        return float("inf")
+    return float((np.abs(answers - expected) / np.maximum(1, np.abs(expected))).max())

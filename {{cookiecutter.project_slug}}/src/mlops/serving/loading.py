@@ -9,6 +9,7 @@ import numpy as np
 from ..release import contents
 from ..release.bundle import GOLDEN, Loaded, parsed
 from ..release.manifest import BundleError
+from ..runtime.model import farthest
 from .problem import Problem
 
 if TYPE_CHECKING:
@@ -76,11 +77,11 @@ def _answer_golden(predictor: "Predictor") -> None:
     except Exception as error:  # whatever a model that is no model raises
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise BundleError(f"the model does not answer ({reason}): run `dvc repro`") from error
-    farthest = _farthest(answers, recorded)
-    if not farthest <= TOLERANCE:
+    far = farthest(answers, recorded)
+    if not far <= TOLERANCE:
         raise BundleError(
             f"the model does not answer the rows of {GOLDEN} as recorded (the farthest prediction "
-            f"is {farthest:.2g} away): rebuild the bundle with `dvc repro`"
+            f"is {far:.2g} away): rebuild the bundle with `dvc repro`"
         )
 
 
@@ -94,10 +95,3 @@ def _golden(loaded: Loaded) -> tuple[list[Any], np.ndarray]:
     if not rows:
         raise BundleError(f"{GOLDEN} holds no rows: rebuild the bundle with `dvc repro`")
     return rows, recorded
-
-
-def _farthest(answers: np.ndarray, recorded: np.ndarray) -> float:
-    """Return the largest difference, relative above 1; infinite where shapes differ."""
-    if answers.shape != recorded.shape:
-        return float("inf")
-    return float((np.abs(answers - recorded) / np.maximum(1, np.abs(recorded))).max())

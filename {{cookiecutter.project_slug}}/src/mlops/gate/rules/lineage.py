@@ -33,8 +33,7 @@ class Lineage(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> list[Finding]:
         """Return one finding for each of these."""
-        manifest.verified(case.candidate.folder)
-        content = manifest.read(case.candidate.folder)
+        content = manifest.verified(case.candidate.folder)
         if content != case.candidate.bundle.manifest:
             return [Finding("rejected", "the bundle changed since it was loaded", "bundle")]
         return [
