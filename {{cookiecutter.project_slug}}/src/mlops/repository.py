@@ -74,10 +74,10 @@ def commit_of(ref: str, root: Path = Path()) -> str:
         ) from error
 
 
-def is_ancestor(commit: str, root: Path = Path()) -> bool:
-    """Say whether a commit is HEAD or before it; a commit that git does not know is not."""
+def is_ancestor(commit: str, root: Path = Path(), of: str = "HEAD") -> bool:
+    """Say whether a commit is `of` or before it; a commit that git does not know is not."""
     try:
-        run("git", "merge-base", "--is-ancestor", "--end-of-options", commit, "HEAD", root=root)
+        run("git", "merge-base", "--is-ancestor", "--end-of-options", commit, of, root=root)
     except RepositoryError:
         return False
     return True

@@ -50,15 +50,6 @@ def line(commit: str, root: Path = Path()) -> list[str]:
     return run("git", "rev-list", "--first-parent", commit, root=root).split()
 
 
-def is_ancestor(one: str, other: str, root: Path = Path()) -> bool:
-    """Say whether a commit is in the history of another."""
-    try:
-        run("git", "merge-base", "--is-ancestor", one, other, root=root)
-    except RepositoryError:
-        return False
-    return True
-
-
 def made(
     files: Mapping[str, str], message: str, cause: str, onto: str | None, root: Path = Path()
 ) -> str:

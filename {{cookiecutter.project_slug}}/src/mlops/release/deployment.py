@@ -135,7 +135,7 @@ def later(now: Deployed | None, commit: str, root: Path = Path()) -> Record | No
         return None
     with suppress(RepositoryError):  # a main that was rewritten has it no more
         branch.fetch(now.record.commit, root)
-        if branch.is_ancestor(commit, now.record.commit, root):
+        if repository.is_ancestor(commit, root, now.record.commit):
             return now.record
     return None
 
