@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,19 @@ def test_health_and_the_empty_page_need_no_key(path: str, locked: Server) -> Non
 def test_documentation_can_be_left_out(locked: Server) -> None:
     for path in ("/docs", "/openapi.json", "/redoc"):
         assert locked.ask("GET", path, headers={"x-api-key": KEY}).status == 404
+
+
+def test_client_that_leaves_is_no_failure_of_the_server(standing: Server) -> None:
+    with socket.create_connection(("127.0.0.1", standing.port), 30) as opened:
+        opened.sendall(b"POST /explain HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{")
+    gone = b'mlops_requests_total{route="/explain",status="4xx"}'
+    for _ in range(1000):
+        metrics = standing.ask("GET", "/metrics").content
+        if b'reason="client-gone"' in metrics and gone in metrics:
+            break
+    else:
+        pytest.fail("not counted")
+    assert b'mlops_requests_total{route="/explain",status="5xx"}' not in metrics
 
 
 def test_what_is_answered_and_refused_is_counted_by_route(

@@ -116,3 +116,16 @@ def test_request_that_fails_fails_alone(champion: Predictor, rows: list[Any]) ->
     first, failure, last = asyncio.run(ask())
     assert isinstance(failure, TypeError)
     assert len(first[1]) == len(last[1]) == 1
+
+
+def test_who_has_waited_too_long_is_told_and_costs_nothing(
+    champion: Predictor, rows: list[Any]
+) -> None:
+    counting = Counting(champion)
+
+    async def ask() -> None:
+        with pytest.raises(TimeoutError):
+            await Coalescing(patience=-1.0).ask(counting, rows[:1])  # type: ignore[arg-type]
+
+    asyncio.run(ask())
+    assert counting.calls == []

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
@@ -18,12 +19,13 @@ from . import openapi
 from .endpoints import explain, feedback, health, inference_protocol, metrics, model, page
 from .endpoints.predict import Predict, RequestIds, refuse
 from .fleet import Fleet
-from .problem import MEDIA_TYPE, Problem
+from .problem import Problem
 from .recording.recorder import Recorder
 from .settings import ServingSettings
 from .telemetry.logs import Refusals, logger
 from .telemetry.metrics import OTHER, PREDICT, Metrics
 from .telemetry.traces import traces
+from .tensors import ProtocolError
 
 ROUTES = (model, explain, feedback, inference_protocol, health, metrics, page)
 RECORDED = "/infer"  # what a path that ends so answers, the recorder counts
@@ -31,6 +33,10 @@ RECORDED = "/infer"  # what a path that ends so answers, the recorder counts
 OPEN = ("/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 OPEN_BELOW = "/page/"
 REQUEST_ID = b"x-request-id"
+HANDLED = (
+    *(Problem, ProtocolError, HTTPException, RequestValidationError, ClientDisconnect),
+    Exception,
+)
 THRESHOLDS = (10_000, 20, 50)
 # FastAPI's own would send messages of exceptions, which may quote a row, to a collector.
 NO_TELEMETRY = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
@@ -76,7 +82,7 @@ class App(FastAPI):
         self.router.routes.append(Route(PREDICT, self.predict, methods=["POST"]))
         for module in ROUTES:
             self.include_router(module.router())
-        for kind in (Problem, HTTPException, RequestValidationError, Exception):
+        for kind in HANDLED:
             self.add_exception_handler(kind, _handle)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,7 +127,7 @@ class App(FastAPI):
         state.metrics.rejected(problem.slug)
         state.metrics.request(OTHER, problem.status, 0.0)
         state.refusals.add(problem.status, problem.slug, request_id)
-        await refuse(problem, request_id, send)
+        await refuse(problem, request_id, send, path=_path(scope))
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have FastAPI answer, with a bound on the body and an eye on the status."""
@@ -207,9 +213,13 @@ def _handle(request: Request, error: Exception) -> Response:
     state.metrics.rejected(problem.slug)
     request_id = request.state.request_id
     state.refusals.add(problem.status, problem.slug, request_id)
-    return Response(
-        problem.body(request_id), problem.status, problem.headers, media_type=MEDIA_TYPE
-    )
+    body, kind = problem.body(_path(request.scope), request_id)
+    return Response(body, problem.status, problem.headers, media_type=kind)
+
+
+def _path(scope: Scope) -> str:
+    """Return the path of a request, without the prefix that a proxy was asked at."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 def _problem(error: Exception) -> Problem:
@@ -217,6 +227,10 @@ def _problem(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
+        case ProtocolError():
+            return Problem(400, "bad-tensors", str(error))
+        case ClientDisconnect():
+            return Problem(400, "client-gone", "The client has left")
         case HTTPException():
             slug = str(SLUGS.get(error.status_code, error.status_code))
             return Problem(error.status_code, slug, str(error.detail), headers=error.headers)

@@ -1,6 +1,7 @@
 """Requests of one turn of the event loop, answered by one call of the model."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -15,39 +16,49 @@ ROWS = 256  # of one call, but for a request that is larger alone
 
 # What the model was given and what it said, one row each.
 Answered: TypeAlias = tuple[np.ndarray, np.ndarray]
-Asked: TypeAlias = tuple[Predictor, Sequence[Row], "asyncio.Future[Answered]"]
+Asked: TypeAlias = tuple[Predictor, Sequence[Row], "asyncio.Future[Answered]", float]
 
 
 class Coalescing:
     """Answers what was asked in one turn of the event loop together, at the end of the turn.
 
     Nothing waits for others to come. Under load the fixed costs of features and model are shared
-    by all connections that were readable at once.
+    by all connections that were readable at once. Who has waited for `patience` seconds is not
+    answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = math.inf) -> None:
+        self._patience = patience
         self._waiting: list[Asked] = []
 
     def ask(self, predictor: Predictor, rows: Sequence[Row]) -> "asyncio.Future[Answered]":
-        """Return the future answer; it raises Problem 422 where the model has none for a row."""
+        """Return the future answer.
+
+        It raises Problem 422 where the model has none for a row, TimeoutError where it is late.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answered] = loop.create_future()
         if not self._waiting:
             # Not this turn's end but the next one's: who can be read by then joins.
             loop.call_soon(loop.call_soon, self._turn)
-        self._waiting.append((predictor, rows, answer))
+        self._waiting.append((predictor, rows, answer, loop.time() + self._patience))
         return answer
 
     def _turn(self) -> None:
         """Answer those who wait, up to ROWS rows; the event loop turns before the others."""
         groups: dict[Predictor, list[Asked]] = {}
         rows = taken = 0
+        now = asyncio.get_running_loop().time()
         for asked in self._waiting:
-            rows += len(asked[1])
+            predictor, asking, answer, late = asked
+            rows += len(asking)
             if taken and rows > ROWS:
                 break
             taken += 1
-            groups.setdefault(asked[0], []).append(asked)
+            if now <= late:
+                groups.setdefault(predictor, []).append(asked)
+            elif not answer.done():
+                answer.set_exception(TimeoutError())
         self._waiting = self._waiting[taken:]
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._turn)
@@ -73,7 +84,7 @@ def unanswered(predictions: np.ndarray) -> Problem:
 
 def _answer(predictor: Predictor, group: list[Asked]) -> None:
     try:
-        matrix = predictor.matrix([row for _, rows, _ in group for row in rows])
+        matrix = predictor.matrix([row for _, rows, *_ in group for row in rows])
         predictions = predictor.predict(matrix)
     except Exception as error:
         if len(group) > 1:  # one request must not fail another's
@@ -84,7 +95,7 @@ def _answer(predictor: Predictor, group: list[Asked]) -> None:
         return
     finite = bool(np.isfinite(predictions).all())
     start = 0
-    for _, rows, answer in group:
+    for _, rows, answer, _ in group:
         end = start + len(rows)
         part = predictions[start:end]
         if answer.done():  # given up by who asked

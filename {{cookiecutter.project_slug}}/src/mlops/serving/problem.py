@@ -1,4 +1,4 @@
-"""What is wrong with a request, as RFC 9457 problem JSON."""
+"""What is wrong with a request, as RFC 9457 problem JSON or as a sentence under `error`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 MEDIA_TYPE = "application/problem+json"
+PROTOCOL = "/v2"  # where clients of the Open Inference Protocol ask, who look for `error`
+LONGEST = 500  # of an `error`, which may quote what was sent
 
 
 class Problem(Exception):  # noqa: N818 (it is what RFC 9457 calls it)
@@ -47,9 +49,18 @@ class Problem(Exception):  # noqa: N818 (it is what RFC 9457 calls it)
         }
         return {name: value for name, value in members.items() if value is not None}
 
-    def body(self, request_id: str | None = None) -> bytes:
-        """Return the problem as JSON."""
-        return msgspec.json.encode(self.content(request_id))
+    def sentence(self) -> str:
+        """Return everything that is known of the cause in one line."""
+        place = [f"row {self.row}"] if self.row is not None else []
+        place += [f"input {self.field!r}"] if self.field is not None else []
+        return ": ".join(filter(None, [self.title, self.detail, ", ".join(place)]))
+
+    def body(self, path: str, request_id: str | None = None) -> tuple[bytes, str]:
+        """Return how the problem is said to those who ask at a path, and its media type."""
+        if path == PROTOCOL or path.startswith(f"{PROTOCOL}/"):
+            error = {"error": self.sentence()[:LONGEST]}
+            return msgspec.json.encode(error), "application/json"
+        return msgspec.json.encode(self.content(request_id)), MEDIA_TYPE
 
 
 SCHEMA: dict[str, Any] = {

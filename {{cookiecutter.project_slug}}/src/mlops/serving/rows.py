@@ -36,9 +36,8 @@ class RowSchema:
         "_codecs",
         "_decode",
         "_forgiving",
-        "_moment_fields",
         "_moments",
-        "_nullable",
+        "_nullable_texts",
         "_quotes",
         "columns",
         "names",
@@ -54,13 +53,11 @@ class RowSchema:
         self._decode = _decode(self.row)
         self._forgiving = _decode(_struct(self.columns, unseen, strict=False))
         columns = list(self.columns.values())
-        self._moment_fields = _fields(column.type == "datetime" for column in columns)
-        self._moments = _getter(self._moment_fields)
-        texts = [column.type in ("datetime", "category") for column in columns]
-        self._quotes = 2 * (len(columns) + sum(texts))
-        self._nullable = _getter(
-            _fields(text and c.nullable for text, c in zip(texts, columns, strict=True))
-        )
+        fields = {f"f{i}": column for i, column in enumerate(columns)}
+        texts = [f for f, column in fields.items() if column.type in ("datetime", "category")]
+        self._quotes = 2 * (len(fields) + len(texts))
+        self._nullable_texts = [attrgetter(f) for f in texts if fields[f].nullable]
+        self._moments = [(attrgetter(f), f) for f in texts if fields[f].type == "datetime"]
         self._codecs = [codec(column, contract.source.missing) for column in columns]
 
     def decode(self, body: bytes) -> list[Row]:
@@ -74,11 +71,13 @@ class RowSchema:
             decoded = self._decode_forgiving(body)
         rows = decoded if type(decoded) is list else [decoded]
         quotes = len(rows) * self._quotes
-        for row in rows:
-            quotes -= 2 * self._nullable(row).count(None)
-            for moment in self._moments(row):
-                if moment is not None and moment.tzinfo is not None:
-                    self._make_naive(row, body)
+        for text in self._nullable_texts:
+            quotes -= 2 * [*map(text, rows)].count(None)
+        for moment, field in self._moments:
+            for row in rows:
+                value = moment(row)
+                if value is not None and value.tzinfo is not None:
+                    self._make_naive(row, field, body)
         escaped = b"\\" in body and b'\\"' in body  # the first finds out ten times as fast
         if escaped or body.count(b'"') != quotes or not rows:
             self._refuse_duplicates(body)
@@ -125,28 +124,15 @@ class RowSchema:
         if problem is not None:
             raise problem
 
-    def _make_naive(self, row: Row, body: bytes) -> None:
-        for field in self._moment_fields:
-            moment = getattr(row, field)
-            try:
-                setattr(row, field, moment and naive(moment))
-            except ValueError as error:
-                raise self._problem(body, error) from None
+    def _make_naive(self, row: Row, field: str, body: bytes) -> None:
+        try:
+            setattr(row, field, naive(getattr(row, field)))
+        except ValueError as error:
+            raise self._problem(body, error) from None
 
     def _problem(self, body: bytes, error: Exception) -> Problem:
         found = diagnose(body, self.columns, self.unseen)
         return found or Problem(400, "malformed-json", "The body is not JSON", str(error)[:200])
-
-
-def _fields(chosen: Any) -> tuple[str, ...]:
-    return tuple(f"f{i}" for i, is_chosen in enumerate(chosen) if is_chosen)
-
-
-def _getter(fields: tuple[str, ...]) -> Callable[[Row], tuple[Any, ...]]:
-    """Return what takes these fields from a row, as a tuple however many they are."""
-    if len(fields) > 1:
-        return attrgetter(*fields)
-    return lambda row: tuple(getattr(row, field) for field in fields)
 
 
 def _decode(row: type[msgspec.Struct]) -> Callable[[bytes], Any]:

@@ -16,8 +16,10 @@ from .fleet import Fleet
 from .settings import ServingSettings
 from .slow import SWEEP_SECONDS, Slow
 from .telemetry.logs import configure, logger
+from .transport import Protocol
 
 BACKLOG = 2048
+LISTENERS = 32  # libuv accepts one connection a turn for each: a burst must not queue for turns
 
 
 class ServerError(ProjectError):
@@ -29,13 +31,14 @@ def serve(settings: ServingSettings) -> None:
     configure()
     _raise_open_files()
     bound = _bind(settings.host, settings.port)
+    listeners = [bound, *(bound.dup() for _ in range(LISTENERS - 1))]
     try:
         app = create(settings)
         fleet: Fleet = app.state.fleet
         fleet.load()
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=Protocol,
             ws="none",
             interface="asgi3",
             lifespan="on",
@@ -48,11 +51,12 @@ def serve(settings: ServingSettings) -> None:
             # The sweep ends what is slow before; this is for a task that nothing ends.
             timeout_graceful_shutdown=int(settings.slow_seconds + settings.deadline_seconds) + 2,
         )
-        Server(config, settings, fleet, app.state.metrics.rejected).run(sockets=[bound])
+        Server(config, settings, fleet, app.state.metrics.rejected).run(sockets=listeners)
     except SystemExit as error:  # how uvicorn says that the application did not start
         raise ServerError("the server could not start: see the lines above") from error
     finally:
-        bound.close()
+        for listener in listeners:
+            listener.close()
 
 
 class Server(uvicorn.Server):
@@ -84,8 +88,8 @@ class Server(uvicorn.Server):
 
         if hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, reload)
-        for one in sockets or []:
-            print(f"serving {self._settings.bundle} at {_address(one)}", flush=True)
+        if sockets:
+            print(f"serving {self._settings.bundle} at {_address(sockets[0])}", flush=True)
 
     async def main_loop(self) -> None:
         """Run until told to leave; slow clients are closed until the last one has left."""

@@ -67,6 +67,19 @@ def test_another_model_or_version_is_not_found(client: Any, name: str) -> None:
             assert list(response.json()) == ["error"]
 
 
+def test_what_no_route_takes_is_an_error_of_the_protocol(started: Callable[..., Any]) -> None:
+    client = started(api_key="correct horse")
+    key = {"x-api-key": "correct horse"}
+    for response, status in (
+        (client.get("/v2/models/x"), 401),
+        (client.get("/v2/nothing", headers=key), 404),
+        (client.put("/v2/models/x", headers=key), 405),
+    ):
+        assert response.status_code == status
+        assert list(response.json()) == ["error"]
+    assert "error" not in client.get("/nothing", headers=key).json()
+
+
 def test_json_tensors_are_answered_as_predict_answers(
     client: Any, name: str, rows: Rows, inputs: list[dict[str, Any]]
 ) -> None:

@@ -1,6 +1,7 @@
 """Segments become Parquet that anything reads, once, whatever was killed when."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -207,7 +208,19 @@ def test_the_process_says_what_it_did(
 ) -> None:
     segment, _ = answered(binary, [bill(i) for i in range(5)])
     (folder / "000001.segment").write_bytes(segment)
-    command = [sys.executable, "-P", "-m", "mlops.serving.recording.compaction", str(folder)]
+    command = [sys.executable, "-P", "-m", "mlops.serving.recording", str(folder)]
     said = subprocess.run(command, check=True, capture_output=True).stdout
     assert json.loads(said) == {"segments": 1, "rows": 5, "torn": 0, "lost": 0}
     assert len(parts(folder)) == 1
+
+
+def test_the_process_leaves_the_processor_to_the_server(folder: Path) -> None:
+    pipe = folder / "000001.segment"  # opening it waits for the other end
+    os.mkfifo(pipe)
+    command = [sys.executable, "-P", "-m", "mlops.serving.recording", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        with pipe.open("wb"):
+            assert os.getpriority(os.PRIO_PROCESS, child.pid) == 19
+            assert os.getsid(child.pid) == os.getsid(0)
+            assert os.getpgid(child.pid) == child.pid  # an interrupt is not for it
+        assert json.loads(child.communicate()[0])["segments"] == 1

@@ -10,17 +10,24 @@ from fastapi.responses import JSONResponse
 
 from ..fleet import Fleet
 from ..predictor import Predictor
-from ..problem import Problem
+from ..problem import PROTOCOL, Problem
 from ..protocol import EXTENSIONS, decode, encode, outputs, rows, schema
 from ..protocol import Request as Inference
 from ..tensors import count, datatype
-from .protocol_route import REFUSALS, ProtocolRoute
 
 LENGTH = "Inference-Header-Content-Length"
 BINARY = "application/octet-stream"
 LARGE = 1 << 16  # bytes of a body that is read in a thread
 MODEL = "/models/{name}"
 VERSION = "/models/{name}/versions/{version}"
+REFUSALS = {
+    400: "What was sent is no inference request",
+    404: "There is no such model or version",
+    413: "The body is too large, or has too many rows",
+    415: "The body is encoded",
+    422: "A row does not fit the contract",
+    503: "The server is busy, or not ready",
+}
 
 Parsed = tuple[Inference, bytes]
 
@@ -28,9 +35,8 @@ Parsed = tuple[Inference, bytes]
 def router() -> APIRouter:
     """Return the routes of the protocol; a version of the model is a bundle that serves."""
     routes = APIRouter(
-        prefix="/v2",
+        prefix=PROTOCOL,
         tags=["Open Inference Protocol"],
-        route_class=ProtocolRoute,
         responses={status: _described(text, "error") for status, text in REFUSALS.items()},
     )
 

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from ..coalescing import Answered, Coalescing, answered
 from ..fleet import Fleet
 from ..predictor import Predictor
-from ..problem import MEDIA_TYPE, Problem
+from ..problem import Problem
 from ..recording.recorder import Recorder
 from ..rows import Row
 from ..settings import ServingSettings
@@ -72,7 +72,7 @@ class Predict:
         self._max_in_flight = settings.max_in_flight
         self._max_body_bytes = settings.max_body_bytes
         self._max_rows = settings.max_rows
-        self._coalescing = Coalescing()
+        self._coalescing = Coalescing(settings.deadline_seconds)
         self._thread = ThreadPoolExecutor(1, "large-requests")
         self._buffered = 0
 
@@ -197,10 +197,16 @@ class Predict:
             self._traces.end(trace, problem.status, {"error.type": problem.slug})
 
 
-async def refuse(problem: Problem, request_id: str, send: Send, trace: Trace | None = None) -> None:
+async def refuse(
+    problem: Problem,
+    request_id: str,
+    send: Send,
+    trace: Trace | None = None,
+    path: str = PREDICT,
+) -> None:
     """Send a problem as the whole answer."""
-    body = problem.body(request_id)
-    start = _start(problem.status, (b"content-type", MEDIA_TYPE.encode()), body, request_id, trace)
+    body, kind = problem.body(path, request_id)
+    start = _start(problem.status, (b"content-type", kind.encode()), body, request_id, trace)
     start["headers"] += [(k.encode(), v.encode()) for k, v in problem.headers.items()]
     await send(start)
     await send({"type": "http.response.body", "body": body})

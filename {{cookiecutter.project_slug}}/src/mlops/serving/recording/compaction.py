@@ -1,11 +1,7 @@
-"""Closed spool segments as partitioned Parquet: `python -m mlops.serving.recording.compaction`.
-
-It runs in a process of its own, so that neither pyarrow nor a segment is in the server's memory.
-"""
+"""Closed spool segments as partitioned Parquet."""
 
 import mmap
 import os
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,7 +15,6 @@ from .tables import Part, batches
 
 CLOSED = ".segment"
 GROUP = 20_000  # rows of a row group, and of what is in memory
-NICE = 19
 
 
 class Compacted(msgspec.Struct):
@@ -136,13 +131,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def main() -> None:
-    """Compact the folders of the command line, and print what was done as JSON."""
-    os.nice(NICE)
-    sys.stdout.buffer.write(msgspec.json.encode(compact(*map(Path, sys.argv[1:]))))
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,7 @@ from ..telemetry.metrics import Metrics
 from . import spool
 from .spool import FullError, Spool
 
-COMPACTION = "mlops.serving.recording.compaction"
+COMPACTION = "mlops.serving.recording"
 PARQUET = "pyarrow"  # not in the image, where it would weigh more than all the rest
 AGAIN = 60.0  # seconds between a compaction that failed and the next, and between measurements
 PATIENCE = 30.0  # seconds that a stop waits for compaction; what is left is done at the next start
@@ -126,14 +126,12 @@ class Log:
     async def _compact(self, folder: Path) -> None:
         """Have a child process turn the closed segments of a folder into Parquet."""
         async with self._compacting:
-            # -P: a file of the working folder must not stand in for a module. A session of its
-            # own: an interrupt at the terminal is for the server, which waits for the child.
+            # -P: a file of the working folder must not stand in for a module.
             child = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", COMPACTION, str(folder)),
                 stdin=DEVNULL,
                 stdout=PIPE,
                 stderr=PIPE,
-                start_new_session=True,
             )
             told, complaint = await child.communicate()
             if child.returncode:
