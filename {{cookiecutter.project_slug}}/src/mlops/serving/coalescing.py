@@ -24,11 +24,12 @@ class Coalescing:
 
     Nothing waits for others to come. Under load the fixed costs of features and model are shared
     by all connections that were readable at once. Who has waited for `patience` seconds is not
-    answered.
+    answered. It belongs to the event loop that is the first to ask.
     """
 
     def __init__(self, patience: float = math.inf) -> None:
         self._patience = patience
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[Asked] = []
 
     def ask(self, predictor: Predictor, rows: Sequence[Row]) -> "asyncio.Future[Answered]":
@@ -36,7 +37,9 @@ class Coalescing:
 
         It raises Problem 422 where the model has none for a row, TimeoutError where it is late.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:  # asked once: Python 3.11 makes a system call to say which loop runs
+            loop = self._loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answered] = loop.create_future()
         if not self._waiting:
             # Not this turn's end but the next one's: who can be read by then joins.
@@ -48,7 +51,8 @@ class Coalescing:
         """Answer those who wait, up to ROWS rows; the event loop turns before the others."""
         groups: dict[Predictor, list[Asked]] = {}
         rows = taken = 0
-        now = asyncio.get_running_loop().time()
+        assert self._loop is not None
+        now = self._loop.time()
         for asked in self._waiting:
             predictor, asking, answer, late = asked
             rows += len(asking)
@@ -61,7 +65,7 @@ class Coalescing:
                 answer.set_exception(TimeoutError())
         self._waiting = self._waiting[taken:]
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._turn)
+            self._loop.call_soon(self._turn)
         for predictor, group in groups.items():
             _answer(predictor, group)
 
