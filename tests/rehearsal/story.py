@@ -67,10 +67,11 @@ class Story(Rehearsal):
     """A rehearsal with an author's clone, a data remote and, where there is one, an engine."""
 
     engine: Mapping[str, str] = field(default_factory=dict)
+    remote: str = ""  # how DVC reaches the data; a folder of this world where nothing is said
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        remote = f"['remote \"storage\"']\n    url = {self.folder / 'storage'}\n"
+        remote = self.remote or f"['remote \"storage\"']\n    url = {self.folder / 'storage'}\n"
         self.secrets = {"DVC_CONFIG": remote, "REGISTRY_PASSWORD": "", "MLFLOW_TRACKING_TOKEN": ""}
         self.variables = {
             "REGISTRY": "",

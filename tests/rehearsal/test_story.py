@@ -5,37 +5,19 @@ Not executed here: the installation from the locks (`test_project.py` does it) a
 Without a container engine nothing is released; those tests are skipped.
 """
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import engine
 import pytest
-from baked import ROOT
 from conftest import generate
 
+from rehearsal.conftest import REASON
 from rehearsal.rehearsal import MergeError
 from rehearsal.story import FORK, Story, copy, states
 
-REASON = engine.lacking()
 contained = pytest.mark.skipif(bool(REASON), reason=REASON or "there is an engine")
 Sequel = Callable[[], Story]
-
-
-@pytest.fixture(scope="module")
-def machinery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], str]]:
-    """The environment of a container engine, and the address of a registry; empty without one."""
-    if REASON:
-        assert not os.environ.get(engine.REQUIRED), REASON
-        yield {}, ""
-        return
-    own = tmp_path_factory.mktemp("engine")
-    environment = engine.prepare(ROOT / "build/engine", own)
-    with engine.registry(own) as address:
-        plain = own / "registries.conf"
-        plain.write_text(f'[[registry]]\nlocation = "{address}"\ninsecure = true\n')
-        yield {**environment, "CONTAINERS_REGISTRIES_CONF": str(plain)}, address
 
 
 @pytest.fixture(scope="module")

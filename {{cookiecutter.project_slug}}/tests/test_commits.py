@@ -56,7 +56,7 @@ def test_a_merge_is_one_step_with_its_own_author(root: Path) -> None:
     assert merged.subject == "Merge pull request #3 from x"
     assert merged.body.startswith("Title")
     assert commits.parent(first.commit, root) is None
-    assert commits.line("HEAD", root) == {merged.commit, first.commit}
+    assert commits.line("HEAD", root) == [merged.commit, first.commit]
     assert commits.merge_base("HEAD", "branch", root) == commit_of("branch", root)
 
 

@@ -43,9 +43,9 @@ def parent(commit: str, root: Path = Path()) -> str | None:
     return told[1] if len(told) > 1 else None
 
 
-def line(commit: str, root: Path = Path()) -> set[str]:
-    """Return the commit and all that the branch was before it, first parent by first parent."""
-    return set(run("git", "rev-list", "--first-parent", commit, root=root).split())
+def line(commit: str, root: Path = Path()) -> list[str]:
+    """Return the commit and all that the branch was before it, by first parents, newest first."""
+    return run("git", "rev-list", "--first-parent", commit, root=root).split()
 
 
 def merge_base(one: str, other: str, root: Path = Path()) -> str:
@@ -98,22 +98,39 @@ def _steps(told: str) -> Iterator[Step]:
 def made(onto: str, files: Mapping[str, str], message: str, root: Path = Path()) -> str:
     """Return a new commit after `onto` with the texts of some files; no branch has it yet."""
     before = run("git", "rev-parse", "--show-prefix", root=root).strip()
+    written = tree({f"{before}{path}": text for path, text in files.items()}, onto, root)
+    signed = ["-S"] if _signs(root) else []
+    return committed(written, message, [*signed, "-p", onto], root)
+
+
+def tree(files: Mapping[str, str], onto: str | None = None, root: Path = Path()) -> str:
+    """Return a tree with the texts of files, by their paths from the top, over those of `onto`."""
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder, "index").resolve())}
-        run("git", "read-tree", onto, root=root, environment=index)
+        run("git", "read-tree", onto or "--empty", root=root, environment=index)
         entries = []
         for path, text in files.items():
             place = Path(folder, "content")
             place.write_bytes(text.encode())
             blob = run("git", "hash-object", "-w", "--no-filters", str(place), root=root).strip()
-            entries += ["--cacheinfo", f"{FILE},{blob},{before}{path}"]
+            entries += ["--cacheinfo", f"{FILE},{blob},{path}"]
         run("git", "update-index", "--add", *entries, root=root, environment=index)
-        tree = run("git", "write-tree", root=root, environment=index).strip()
-        note = Path(folder, "message")
+        return run("git", "write-tree", root=root, environment=index).strip()
+
+
+def committed(
+    written: str,
+    message: str,
+    options: Sequence[str],
+    root: Path = Path(),
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Return a commit of a tree, as `git commit-tree` makes it with these options."""
+    with tempfile.TemporaryDirectory() as folder:
+        note = Path(folder, "message").resolve()
         note.write_text(message, encoding="utf-8")
-        signed = ["-S"] if _signs(root) else []
-        told = ("commit-tree", *signed, "-p", onto, "-F", str(note), tree)
-        return run("git", *told, root=root).strip()
+        told = ("commit-tree", *options, "-F", str(note), written)
+        return run("git", *told, root=root, environment=environment or {}).strip()
 
 
 def _signs(root: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 BLOCK = 1 << 20
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML was built with it
 
 
 def _staging(path: Path) -> Path:
@@ -105,9 +106,8 @@ def tree_sha256(root: Path) -> str:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds, read by the C parser where PyYAML was built with it.
+    """Return what a YAML file holds.
 
     Raises yaml.YAMLError or UnicodeDecodeError for a file that is none.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(path.read_text(encoding="utf-8"), loader)
+    return yaml.load(path.read_text(encoding="utf-8"), LOADER)

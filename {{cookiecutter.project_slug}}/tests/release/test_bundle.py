@@ -10,7 +10,7 @@ import pytest
 
 from mlops.config.settings import load as load_settings
 from mlops.data import fingerprints, prepared
-from mlops.release import manifest
+from mlops.release import contents, manifest
 from mlops.release.bundle import bundle, load
 from mlops.release.manifest import BundleError
 
@@ -32,7 +32,7 @@ def test_files_of_the_bundle(trained: Path) -> None:
 
 
 def test_lineage_names_what_it_came_from(trained: Path) -> None:
-    origin = manifest.verified(trained / "candidate")["lineage"]
+    origin = contents.read(trained / "candidate").manifest["lineage"]
     assert origin["commit"] is None
     assert origin["clean"] is False
     assert [file["name"] for file in origin["data"]] == [

@@ -78,7 +78,13 @@ def test_results_and_declaration_reach_the_branch(
 @pytest.mark.parametrize(
     "name",
     [
-        *("src.py", "src/mlops/cli.py", ".github/workflows/check.yml", "Makefile", "dvc.yaml"),
+        *(
+            "src.py",
+            "src/mlops/cli/__init__.py",
+            ".github/workflows/check.yml",
+            "Makefile",
+            "dvc.yaml",
+        ),
         *("conf/gate/standard.yaml", "params.yaml", "reports/x/y.json", "reports/page.html"),
         *(
             "deploy/Dockerfile",

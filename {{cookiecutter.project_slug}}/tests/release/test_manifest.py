@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlops.release.manifest import BundleError, data_digest, digest, identity, verified, write
+from mlops.release.contents import read
+from mlops.release.manifest import BundleError, data_digest, digest, identity, write
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def test_whole_bundle_verifies(bundle: Path) -> None:
-    assert set(verified(bundle)["files"]) == {"model.onnx", "card.md"}
+    assert set(read(bundle).manifest["files"]) == {"model.onnx", "card.md"}
 
 
 def flip(folder: Path) -> None:
@@ -50,7 +51,7 @@ def link(folder: Path) -> None:
 def test_any_change_is_found(bundle: Path, damage: Callable[[Path], object]) -> None:
     damage(bundle)
     with pytest.raises(BundleError, match="dvc"):
-        verified(bundle)
+        read(bundle)
 
 
 def test_a_name_in_the_manifest_cannot_leave_the_folder(bundle: Path) -> None:
@@ -58,7 +59,7 @@ def test_a_name_in_the_manifest_cannot_leave_the_folder(bundle: Path) -> None:
     text = (bundle / "manifest.json").read_text()
     (bundle / "manifest.json").write_text(text.replace('"card.md"', '"../outside"'))
     with pytest.raises(BundleError, match=r"\.\./outside"):
-        verified(bundle)
+        read(bundle)
 
 
 def test_identity_changes_with_any_file(bundle: Path) -> None:

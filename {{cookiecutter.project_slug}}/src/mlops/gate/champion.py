@@ -10,7 +10,7 @@ from .. import repository
 from ..contract import Contract
 from ..errors import ProjectError
 from ..features.encoding import Encoder
-from ..release import manifest
+from ..release import contents, manifest
 from . import scoring
 from .case import Judged
 
@@ -57,7 +57,7 @@ def fetch(commit: str, out: Path, root: Path = Path()) -> Champion | None:
             "it from the DVC cache and the remote, and push it again from where it is whole"
         )
     try:
-        manifest.verified(out)
+        contents.read(out)
     except manifest.BundleError as error:
         reason = str(error).replace(str(out), "the champion")
         raise ChampionError(

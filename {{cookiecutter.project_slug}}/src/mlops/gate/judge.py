@@ -13,7 +13,7 @@ from ..config.settings import Settings
 from ..data import prepared
 from ..errors import ProjectError
 from ..evaluation.evaluate import HOLDOUT, check_holdout
-from ..release import manifest
+from ..release import contents, manifest
 from ..release.bundle import CANDIDATE
 from . import account, entries, foreign, policy, scoring, standing, verdict
 from . import champion as champions
@@ -29,7 +29,7 @@ def judge(hearing: Hearing, root: Path = Path()) -> dict[str, Any]:
     """Judge candidate/ and return the sealed report; raises where it cannot be judged."""
     started = time.perf_counter()
     folder = root / CANDIDATE
-    made = manifest.verified(folder)
+    made = contents.read(folder).manifest
     settings = _settings(folder, hearing)
     law, own = _policies(hearing, settings, root)
     with tempfile.TemporaryDirectory(prefix="champion-") as place:

@@ -1,6 +1,5 @@
 """A branch that is written without ever being checked out, at the remote where there is one."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,11 +44,6 @@ def text(commit: str, path: str, root: Path = Path()) -> str | None:
     return run("git", "show", f"{commit}:{path}", root=root)
 
 
-def line(commit: str, root: Path = Path()) -> list[str]:
-    """Return the commits of a branch, the newest first."""
-    return run("git", "rev-list", "--first-parent", commit, root=root).split()
-
-
 def made(
     files: Mapping[str, str], message: str, cause: str, onto: str | None, root: Path = Path()
 ) -> str:
@@ -57,14 +51,9 @@ def made(
 
     It is by whoever made the commit `cause`: in automation nobody else is known.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary).resolve()
-        tree = _tree(files, folder, root)
-        note = folder / "message"
-        note.write_text(message, encoding="utf-8")
-        after = ["-p", onto] if onto else []
-        told = ("commit-tree", *after, "-F", str(note), tree)
-        return run("git", *told, root=root, environment=_who(cause, root)).strip()
+    tree = commits.tree(files, None, root)
+    after = ["-p", onto] if onto else []
+    return commits.committed(tree, message, after, root, _who(cause, root))
 
 
 def move(name: str, new: str, old: str | None, root: Path = Path()) -> None:
@@ -86,19 +75,6 @@ def address(root: Path = Path()) -> str:
     if not found or scheme not in ("http", "https", "ssh"):
         return ""
     return f"https://{rest.rpartition('@')[2].removesuffix('.git')}"
-
-
-def _tree(files: Mapping[str, str], folder: Path, root: Path) -> str:
-    index = {"GIT_INDEX_FILE": str(folder / "index")}
-    entries = []
-    for path, text in files.items():
-        place = folder / "content"
-        place.write_bytes(text.encode())
-        blob = run("git", "hash-object", "-w", "--no-filters", str(place), root=root).strip()
-        entries += ["--cacheinfo", f"{commits.FILE},{blob},{path}"]
-    run("git", "read-tree", "--empty", root=root, environment=index)
-    run("git", "update-index", "--add", *entries, root=root, environment=index)
-    return run("git", "write-tree", root=root, environment=index).strip()
 
 
 def _who(commit: str, root: Path) -> dict[str, str]:

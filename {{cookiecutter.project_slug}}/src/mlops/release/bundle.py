@@ -12,7 +12,7 @@ import yaml
 from ..config.settings import RESOLVED, Settings
 from ..contract import Contract
 from ..features.encoding import Encoder
-from ..files import atomic_directory
+from ..files import LOADER, atomic_directory
 from ..runtime import model as runtime
 from . import contents, manifest
 from .contents import Contents
@@ -139,7 +139,6 @@ def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) 
 
 def _yaml(text: bytes) -> Any:
     """Parse YAML without aliases, with which a short text can stand for a boundless one."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    if b"*" in text and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, loader)):
+    if b"*" in text and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, LOADER)):
         raise ValueError(f"{CONFIG} holds aliases")
-    return yaml.load(text, loader)
+    return yaml.load(text, LOADER)

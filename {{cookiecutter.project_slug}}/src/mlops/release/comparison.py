@@ -13,7 +13,7 @@ from ..gate.standing import rounded
 from ..gate.wording import estimate
 from ..gate.wording import shown as plain
 from ..metrics.catalogue import METRICS
-from . import environments, manifest
+from . import contents, environments, manifest
 from .bundle import CONTRACT
 from .bundle import METRICS as MEASURED
 from .declaration import declared
@@ -31,7 +31,7 @@ def compared(before: str, after: str, root: Path = Path()) -> Content:
     with ExitStack() as stack:
         sides = [stack.enter_context(_Bundle(name, root)) for name in (before, after)]
         one, other = (side.folder for side in sides)
-        manifests = [manifest.verified(side.folder) for side in sides]
+        manifests = [contents.read(side.folder).manifest for side in sides]
         abouts = [_about(side, content) for side, content in zip(sides, manifests, strict=True)]
         contracts = [json.loads((folder / CONTRACT).read_bytes()) for folder in (one, other)]
         features = [content["features"] for content in manifests]

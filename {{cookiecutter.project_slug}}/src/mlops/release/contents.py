@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .manifest import MANIFEST, BundleError
+from .manifest import MANIFEST, BundleError, unreadable
 
 MAX_BYTES = 1 << 30
 MAX_FILES = 100
@@ -34,10 +34,7 @@ def read(folder: Path, expect: str | None = None) -> Contents:
     place = folder.resolve()
     names = _names(folder, place)
     if MANIFEST not in names:
-        raise BundleError(
-            f"{folder} is no bundle (no readable {MANIFEST}): run `dvc repro`, or fetch it with "
-            "`dvc pull`"
-        )
+        raise unreadable(folder)
     text = _bytes(place / MANIFEST, MAX_BYTES)
     digest = hashlib.sha256(text).hexdigest()
     if expect is not None and digest != expect:
@@ -81,11 +78,12 @@ def _bytes(path: Path, most: int) -> bytes:
     try:
         with os.fdopen(os.open(path, FLAGS), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise BundleError(f"{path} is no regular file: fetch the bundle again")
+                raise BundleError(f"{path} is no regular file: fetch the bundle with `dvc pull`")
             content = stream.read(most + 1)
     except OSError as error:  # a link is refused here
         raise BundleError(
-            f"{path} is a link or cannot be read ({error.strerror}): fetch the bundle again"
+            f"{path} is a link or cannot be read ({error.strerror}): fetch the bundle again with "
+            "`dvc pull`"
         ) from error
     if len(content) > most:
         raise BundleError(f"{path.parent} holds more than {MAX_BYTES:,} bytes: fetch it again")
@@ -98,8 +96,5 @@ def _manifest(folder: Path, text: bytes) -> dict[str, Any]:
         if not all(isinstance(value, str) for value in dict(content["files"]).values()):
             raise ValueError
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(
-            f"{folder} is no bundle (no readable {MANIFEST}): run `dvc repro`, or fetch it with "
-            "`dvc pull`"
-        ) from error
+        raise unreadable(folder) from error
     return dict(content)

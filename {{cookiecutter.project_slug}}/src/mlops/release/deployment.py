@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 import yaml
 
-from .. import repository
+from .. import commits, repository
 from ..errors import ProjectError
 from ..repository import RepositoryError, run
 from . import branch
@@ -111,7 +111,7 @@ def _record(text: str | None) -> Record | None:
 def recorded(environment: str, tag: str, root: Path = Path()) -> str | None:
     """Return the digest under which a tag was last deployed; None where it never was."""
     commit = branch.tip(name(environment), root)
-    for one in branch.line(commit, root) if commit else ():
+    for one in commits.line(commit, root) if commit else ():
         said = _record(branch.text(one, RECORD, root))
         if said and said.tag == tag:
             return said.digest
@@ -138,6 +138,21 @@ def later(now: Deployed | None, commit: str, root: Path = Path()) -> Record | No
         if repository.is_ancestor(commit, root, now.record.commit):
             return now.record
     return None
+
+
+def check_line(now: Deployed | None, commit: str, root: Path = Path()) -> None:
+    """Raise DeploymentError where what runs was declared on another line than this commit's.
+
+    A commit is verified by its first parent. Where somebody pushed a merge with its parents the
+    wrong way round, that is the branch that was merged, with the policy that it brought.
+    """
+    if now is None or now.record is None or now.record.commit in commits.line(commit, root):
+        return
+    raise DeploymentError(
+        f"{name(now.record.environment)} runs what {now.record.commit[:12]} declares, which "
+        f"{commit[:12]} does not follow by first parents: merge into main again, not main into "
+        f"the branch, or where main was meant to be another delete {name(now.record.environment)}"
+    )
 
 
 def deploy(said: Record, root: Path = Path()) -> str | None:

@@ -10,7 +10,7 @@ from .. import commits, repository
 from ..config.settings import Settings
 from ..errors import ProjectError
 from ..files import read_yaml
-from . import evidence, manifest
+from . import contents, evidence
 from .bundle import CONFIG
 from .declaration import DEPLOY, NAME, Declared, declared, paths
 from .evidence import PRODUCTION
@@ -153,9 +153,9 @@ def bring(one: Declared, out: Path, root: Path = Path(), afresh: bool = False) -
             f"what the {source} has as {pointer.md5} is {found.md5}: remove it there, and bring "
             "it back with `dvc commit` or `dvc push` from where it is whole"
         )
-    content = manifest.verified(out)
+    digest, content, _ = contents.read(out)
     primary = Settings.parse(read_yaml(out / CONFIG)).evaluation.primary
-    known = (manifest.identity(out), content["name"], content["task"], primary)
+    known = (digest, content["name"], content["task"], primary)
     origin = content["lineage"]["commit"]
     if (*known, origin) != (said.manifest, said.name, said.task, said.primary, said.commit):
         raise EnvironmentsError(

@@ -87,7 +87,7 @@ def confirmed(report: Mapping[str, Any], now: Mapping[str, str | None]) -> None:
 def check_judge(report: Mapping[str, Any], base: str | None, root: Path = Path()) -> None:
     """Raise VerdictError where another code than one that the base had judged."""
     judge, law = report["judge"], report["policy"]["commit"]
-    known = set() if base is None else commits.line(base, root)
+    known = set() if base is None else set(commits.line(base, root))
     if base is not None and not {law, report["against"]["commit"]} <= known:
         raise verdict.VerdictError(
             f"the report was judged by {law[:12]} against {report['against']['commit'][:12]}, "

@@ -16,7 +16,7 @@ from ..gate import account, verdict
 from ..gate.rerun import REPORT
 from ..gate.rules.lineage import pinned
 from ..gate.wording import estimate
-from . import environments, evidence, manifest
+from . import contents, environments, evidence
 from .bundle import CANDIDATE, CONFIG
 from .declaration import NAME, Declaration, DeclarationError, Declared, Pointer, declared, paths
 
@@ -107,7 +107,7 @@ def _subject(source: Declared) -> Subject:
 def _candidate(head: str, root: Path) -> Subject:
     """Return candidate/, verified, and pinned by the dvc.lock of a commit."""
     folder = root / CANDIDATE
-    content = manifest.verified(folder)
+    digest, content, _ = contents.read(folder)
     pointer = Pointer.of(folder)
     text = repository.text_at(head, LOCK, root)
     if text is None or landing.touched([LOCK], root):
@@ -126,7 +126,7 @@ def _candidate(head: str, root: Path) -> Subject:
             f"{CANDIDATE} was made outside git: commit the project, then run `dvc repro`"
         )
     primary = _settings(root).evaluation.primary
-    known = (content["name"], content["task"], primary, manifest.identity(folder))
+    known = (content["name"], content["task"], primary, digest)
     return Subject(pointer, *known, content["lineage"]["commit"])
 
 

@@ -67,18 +67,23 @@ def _check_current(plan: Plan) -> None:
 
 def differences(plan: Plan) -> list[Difference]:
     """Return what is not as declared, in the order in which a release would mend it."""
-    from . import registry
-
     found = []
     pushed = releasing.found(plan, engine())
     if pushed is None:
         found.append(Difference(f"image {plan.image.name}", "in the registry", "not there"))
-    name, alias = releasing.project(plan), releasing.alias(plan)
-    mirrored = registry.mirrored(name, alias, plan.root.resolve())
-    if mirrored != plan.image.model:
-        place = f"MLflow alias {name}@{alias}"
-        found.append(Difference(place, _shown(plan.image.model), _shown(mirrored)))
+    if releasing.mirrors():
+        found += _mirrored(plan)
     return found + _deployment(plan, pushed)
+
+
+def _mirrored(plan: Plan) -> list[Difference]:
+    from . import registry
+
+    name, alias = releasing.project(plan), releasing.alias(plan)
+    held = registry.mirrored(name, alias, plan.root.resolve())
+    if held == plan.image.model:
+        return []
+    return [Difference(f"MLflow alias {name}@{alias}", _shown(plan.image.model), _shown(held))]
 
 
 def _deployment(plan: Plan, pushed: str | None) -> list[Difference]:

@@ -16,7 +16,7 @@ import msgspec
 from .. import repository
 from ..config.settings import Settings
 from ..errors import ProjectError
-from . import manifest
+from . import contents, manifest
 from .parameters import parameters
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def track(settings: Settings, experiment: str, bundle: Path, reports: Path = REP
     as KILLED; one that this command cannot finish is closed as FAILED. Raises RegistryError where
     the server or database does not answer.
     """
-    content = manifest.verified(bundle)
-    identity = manifest.identity(bundle)
+    identity, content, _ = contents.read(bundle)
     home = repository.home()
     with _client(home, "does not take the run", "dvc repro") as client:
         folder = _experiment(client, experiment, home)
@@ -82,8 +81,7 @@ def mirror(name: str, alias: str, bundle: Path, tags: dict[str, str], home: Path
     The same bundle becomes a version once, with a python_function that answers as `mlops predict`
     does; what a killed command left of one is no version. Raises RegistryError.
     """
-    manifest.verified(bundle)
-    identity = manifest.identity(bundle)
+    identity = contents.read(bundle).digest
     with _client(home, f"does not take {name}", "mlops release") as client:
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)

@@ -6,6 +6,7 @@ what was declared before is what runs.
 """
 
 import json
+import os
 import tempfile
 import tomllib
 from collections.abc import Callable
@@ -94,12 +95,12 @@ def released(plan: Plan, say: Say) -> Released:
     if later := deployment.later(now, plan.commit, plan.root):
         say("deploy", f"{deployment.name(plan.environment)} follows a later commit: left as it is")
         return Released(later, None, False, None)
+    deployment.check_line(now, plan.commit, plan.root)
     runs = engine()
     bill, packages = _bill(plan)
     say("sbom", f"{len(packages)} packages: {bill}")
     digest, built = _image(plan, runs, packages, say)
-    number = mirror(plan)
-    say("mirror", f"{project(plan)} version {number} is {alias(plan)}")
+    say("mirror", mirror(plan) if mirrors() else "MLFLOW_TRACKING_URI is empty: nowhere")
     said = deployment.record(plan.commit, plan.environment, plan.said.name, plan.image, digest)
     moved = deployment.deploy(said, plan.root)
     say("deploy", f"{deployment.name(plan.environment)} {'runs' if moved else 'ran'} {digest}")
@@ -172,13 +173,19 @@ def _build(plan: Plan, runs: Engine) -> None:
         runs.build(Path(folder), plan.image.name, arguments)
 
 
+def mirrors() -> bool:
+    """Say whether MLflow mirrors what is released: not in automation that names no server."""
+    return os.environ.get("MLFLOW_TRACKING_URI") != ""
+
+
 def mirror(plan: Plan) -> str:
-    """Have MLflow know the bundle and return the number of its version."""
+    """Have MLflow know the bundle, and say as what."""
     from . import registry
 
     tags = {"commit": plan.commit, "image": plan.image.name, "verdict": plan.said.verdict}
     home = plan.root.resolve()
-    return registry.mirror(project(plan), alias(plan), plan.folder, tags, home)
+    number = registry.mirror(project(plan), alias(plan), plan.folder, tags, home)
+    return f"{project(plan)} version {number} is {alias(plan)}"
 
 
 def alias(plan: Plan) -> str:

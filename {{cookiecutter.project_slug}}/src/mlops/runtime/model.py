@@ -180,4 +180,4 @@ def farthest(answers: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference, relative above 1; infinite where shapes differ."""
     if answers.shape != expected.shape:
         return float("inf")
-    return float((np.abs(answers - expected) / np.maximum(1, np.abs(expected))).max())
+    return float((np.abs(answers - expected) / np.maximum(1, np.abs(expected))).max(initial=0.0))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..contract import Task
 from ..errors import ProjectError
-from ..runtime.model import ONNX, SKOPS, Predict, estimator, onnx, skops
+from ..runtime.model import ONNX, SKOPS, Predict, estimator, farthest, onnx, skops
 
 OPSET = {"": 21, "ai.onnx.ml": 3}
 
@@ -51,13 +51,8 @@ def compile_model(
 
 
 def difference(expected: Predict, actual: Predict, matrix: np.ndarray) -> float:
-    """Return the largest |actual - expected| / max(1, |expected|) over the rows.
-
-    NaN or infinite answers count as infinitely far.
-    """
-    wanted = expected(matrix)
-    gap = np.abs(actual(matrix) - wanted) / np.maximum(1.0, np.abs(wanted))
-    largest = float(np.max(gap, initial=0.0))
+    """Return how far the answers for the rows are, infinitely where one is no number."""
+    largest = farthest(actual(matrix), expected(matrix))
     return largest if np.isfinite(largest) else float("inf")
 
 

@@ -117,7 +117,7 @@ def broken_gate(first: Any) -> None:
 
 
 def broken_command(first: Any) -> None:
-    first.on_main(("src/mlops/cli.py", "raise RuntimeError('broken')\n"))
+    first.on_main(("src/mlops/cli/__init__.py", "raise RuntimeError('broken')\n"))
 
 
 def no_candidate(first: Any) -> None:

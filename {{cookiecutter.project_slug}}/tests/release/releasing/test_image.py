@@ -53,7 +53,7 @@ def test_the_context_holds_the_recipe_and_the_bundle(yard: Any, tmp_path: Path) 
     bundle = yard.root / "trained/middle"
     image.context("HEAD", bundle, tmp_path / "context", yard.root)
     names = {p.relative_to(tmp_path / "context").as_posix() for p in tmp_path.rglob("context/**/*")}
-    assert {"deploy/Dockerfile", "bundle/manifest.json", "src/mlops/cli.py"} <= names
+    assert {"deploy/Dockerfile", "bundle/manifest.json", "src/mlops/cli/__init__.py"} <= names
     assert not {name for name in names if "training" in name.split("/")}
     assert "requirements/train.txt" not in names
 

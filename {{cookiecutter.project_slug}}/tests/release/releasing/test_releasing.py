@@ -150,6 +150,35 @@ def test_an_older_commit_does_not_undo_a_later_one(yard: Any) -> None:
     assert yard.alias() == yard.workshop.digest("good")
 
 
+def test_a_merge_with_its_parents_the_wrong_way_round_is_not_released(
+    yard: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert yard.release() == 0
+    before, git = yard.record(), yard.workshop.git
+    main = git("rev-parse", "HEAD")
+    git("checkout", "-q", "-b", "wrong", f"{main}^")
+    yard.workshop.write("notes.md", "What else the branch brings\n")
+    yard.workshop.commit("Notes")
+    git("merge", "-q", "--no-edit", main)
+    assert git("rev-parse", "HEAD^2") == main
+    assert yard.release() == 2
+    assert "by first parents: merge into main again" in capsys.readouterr().err
+    assert yard.record() == before
+
+
+def test_without_a_server_nothing_is_mirrored(
+    yard: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    versions = yard.versions()
+    with monkeypatch.context() as automation:
+        automation.setenv("MLFLOW_TRACKING_URI", "")
+        assert yard.release() == 0
+        assert yard.workshop.mlops("reconcile", "--check") == 0
+    assert "MLFLOW_TRACKING_URI is empty" in capsys.readouterr().err
+    assert yard.versions() == versions
+    assert yard.workshop.mlops("reconcile", "--check") == 1
+
+
 def test_what_automation_is_told(
     yard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

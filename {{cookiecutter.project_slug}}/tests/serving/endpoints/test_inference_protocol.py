@@ -73,7 +73,7 @@ def test_what_no_route_takes_is_an_error_of_the_protocol(started: Callable[..., 
     for response, status in (
         (client.get("/v2/models/x"), 401),
         (client.get("/v2/nothing", headers=key), 404),
-        (client.put("/v2/models/x", headers=key), 405),
+        (client.post("/v2/models/x", headers=key), 405),
     ):
         assert response.status_code == status
         assert list(response.json()) == ["error"]

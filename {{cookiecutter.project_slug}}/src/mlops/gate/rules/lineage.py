@@ -10,7 +10,7 @@ from ...config.compose import CONF, composed, written
 from ...config.experiment import EXPERIMENT, read_experiment
 from ...data.sources import raw_files
 from ...files import read_yaml, sha256, tree_sha256
-from ...release import manifest
+from ...release import contents
 from ...release.bundle import CANDIDATE, CONFIG
 from ..case import Case
 from ..rule import Finding, Rule
@@ -33,7 +33,7 @@ class Lineage(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> list[Finding]:
         """Return one finding for each of these."""
-        content = manifest.verified(case.candidate.folder)
+        content = contents.read(case.candidate.folder).manifest
         if content != case.candidate.bundle.manifest:
             return [Finding("rejected", "the bundle changed since it was loaded", "bundle")]
         return [
