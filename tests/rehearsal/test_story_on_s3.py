@@ -1,14 +1,17 @@
 """The same loop where the data are in a bucket, on a real S3 server."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import yaml
 from conftest import generate
 from moto.server import ThreadedMotoServer
 
+from rehearsal.conftest import REASON
 from rehearsal.story import Story, states
 
 SECRET = "a-secret-that-no-log-may-show"
@@ -79,3 +82,27 @@ def test_the_first_model_goes_from_the_bucket_to_production(story: Story) -> Non
     if story.engine:
         assert runs["release"].result == "success", runs["release"].output
         assert story.deployed()["model"] == story.declared() == story.served()
+
+
+@pytest.mark.skipif(bool(REASON), reason=REASON or "there is an engine")
+def test_an_object_that_was_damaged_is_not_released(story: Story, address: str) -> None:
+    """Nothing but the bucket has the bundle that main declares: the runner is new."""
+    pointer = yaml.safe_load(story.at("main", "deploy/production/champion.dvc"))
+    client = storage(address)
+
+    def key(md5: str) -> str:
+        return f"dvc/files/md5/{md5[:2]}/{md5[2:]}"
+
+    listed = client.get_object(Bucket=BUCKET, Key=key(pointer["outs"][0]["md5"]))["Body"].read()
+    (model,) = (one["md5"] for one in json.loads(listed) if one["relpath"] == "model.onnx")
+    content = client.get_object(Bucket=BUCKET, Key=key(model))["Body"].read()
+    damaged = content[:1000] + bytes([content[1000] ^ 1]) + content[1001:]
+    before = story.deployed()
+    client.put_object(Bucket=BUCKET, Key=key(model), Body=damaged)
+    run = story.start("release.yml", "workflow_dispatch")
+    assert run.result == "failure"
+    assert "Traceback" not in run.output
+    assert pointer["outs"][0]["md5"][:12] in run.output or "cannot be fetched" in run.output
+    client.put_object(Bucket=BUCKET, Key=key(model), Body=content)
+    assert story.start("release.yml", "workflow_dispatch").result == "success"
+    assert story.deployed() == before
