@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import weakref
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,9 @@ ARROW = {
     "category": pa.string(),
     "datetime": pa.timestamp("us"),
 }
+
+# Each of 20 rows and more: 10,000 rows with MLOPS_THOROUGH=1.
+EXAMPLES = 500 if os.environ.get("MLOPS_THOROUGH") else 8
 
 
 def tabled(rows: list[dict[str, Any]], champion: Predictor) -> pa.Table:
@@ -77,7 +81,11 @@ def sent(value: Any, kind: str) -> Any:
     return int(value) if kind == "integer" else value
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=st.data())
 def test_valid_rows_are_answered_as_a_table_is(
     data: st.DataObject,
