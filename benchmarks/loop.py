@@ -3,8 +3,8 @@
     python benchmarks/loop.py
 
 A pull request of a model that its author ran and pushed, and its merge, up to an answer of the
-image that the deployment branch names. The second model finds the layers of the first. What is timed
-are the commands of the workflows on this machine, without the installation from the locks.
+image that the deployment branch names. The second model finds the layers of the first. Timed are the
+commands of the workflows on this machine, without the installation from the locks.
 """
 
 import sys
