@@ -3,7 +3,7 @@
     python benchmarks/loop.py
 
 A pull request of a model that its author ran and pushed, and its merge, up to an answer of the
-image that the deployment branch names. The second model finds the layers of the first. Timed are the
+image that the deployment branch names; the second finds the layers of the first. Timed are the
 commands of the workflows on this machine, without the installation from the locks.
 """
 
