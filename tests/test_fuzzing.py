@@ -23,10 +23,11 @@ CHECKS = (
 )
 
 
-def fuzzed(address: str, *options: str) -> subprocess.CompletedProcess[str]:
+def fuzzed(address: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run it in a folder where it may keep what it found."""
     command = ["st", "run", f"{address}/openapi.json", "--no-color", "--seed", "1"]
     command += ["--phases", "examples,coverage,fuzzing", "--exclude-path", SWAPS, *options]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 def test_no_request_makes_it_fail_or_answer_otherwise_than_it_says(
@@ -35,7 +36,7 @@ def test_no_request_makes_it_fail_or_answer_otherwise_than_it_says(
     with serving(finished, finished.path / "candidate", log_folder=tmp_path / "log") as address:
         with urlopen(f"{address}/openapi.json", timeout=30) as response:
             paths = json.load(response)["paths"]
-        done = fuzzed(address, "--checks", ",".join(CHECKS), "-n", str(EXAMPLES))
+        done = fuzzed(address, tmp_path, "--checks", ",".join(CHECKS), "-n", str(EXAMPLES))
     assert done.returncode == 0, done.stdout
     operations = sum(len(methods) for path, methods in paths.items() if path != SWAPS)
     assert f"Tested: {operations}\n" in done.stdout
@@ -45,9 +46,9 @@ def test_no_request_makes_it_fail_or_answer_otherwise_than_it_says(
     assert int(found[1]) > 10 * EXAMPLES
 
 
-def test_a_broken_promise_is_found(finished: Project) -> None:
+def test_a_broken_promise_is_found(finished: Project, tmp_path: Path) -> None:
     with serving(finished, finished.path / "candidate") as address:
         options = ("--max-response-time", "0.000001", "--include-path", "/predict", "-n", "1")
-        done = fuzzed(address, *options)
+        done = fuzzed(address, tmp_path, *options)
     assert done.returncode == 1
     assert "Response time limit exceeded" in done.stdout
