@@ -95,6 +95,7 @@ def shipped(
         project.run("git", "push", "--quiet", "origin", "main")
         project.run("mlops", "gate", "--against", "main")
         project.run("mlops", "promote")
+        project.run("git", "push", "--quiet", "origin", "main")
         project.run("mlops", "release")
         yield Shipped(project, remote)
 
@@ -226,9 +227,11 @@ def test_a_revert_serves_the_image_that_there_was_without_a_build(shipped: Shipp
     module = project.path / "src/mlops/serving/batch.py"
     module.write_text(module.read_text() + "\n# Another.\n")
     project.commit("Change what serves")
+    project.run("git", "push", "--quiet", "origin", "main")
     project.run("mlops", "release")
     assert shipped.record()["digest"] != before["digest"]
     project.run("git", "revert", "--no-edit", "HEAD")
+    project.run("git", "push", "--quiet", "origin", "main")
     never = Project(project.path, {**project.environment, "MLOPS_BUILD_OPTIONS": NO_BUILD})
     never.run("mlops", "release")
     after = shipped.record()

@@ -214,6 +214,7 @@ def test_a_revert_serves_the_old_model_without_a_build(sequel: Story) -> None:
     sequel.author.run("git", "revert", "--no-edit", "--mainline", "1", "HEAD")
     number, runs = sequel.propose("back")
     assert states(runs["model"])["pass"] == "success", runs["model"].output
+    assert "brings back" in runs["model"].jobs["judge"].summary
     release = sequel.accept(number)["release"]
     assert release.result == "success", release.output
     assert "build" not in [line.split()[1] for line in release.output.splitlines() if ": " in line]

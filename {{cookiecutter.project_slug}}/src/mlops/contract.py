@@ -1,5 +1,6 @@
 """The contract: every column of a row, declared once in conf/data/*.yaml."""
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -12,6 +13,8 @@ Role = Literal["feature", "target", "id", "time", "group", "sensitive", "ignored
 Type = Literal["number", "integer", "boolean", "category", "datetime", "text"]
 
 MISSING = ("", "?", "-", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A")
+
+UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')  # what a name in JSON would have to escape
 
 
 class ContractError(ProjectError):
@@ -105,6 +108,11 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
             raise ValueError("task binary needs a boolean target or one with two categories")
         if not self.names("feature"):
             raise ValueError("no column has the role feature")
+        if odd := [n for n in self.names("feature") if UNNAMEABLE.search(n)]:
+            raise ValueError(
+                f"no request can have a field {odd[0]!r}: rename that column in the table, without "
+                "quotes, backslashes and control characters"
+            )
         if len(self.names("time")) > 1:
             raise ValueError("only one column can have the role time")
 

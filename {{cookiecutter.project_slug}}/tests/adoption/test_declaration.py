@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from mlops.adoption.declaration import adopted, contract_text, features_text, unedited, with_choices
 from mlops.config.settings import Derived
-from mlops.contract import Column, Contract, Source
+from mlops.contract import UNNAMEABLE, Column, Contract, Role, Source
 
 HOSTILE = [
     "${oc.env:HOME}",
@@ -76,8 +76,14 @@ texts = st.text(
 )
 
 
+def role(name: str) -> Role:
+    """Return what a column may be: a request has no field of such a name."""
+    return "ignored" if UNNAMEABLE.search(name) else "feature"
+
+
 def contract(names: list[str], labels: list[str]) -> Contract:
-    columns = {f"{name}x": Column("category", categories=labels) for name in names}
+    columns = {f"{name}x": Column("category", role(name), categories=labels) for name in names}
+    columns["plain"] = Column("number")
     columns["target "] = Column("category", role="target", categories=["no", "yes"])
     return Contract(
         name="t", task="binary", columns=columns, source=Source(separator="\t", missing=labels)

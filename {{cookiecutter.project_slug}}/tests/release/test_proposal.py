@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from mlops.release.proposal import LONGEST, ProposalError, is_new, page, verify
+from mlops.release.proposal import LONGEST, ProposalError, known, page, verify
 
 DECLARED = "deploy/production"
 
 
 def test_what_no_environment_has_is_new(second: Any) -> None:
-    assert is_new("main", second.root)
+    assert not known("main", second.root)
     second.branch("middle", "other")
-    assert not is_new("main", second.root)
+    assert "already" in known("main", second.root)
 
 
 def test_a_first_model_is_new(first: Any) -> None:
-    assert is_new("main", first.root)
+    assert not known("main", first.root)
 
 
 @pytest.mark.parametrize("lock", [None, "schema: '2.0'\n", "[", "schema: '2.0'\nstages: {}\n"])
@@ -28,7 +28,7 @@ def test_without_a_candidate_the_remedy_is_named(second: Any, lock: str | None) 
         second.write("dvc.lock", lock)
     second.commit()
     with pytest.raises(ProposalError, match="dvc repro"):
-        is_new("main", second.root)
+        known("main", second.root)
 
 
 def test_the_gate_leaves_alone_what_is_served(
@@ -42,6 +42,34 @@ def test_the_gate_leaves_alone_what_is_served(
     assert not report.exists()
     second.branch("poor", "third")
     assert second.mlops("gate", "--against", "main", "--if-new") == 1
+
+
+def test_a_revert_needs_no_verdict(second: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Though what it brings back is worse than what is served: that is for people to decide."""
+    assert second.mlops("promote") == 0
+    second.merge()
+    second.git("checkout", "-q", "-b", "back")
+    second.git("revert", "--no-edit", "-m", "1", "HEAD")
+    second.put("middle")
+    assert "brings back" in known("main", second.root)
+    assert second.mlops("gate", "--against", "main", "--if-new") == 0
+    assert second.mlops("promote", "--against", "main") == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert verify("main", second.root) == ["production"]
+    assert "brings back" in page("main", "HEAD", root=second.root)
+
+
+def test_part_of_a_revert_needs_one(second: Any) -> None:
+    assert second.mlops("promote") == 0
+    second.merge()
+    second.git("checkout", "-q", "-b", "back")
+    second.git("revert", "--no-edit", "-m", "1", "HEAD")
+    second.put("poor")  # not what the declaration that came back points to
+    assert known("main", second.root) == ""
+    second.put("middle")
+    second.replace(f"{DECLARED}/release.yaml", "format: 1", "format: 1 ")
+    second.commit()
+    assert second.mlops("verify", "--against", "main") == 2
 
 
 def test_a_promotion_verifies(second: Any) -> None:

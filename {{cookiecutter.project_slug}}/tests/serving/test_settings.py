@@ -99,10 +99,18 @@ def test_a_missing_file_names_those_there(folder: Path) -> None:
         load("cloud")
 
 
-@pytest.mark.parametrize("variable", ["MLOPS_APIKEY", "MLOPS_MAX_ROW", "mlops_drain_second"])
+@pytest.mark.parametrize(
+    "variable", ["MLOPS_APIKEY", "MLOPS_KEY", "MLOPS_MAX_ROW", "mlops_drain_second"]
+)
 def test_a_misspelt_variable_is_refused(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "12345678")
     with pytest.raises(SettingsError, match=f"{variable} is no setting: did you mean"):
+        load()
+
+
+def test_a_variable_that_is_like_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_TOKEN", "12345678")
+    with pytest.raises(SettingsError, match="MLOPS_TOKEN is no setting: choose from"):
         load()
 
 

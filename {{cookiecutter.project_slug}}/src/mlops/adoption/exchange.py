@@ -112,8 +112,8 @@ def check_raw(root: Path, file: Path) -> None:
     if own:
         shown = ", ".join(map(str, own[:3])) + (", …" if len(own) > 3 else "")
         raise ExchangeError(
-            f"{RAW} holds files that DVC has no copy of ({shown}): move them elsewhere, or keep "
-            f"them with `dvc add {RAW}`"
+            f"{RAW} holds files that DVC has no copy of ({shown}): move them elsewhere, keep "
+            f"them with `dvc add {RAW}`, or after a change of commits run `dvc checkout`"
         )
 
 

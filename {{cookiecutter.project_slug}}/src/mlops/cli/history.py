@@ -20,6 +20,7 @@ def grammar(verb: Verb) -> None:
 
     add = verb(lineage, "show what a bundle came from")
     add.add_argument("bundle", type=Path, nargs="?", default=Path("candidate"))
+    add.add_argument("--check", action="store_true", help="exit 1 if it is to be bundled again")
 
 
 def history(arguments: Arguments) -> None:
@@ -37,14 +38,19 @@ def diff(arguments: Arguments) -> None:
     print(shown(compared(arguments.before, arguments.after), arguments.json))
 
 
-def lineage(arguments: Arguments) -> None:
+def lineage(arguments: Arguments) -> int:
     import yaml
 
-    from ..release import contents
+    from ..release import contents, manifest
 
     digest, content, _ = contents.read(arguments.bundle)
+    if arguments.check:
+        if premature := manifest.is_premature(content):
+            print(f"{arguments.bundle} was made before its inputs were committed: once more")
+        return int(premature)
     shown = {
         "bundle": digest,
         **{name: content[name] for name in ("name", "task", "runtime", "holdout", "lineage")},
     }
     print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
+    return 0

@@ -86,10 +86,10 @@ def promote(arguments: Arguments) -> None:
 
 def _new(against: str, report: Path) -> bool:
     from ..gate import verdict
-    from ..release.proposal import is_new
+    from ..release.proposal import known
 
-    if is_new(against):
+    if not (reason := known(against)):
         return True
     verdict.clear(report)
-    print(f"{against} serves this candidate already: nothing to judge")
+    print(f"{reason}: nothing to judge")
     return False

@@ -104,6 +104,21 @@ def introduced(commit: str, environment: str, root: Path = Path()) -> str:
     )
 
 
+def restored(commit: str, environment: str, base: str, root: Path = Path()) -> str | None:
+    """Return the commit on the line of `base` that first had the three files as `commit` has them.
+
+    None where there is none, or nothing is declared. A revert brings them back to the byte: what
+    was judged then, and merged, needs no verdict.
+    """
+    files = paths(environment)
+    mine = commits.blobs(commit, files, root)
+    if not mine:
+        return None
+    steps = commits.changed(base, files, root)
+    line = (s.commit for s in reversed(steps))
+    return next((one for one in line if commits.blobs(one, files, root) == mine), None)
+
+
 def verify(
     commit: str, environment: str, out: Path, root: Path = Path(), base: str | None = None
 ) -> Verified | None:

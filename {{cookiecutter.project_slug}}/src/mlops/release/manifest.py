@@ -44,6 +44,14 @@ def lineage(summary: dict[str, Any], root: Path = Path()) -> dict[str, Any]:
     }
 
 
+def is_premature(content: dict[str, Any], root: Path = Path()) -> bool:
+    """Say whether a bundle was made before its inputs were committed, and they are now.
+
+    It names no commit that has them: made again, it does.
+    """
+    return content["lineage"]["clean"] is not True and repository.is_clean(INPUTS, root)
+
+
 def digest(predictions: np.ndarray) -> str:
     """Return the SHA-256 of predictions as little-endian float64, row after row."""
     return hashlib.sha256(np.ascontiguousarray(predictions, dtype="<f8").tobytes()).hexdigest()

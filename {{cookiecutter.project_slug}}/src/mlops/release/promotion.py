@@ -153,6 +153,8 @@ def _stands(environment: str, subject: Subject, head: str, against: str | None, 
     files = paths(environment)
     if commits.blobs(base, files, root) == commits.blobs(head, files, root):
         return True
+    if environments.restored(head, environment, base, root):
+        return True
     try:
         environments.check(standing, base, head, root)
     except ProjectError:

@@ -22,25 +22,35 @@ class ProposalError(ProjectError):
     """A branch does not say what it proposes."""
 
 
-def is_new(against: str, root: Path = Path()) -> bool:
-    """Say whether an environment of a commit lacks the candidate that dvc.lock of HEAD pins."""
+def known(against: str, root: Path = Path()) -> str:
+    """Return why the candidate that dvc.lock of HEAD pins needs no verdict; nothing if it does.
+
+    The commit serves it already, or served it before and HEAD brings that declaration back.
+    """
     found = _pinned(root)
-    base = repository.commit_of(against, root)
+    base, head = (repository.commit_of(ref, root) for ref in (against, "HEAD"))
     first = environments.order(base, root)[0]
     standing = declared(base, first, root)
-    return standing is None or standing.pointer.md5 != found
+    if standing is not None and standing.pointer.md5 == found:
+        return f"{against} serves this candidate already"
+    if commits.blobs(head, paths(first), root) and (own := declared(head, first, root)):
+        since = environments.restored(head, first, base, root)
+        if since is not None and own.pointer.md5 == found:
+            return f"this brings back what {against} declared by {since[:12]}, where it was judged"
+    return ""
 
 
 def is_declared(root: Path = Path()) -> bool:
     """Say whether HEAD declares the candidate that its dvc.lock pins."""
-    return not is_new("HEAD", root)
+    return bool(known("HEAD", root))
 
 
 def verify(against: str, root: Path = Path()) -> list[str]:
     """Verify what HEAD declares and a commit does not; return the environments.
 
-    Champion, policy and order are those of that commit, as they will be at the merge. Raises a
-    ProjectError for a declaration that does not hold, or that is gone.
+    Champion, policy and order are those of that commit, as they will be at the merge; of what it
+    declared before and HEAD brings back, those of then. Raises a ProjectError for a declaration
+    that does not hold, or that is gone.
     """
     base, head = (repository.commit_of(ref, root) for ref in (against, "HEAD"))
     changed = []
@@ -50,8 +60,10 @@ def verify(against: str, root: Path = Path()) -> list[str]:
         files = paths(environment)
         if commits.blobs(base, files, root) == commits.blobs(head, files, root):
             continue
+        since = environments.restored(head, environment, base, root)
+        told = (since, None) if since else (head, base)
         with tempfile.TemporaryDirectory(prefix="declared-") as folder:
-            if environments.verify(head, environment, Path(folder, NAME), root, base) is None:
+            if not environments.verify(told[0], environment, Path(folder, NAME), root, told[1]):
                 raise environments.EnvironmentsError(
                     f"{environment} declares nothing here, and does at {against}: bring its "
                     "files back"
@@ -93,7 +105,7 @@ def acts(against: str, since: str, failed: bool = False, root: Path = Path()) ->
     if failed:
         return not (root / REPORT / MARKDOWN).is_file()
     lacks = repository.commit_of("HEAD", root) != repository.commit_of(since, root)
-    return lacks or (is_new(against, root) and not is_declared(root))
+    return lacks or not (known(against, root) or is_declared(root))
 
 
 def _verdict(against: str, failed: bool, root: Path) -> str:
@@ -102,9 +114,10 @@ def _verdict(against: str, failed: bool, root: Path) -> str:
         text = report.read_text(encoding="utf-8")
         cut = "\n\n… the whole of it is in the artefact `report`."
         return text if len(text) <= LONGEST else text[:LONGEST] + cut
-    if failed or is_new(against, root):
+    reason = "" if failed else known(against, root)
+    if not reason:
         return "## Not judged\n\nThe log of the step that failed says why."
-    return f"## Nothing to judge\n\n`{against}` serves this candidate already."
+    return f"## Nothing to judge\n\n{reason[0].upper()}{reason[1:]}."
 
 
 def _pinned(root: Path) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import repository
+from .. import commits, repository
 from ..errors import ProjectError
 from ..files import write_text
 from . import branch, deployment, environments, image, manifest, sbom, smoke
@@ -24,6 +24,7 @@ from .evidence import PRODUCTION
 from .image import Image
 
 OUT = Path(".mlops/release")
+MAIN = "main"
 CHAMPION = "champion"
 BILL = "sbom.cdx.json"
 
@@ -80,6 +81,7 @@ def planned(
     environment: str, commit: str, out: Path, base: str | None, root: Path = Path()
 ) -> Plan | None:
     """Verify what a commit declares and bring its bundle to `out`; None where there is nothing."""
+    _check_main(commit, root)
     verified = environments.verify(commit, environment, out, root)
     if verified is None:
         return None
@@ -87,6 +89,19 @@ def planned(
     runtime = manifest.read(out)["runtime"]
     described = image.describe(commit, said.image, said.manifest, runtime, base, root)
     return Plan(commit, said, out, described, base or image.base(commit, root), root)
+
+
+def _check_main(commit: str, root: Path) -> None:
+    """Raise ReleaseError for a commit that is not on the line of main, which alone declares.
+
+    Verified by its own first parents, a branch would answer to the policy that it brings.
+    """
+    tip = branch.tip(MAIN, root)
+    if tip is not None and commit not in commits.line(tip, root):
+        raise ReleaseError(
+            f"{commit[:12]} is not on {MAIN}, and what runs is what {MAIN} declares: merge it "
+            "(and push) first"
+        )
 
 
 def released(plan: Plan, say: Say) -> Released:

@@ -1,6 +1,7 @@
 """The bundles that a server answers with: the champion, a challenger, and how they are swapped."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
@@ -123,7 +124,9 @@ class Fleet:
                 if result:
                     self._swapped(result)
                     model = slot.predictor.digest if slot.predictor else ""
-                    logger.info(f"bundle {result}", extra={"reason": slot.reason, "model": model})
+                    level = logging.WARNING if slot.reason else logging.INFO
+                    extra = {"reason": slot.reason, "model": model}
+                    logger.log(level, f"bundle {result}", extra=extra)
 
     def _take(self) -> None:
         """Serve what the slots hold; a challenger only beside a champion that it compares with."""

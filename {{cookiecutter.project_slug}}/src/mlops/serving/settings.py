@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,11 @@ from ..errors import ProjectError
 FOLDER = Path("conf/serving")
 STANDARD = "standard"
 PREFIX = "MLOPS_"
+# What other commands are told, and what Kubernetes sets for a service whose name begins so.
+FOREIGN = re.compile(
+    r"MLOPS_(ENGINE|BASE|BUILD_OPTIONS|GATE_HEARING|THOROUGH|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?"
+    r"|(\w+_)?PORT(_\d+_\w+)?)"
+)
 MIB = 1 << 20
 
 
@@ -127,16 +133,12 @@ def _file(name: str | None) -> dict[str, Any]:
 
 
 def _check_environment() -> None:
-    """Refuse a misspelt variable, since MLOPS_APIKEY would leave a server open.
-
-    Others are let be: Kubernetes sets variables like MLOPS_SERVICE_HOST for a service's name.
-    """
+    """Refuse a misspelt variable, since MLOPS_KEY would leave a server open."""
     for variable in os.environ:
-        if not variable.upper().startswith(PREFIX):
-            continue
-        name = variable[len(PREFIX) :].lower()
-        if name not in NAMES and difflib.get_close_matches(name, NAMES, 1, 0.8):
-            raise SettingsError(f"{variable} is no setting: {_near(name)}")
+        if variable.upper().startswith(PREFIX) and not FOREIGN.fullmatch(variable):
+            name = variable[len(PREFIX) :].lower()
+            if name not in NAMES:
+                raise SettingsError(f"{variable} is no setting: {_near(name)}")
 
 
 def _near(name: str) -> str:

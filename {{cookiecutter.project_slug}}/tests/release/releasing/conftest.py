@@ -48,10 +48,15 @@ class Yard(NamedTuple):
     def root(self) -> Path:
         return self.workshop.root
 
+    def push(self) -> None:
+        self.workshop.git("push", "-q", "--force", "origin", "HEAD:main")
+
     def release(self, *arguments: str) -> int:
+        self.push()
         return int(self.workshop.mlops("release", *arguments))
 
     def killed(self, place: str, when: str, verb: str = "release") -> None:
+        self.push()
         told = [sys.executable, "-c", KILLING, place, when, verb]
         done = subprocess.run(told, cwd=self.root, capture_output=True, text=True)
         assert done.returncode == -signal.SIGKILL, done.stderr

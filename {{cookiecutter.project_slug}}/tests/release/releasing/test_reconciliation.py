@@ -98,6 +98,7 @@ def test_a_branch_of_what_nobody_declares_is_named_and_left(
     line = yard.line()
     yard.workshop.git("rm", "-rq", "deploy/production")
     yard.workshop.commit("No more")
+    yard.push()
     assert yard.workshop.mlops("reconcile") == 1
     assert "declared is nothing" in capsys.readouterr().out
     assert yard.line() == line

@@ -195,6 +195,18 @@ def test_what_automation_is_told(
     assert record["digest"] in (tmp_path / "summary").read_text()
 
 
+def test_a_branch_is_not_released(yard: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a policy of its own, against which its own commits judge."""
+    yard.push()
+    yard.workshop.git("checkout", "-q", "-b", "lax")
+    yard.workshop.replace("conf/gate/standard.yaml", "at_least: 0.6", "at_least: 0.1")
+    yard.workshop.commit("Whatever comes")
+    assert yard.workshop.mlops("release") == 2
+    assert "is not on main" in capsys.readouterr().err
+    assert yard.workshop.mlops("reconcile") == 2
+    assert yard.record() is None
+
+
 def test_nothing_declared_nothing_released(yard: Any, capsys: pytest.CaptureFixture[str]) -> None:
     start = yard.workshop.git("rev-list", "--max-parents=0", "HEAD")
     yard.workshop.git("reset", "-q", "--hard", start)

@@ -93,7 +93,7 @@ def test_what_is_no_outcome(
         ("category", "1", None),
         ("number", "2.5", 2.5),
         ("number", "-10", -10.0),
-        ("number", "10.01", None),
+        ("number", "10.01", 10.01),
         ("number", "true", None),
         ("number", '"2"', None),
         ("integer", "3", 3.0),

@@ -53,7 +53,7 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
         origin["clean"] is True,
         "code, configuration and data pointers were committed"
         if origin["clean"] is True
-        else "it was made from uncommitted changes: commit them, then run `dvc repro`",
+        else "it was made from uncommitted changes: commit them, then run `make repro`",
     )
     yield _commit(root, origin["commit"])
     yield _equal("code", "src", origin["code"], tree_sha256(root / "src"))
