@@ -70,7 +70,7 @@ def test_sets_the_experiment_on_the_data_and_keeps_the_rest(project: Path) -> No
         "model:\n  use: boosting  # fast\n"
     )
     assert str(adoption).startswith("table.csv is table: 300 rows, binary, target y (positive: yes")
-    assert str(adoption).endswith("next: dvc repro")
+    assert str(adoption).endswith("next: commit that, then dvc repro")
 
 
 def test_derived_features_get_a_file_and_time_a_cutoff(project: Path) -> None:

@@ -185,6 +185,12 @@ def test_refuses_in_a_sentence(tmp_path: Path, case: str) -> None:
     assert "\n" not in str(refusal.value)
 
 
+def test_a_name_that_no_request_can_have_is_refused(tmp_path: Path) -> None:
+    file = put(tmp_path, TABLE.rename(columns={"age": 'the "age"'}).to_csv(index=False))
+    with pytest.raises(ProjectError, match="rename that column in the table"):
+        propose(file, "y")
+
+
 def test_time_gives_a_cutoff_and_derived_features(tmp_path: Path) -> None:
     content, options = AWKWARD["time"]
     proposal = propose(put(tmp_path, content), "y", **options)  # type: ignore[arg-type]

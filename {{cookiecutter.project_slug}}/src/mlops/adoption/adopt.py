@@ -57,7 +57,7 @@ class Adoption:
             elif column.description:
                 lines.append(f"check: {name}: {column.description}")
         lines.append(f"written: {', '.join(map(str, self.written))}")
-        return "\n".join([*lines, "next: dvc repro"])
+        return "\n".join([*lines, "next: commit that, then dvc repro"])
 
 
 def adopt(

@@ -98,7 +98,10 @@ def _contract(
     if not any("feature" in column.roles for column in columns.values()):
         reasons = "; ".join(f"{n} {c.reason}" for n, c in columns.items() if c.reason)
         raise ProposalError(f"no column is left to predict {target} from ({reasons}): add some")
-    return Contract(name=name, task=task, columns=columns, source=source)
+    try:
+        return Contract(name=name, task=task, columns=columns, source=source)
+    except ValueError as error:
+        raise ProposalError(str(error)) from error
 
 
 def _read(file: Path, source: Source) -> tuple[pd.DataFrame, Source]:
