@@ -73,10 +73,16 @@ def test_sets_the_experiment_on_the_data_and_keeps_the_rest(project: Path) -> No
     assert str(adoption).endswith("next: commit that, then dvc repro")
 
 
+def test_a_split_by_time_is_offered_where_there_is_one(project: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d")
+    file = put(project.parent, TABLE.assign(day=days).to_csv(index=False))
+    assert "--time 'day' would hold out" in str(adopt(file, "y", project=project))
+
+
 def test_derived_features_get_a_file_and_time_a_cutoff(project: Path) -> None:
     days = pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d")
     file = put(project.parent, TABLE.assign(day=days).to_csv(index=False))
-    adopt(file, "y", time="day", project=project)
+    assert "--time 'day' would" not in str(adopt(file, "y", time="day", project=project))
     found = settings(project)
     assert (found.split.method, found.split.cutoff) == ("time", "2020-08-28")
     assert list(found.features.derived) == ["day_day_of_week"]

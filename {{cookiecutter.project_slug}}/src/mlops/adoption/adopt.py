@@ -43,6 +43,9 @@ class Adoption:
         by = " from ".join(self.proposal.split.values())
         if ids and self.proposal.split["use"] == "hash":
             by = f"hash of {', '.join(ids)}"
+        days = [n for n in contract.names("feature") if contract.columns[n].type == "datetime"]
+        if days and self.proposal.split["use"] == "hash":
+            by += f" (--time {days[0]!r} would hold out the latest rows)"
         lines = [
             f"{self.file.name} is {contract.name}: {rows:,} rows, {contract.task}, {target}",
             f"features: {', '.join(features[:SHOWN])}{more}",
