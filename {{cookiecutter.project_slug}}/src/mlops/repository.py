@@ -93,7 +93,9 @@ def extract(commit: str, paths: Sequence[str], out: Path, root: Path = Path()) -
         named = [name for name in present if name]
         run("git", "archive", "--output", str(archive), commit, "--", *named, root=root)
         with tarfile.open(archive) as opened:
-            opened.extractall(out, filter="data")
+            # Python 3.11.2, that of Debian 12, has no filters; git archives nothing that needs one.
+            opened.extraction_filter = getattr(tarfile, "data_filter", None)
+            opened.extractall(out)
 
 
 def text_at(commit: str, path: str, root: Path = Path()) -> str | None:

@@ -19,7 +19,7 @@ from mlops.config.settings import (
 )
 from mlops.contract import Contract
 
-HOSTILE = '<script>alert("&")</script>'
+HOSTILE = "<script>alert('&')</script>"
 METRICS = {
     "binary": ["roc_auc", "average_precision", "log_loss", "brier", "accuracy", "f1", "ece"],
     "multiclass": ["log_loss", "accuracy", "macro_f1", "roc_auc_ovr", "brier", "ece"],

@@ -1,5 +1,6 @@
 """The stages of dvc.yaml, in their order, and what mends them."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -116,3 +117,10 @@ def _follow_parent() -> None:
 
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.environ.get("DVC_ROOT") and os.getppid() == 1 and not _dvc_is_first():
+            os.kill(os.getpid(), signal.SIGKILL)  # DVC was killed while this started
+
+
+def _dvc_is_first() -> bool:
+    """Say whether DVC is the first process, as in a container that runs nothing else."""
+    return b"dvc" in Path("/proc/1/cmdline").read_bytes()
