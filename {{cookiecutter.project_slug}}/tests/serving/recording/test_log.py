@@ -104,7 +104,8 @@ def test_an_old_segment_is_compacted_though_nothing_comes(
         async with asyncio.timeout(60):
             while not list((tmp_path / "log").rglob("*.parquet")):
                 await asyncio.sleep(0.05)
-        assert list((tmp_path / "log" / "spool").rglob("*.segment")) == []
+            while list((tmp_path / "log" / "spool").rglob("*.segment")):  # removed last
+                await asyncio.sleep(0.05)
 
     record(work, serving(binary))
 
