@@ -96,12 +96,7 @@ def introduced(commit: str, environment: str, root: Path = Path()) -> str:
             "this clone has only the end of the history, which holds the evidence: fetch the rest "
             "(`git fetch --unshallow`)"
         )
-    files = paths(environment)
-    mine = commits.blobs(commit, files, root)
-    steps = commits.changed(commit, files, root)
-    return next(
-        (s.commit for s in reversed(steps) if commits.blobs(s.commit, files, root) == mine), commit
-    )
+    return restored(commit, environment, commit, root) or commit
 
 
 def restored(commit: str, environment: str, base: str, root: Path = Path()) -> str | None:

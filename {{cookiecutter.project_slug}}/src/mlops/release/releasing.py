@@ -45,11 +45,15 @@ class Released(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A verified declaration on its way: its commit, its bundle in `folder`, its image."""
+    """A verified declaration on its way: its commit, its bundle in `folder`, its image.
+
+    `runtime` is what its model runs in, which decides the lock.
+    """
 
     commit: str
     said: Declaration
     folder: Path
+    runtime: str
     image: Image
     base: str
     root: Path
@@ -88,7 +92,7 @@ def planned(
     said = verified.declared.declaration
     runtime = manifest.read(out)["runtime"]
     described = image.describe(commit, said.image, said.manifest, runtime, base, root)
-    return Plan(commit, said, out, described, base or image.base(commit, root), root)
+    return Plan(commit, said, out, runtime, described, base or image.base(commit, root), root)
 
 
 def _check_main(commit: str, root: Path) -> None:
@@ -124,8 +128,7 @@ def released(plan: Plan, say: Say) -> Released:
 
 def _bill(plan: Plan) -> tuple[Path, dict[str, str]]:
     """Write the bill of materials; return where, and the packages that the image has to hold."""
-    runtime = manifest.read(plan.folder)["runtime"]
-    lock = image.lock(plan.commit, runtime, plan.root)
+    lock = image.lock(plan.commit, plan.runtime, plan.root)
     packages = sbom.installed(lock, sbom.python(image.base(plan.commit, plan.root)))
     content = sbom.sbom(plan.said, plan.image, plan.base, packages, lock)
     path = plan.root / OUT / f"{plan.image.tag}.{BILL}"
