@@ -53,14 +53,14 @@ test: check $(INSTALLED)  ## lint, types, and what projects do that the template
 	pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)  ## lint and types, of the template and of what it generates
-	ruff check hooks tests benchmarks "$(PROJECT)/src" "$(PROJECT)/tests"
-	ruff format --check hooks tests benchmarks "$(PROJECT)/src" "$(PROJECT)/tests"
+	ruff check hooks tests benchmarks "$(PROJECT)"
+	ruff format --check hooks tests benchmarks "$(PROJECT)"
 	mypy
 	cd "$(PROJECT)" && mypy --cache-dir ../.mypy_cache/project
 
 format: $(INSTALLED)  ## bring the code into shape
-	ruff check --fix hooks tests benchmarks "$(PROJECT)/src" "$(PROJECT)/tests"
-	ruff format hooks tests benchmarks "$(PROJECT)/src" "$(PROJECT)/tests"
+	ruff check --fix hooks tests benchmarks "$(PROJECT)"
+	ruff format hooks tests benchmarks "$(PROJECT)"
 
 lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--upgrade
 	rm -rf build/lock

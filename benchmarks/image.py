@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import engine  # noqa: E402
 from baked import Project, sharing  # noqa: E402
+
 from project import median  # noqa: E402
 
 CONFINED = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")

@@ -76,7 +76,8 @@ def sharing(path: Path, beside: Path) -> Project:
     (beside / "bin").mkdir(exist_ok=True)
     script = beside / "bin/mlops"
     script.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom mlops.cli import main\nsys.exit(main())\n"
+        f"#!{sys.executable}\nimport sys\nsys.path.append({str(path / 'engine/src')!r})\n"
+        "from mlops.start import main\nsys.exit(main())\n"
     )
     script.chmod(0o755)
     shared = [str(script.parent), str(Path(sys.executable).parent)]

@@ -224,7 +224,7 @@ def test_a_damaged_bundle_is_not_built(shipped: Shipped, tmp_path: Path) -> None
 
 def test_a_revert_serves_the_image_that_there_was_without_a_build(shipped: Shipped) -> None:
     project, before = shipped.project, shipped.record()
-    module = project.path / "src/mlops/serving/batch.py"
+    module = project.path / "engine/src/mlops/serving/batch.py"
     module.write_text(module.read_text() + "\n# Another.\n")
     project.commit("Change what serves")
     project.run("git", "push", "--quiet", "origin", "main")

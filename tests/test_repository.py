@@ -8,7 +8,7 @@ import pytest
 import yaml
 from baked import ROOT, SOURCE
 
-MAKEFILES = [ROOT / "Makefile", SOURCE / "Makefile"]
+MAKEFILES = [ROOT / "Makefile", SOURCE / "engine/tasks.mk"]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
@@ -33,7 +33,7 @@ def commands(text: str) -> set[str]:
 
 def verbs() -> set[str]:
     """Return the verbs that the modules of the command declare."""
-    modules = (SOURCE / "src/mlops/cli").glob("*.py")
+    modules = (SOURCE / "engine/src/mlops/cli").glob("*.py")
     return {v for path in modules for v in re.findall(r"\bverb\((\w+),", path.read_text("utf-8"))}
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from baked import ROOT, SOURCE
 
-PROJECT = tomllib.loads((SOURCE / "pyproject.toml").read_text(encoding="utf-8"))
+ENGINE = tomllib.loads((SOURCE / "engine/pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = sorted((SOURCE / "requirements").glob("*.txt"))
-GROUPS = PROJECT["dependency-groups"]
+GROUPS = ENGINE["dependency-groups"]
 PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+?)( ; (.+?))? \\$", re.MULTILINE)
 
 
@@ -97,7 +97,7 @@ def test_the_template_installs_what_projects_install() -> None:
 
 
 def test_unusual_pins_carry_their_reason() -> None:
-    assert unreasoned((SOURCE / "pyproject.toml").read_text(encoding="utf-8")) == []
+    assert unreasoned((SOURCE / "engine/pyproject.toml").read_text(encoding="utf-8")) == []
 
 
 def test_a_pin_without_a_reason_is_found() -> None:
@@ -108,7 +108,7 @@ def test_training_dependencies_are_used() -> None:
     """Every direct dependency is imported, run or named as the reason of its pin."""
     code = "".join(
         path.read_text(encoding="utf-8")
-        for path in [*(SOURCE / "src").rglob("*.py"), SOURCE / "Makefile"]
+        for path in [*(SOURCE / "engine/src").rglob("*.py"), SOURCE / "engine/tasks.mk"]
     )
     modules = {"hydra-core": "hydra", "pyyaml": "yaml", "scikit-learn": "sklearn"}
     pinned_only = {"protobuf"}

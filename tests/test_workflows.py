@@ -102,7 +102,7 @@ def test_scripts_in_workflows(path: Path, tmp_path: Path) -> None:
 
 
 def test_the_other_files_of_the_project() -> None:
-    actions = sorted((SOURCE / ".github/actions").glob("*/action.yml"))
+    actions = sorted((SOURCE / "engine/actions").glob("*/action.yml"))
     assert actions
     assert [schema("github-actions")(path) for path in actions] == [""] * len(actions)
     assert schema("dependabot")(SOURCE / ".github/dependabot.yml") == ""

@@ -64,9 +64,9 @@ class Machine:
         """
         commands = workspace / ".venv/bin"
         own = Path(sys.executable).parent
-        source = workspace / "src"
+        source = workspace / "engine/src"
         self._command(commands / "python", f'exec {sys.executable} "$@"')
-        entry = "import sys; from mlops.cli import main; sys.exit(main())"
+        entry = "import sys; from mlops.start import main; sys.exit(main())"
         # An editable install: found after what PYTHONPATH names.
         self._command(
             commands / "mlops",

@@ -1,0 +1,73 @@
+import pandas as pd
+
+from mlops.adoption.timeliness import cutoff, derived, moments
+from mlops.contract import Column, Source
+from mlops.features.functions import FUNCTIONS
+
+START = pd.Series(pd.date_range("2020-01-01 10:00", periods=10, freq="7h"))
+
+
+def columns(*names: str) -> dict[str, Column]:
+    return {name: Column("datetime") for name in names}
+
+
+def test_parses_the_datetimes_that_may_be_used() -> None:
+    frame = pd.DataFrame({"a": ["13/01/2020"], "b": ["2020-01-01"], "c": ["2020-01-01"]})
+    declared = {
+        "a": Column("datetime", format="%d/%m/%Y"),
+        "b": Column("datetime", role="time"),
+        "c": Column("datetime", role="ignored"),
+        "n": Column("number"),
+    }
+    found = moments(frame.astype("str"), declared, Source(format="csv"))
+    assert {name: str(values[0]) for name, values in found.items()} == {
+        "a": "2020-01-13 00:00:00",
+        "b": "2020-01-01 00:00:00",
+    }
+
+
+def test_derives_the_calendar_and_the_time_between() -> None:
+    spans = pd.to_timedelta([1, 2] * 5, unit="h")
+    times = {"dropoff": START + spans, "pickup": START}
+    found = derived(times, columns("dropoff", "pickup"))
+    assert {name: (d.function, d.columns) for name, d in found.items()} == {
+        "dropoff_hour": ("hour_of_day", ["dropoff"]),
+        "dropoff_day_of_week": ("day_of_week", ["dropoff"]),
+        "pickup_hour": ("hour_of_day", ["pickup"]),
+        "pickup_day_of_week": ("day_of_week", ["pickup"]),
+        "pickup_to_dropoff_hours": ("elapsed_hours", ["pickup", "dropoff"]),
+    }
+    assert all(len(FUNCTIONS[d.function].kinds) == len(d.columns) for d in found.values())
+
+
+def test_dates_have_no_hour_and_a_year_has_days() -> None:
+    days = pd.Series(pd.date_range("2020-01-01", periods=800))
+    later = days + pd.to_timedelta(range(800), unit="D")
+    found = derived({"a": days, "b": later}, columns("a", "b"))
+    assert set(found) == {
+        "a_day_of_week",
+        "a_day_of_year",
+        "b_day_of_week",
+        "b_day_of_year",
+        "a_to_b_days",
+    }
+    assert all(entry.function in FUNCTIONS for entry in found.values())
+
+
+def test_a_constant_distance_says_nothing_and_a_taken_name_is_not_used() -> None:
+    times = {"a": START, "b": START + pd.Timedelta("1h")}
+    found = derived(times, columns("a", "b", "a_hour"))
+    assert "a_to_b_hours" not in found
+    assert "a_hour_" in found
+
+
+def test_the_last_fifth_of_the_rows_is_after_the_cutoff() -> None:
+    days = pd.Series(pd.date_range("2020-01-01", periods=100)).sample(frac=1, random_state=0)
+    assert cutoff(days) == "2020-03-21"
+    assert (days >= pd.Timestamp("2020-03-21")).sum() == 20
+    assert cutoff(START) == "2020-01-03T18:00:00"
+
+
+def test_both_sides_of_the_cutoff_have_rows() -> None:
+    days = pd.Series(pd.to_datetime(["2020-01-01"] * 99 + ["2020-01-05"]))
+    assert cutoff(days) == "2020-01-05"

@@ -1,0 +1,101 @@
+"""The experiment composes, and every way to get it wrong says how to get it right."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from baked import SOURCE
+
+from mlops.config.compose import check_task, composed, digests, resolve
+from mlops.config.experiment import choices
+from mlops.config.settings import ConfigError, Settings
+
+CONF = SOURCE / "conf"
+PARTS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name != "serving")
+
+
+def settings(experiment: dict[str, Any]) -> Settings:
+    parsed = Settings.parse(composed(CONF, experiment))
+    check_task(CONF, parsed)
+    return parsed
+
+
+def test_defaults_compose() -> None:
+    assert settings({}).model.target == "sklearn.ensemble.HistGradientBoostingClassifier"
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [(part, name) for part in PARTS for name in choices(CONF, part)],
+)
+def test_every_choice_composes(part: str, name: str) -> None:
+    section: dict[str, Any] = {"use": name}
+    if (part, name) == ("split", "time"):
+        section["cutoff"] = "2025-10-01"
+    assert Settings.parse(composed(CONF, {part: section}))
+
+
+def test_override_reaches_the_estimator() -> None:
+    assert settings({"model": {"max_iter": 300}}).model.parameters["max_iter"] == 300
+
+
+def test_top_level_value() -> None:
+    assert settings({"seed": 7}).seed == 7
+
+
+@pytest.mark.parametrize(
+    ("experiment", "said"),
+    [
+        ({"modle": {}}, "no part 'modle': the parts are data"),
+        ({"model": 3}, "model must be a mapping"),
+        ({"model": {"use": "bosting"}}, "conf/model/ offers boosting, dummy"),
+        ({"model": {"use": "forest", "max_iter": 3}}, "belongs to model.use=boosting"),
+        ({"model": {"use": "forest", "max_iter": 3}}, "-S '~model.max_iter'"),
+        ({"model": {"max_itr": 3}}, "model.max_itr is not in"),
+        ({"model": {"max_iter": "many"}}, "model.max_iter is 'many'"),
+        ({"evaluation": {"slices": {"min_row": 3}}}, "which has min_rows, max_categories"),
+        ({"evaluation": {"metrics": "accuracy"}}, "a list belongs there"),
+        ({"split": {"use": "time"}}, "leaves cutoff open"),
+        ({"split": {"holdout": 1.5}}, "share between 0 and 1"),
+        ({"seed": "x"}, "seed is 'x'"),
+        ({"training": {"folds": 1}}, "0 for none, or 2 or more"),
+        ({"tuning": {"use": "optuna", "workers": 0}}, "must be 1 or more"),
+        ({"seed": True}, "seed is True"),
+        ({"training": {"calibration": "iso"}}, "choose from isotonic, none, sigmoid"),
+        ({"model": {"use": "ridge"}}, "set model.use to one of boosting, dummy, forest, logistic"),
+    ],
+)
+def test_mistakes_are_refused_with_the_remedy(experiment: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        settings(experiment)
+    assert said in str(error.value).replace(f"{CONF.parent}/", "")
+
+
+def test_resolved_holds_values_and_no_interpolation(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("model: {use: logistic, C: 0.5}\n")
+    out = tmp_path / "resolved.yaml"
+    resolve(CONF, tmp_path / "params.yaml", out)
+    text = out.read_text()
+    assert "${" not in text
+    assert yaml.safe_load(text)["model"]["C"] == 0.5
+
+
+def test_digests_change_with_their_part_alone() -> None:
+    resolved = composed(CONF, {})
+    before = digests(resolved)
+    assert digests(composed(CONF, {})) == before
+    resolved["model"]["max_iter"] = 7
+    assert {name for name, value in digests(resolved).items() if value != before[name]} == {"all"}
+    resolved["data"]["owner"] = "another"
+    changed = {name for name, value in digests(resolved).items() if value != before[name]}
+    assert changed == {"all", "data"}
+
+
+def test_refused_experiment_leaves_resolved_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("model: {use: nothing}\n")
+    out = tmp_path / "resolved.yaml"
+    out.write_text("before")
+    with pytest.raises(ConfigError):
+        resolve(CONF, tmp_path / "params.yaml", out)
+    assert out.read_text() == "before"

@@ -1,0 +1,105 @@
+"""What a reviewer reads says what the report holds, and nothing in it acts as markup."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops.gate.markdown import LONGEST, SHOWN, bar, code, markdown, table, text
+
+
+def test_the_verdict_comes_first_then_the_reasons(content: dict[str, Any]) -> None:
+    said = markdown(content)
+    assert said.startswith("## Gate: rejected\n")
+    places = [said.index(head) for head in re.findall(r"^### .*", said, re.MULTILINE)]
+    assert places == sorted(places)
+    assert said.index("### Why") < said.index("### Metrics") < said.index("### Rules")
+
+
+def test_figures_come_with_interval_and_difference(content: dict[str, Any]) -> None:
+    said = markdown(content)
+    line = "| ROC AUC ↑ | 0.8123 (0.79 to 0.83) | 0.8123 (0.79 to 0.83) | -0.01 (no interval) |"
+    assert line in said
+    assert "| 1,200 | 0.5 | ████████ | 0.75 | -0.25 |" in said
+    assert "| 1,200 | 1 |  | undefined | undefined |" in said
+    assert "| 1,200 | undefined |  | 0.7 | undefined |" in said
+    assert "train 100 to 110, holdout 20 to 22. 3 files kept." in said
+    assert "(none)" in said
+
+
+def test_what_a_reviewer_must_know_is_said(content: dict[str, Any]) -> None:
+    said = markdown(content)
+    for part in (
+        "judged itself",
+        "not the commit",
+        "changes the policy",
+        "engine/src/mlops/features",
+    ):
+        assert part in said
+    content["policy"]["branch"] = {"error": "nothing there"}
+    assert "does not take: nothing there" in markdown(content)
+
+
+def test_a_first_model_has_nothing_to_compare(content: dict[str, Any]) -> None:
+    content |= {"champion": None, "configuration": None, "data": None, "slices": []}
+    del content["metrics"][0]["champion"], content["metrics"][0]["difference"]
+    said = markdown(content)
+    assert "first model" in said
+    assert "| metric | candidate |\n" in said
+    assert "No slice has enough rows" in said
+
+
+def test_hostile_names_stay_names(content: dict[str, Any]) -> None:
+    said = markdown(content)
+    assert "<script" not in said
+    assert "@team" not in said
+    assert "](http" not in said
+    assert "**bold**" not in said
+    assert "`code`" not in said
+    assert "\n# head" not in said
+    lines = [line for line in said.splitlines() if line.startswith("|")]
+    tables = re.findall(r"(?:^\|.*\n)+", said, re.MULTILINE)
+    assert sum(one.count("\n") for one in tables) == len(lines)
+    for one in tables:
+        assert len({line.count("|") for line in one.splitlines()}) == 1
+    tags = set(re.findall(r"</?([a-z]+)", said))
+    assert tags == {"details", "summary", "b", "code"}
+
+
+@given(st.text(max_size=LONGEST))
+def test_a_text_reads_as_it_was_given(words: str) -> None:
+    shown = text(words)
+    assert unescape(shown).replace("@\u200b", "@") == " ".join(words.split())
+    assert not re.search(r"[\\`*\[\]|~$@<>\n]", shown)
+    assert code(words) == f"<code>{shown}</code>"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("roc_auc is 0.5 (0.4 to 0.6)", "roc_auc is 0.5 (0.4 to 0.6)"),
+        ("__init__", "&#95;&#95;init&#95;&#95;"),
+        ("a: b", "a: b"),
+        ("http://x", "http&#58;//x"),
+        (":tada: #12", "&#58;tada: &#35;12"),
+        ("&lt;", "&amp;lt;"),
+        ("x" * 500, "x" * 480 + "…"),
+    ],
+)
+def test_only_what_would_act_is_escaped(words: str, shown: str) -> None:
+    assert text(words) == shown
+
+
+def test_a_long_table_is_cut_and_says_so() -> None:
+    assert "2 more stand in gate.json" in table(["a"], [["x"]] * (SHOWN + 2))
+
+
+@pytest.mark.parametrize(
+    ("share", "drawn"),
+    [(0.0, ""), (0.5, "████"), (1.0, "████████"), (0.05, "▍"), (7.0, "████████")],
+)
+def test_a_bar_is_as_long_as_its_share(share: float, drawn: str) -> None:
+    assert bar(share) == drawn

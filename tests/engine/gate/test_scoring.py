@@ -1,0 +1,227 @@
+"""A bundle's answers are computed anew and compared with what it says of itself."""
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from mlops.config import settings as configuration
+from mlops.config.settings import Settings
+from mlops.data import prepared
+from mlops.features.encoding import Encoder
+from mlops.gate import scoring
+from mlops.gate.case import Judged
+from mlops.gate.champion import Champion, rescored
+from mlops.gate.scoring import TOLERANCE, ScoringError
+from mlops.runtime.model import farthest
+
+HOLDOUT = "data/prepared/holdout.parquet"
+Edit = Callable[[str, Callable[[Any], Any]], None]
+
+
+@pytest.fixture
+def asked(trained: Path) -> Settings:
+    """What the bundle was made with."""
+    return configuration.load(trained / "resolved.yaml")
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path) -> Path:
+    """A bundle to be changed."""
+    return shutil.copytree(trained / "candidate", tmp_path / "bundle")
+
+
+@pytest.fixture
+def one(trained: Path, folder: Path, asked: Settings) -> Judged:
+    """The bundle with its answers."""
+    encoder = Encoder.build(asked.data, asked.features)
+    return scoring.judged(folder, encoder, trained / HOLDOUT)
+
+
+@pytest.fixture
+def target(trained: Path, asked: Settings) -> np.ndarray:
+    return prepared.target(prepared.read(trained / HOLDOUT, asked.data), asked.data)
+
+
+@pytest.fixture
+def edit(folder: Path) -> Edit:
+    """Change a JSON file of the bundle."""
+
+    def change(name: str, how: Callable[[Any], Any]) -> None:
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(how(content)))
+
+    return change
+
+
+def test_answers_are_those_of_its_model_for_every_row(one: Judged, target: np.ndarray) -> None:
+    assert len(one.predictions) == len(target)
+    finding = scoring.predictions(one)
+    assert (finding.verdict, finding.part) == ("passed", "predictions")
+
+
+def test_other_answers_than_recorded_are_rejected(one: Judged) -> None:
+    other = one.predictions.copy()
+    other[0] = np.nextafter(other[0], 1)
+    for answers in (other, one.predictions[1:]):
+        finding = scoring.predictions(replace(one, predictions=answers))
+        assert (finding.verdict, finding.part) == ("rejected", "predictions")
+        assert f"it predicts {len(answers):,} holdout rows" in finding.reason
+
+
+def test_golden_rows_answer_as_recorded(one: Judged, edit: Edit) -> None:
+    finding = scoring.golden(one)
+    assert (finding.verdict, finding.part) == ("passed", "golden rows")
+    assert finding.threshold == TOLERANCE
+    assert finding.value is not None
+    assert 0 <= finding.value <= TOLERANCE
+
+
+def test_golden_rows_that_answer_otherwise_are_rejected(one: Judged, edit: Edit) -> None:
+    def moved(rows: list[Any]) -> list[Any]:
+        rows[2]["prediction"] += 0.25
+        return rows
+
+    edit("golden.json", moved)
+    finding = scoring.golden(one)
+    assert (finding.verdict, finding.part) == ("rejected", "golden rows")
+    assert finding.value == pytest.approx(0.25, abs=1e-4)
+    assert "no longer answers" in finding.reason
+    edit("golden.json", lambda rows: [{**row, "prediction": [0.1, 0.9]} for row in rows])
+    finding = scoring.golden(one)
+    assert (finding.verdict, finding.part, finding.value) == ("rejected", "golden rows", None)
+    edit("golden.json", lambda _: [])
+    assert scoring.golden(one).reason == "it holds no golden rows"
+    assert (scoring.golden(one).verdict, scoring.golden(one).part) == ("rejected", "golden rows")
+
+
+def test_metrics_are_those_of_the_answers(one: Judged, target: np.ndarray, edit: Edit) -> None:
+    names = ["roc_auc", "log_loss"]
+    finding = scoring.metrics(one, target, names)
+    assert (finding.verdict, finding.part) == ("passed", "metrics")
+
+    def raised(content: Any) -> Any:
+        content["holdout"]["roc_auc"]["value"] += 1e-3
+        return content
+
+    edit("metrics.json", raised)
+    finding = scoring.metrics(one, target, names)
+    assert (finding.verdict, finding.part) == ("rejected", "metrics")
+    assert finding.reason.startswith("roc_auc is 0.")
+    assert "; " not in finding.reason
+
+
+def test_a_metric_that_is_measured_must_be_there(
+    one: Judged, target: np.ndarray, edit: Edit
+) -> None:
+    def without(content: Any) -> Any:
+        del content["holdout"]["roc_auc"]
+        return content
+
+    edit("metrics.json", without)
+    finding = scoring.metrics(one, target, ["roc_auc"])
+    assert (finding.verdict, finding.part) == ("rejected", "metrics")
+    assert "lacks roc_auc" in finding.reason
+    assert scoring.metrics(one, target, ["log_loss"]).verdict == "passed"
+    edit("metrics.json", lambda content: content | {"holdout": {}})
+    finding = scoring.metrics(one, target, [])
+    assert (finding.verdict, finding.part) == ("rejected", "metrics")
+
+
+@pytest.mark.parametrize(
+    ("value", "carried", "agree"),
+    [
+        (0.5, 0.5 + 0.9e-5, True),
+        (0.5, 0.5 + 1.2e-5, False),
+        (1000.0, 1000.009, True),
+        (1000.0, 1000.02, False),
+        (math.nan, None, True),
+        (math.inf, None, True),
+        (0.5, None, False),
+        (1.0, True, False),
+        (math.nan, True, False),
+        (0.5, "0.5", False),
+        (math.nan, "x", False),
+        (1.0, 1, True),
+    ],
+)
+def test_figures_agree_within_the_tolerance(value: float, carried: Any, agree: bool) -> None:
+    assert scoring._agree(value, carried) is agree
+
+
+def test_the_farthest_is_relative_above_one() -> None:
+    found = farthest(np.array([0.5, 110.0]), np.array([0.25, 100.0]))
+    assert found == pytest.approx(0.25)
+    assert farthest(np.array([-120.0, 0]), np.array([-100.0, 0])) == pytest.approx(0.2)
+    assert farthest(np.zeros(2), np.zeros(3)) == math.inf
+
+
+def test_a_model_that_skips_rows_or_says_no_number_is_refused(
+    trained: Path, folder: Path, asked: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder.build(asked.data, asked.features)
+    loaded = scoring.reading.load(folder, encoder=encoder)
+    for answer, said in (
+        (lambda matrix: np.full(len(matrix) - 1, 0.5), r"rows got \d+ predictions"),
+        (lambda matrix: np.where(np.arange(len(matrix)) < 2, np.nan, 0.5), "2 of its predictions"),
+    ):
+        other = msgspec.structs.replace(loaded, model=loaded.model._replace(answer=answer))
+        monkeypatch.setattr(scoring.reading, "load", lambda *_, other=other, **__: other)
+        with pytest.raises(Exception, match=said):
+            scoring.judged(folder, encoder, trained / HOLDOUT)
+
+
+def test_a_column_that_is_gone_is_named(trained: Path, folder: Path, asked: Settings) -> None:
+    encoder = Encoder.build(asked.data, asked.features)
+    lacking = encoder._replace(inputs=(*encoder.inputs, "moon", "sun"))
+    with pytest.raises(ScoringError, match=r"no column moon, sun$"):
+        scoring.judged(folder, lacking, trained / HOLDOUT)
+
+
+def test_the_champion_answers_by_its_own_contract(
+    trained: Path, folder: Path, one: Judged, asked: Settings
+) -> None:
+    found = rescored(Champion(folder, "x"), asked.data, trained / HOLDOUT)
+    np.testing.assert_array_equal(found.predictions, one.predictions)
+    assert found.folder == folder
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"task": "multiclass"}, "its task is 'binary', today's is 'multiclass'"),
+        ({"target": "other"}, "its target is 'churned', today's is 'other'"),
+        ({"labels": ("no", "yes")}, r"its classes is .*, today's is \('no', 'yes'\)"),
+    ],
+)
+def test_a_champion_for_something_else_is_not_compared(
+    trained: Path, folder: Path, asked: Settings, change: dict[str, Any], said: str
+) -> None:
+    class Today:
+        task, target, labels = asked.data.task, asked.data.target, asked.data.labels
+
+    for name, value in change.items():
+        setattr(Today, name, value)
+    with pytest.raises(ScoringError, match=said):
+        rescored(Champion(folder, "x"), Today, trained / HOLDOUT)  # type: ignore[arg-type]
+
+
+def test_rows_as_a_client_sends_them_are_the_prepared_ones(one: Judged) -> None:
+    rows = [{"plan": "basic"}, {"plan": None}, {}]
+    encoder = one.bundle.encoder._replace(inputs=("plan", "month", "auto_renew"))
+    bundle = msgspec.structs.replace(one.bundle, encoder=encoder)
+    rows[0] |= {"month": "2025-03-01T00:00:00", "auto_renew": True}
+    columns = scoring._columns(rows, replace(one, bundle=bundle))
+    assert columns["plan"][0] == 0
+    assert np.isnan(columns["plan"][1:]).all()
+    assert columns["month"][0] == np.datetime64("2025-03-01")
+    assert np.isnat(columns["month"][1:]).all()
+    assert columns["auto_renew"][0] == 1
+    assert np.isnan(columns["auto_renew"][1:]).all()

@@ -1,0 +1,83 @@
+"""An image is named after what it is made from, and made from nothing else."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.release import image
+from mlops.release.image import ImageError
+
+MODEL = "b" * 64
+
+
+@pytest.fixture
+def tag(yard: Any) -> Any:
+    def tag(model: str = MODEL, runtime: str = "onnx", base: str | None = None) -> str:
+        return image.describe("HEAD", "host/demo", model, runtime, base, yard.root).tag
+
+    return tag
+
+
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("engine/src/mlops/serving/batch.py", True),
+        ("requirements/serve.txt", True),
+        ("deploy/Dockerfile", True),
+        (".dockerignore", True),
+        ("requirements/serve-skops.txt", False),
+        ("requirements/train.txt", False),
+        ("engine/src/mlops/training/fitting.py", False),
+        ("deploy/compose.yaml", False),
+    ],
+)
+def test_the_tag_follows_what_is_in_the_image(
+    yard: Any, tag: Any, path: str, changes: bool
+) -> None:
+    before = tag()
+    yard.workshop.write(path, (yard.root / path).read_text() + "\n# more\n")
+    assert tag() == before  # what is not committed is not released
+    yard.workshop.commit("more")
+    assert (tag() != before) == changes
+
+
+def test_the_tag_follows_model_runtime_and_base(tag: Any) -> None:
+    tags = {tag(), tag(model="d" * 64), tag(runtime="skops"), tag(base="other:1")}
+    assert len(tags) == 4
+    assert tag().startswith(MODEL[:12])
+
+
+def test_the_context_holds_the_recipe_and_the_bundle(yard: Any, tmp_path: Path) -> None:
+    bundle = yard.root / "trained/middle"
+    image.context("HEAD", bundle, tmp_path / "context", yard.root)
+    names = {p.relative_to(tmp_path / "context").as_posix() for p in tmp_path.rglob("context/**/*")}
+    assert {
+        "deploy/Dockerfile",
+        "bundle/manifest.json",
+        "engine/src/mlops/cli/__init__.py",
+    } <= names
+    assert not {name for name in names if "training" in name.split("/")}
+    assert "requirements/train.txt" not in names
+
+
+def test_the_base_is_pinned_by_digest(yard: Any) -> None:
+    name, _, digest = image.base("HEAD", yard.root).partition("@")
+    assert name.startswith("python:")
+    assert len(digest) == len("sha256:") + 64
+
+
+def test_a_commit_that_says_nothing_of_images(yard: Any) -> None:
+    for path in ("deploy/Dockerfile", ".dockerignore"):
+        (yard.root / path).unlink()
+    shutil.rmtree(yard.root / "requirements")
+    yard.workshop.commit("none")
+    with pytest.raises(ImageError, match="ARG BASE"):
+        image.base("HEAD", yard.root)
+    with pytest.raises(ImageError, match="make lock"):
+        image.lock("HEAD", "onnx", yard.root)
+    with pytest.raises(ImageError, match="what an image is made from"):
+        image.describe("HEAD", "host/demo", MODEL, "onnx", None, yard.root)
+    with pytest.raises(ImageError, match="names no image"):
+        image.describe("HEAD", "", MODEL, "onnx", None, yard.root)

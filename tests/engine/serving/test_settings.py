@@ -1,0 +1,129 @@
+"""The environment wins over the file, and nothing misspelt is passed over."""
+
+import os
+from pathlib import Path
+
+import pytest
+from baked import SOURCE
+from pydantic import SecretStr
+
+from mlops.serving import settings
+from mlops.serving.settings import ServingSettings, SettingsError, load
+
+PROJECT = SOURCE
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project without settings, and an environment without any."""
+    for variable in os.environ:
+        if variable.startswith("MLOPS_"):
+            monkeypatch.delenv(variable)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf/serving").mkdir(parents=True)
+    return tmp_path / "conf/serving"
+
+
+def test_without_a_file_the_standard_holds(folder: Path) -> None:
+    folder.rmdir()
+    assert load() == ServingSettings()
+
+
+def test_the_standard_file_says_what_the_code_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    assert load("standard") == ServingSettings()
+    written = (PROJECT / "conf/serving/standard.yaml").read_text()
+    unwritten = {name for name in settings.NAMES if f"\n{name}:" not in written}
+    assert unwritten == {"api_key", "expect"}
+
+
+def test_arguments_over_environment_over_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "edge.yaml").write_text("port: 1\nmax_rows: 2\nhost: a\n")
+    monkeypatch.setenv("MLOPS_PORT", "3")
+    monkeypatch.setenv("MLOPS_MAX_ROWS", "4")
+    read = load("edge", port=5, host=None)
+    assert (read.port, read.max_rows, read.host) == (5, 4, "a")
+
+
+def test_values_are_read_as_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "BUNDLE": "else/where",
+        "CHALLENGER": "",
+        "CHALLENGER_SHARE": "0.25",
+        "API_KEY": "correct horse",
+        "DOCS": "false",
+        "EXPECT": "a" * 64,
+    }.items():
+        monkeypatch.setenv(f"MLOPS_{name}", value)
+    read = load()
+    assert read.bundle == Path("else/where")
+    assert read.challenger is None
+    assert read.challenger_share == 0.25
+    assert read.api_key == SecretStr("correct horse")
+    assert "correct" not in repr(read)
+    assert read.docs is False
+    assert read.expect == "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("max_row: 1", r"no setting max_row: did you mean max_rows\?"),
+        ("wings: 1", r"no setting wings: choose from bundle, "),
+        ("max_rows: many", r"setting max_rows: .*MLOPS_MAX_ROWS"),
+        ("max_rows: 0", r"setting max_rows: .*greater than or equal to 1"),
+        ("drain_seconds: .inf", r"setting drain_seconds: .*finite"),
+        ("challenger_mode: duel", r"setting challenger_mode: .*'shadow' or 'share'"),
+        ("expect: ABC", r"setting expect: .*pattern"),
+        ("api_key: secret-secret", r"set MLOPS_API_KEY instead"),
+        ("- a\n- b", r"must hold settings"),
+        ("port: [", r"no readable YAML"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(text: str, said: str, folder: Path) -> None:
+    (folder / "standard.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=said) as raised:
+        load()
+    assert "\n" not in str(raised.value)
+
+
+def test_an_empty_file_is_the_standard(folder: Path) -> None:
+    (folder / "standard.yaml").write_text("# nothing\n")
+    assert load() == ServingSettings()
+
+
+def test_a_missing_file_names_those_there(folder: Path) -> None:
+    (folder / "edge.yaml").write_text("")
+    with pytest.raises(SettingsError, match=r"cloud\.yaml is missing.*choose from edge"):
+        load("cloud")
+
+
+@pytest.mark.parametrize(
+    "variable", ["MLOPS_APIKEY", "MLOPS_KEY", "MLOPS_MAX_ROW", "mlops_drain_second"]
+)
+def test_a_misspelt_variable_is_refused(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "12345678")
+    with pytest.raises(SettingsError, match=f"{variable} is no setting: did you mean"):
+        load()
+
+
+def test_a_variable_that_is_like_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_TOKEN", "12345678")
+    with pytest.raises(SettingsError, match="MLOPS_TOKEN is no setting: choose from"):
+        load()
+
+
+def test_variables_of_kubernetes_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT_80_TCP", "PORT_80_TCP_ADDR", "WEB_PORT"):
+        monkeypatch.setenv(f"MLOPS_{name}", "tcp://10.0.0.1:80")
+    assert load() == ServingSettings()
+
+
+@pytest.mark.parametrize("key", ["", "short"])
+def test_a_weak_key_is_refused_and_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_API_KEY", key)
+    with pytest.raises(SettingsError, match="setting api_key") as raised:
+        load()
+    assert not key or key not in str(raised.value)

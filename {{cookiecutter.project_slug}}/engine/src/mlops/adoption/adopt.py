@@ -1,0 +1,128 @@
+"""Take a table of the user's own: infer its contract, version it, and set the experiment on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+from ..config import compose, settings
+from ..config.experiment import read_experiment
+from ..errors import ProjectError
+from ..git.repository import dvc_add, is_clean
+from .declaration import adopted, contract_text, features_text, unedited, with_choices
+from .proposal import SHOWN, Options, Proposal, propose
+from .transaction import RAW, check_raw, exchange, exclusive
+
+PARAMS = Path("params.yaml")
+CONF = Path("conf")
+
+
+class AdoptionError(ProjectError):
+    """The project cannot take the table."""
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What an adoption found and wrote; printed, it says so in a few lines."""
+
+    file: Path
+    proposal: Proposal
+    written: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        contract, rows = self.proposal.contract, self.proposal.rows
+        target = f"target {contract.target}"
+        if contract.task == "binary":
+            target += f" (positive: {contract.labels[1]}, not {contract.labels[0]})"
+        elif contract.labels:
+            target += f" ({', '.join(contract.labels[:6])}{', …' * (len(contract.labels) > 6)})"
+        direct = [n for n in contract.names("feature") if contract.columns[n].type != "datetime"]
+        features = [*direct, *self.proposal.derived]
+        more = f" and {len(features) - SHOWN} more" if len(features) > SHOWN else ""
+        ids = contract.names("id")
+        by = " from ".join(self.proposal.split.values())
+        if ids and self.proposal.split["use"] == "hash":
+            by = f"hash of {', '.join(ids)}"
+        days = [n for n in contract.names("feature") if contract.columns[n].type == "datetime"]
+        if days and self.proposal.split["use"] == "hash":
+            by += f" (--time {days[0]!r} would hold out the latest rows)"
+        lines = [
+            f"{self.file.name} is {contract.name}: {rows:,} rows, {contract.task}, {target}",
+            f"features: {', '.join(features[:SHOWN])}{more}",
+            *([f"id: {', '.join(ids)}"] * bool(ids)),
+            f"split: by {by}",
+        ]
+        if self.proposal.unlabelled:
+            lines.append(f"set aside: {self.proposal.unlabelled:,} rows without a target")
+        for name, column in contract.columns.items():
+            if column.role == "ignored":
+                lines.append(f"left out: {name} {column.reason}")
+            elif column.description:
+                lines.append(f"check: {name}: {column.description}")
+        lines.append(f"written: {', '.join(map(str, self.written))}")
+        return "\n".join([*lines, "next: commit that, then dvc repro"])
+
+
+def adopt(
+    file: Path, target: str, *, project: Path = Path(), **options: Unpack[Options]
+) -> Adoption:
+    """Adopt a CSV or Parquet file as the data of this project, all or nothing.
+
+    Raises a ProjectError, having changed nothing, for a table that cannot be one (see propose),
+    and where raw data or files of conf/ would be lost.
+    """
+    if not (project / PARAMS).is_file() or not (project / CONF).is_dir():
+        raise AdoptionError(
+            f"{project.resolve()} has no params.yaml and conf/: run this in a project's root folder"
+        )
+    with exclusive(project):
+        proposal = propose(file, target, **options)
+        check_raw(project, file)
+        texts = _texts(file, proposal, project)
+        with exchange(project, file, texts):
+            _check_experiment(project)
+            pointer = dvc_add(RAW, project)
+    return Adoption(file, proposal, (*texts, pointer))
+
+
+def _texts(file: Path, proposal: Proposal, project: Path) -> dict[Path, str]:
+    """Return the files to write; params.yaml is the last of them."""
+    name = proposal.contract.name
+    texts = {
+        CONF / "data" / f"{name}.yaml": contract_text(proposal.contract, file.name, proposal.rows)
+    }
+    if proposal.derived:
+        texts[CONF / "features" / f"{name}.yaml"] = features_text(name, proposal.derived)
+    fresh = _check_overwritten(project, texts)
+    choices: dict[str, Mapping[str, str]] = {
+        "data": {"use": name},
+        "features": {"use": name if proposal.derived else "columns"},
+        "split": proposal.split,
+    }
+    read_experiment(project / PARAMS)
+    before = (project / PARAMS).read_text(encoding="utf-8")
+    return texts | {PARAMS: with_choices(before, choices, fresh)}
+
+
+def _check_overwritten(project: Path, texts: Mapping[Path, str]) -> bool:
+    """Say whether a file will change; raise where somebody's own work would be lost."""
+    fresh = False
+    for path, text in texts.items():
+        old = (project / path).read_text(encoding="utf-8") if (project / path).exists() else None
+        fresh |= old != text
+        if old is None or old == text or unedited(old):
+            continue
+        if not adopted(old):
+            raise AdoptionError(f"{path} is not from an adoption: choose another --name")
+        if not is_clean([path], project):
+            raise AdoptionError(
+                f"{path} was edited since its adoption: commit it, or choose another --name"
+            )
+    return fresh
+
+
+def _check_experiment(project: Path) -> None:
+    """Raise ConfigError where what params.yaml says elsewhere does not suit the new data."""
+    conf = project / CONF
+    resolved = compose.composed(conf, read_experiment(project / PARAMS))
+    compose.check_task(conf, settings.Settings.parse(resolved))

@@ -1,0 +1,210 @@
+"""Contract columns inferred from the cells of a table."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from ..contract import Column, Role, Source, Type
+from ..progress import progress
+from .statistics import NUMBERS, Statistics, shortened
+
+MOST_CATEGORIES = 1000
+FEW_TEXTS = 12  # so few different texts are categories however small the table is
+ROWS_A_CATEGORY = 3
+FEWEST_ROWS = 20  # in a smaller table it says nothing that all values differ
+MOST_CODES = 50
+ROWS_A_CODE = 10
+LEAST_CODE = 100
+SPARSE = 0.25
+ROWS_AN_IDENTITY = 20
+MANY_IDENTITIES = 50
+# More texts that mean "no value", believed only where everything else in a column is a number.
+BLANKS = (".", "--", "N.A.", "<NA>", "nil", "missing", "unknown", "#VALUE!", "#DIV/0!", "#REF!")
+KEYS = {"id", "uuid", "guid", "key", "identifier"}
+# Amounts as people write them: a sign or bracket, a currency, digits in groups, a percent sign.
+GROUPS = r"[.,' \u2019\u00a0\u202f]"
+AMOUNT = (
+    rf"[(+\-\u2212]?\s?[$€£¥]?\s?[+\-\u2212]?(?:\d+|\d{{1,3}}(?:{GROUPS}\d{{3}})+)"
+    r"(?:[.,]\d+)?\s?(?:%|[$€£¥])?\)?"
+)
+SIGNS = rf"[$€£¥%(\u2212]|\d{GROUPS}\d{{3}}(?:[,.]\d+)?$"
+COUNTERS = {"index", "idx", "row", "rownum", "rownames", "nr", "no", "obs", "unnamed"}
+
+
+def infer(
+    frame: pd.DataFrame, source: Source, decided: Mapping[str, Column], roles: Mapping[str, Role]
+) -> dict[str, Column]:
+    """Return a contract column for each column of the table.
+
+    `decided` are columns that are known already (the target), `roles` what the user gave (id,
+    time, group). Without an id among them the first column that looks like one becomes it, and
+    the others are left out.
+    """
+    columns: dict[str, Column] = {}
+    key = next((name for name, role in roles.items() if role == "id"), None)
+    for name in progress(map(str, frame.columns), "infer", total=frame.shape[1]):
+        facts = Statistics(name, frame[name], source)
+        if name in decided:
+            columns[name] = decided[name]
+        elif name in roles:
+            columns[name] = _named(facts, roles[name])
+        else:
+            columns[name] = column = feature(facts)
+            if column.role == "id" and key is not None:
+                columns[name] = ignored(f"differs in every row, as {key} does, which is the id")
+            elif column.role == "id":
+                key = name
+    return columns
+
+
+def feature(facts: Statistics) -> Column:
+    """Return the column as a feature, as the id of the rows, or as ignored with the reason."""
+    if facts.unreadable:
+        return ignored("holds lists, bytes or durations")
+    if not facts.present:
+        return ignored("holds no value")
+    if facts.distinct == 1 and not facts.blank:
+        return ignored(f"holds nothing but {shortened(facts.texts[0])}")
+    if facts.moment is not None:
+        return _datetime(facts)
+    if facts.boolean:
+        return Column("boolean", nullable=facts.blank)
+    if _is_written_out(facts):
+        return ignored(
+            f"holds numbers written like {shortened(facts.texts.iloc[0])}: save them as plain "
+            "numbers to use them"
+        )
+    if (identity := _identity(facts)) is not None:
+        return identity
+    if facts.numeric and not _is_code(facts):
+        low, high = bounds(facts.numbers)
+        return Column(_kind(facts), nullable=facts.blank, min=low, max=high)
+    return _labelled(facts)
+
+
+def ignored(reason: str) -> Column:
+    """Return a column that is left out, and why."""
+    return Column("text", role="ignored", reason=reason)
+
+
+def bounds(numbers: np.ndarray) -> tuple[float, float]:
+    """Return the observed range widened by its width on each side, in tidy figures.
+
+    The lower bound stays 0 where nothing is negative.
+    """
+    low, high = float(numbers.min()), float(numbers.max())
+    width = (high - low) or abs(high) or 1.0
+    step = 10.0 ** (math.floor(math.log10(width)) - 1)
+    least = math.floor((low - width) / step) * step
+    if low >= 0:
+        least = max(least, 0.0)
+    most = math.ceil((high + width) / step) * step
+    # The products above end in digits like ...0001.
+    return float(f"{least:.12g}"), float(f"{most:.12g}")
+
+
+def blanks(frame: pd.DataFrame, source: Source) -> list[str]:
+    """Return the texts of BLANKS that alone keep a column from being numeric."""
+    found: dict[str, None] = {}
+    for name in frame.columns:
+        facts = Statistics(str(name), frame[name], source)
+        if facts.written and (odd := _odd(facts)) and set(odd) <= set(BLANKS):
+            found |= dict.fromkeys(odd)
+    return list(found)
+
+
+def _named(facts: Statistics, role: Role) -> Column:
+    """Return the column in the role that the user gave it, open to tomorrow's values."""
+    if role == "time":
+        return _datetime(facts, role)
+    kind: Type = "integer" if facts.numeric and facts.integral else "text"
+    unique = role == "id" and facts.unique
+    return Column(kind, role=role, nullable=facts.blank, unique=unique)
+
+
+def _datetime(facts: Statistics, role: Role = "feature") -> Column:
+    form = facts.moment
+    text, doubt = (form.text, form.doubt) if form else (None, "")
+    return Column("datetime", role=role, nullable=facts.blank, format=text, description=doubt)
+
+
+def _identity(facts: Statistics) -> Column | None:
+    """Return the column as id or ignored where it tells rows (or things) apart, else None."""
+    whole = facts.numeric and facts.integral
+    if (facts.numeric and not whole) or facts.distinct < FEWEST_ROWS:
+        return None
+    called = bool(facts.words & KEYS)
+    if facts.unique:
+        if whole and not called:
+            return ignored("counts the rows") if _counts_rows(facts) else None
+        if called or not facts.texts.str.contains(r"\s").any():
+            kind: Type = "integer" if whole else "text"
+            return Column(kind, role="id", unique=True)
+    elif called and _repeats_little(facts):
+        return ignored(
+            f"identifies {facts.distinct:,} things in {facts.present:,} rows: with --group "
+            f"{facts.name} each would stay on one side of the split"
+        )
+    return None
+
+
+def _is_written_out(facts: Statistics) -> bool:
+    """Say whether texts are amounts with a currency, percent or thousands sign."""
+    if facts.numeric or facts.moment is not None or not facts.present:
+        return False
+    texts = facts.texts.astype("str").str.strip()
+    amounts = texts.str.fullmatch(AMOUNT) & texts.str.contains(r"\d", regex=True)
+    return bool(amounts.all()) and bool(texts.str.contains(SIGNS, regex=True).any())
+
+
+def _counts_rows(facts: Statistics) -> bool:
+    steps = np.diff(facts.numbers)
+    return bool((steps == 1).all()) and (facts.numbers[0] in (0, 1) or facts.words <= COUNTERS)
+
+
+def _repeats_little(facts: Statistics) -> bool:
+    return facts.distinct > MANY_IDENTITIES and facts.present / facts.distinct < ROWS_AN_IDENTITY
+
+
+def _is_code(facts: Statistics) -> bool:
+    """Say whether whole numbers are names: few, often repeated, large, and off any regular grid."""
+    if not facts.integral:
+        return False
+    rows_a_value = facts.present / facts.distinct
+    if facts.words & KEYS and facts.distinct <= MOST_CATEGORIES:
+        return rows_a_value >= ROWS_AN_IDENTITY
+    values = np.unique(facts.numbers)
+    if len(values) > MOST_CODES or rows_a_value < ROWS_A_CODE or values[0] < LEAST_CODE:
+        return False
+    if values[0] >= 1900 and values[-1] <= 2100:
+        return False
+    grid = np.gcd.reduce(np.diff(values).astype(np.int64))
+    return bool(len(values) / ((values[-1] - values[0]) / grid + 1) < SPARSE)
+
+
+def _labelled(facts: Statistics) -> Column:
+    """Return texts as a category, or as ignored where they hardly repeat."""
+    rows_a_text = facts.present / facts.distinct
+    if facts.distinct > MOST_CATEGORIES or (
+        facts.distinct > FEW_TEXTS and rows_a_text < ROWS_A_CATEGORY
+    ):
+        odd = _odd(facts)
+        what = f"numbers beside {shortened(odd[0])}" if odd else "texts"
+        return ignored(
+            f"{facts.distinct:,} different {what} in {facts.present:,} rows, more than "
+            "categories can be"
+        )
+    return Column("category", nullable=facts.blank, categories=facts.labels)
+
+
+def _odd(facts: Statistics) -> list[str]:
+    """Return the texts that are no numbers where most are."""
+    numeric = facts.texts.str.fullmatch(NUMBERS[facts.source.decimal]).astype(bool)
+    odd = facts.texts[~numeric]
+    return [str(text) for text in odd] if 0 < len(odd) < numeric.sum() else []
+
+
+def _kind(facts: Statistics) -> Type:
+    return "integer" if facts.integral else "number"

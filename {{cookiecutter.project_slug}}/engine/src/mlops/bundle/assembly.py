@@ -1,0 +1,75 @@
+"""The bundle stage: everything that is promoted together, as candidate/."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ..config.settings import RESOLVED, Settings
+from ..data import fingerprints, prepared
+from ..features.encoding import Encoder
+from ..files import atomic_directory
+from ..runtime import model as runtime
+from . import card, golden, lineage, manifest, profile
+from .reading import CANDIDATE, CARD, CONFIG, CONTRACT, GOLDEN, HOLDOUT, METRICS, PROFILE, SLICES
+
+
+def bundle(
+    settings: Settings,
+    data: Path = Path("data/prepared"),
+    model: Path = Path("model"),
+    reports: Path = Path("reports"),
+    out: Path = CANDIDATE,
+) -> str:
+    """Write the bundle to `out` and return its digest, the SHA-256 of its manifest."""
+    contract = settings.data
+    encoder = Encoder.build(contract, settings.features)
+    matrices = {
+        role: prepared.matrix(
+            data / f"{role}.parquet", contract, encoder.inputs, encoder.matrix, len(encoder.names)
+        )
+        for role in ("train", "holdout")
+    }
+    predictions = runtime.load(model, settings.training.threads).predict(matrices["holdout"])
+    summary = json.loads((data / "summary.json").read_text(encoding="utf-8"))
+    about = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
+    measured = {
+        name: json.loads((reports / name).read_text(encoding="utf-8")) for name in (METRICS, SLICES)
+    }
+    prints = fingerprints.fingerprints(data / "holdout.parquet", contract)
+    content: dict[str, Any] = {
+        "format": 1,
+        "name": contract.name,
+        "task": contract.task,
+        "runtime": about["runtime"],
+        "features": list(encoder.names),
+        "holdout": {
+            "rows": len(predictions),
+            "digest": fingerprints.digest(prints),
+            "predictions": manifest.digest(predictions),
+        },
+        "lineage": lineage.lineage(summary),
+    }
+    reference = profile.profile(contract, encoder, matrices["train"], predictions, contract.task)
+    rows = golden.golden(data / "holdout.parquet", contract, encoder.inputs, predictions)
+    with atomic_directory(out) as folder:
+        for file in sorted(model.iterdir()):
+            shutil.copyfile(file, folder / file.name)
+        for name in (METRICS, SLICES):
+            shutil.copyfile(reports / name, folder / name)
+        shutil.copyfile(RESOLVED, folder / CONFIG)
+        (folder / CONTRACT).write_bytes(msgspec.json.format(msgspec.json.encode(contract)))
+        _write_json(folder / PROFILE, reference)
+        _write_json(folder / GOLDEN, rows)
+        np.save(folder / HOLDOUT, prints)
+        text = card.card(settings, about, measured[METRICS], measured[SLICES], content)
+        (folder / CARD).write_text(text, encoding="utf-8")
+        manifest.write(folder, content)
+    return manifest.identity(out)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,79 @@
+"""A bundle read: every digest verified, then parsed, ready to predict."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from ..config.settings import Settings
+from ..contract import Contract
+from ..features.encoding import Encoder
+from ..files import LOADER
+from ..runtime import model as runtime
+from . import contents
+from .contents import Contents
+from .manifest import BundleError
+
+CANDIDATE = Path("candidate")
+CONTRACT = "contract.json"
+CONFIG = "resolved.yaml"
+METRICS = "metrics.json"
+SLICES = "slices.json"
+PROFILE = "profile.json"
+GOLDEN = "golden.json"
+HOLDOUT = "holdout.npy"
+CARD = "card.md"
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A verified bundle, ready to predict.
+
+    `files` are its other files as they were verified, by name; the model and the fingerprints of
+    the holdout are not kept.
+    """
+
+    manifest: dict[str, Any]
+    contract: Contract
+    encoder: Encoder
+    model: runtime.Model
+    settings: Settings
+    files: Mapping[str, bytes] = {}
+
+
+def load(folder: Path, threads: int = 1, encoder: Encoder | None = None) -> Loaded:
+    """Verify every digest of a bundle, then parse what was verified.
+
+    `encoder` stands in for that of the bundle's settings, where other code computes the features.
+    """
+    return parsed(contents.read(folder), threads, encoder)
+
+
+def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) -> Loaded:
+    """Return a bundle from its verified files; raises BundleError or ModelError."""
+    try:
+        contract = msgspec.json.decode(content.files[CONTRACT], type=Contract)
+        settings = Settings.parse(_yaml(content.files[CONFIG]))
+        encoder = encoder or Encoder.build(contract, settings.features)
+    except KeyError as error:
+        raise BundleError(
+            f"the bundle has no {error.args[0]}: rebuild it with `dvc repro`"
+        ) from error
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise BundleError(
+            f"{CONTRACT} or {CONFIG} of the bundle cannot be read ({reason}): rebuild it with "
+            "`dvc repro`"
+        ) from error
+    model = runtime.parsed(content.files, threads)
+    apart = (runtime.ONNX, runtime.SKOPS, HOLDOUT)
+    files = {name: found for name, found in content.files.items() if name not in apart}
+    return Loaded(content.manifest, contract, encoder, model, settings, files)
+
+
+def _yaml(text: bytes) -> Any:
+    """Parse YAML without aliases, with which a short text can stand for a boundless one."""
+    if b"*" in text and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, LOADER)):
+        raise ValueError(f"{CONFIG} holds aliases")
+    return yaml.load(text, LOADER)

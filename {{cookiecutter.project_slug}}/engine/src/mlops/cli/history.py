@@ -1,0 +1,57 @@
+"""Looking back, and comparing."""
+
+from pathlib import Path
+
+from .verb import Arguments, Verb
+
+
+def grammar(verb: Verb) -> None:
+    """Declare the verbs of this module."""
+    add = verb(history, "show which model an environment had when, by whom, on what evidence")
+    add.add_argument("--environment", metavar="E", default="production")
+    add.add_argument("--ref", default="HEAD", help="the branch that declares (default: HEAD)")
+    add.add_argument("--at", metavar="DATE", help="only what was declared then")
+    add.add_argument("--json", action="store_true")
+
+    add = verb(diff, "compare two bundles: folders, or declarations like main:production")
+    add.add_argument("before", metavar="A")
+    add.add_argument("after", metavar="B")
+    add.add_argument("--json", action="store_true")
+
+    add = verb(lineage, "show what a bundle came from")
+    add.add_argument("bundle", type=Path, nargs="?", default=Path("candidate"))
+    add.add_argument("--check", action="store_true", help="exit 1 if it is to be bundled again")
+
+
+def history(arguments: Arguments) -> None:
+    from ..release.history import at, history, shown
+
+    entries = history(arguments.environment, arguments.ref)
+    if arguments.at is not None:
+        entries = at(entries, arguments.at)
+    print(shown(entries, arguments.environment, arguments.json))
+
+
+def diff(arguments: Arguments) -> None:
+    from ..release.comparison import compared, shown
+
+    print(shown(compared(arguments.before, arguments.after), arguments.json))
+
+
+def lineage(arguments: Arguments) -> int:
+    import yaml
+
+    from ..bundle import contents
+    from ..bundle.lineage import is_premature
+
+    digest, content, _ = contents.read(arguments.bundle)
+    if arguments.check:
+        if premature := is_premature(content):
+            print(f"{arguments.bundle} was made before its inputs were committed: once more")
+        return int(premature)
+    shown = {
+        "bundle": digest,
+        **{name: content[name] for name in ("name", "task", "runtime", "holdout", "lineage")},
+    }
+    print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
+    return 0

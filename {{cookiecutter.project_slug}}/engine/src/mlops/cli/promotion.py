@@ -1,0 +1,95 @@
+"""What is done about a candidate: the gate, the pull request, the promotion."""
+
+from pathlib import Path
+
+from .verb import Arguments, Verb
+
+
+def grammar(verb: Verb) -> None:
+    """Declare the verbs of this module."""
+    add = verb(gate, "judge candidate/ against the champion: exit 0 passed, 1 rejected, 2 neither")
+    add.add_argument("--against", metavar="REF", help="whose champion and policy, like origin/main")
+    add.add_argument("--policy", metavar="REF", help="whose policy and code, if not those")
+    add.add_argument("--report", metavar="DIR", type=Path, default=Path("reports/gate"))
+    add.add_argument("--if-new", action="store_true", help="only what REF does not serve yet")
+    add.add_argument(
+        "--explain", metavar="RULE", nargs="?", const="", help="say what a rule does, or list all"
+    )
+
+    add = verb(proposal, "say what a branch proposes: exit 1 where a maintainer has to act")
+    add.add_argument("--against", metavar="REF", required=True)
+    add.add_argument("--since", metavar="COMMIT", required=True, help="what its author pushed")
+    add.add_argument("--fork", action="store_true", help="automation cannot write to the branch")
+    add.add_argument("--failed", action="store_true", help="a step before this one did")
+    add.add_argument("--out", metavar="FILE", type=Path, help="write it there as well")
+
+    add = verb(verify, "verify what this commit declares and REF does not")
+    add.add_argument("--against", metavar="REF", required=True)
+
+    add = verb(promote, "commit the declaration of the candidate that the gate passed")
+    add.add_argument("--environment", metavar="E", help="where to (default: the first in order)")
+    add.add_argument("--report", metavar="DIR", type=Path, help="of the gate (reports/gate)")
+    add.add_argument("--against", metavar="REF", help="the base, if not the one of the report")
+
+
+def gate(arguments: Arguments) -> int:
+    if arguments.explain is not None:
+        from ..gate.explanation import explanation
+
+        print(explanation(arguments.explain))
+        return 0
+    from ..gate.phrases import summary
+    from ..gate.request import GateError
+    from ..gate.rerun import COULD_NOT, EXIT, UnjudgedError, run
+
+    if arguments.against is None:
+        raise GateError("say whose champion it is judged against, like --against origin/main")
+    if arguments.if_new and not _new(arguments.against, arguments.report):
+        return 0
+    try:
+        content = run(arguments.against, arguments.policy, arguments.report)
+    except UnjudgedError:
+        return COULD_NOT
+    print(summary(content, arguments.report))
+    return EXIT[content["verdict"]]
+
+
+def proposal(arguments: Arguments) -> int:
+    from ..files import write_text
+    from ..release.proposal import acts, page
+
+    told = (arguments.against, arguments.since)
+    text = page(*told, arguments.fork, arguments.failed)
+    if arguments.out is not None:
+        write_text(arguments.out, text)
+    print(text, end="")
+    return int(arguments.fork and acts(*told, arguments.failed))
+
+
+def verify(arguments: Arguments) -> None:
+    from ..release.proposal import verify
+
+    changed = verify(arguments.against)
+    print(f"{', '.join(changed)}: verified" if changed else "as before: nothing to verify")
+
+
+def promote(arguments: Arguments) -> None:
+    from ..release.promotion import promote
+
+    found = promote(arguments.environment, arguments.report, arguments.against)
+    what = f"{found.name} {found.digest[:12]}"
+    if found.commit is None:
+        print(f"{found.environment} declares {what} already: nothing to do")
+    else:
+        print(f"{found.environment} declares {what} from commit {found.commit[:12]} on")
+
+
+def _new(against: str, report: Path) -> bool:
+    from ..bundle import verdict
+    from ..release.proposal import known
+
+    if not (reason := known(against)):
+        return True
+    verdict.clear(report)
+    print(f"{reason}: nothing to judge")
+    return False

@@ -1,0 +1,78 @@
+"""What is done about what a commit declares: released, and kept so."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from .verb import Arguments, Verb
+
+
+def grammar(verb: Verb) -> None:
+    """Declare the verbs of this module."""
+    add = verb(release, "bring what a commit declares to registry, MLflow and env/ branches")
+    _released(add)
+
+    add = verb(reconcile, "repair what differs from what a commit declares")
+    _released(add)
+    add.add_argument("--check", action="store_true", help="repair nothing: exit 1 if it differs")
+
+
+def release(arguments: Arguments) -> None:
+    from ..release import job_summary, releasing
+
+    done = []
+    for name in _environments(arguments):
+        one = releasing.release(name, arguments.commit, _step(name), arguments.base)
+        done += [one] if one else []
+    job_summary.tell(job_summary.outputs(done), job_summary.page(done))
+    for one in done:
+        print(f"{one.record.environment} runs {one.record.name} as {one.record.pinned}")
+    if not done:
+        print("nothing is declared: nothing to release")
+
+
+def reconcile(arguments: Arguments) -> int:
+    from ..release import job_summary, reconciliation
+
+    found = [
+        reconciliation.reconcile(
+            name, arguments.commit, not arguments.check, _step(name), arguments.base
+        )
+        for name in _environments(arguments)
+    ]
+    for one in found:
+        for difference in one.differences:
+            print(f"{one.environment}: {difference}")
+    if not any(one.differences for one in found):
+        print("registry, MLflow and branches are as declared")
+    repaired = all(one.settled for one in found)
+    text = job_summary.differences(found, repaired and not arguments.check)
+    job_summary.tell({"settled": str(repaired).lower()}, text)
+    return 0 if repaired else 1
+
+
+def _released(add: argparse.ArgumentParser) -> None:
+    add.add_argument("--environment", metavar="E", help="only this one (default: all)")
+    add.add_argument("--commit", default="HEAD", help="what declares (default: HEAD)")
+    add.add_argument(
+        "--base",
+        metavar="IMAGE",
+        default=os.environ.get("MLOPS_BASE") or None,
+        help="in place of the image that deploy/Dockerfile starts from ($MLOPS_BASE)",
+    )
+
+
+def _environments(arguments: Arguments) -> list[str]:
+    from ..git.repository import commit_of
+    from ..release.environments import order, previous
+
+    commit = commit_of(arguments.commit)
+    if arguments.environment is None:
+        return order(commit)
+    previous(arguments.environment, commit)  # refuses one that there is not
+    return [arguments.environment]
+
+
+def _step(environment: str) -> Callable[[str, str], None]:
+    return lambda step, text: print(f"{environment}: {step:7} {text}", file=sys.stderr, flush=True)

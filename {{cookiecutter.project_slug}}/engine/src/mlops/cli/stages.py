@@ -1,0 +1,126 @@
+"""The stages of dvc.yaml, in their order, and what mends them."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from .verb import Arguments, Verb
+
+
+def grammar(verb: Verb) -> None:
+    """Declare the verbs of this module."""
+    verb(resolve, "stage: compose params.yaml and conf/ into resolved.yaml")
+    verb(prepare, "stage: validate the raw data and split it")
+    verb(train, "stage: fit the model and compile it")
+    verb(evaluate, "stage: measure the model on the holdout and draw the report")
+    verb(bundle, "stage: put everything that is promoted into candidate/")
+    verb(track, "stage: log the candidate to MLflow")
+    verb(mend, "repair what DVC left unreadable when it was killed while writing")
+
+
+def resolve(_: Arguments) -> None:
+    from ..adoption.transaction import check_settled
+    from ..config.compose import resolve
+
+    check_settled(Path())
+    settings = resolve()
+    print(f"resolved.yaml: {settings.model.target} on {settings.data.name}")
+
+
+def prepare(_: Arguments) -> None:
+    _follow_parent()
+    settings = _settings()
+    from ..data.prepare import prepare
+
+    print(prepare(settings.data, settings.split))
+
+
+def train(_: Arguments) -> None:
+    _follow_parent()
+    settings = _settings()
+    from ..training.fitting import train
+
+    print(train(settings))
+
+
+def evaluate(_: Arguments) -> None:
+    _follow_parent()
+    settings = _settings()
+    from ..evaluation.evaluate import evaluate
+
+    measured = evaluate(settings)["holdout"]
+    value, low, high = (
+        "undefined" if number is None else f"{number:.4g}"
+        for number in (measured[settings.evaluation.primary][k] for k in ("value", "low", "high"))
+    )
+    print(f"{settings.evaluation.primary} {value} ({low} to {high}): reports/report.html")
+
+
+def bundle(_: Arguments) -> None:
+    _follow_parent()
+    settings = _settings()
+    from ..bundle.assembly import bundle
+
+    print(f"candidate {bundle(settings)}")
+
+
+def track(_: Arguments) -> None:
+    _follow_parent()
+    settings = _settings()
+    from ..bundle.reading import CANDIDATE
+    from ..tracking.registry import track
+
+    print(f"MLflow run {track(settings, _project(), CANDIDATE)}")
+
+
+def mend(_: Arguments) -> None:
+    from ..adoption.transaction import settle
+    from ..git import landing
+    from ..git.repository import mend
+
+    if settle(Path()):
+        print("an adoption that was killed half-way is undone: adopt again")
+
+    with landing.serial() as brought:
+        for name in brought:
+            print(f"{name} was not brought along by a killed promotion: it is as HEAD has it")
+
+    for path in mend():
+        print(f"{path} was left half written by a killed command: mended")
+
+
+def _settings() -> Any:
+    from ..adoption.transaction import check_settled
+    from ..config.settings import load
+
+    check_settled(Path())
+    return load()
+
+
+def _project() -> str:
+    """Return the project's name, which names its MLflow experiment."""
+    import tomllib
+
+    with Path("pyproject.toml").open("rb") as stream:
+        return str(tomllib.load(stream)["project"]["name"])
+
+
+def _follow_parent() -> None:
+    """Ask Linux to end this stage when DVC is killed, so that it cannot write after the next run.
+
+    Elsewhere a stage that outlives DVC finishes on its own; its writes are atomic in any case.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.environ.get("DVC_ROOT") and os.getppid() == 1 and not _dvc_is_first():
+            os.kill(os.getpid(), signal.SIGKILL)  # DVC was killed while this started
+
+
+def _dvc_is_first() -> bool:
+    """Say whether DVC is the first process, as in a container that runs nothing else."""
+    return b"dvc" in Path("/proc/1/cmdline").read_bytes()

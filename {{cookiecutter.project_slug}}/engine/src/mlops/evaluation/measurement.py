@@ -1,0 +1,106 @@
+"""Everything that is measured on one holdout, and its figures as metrics.json holds them."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config.settings import Evaluation
+from ..contract import Task
+from ..metrics import bootstrap, catalogue
+from ..metrics.arrays import Array, Index
+from ..metrics.bootstrap import Estimate
+from .slices import Slice
+
+DIGITS = 6
+
+Estimates = dict[str, Estimate]
+
+
+class Measurement(NamedTuple):
+    """Each metric with its interval, on the holdout and on each judged slice.
+
+    `slices` pairs every slice with its metrics, None where it has too few rows to be judged.
+    `groups` is how many groups were resampled, None where single rows were.
+    """
+
+    rows: int
+    overall: Estimates
+    slices: list[tuple[Slice, Estimates | None]]
+    groups: int | None
+
+    def figures(self) -> dict[str, Any]:
+        """Return what `dvc metrics` shows: rounded, with null for what is undefined."""
+        return {
+            "holdout": _figures(self.overall),
+            "slices": {
+                part.name: {"rows": len(part.rows)} | (_figures(estimates) if estimates else {})
+                for part, estimates in self.slices
+            },
+            "rows": {"holdout": self.rows},
+        }
+
+
+def measure(
+    task: Task,
+    target: NDArray[Any],
+    predictions: Array,
+    parts: Sequence[Slice],
+    evaluation: Evaluation,
+    seed: int,
+    groups: Index | None = None,
+    threads: int = 1,
+) -> Measurement:
+    """Measure holdout and slices under the same bootstrap weights, so that they can be compared.
+
+    With `groups` (a code per row) whole groups are resampled: rows of a group are not
+    independent, and an interval that takes them for independent is too narrow.
+    """
+    names = evaluation.measured
+    catalogue.check(names, task)
+    judged = [part for part in parts if part.judged]
+    samples = [
+        catalogue.prepare(task, target, predictions, rows, evaluation.threshold)
+        for rows in (None, *(part.rows for part in judged))
+    ]
+
+    def figures(weights: Array) -> Array:
+        return np.hstack([catalogue.values(rows, names, task, weights) for rows in samples])
+
+    values = figures(np.ones((1, len(target))))[0]
+    draws = bootstrap.resample(figures, len(target), evaluation.resamples, seed, groups, threads)
+    estimates = [
+        bootstrap.estimate(float(value), column, evaluation.confidence)
+        for value, column in zip(values, draws.T, strict=True)
+    ]
+    width = len(names)
+    rows = [
+        dict(zip(names, estimates[at : at + width], strict=True))
+        for at in range(0, len(estimates), width)
+    ]
+    by_slice = iter(rows[1:])
+    return Measurement(
+        rows=len(target),
+        overall=rows[0],
+        slices=[(part, next(by_slice) if part.judged else None) for part in parts],
+        groups=None if groups is None else int(groups.max()) + 1,
+    )
+
+
+def _figures(estimates: Estimates) -> dict[str, Any]:
+    return {
+        name: {
+            "value": rounded(estimate.value),
+            "low": rounded(estimate.low),
+            "high": rounded(estimate.high),
+            **({"undefined_draws": estimate.undefined} if estimate.undefined else {}),
+        }
+        for name, estimate in estimates.items()
+    }
+
+
+def rounded(value: float) -> float | None:
+    """Return a figure that is the same on every machine: significant digits beyond it are noise."""
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

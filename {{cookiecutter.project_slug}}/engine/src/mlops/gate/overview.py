@@ -1,0 +1,83 @@
+"""How candidate and champion stand on the same rows: every metric, and the slices that are worst.
+
+For the reader of the report: what passes or not is for the rules to say.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..evaluation.evaluate import MANY_ROWS
+from ..evaluation.measurement import rounded
+from ..evaluation.slices import slices
+from ..metrics import catalogue
+from ..metrics.bootstrap import Estimate, estimate
+from .case import Case
+from .resampling import figures
+
+SHOWN = 12
+DRAWS = 200  # for MANY_ROWS: enough to read, where the rules' own take most of the time
+
+Row = dict[str, Any]
+
+
+def resamples(case: Case) -> int:
+    """Return how many draws the intervals of the table come from."""
+    return min(case.resamples, DRAWS) if len(case.target) >= MANY_ROWS else case.resamples
+
+
+def metrics(case: Case) -> list[Row]:
+    """Return every metric of the task, with intervals, and that of the difference.
+
+    The difference is candidate minus champion under the same draws; `better` says whether more
+    is better.
+    """
+    names = list(catalogue.allowed(case.settings.data.task))
+    models = [case.candidate.predictions]
+    if case.champion is not None:
+        models.append(case.champion.predictions)
+    values, draws = figures(replace(case, resamples=resamples(case)), names, models)
+    found = []
+    for at, name in enumerate(names):
+        row: Row = {"metric": name, "better": "more"}
+        if not catalogue.METRICS[name].greater_is_better:
+            row["better"] = "less"
+        for place, who in enumerate(("candidate", "champion")[: len(models)]):
+            drawn = draws[:, place, 0, at]
+            row[who] = _plain(estimate(float(values[place, 0, at]), drawn, case.confidence))
+        if case.champion is not None:
+            gained = float(values[0, 0, at] - values[1, 0, at])
+            paired = draws[:, 0, 0, at] - draws[:, 1, 0, at]
+            row["difference"] = _plain(estimate(gained, paired, case.confidence))
+        found.append(row)
+    return found
+
+
+def worst(case: Case) -> list[Row]:
+    """Return the slices with the worst primary metric, the worst first, and what each gained."""
+    task, primary = case.settings.data.task, case.settings.evaluation.primary
+    sign = 1 if catalogue.METRICS[primary].greater_is_better else -1
+    found = []
+    for part in slices(case.columns, case.settings.data, case.settings.evaluation.slices):
+        if not part.judged:
+            continue
+        target = case.target[part.rows]
+
+        def value(predictions: np.ndarray, rows: Any = part.rows, target: Any = target) -> float:
+            answers, threshold = predictions[rows], case.settings.evaluation.threshold
+            figures = catalogue.compute(task, [primary], target, answers, threshold=threshold)
+            return figures[primary]
+
+        row: Row = {"slice": part.name, "rows": len(part.rows), "metric": primary}
+        row["candidate"] = rounded(value(case.candidate.predictions))
+        if case.champion is not None:
+            row["champion"] = rounded(value(case.champion.predictions))
+        found.append(row)
+    found.sort(key=lambda row: math.inf if row["candidate"] is None else sign * row["candidate"])
+    return found[:SHOWN]
+
+
+def _plain(one: Estimate) -> Row:
+    return {"value": rounded(one.value), "low": rounded(one.low), "high": rounded(one.high)}

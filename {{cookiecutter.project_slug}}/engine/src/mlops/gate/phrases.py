@@ -1,0 +1,92 @@
+"""What every report of the gate says in the same words."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..bundle.figures import shown
+from ..metrics.catalogue import METRICS
+
+Content = Mapping[str, Any]
+
+
+def summary(content: Content, folder: Path) -> str:
+    """Return the verdict and its reasons for a terminal."""
+    lines = [f"{content['verdict']}: {folder / 'gate.md'}"]
+    return "\n".join([*lines, *(f"- {reason(one)}" for one in content["reasons"])])
+
+
+def reason(one: Content) -> str:
+    """Return one rejection as a line."""
+    part = f" ({one['part']})" if one["part"] else ""
+    return f"{one['name']}{part}: {one['reason']}"
+
+
+def lead(content: Content) -> str:
+    """Return what was judged, in a sentence."""
+    candidate, holdout = content["candidate"], content["holdout"]
+    name, commit = content["against"]["ref"], content["against"]["commit"][:12]
+    groups = f" in {holdout['groups']:,} groups" if holdout["groups"] else ""
+    other = f"against the champion of {name} ({commit})"
+    if content["champion"] is None:
+        other = f"which is the first model: {name} ({commit}) declares no champion"
+    return (
+        f"{candidate['name']} ({candidate['task']}) on {holdout['rows']:,} holdout rows{groups}, "
+        f"{other}."
+    )
+
+
+def notes(content: Content) -> list[str]:
+    """Return what a reviewer has to know before believing the verdict."""
+    policy, found = content["policy"], []
+    ref = f"{policy['ref']} ({policy['commit'][:12]})"
+    if content["judge"]["code"] == "branch":
+        found.append(
+            f"This branch judged itself: {ref} has no gate yet. Read its code and its policy."
+        )
+    if policy["commit"] != content["against"]["commit"]:
+        found.append(
+            f"Policy and code are those of {ref}, which is not the commit that declares the "
+            "champion: somebody asked for that."
+        )
+    branch = policy["branch"]
+    if "error" in branch:
+        found.append(
+            f"This branch has a policy that the judging code does not take: {branch['error']}."
+        )
+    elif branch["changes"]:
+        found.append(
+            f"This branch changes the policy ({len(branch['changes'])} settings, below). It was "
+            f"judged by the one of {ref}; the change holds from the merge on."
+        )
+    if content["candidate"]["features_of"] == "branch":
+        found.append(
+            "This branch changes engine/src/mlops/features: the candidate's features were computed "
+            "by its code, in a process of its own, and the champion's by that of the base."
+        )
+    if not content["candidate"]["clean"]:
+        found.append("The candidate was made with changes that no commit has.")
+    return found
+
+
+def title(metric: str) -> str:
+    """Return what a metric is called, with an arrow to where it is better."""
+    known = METRICS.get(metric)
+    return metric if known is None else f"{known.title} {'↑' if known.greater_is_better else '↓'}"
+
+
+def moved(row: Content) -> str:
+    """Return what a slice gained over the champion, in words."""
+    change = gained(row)
+    return "undefined" if change is None else f"{change:+.2g}"
+
+
+def gained(row: Content) -> float | None:
+    """Return what a slice gained over the champion."""
+    one, other = row["candidate"], row.get("champion")
+    return None if one is None or other is None else one - other
+
+
+def settings(given: Content) -> dict[str, str]:
+    """Return those settings of a rule that were given a value, as they are written."""
+    return {key: shown(value) for key, value in given.items() if value is not None}

@@ -1,0 +1,78 @@
+"""What a judgment rests on, as the report tells it: rows, policy, bundles, changes, versions."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..bundle import changes, lineage, manifest
+from ..data import fingerprints
+from ..evaluation.evaluate import groups
+from ..files import tree_sha256
+from .case import Case
+from .champion import Champion
+from .policy import Policy
+from .request import Request
+
+
+def holdout(case: Case) -> dict[str, Any]:
+    """Return what names the rows that were judged on, and how many groups are drawn of them."""
+    drawn = groups(case.settings, case.columns)
+    grouped = None if drawn is None else int(drawn.max()) + 1
+    digest = fingerprints.holdout_digest(case.holdout, case.target)
+    return {"rows": len(case.target), "groups": grouped, "sha256": digest}
+
+
+def policy(request: Request, law: Policy, own: Policy | str) -> dict[str, Any]:
+    """Return the policy that judged, and what the branch changes in it."""
+    described = {
+        **msgspec.to_builtins(request.policy),
+        "sha256": law.digest,
+        **law.content,
+    }
+    if isinstance(own, str):
+        return described | {"branch": {"error": own}}
+    differences = changes.changes(law.content, own.content)
+    return described | {"branch": {"sha256": own.digest, "changes": differences}}
+
+
+def champion(champion: Champion | None) -> dict[str, Any] | None:
+    """Return what names the champion; None for a first model."""
+    if champion is None:
+        return None
+    content = manifest.read(champion.folder)
+    return {"pointer": champion.pointer, **bundle(champion.folder, content)}
+
+
+def bundle(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Return what names a bundle."""
+    origin = content["lineage"]
+    known = {name: content[name] for name in ("name", "task", "runtime")}
+    return {
+        "sha256": manifest.identity(folder),
+        **known,
+        "commit": origin["commit"],
+        "clean": origin["clean"],
+    }
+
+
+def since(champion: Champion | None, folder: Path, made: dict[str, Any]) -> dict[str, Any]:
+    """Return what changed in settings and data since the champion; None without one."""
+    if champion is None:
+        return {"configuration": None, "data": None}
+    return {
+        "configuration": changes.configuration(champion.folder, folder),
+        "data": changes.data(manifest.read(champion.folder), made),
+    }
+
+
+def judge(request: Request) -> dict[str, Any]:
+    """Return whose code judged, its digest, and the versions of what it ran on."""
+    packages = {name: version(name) for name in lineage.PACKAGES}
+    return {
+        "code": request.code,
+        "sha256": tree_sha256(Path(__file__).parents[1]),
+        "versions": {"python": platform.python_version(), **packages},
+    }

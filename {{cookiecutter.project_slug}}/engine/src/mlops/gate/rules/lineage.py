@@ -1,0 +1,143 @@
+"""Lineage: what the candidate came from is committed, locked, and still what it says."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...bundle import contents, lineage
+from ...bundle.reading import CANDIDATE, CONFIG
+from ...config.compose import CONF, composed, written
+from ...config.experiment import EXPERIMENT, read_experiment
+from ...data.sources import raw_files
+from ...files import read_yaml, sha256
+from ...git import repository
+from ..case import Case
+from ..rule import Finding, Rule
+
+LOCK = Path("requirements/train.txt")
+RAW = Path("data/raw")
+PREPARED = Path("data/prepared")
+
+
+class Lineage(Rule, frozen=True, kw_only=True):
+    """Recompute every digest of where the candidate came from, and ask git for its commit.
+
+    The tree was clean, its commit is HEAD or an ancestor; code, configuration, environment lock
+    and raw data are today those of the manifest, and what params.yaml, conf/ and data/raw.dvc
+    say. The packages used are the locked ones, every file of the bundle is what the manifest
+    says, and dvc.lock pins this bundle and these prepared rows.
+    """
+
+    source: ClassVar[str] = "SLSA v1.0, provenance; DVC, .dvc files (md5 of a directory)"
+
+    def judge(self, case: Case) -> list[Finding]:
+        """Return one finding for each of these."""
+        content = contents.read(case.candidate.folder).manifest
+        if content != case.candidate.bundle.manifest:
+            return [Finding("rejected", "the bundle changed since it was loaded", "bundle")]
+        return [
+            Finding("passed", f"all {len(content['files'])} files are those listed", "bundle"),
+            *(
+                Finding("passed" if fine else "rejected", reason, part)
+                for part, fine, reason in _checks(case, content["lineage"])
+            ),
+        ]
+
+
+def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str]]:
+    """Yield what is checked, whether it holds, and what was found."""
+    root = case.root
+    yield (
+        "tree",
+        origin["clean"] is True,
+        "code, configuration and data pointers were committed"
+        if origin["clean"] is True
+        else "it was made from uncommitted changes: commit them, then run `make repro`",
+    )
+    yield _commit(root, origin["commit"])
+    yield _equal("code", "the code of engine and project", origin["code"], lineage.code(root))
+    config = sha256(root / "resolved.yaml")
+    yield _equal("config", "resolved.yaml", origin["config"], config)
+    yield _composed(root)
+    yield _equal("bundled config", CONFIG, sha256(case.candidate.folder / CONFIG), config)
+    yield _equal("environment", str(LOCK), origin["environment"], sha256(root / LOCK))
+    yield _packages(origin["packages"], (root / LOCK).read_text(encoding="utf-8"))
+    yield _raw(root, origin["data"])
+    yield _pointer(root)
+    lock = read_yaml(root / "dvc.lock")
+    for part, path, folder in (
+        ("candidate", CANDIDATE, case.candidate.folder),
+        ("prepared rows", PREPARED, case.holdout.parent),
+    ):
+        yield _equal(
+            part,
+            str(path),
+            repository.pinned(lock, path),
+            repository.dvc_digest(folder),
+            "dvc.lock",
+        )
+
+
+def _composed(root: Path) -> tuple[str, bool, str]:
+    """Compare resolved.yaml to what conf/ and params.yaml compose to now."""
+    now = written(composed(root / CONF, read_experiment(root / EXPERIMENT)))
+    resolved = read_yaml(root / "resolved.yaml")
+    if now == resolved:
+        return "composition", True, "resolved.yaml is what conf/ and params.yaml compose to"
+    changed = sorted(key for key in now.keys() | resolved if now.get(key) != resolved.get(key))
+    said = f"conf/ or params.yaml changed {', '.join(changed)} since: run `dvc repro`"
+    return "composition", False, said
+
+
+def _equal(
+    part: str, name: str, recorded: str | None, now: str, where: str = "the manifest"
+) -> tuple[str, bool, str]:
+    if recorded == now:
+        return part, True, f"{name} is what {where} says ({now[:12]})"
+    said = f"{name} is {now[:12]} and {where} says {str(recorded)[:12]}: run `dvc repro`"
+    return part, False, said
+
+
+def _commit(root: Path, commit: str | None) -> tuple[str, bool, str]:
+    if not commit:
+        return "commit", False, "it was made outside git: commit the project, then run `dvc repro`"
+    if repository.is_ancestor(commit, root):
+        return "commit", True, f"{commit[:12]} is HEAD or an ancestor of it"
+    return (
+        "commit",
+        False,
+        f"{commit[:12]} is no ancestor of HEAD: fetch the whole history, or run `dvc repro` here",
+    )
+
+
+def _packages(used: dict[str, str], lock: str) -> tuple[str, bool, str]:
+    """Compare the versions that the candidate was made with to those of the lock."""
+    pins: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock, re.MULTILINE):
+        pins.setdefault(name.lower(), set()).add(version)
+    wrong = [f"{n} {v}" for n, v in used.items() if v not in pins.get(n.lower(), ())]
+    said = f"not as locked: {', '.join(wrong)}" if wrong else f"{len(used)} are as locked"
+    return "packages", bool(used) and not wrong, said
+
+
+def _raw(root: Path, files: list[dict[str, Any]]) -> tuple[str, bool, str]:
+    recorded = {file["name"]: file["sha256"] for file in files}
+    folder = root / RAW
+    now = {path.relative_to(folder).as_posix(): sha256(path) for path in raw_files(folder)}
+    wrong = sorted(
+        name for name in recorded.keys() | now.keys() if recorded.get(name) != now.get(name)
+    )
+    said = f"{len(wrong)} raw files are not those of the manifest: {', '.join(wrong[:5])}"
+    return "data", not wrong, said if wrong else f"{len(now)} raw files are those of the manifest"
+
+
+def _pointer(root: Path) -> tuple[str, bool, str]:
+    """Compare the raw files with what git has of them: the pointer that DVC wrote."""
+    pointer = root / f"{RAW}.dvc"
+    content = read_yaml(pointer) if pointer.is_file() else {}
+    outs = content.get("outs") or [{}]
+    fine = outs[0].get("md5") == repository.dvc_digest(root / RAW)
+    if fine:
+        return "raw data", True, f"{RAW} is what {RAW}.dvc says"
+    return "raw data", False, f"{RAW} is not what {RAW}.dvc says: `dvc add {RAW}` and commit that"

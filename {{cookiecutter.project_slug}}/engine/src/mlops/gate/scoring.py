@@ -1,0 +1,133 @@
+"""A bundle's answers for today's holdout, and whether they are those it was bundled with."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..bundle import manifest, reading
+from ..config.settings import Settings
+from ..contract import Contract
+from ..data import prepared
+from ..errors import ProjectError
+from ..features.encoding import Encoder
+from ..files import read_yaml
+from ..metrics import catalogue
+from ..runtime.model import farthest
+from .case import Judged
+from .rule import Finding, Verdict
+
+TOLERANCE = 1e-5  # of predictions and metrics: float32 on another processor
+SHOWN = 5
+
+
+class ScoringError(ProjectError):
+    """A bundle cannot answer for today's rows."""
+
+
+def settings(folder: Path) -> Settings:
+    """Return the settings that a bundle was made with."""
+    return Settings.parse(read_yaml(folder / reading.CONFIG))
+
+
+def contract(folder: Path) -> Contract:
+    """Return the contract that a bundle answers for."""
+    return msgspec.json.decode((folder / reading.CONTRACT).read_bytes(), type=Contract)
+
+
+def judged(folder: Path, encoder: Encoder, holdout: Path) -> Judged:
+    """Load a verified bundle and predict the holdout through its own contract and `encoder`.
+
+    Raises ScoringError where a column that it reads is gone, or an answer is no finite number.
+    """
+    loaded = reading.load(folder, encoder=encoder)
+    present = set(pq.read_schema(holdout).names)
+    if gone := [name for name in encoder.inputs if name not in present]:
+        raise ScoringError(f"today's holdout has no column {', '.join(gone)}")
+    matrix = prepared.matrix(
+        holdout, loaded.contract, encoder.inputs, encoder.matrix, len(encoder.names)
+    )
+    predictions = loaded.model.predict(matrix)
+    if len(predictions) != len(matrix):
+        raise ScoringError(f"{len(matrix)} rows got {len(predictions)} predictions")
+    if wrong := int((~np.isfinite(predictions)).sum()):
+        raise ScoringError(f"{wrong} of its predictions are not finite numbers")
+    return Judged(folder, loaded, predictions)
+
+
+def golden(one: Judged) -> Finding:
+    """Find whether a bundle answers its golden rows as on the day it was made."""
+    rows = json.loads((one.folder / reading.GOLDEN).read_text(encoding="utf-8"))
+    expected = np.asarray([row["prediction"] for row in rows], dtype=np.float64)
+    if not len(rows):
+        return Finding("rejected", "it holds no golden rows", "golden rows")
+    columns = _columns([row["row"] for row in rows], one)
+    answers = one.bundle.model.predict(one.bundle.encoder.matrix(columns))
+    far = farthest(answers, expected)
+    kept = far <= TOLERANCE
+    said = "answers its golden rows as it did" if kept else "no longer answers its golden rows"
+    reason = f"it {said}: the farthest prediction is {far:.2g} away"
+    if not math.isfinite(far):
+        return Finding("rejected", reason, "golden rows")
+    verdict: Verdict = "passed" if kept else "rejected"
+    return Finding(verdict, reason, "golden rows", far, threshold=TOLERANCE)
+
+
+def _columns(rows: list[dict[str, Any]], one: Judged) -> dict[str, np.ndarray]:
+    """Return rows as a client sends them as plain arrays."""
+    declared = one.bundle.contract.columns
+    found = {}
+    for name in one.bundle.encoder.inputs:
+        column = declared[name]
+        values: list[Any] = [row.get(name) for row in rows]
+        kind = pa.string() if column.type == "category" else prepared.ARROW[column.type]
+        if column.type == "datetime":
+            values = [None if v is None else np.datetime64(v, "us").astype(object) for v in values]
+        found[name] = prepared.array(pa.array(values, kind), column)
+    return found
+
+
+def predictions(one: Judged) -> Finding:
+    """Find whether recomputed predictions are, to the bit, those that the manifest recorded."""
+    recorded = one.bundle.manifest["holdout"]
+    found = manifest.digest(one.predictions)
+    if (recorded["rows"], recorded["predictions"]) == (len(one.predictions), found):
+        return Finding("passed", "it predicts the holdout as its manifest says", "predictions")
+    reason = (
+        f"it predicts {len(one.predictions):,} holdout rows (digest {found[:12]}) and its manifest "
+        f"says {recorded['rows']:,} ({str(recorded['predictions'])[:12]})"
+    )
+    return Finding("rejected", reason, "predictions")
+
+
+def metrics(one: Judged, target: np.ndarray, measured: Sequence[str]) -> Finding:
+    """Find whether a bundle carries every metric `measured`, and they are its predictions'."""
+    carried = json.loads((one.folder / reading.METRICS).read_text(encoding="utf-8"))["holdout"]
+    if not carried:
+        return Finding("rejected", f"its {reading.METRICS} holds no metric", "metrics")
+    if absent := [name for name in measured if name not in carried]:
+        said = f"its {reading.METRICS} lacks {', '.join(absent)}: run `dvc repro`"
+        return Finding("rejected", said, "metrics")
+    threshold = one.bundle.settings.evaluation.threshold
+    task = one.bundle.contract.task
+    found = catalogue.compute(task, carried, target, one.predictions, threshold=threshold)
+    wrong = [
+        f"{name} is {value:.6g} and it says {carried[name]['value']}"
+        for name, value in found.items()
+        if not _agree(value, carried[name]["value"])
+    ]
+    if wrong:
+        return Finding("rejected", "; ".join(wrong[:SHOWN]), "metrics")
+    return Finding("passed", "its metrics are those of its predictions", "metrics")
+
+
+def _agree(value: float, carried: Any) -> bool:
+    if carried is None or isinstance(carried, bool) or not isinstance(carried, int | float):
+        return carried is None and not math.isfinite(value)
+    return math.isclose(value, carried, rel_tol=TOLERANCE, abs_tol=TOLERANCE)

@@ -1,0 +1,1 @@
+"""Git and DVC, called as the commands that the user has."""

@@ -1,0 +1,145 @@
+"""A declaration: the three files by which git says which bundle an environment serves."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+import yaml
+
+from ..bundle.verdict import OUTSIDE
+from ..contract import Task
+from ..errors import ProjectError
+from ..git import repository
+
+DEPLOY = "deploy"
+NAME = "champion"
+POINTER, RELEASE, REPORT = f"{NAME}.dvc", "release.yaml", "gate.json"
+FILES = (POINTER, RELEASE, REPORT)
+OUTS = re.compile(
+    r"outs:\n- md5: ([0-9a-f]{32}\.dir)\n  size: ([0-9]+)\n  nfiles: ([0-9]+)\n"
+    rf"  hash: md5\n  path: {NAME}\n"
+)
+
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Commit = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{40,64}$")]
+Texts = dict[str, str]
+
+
+class DeclarationError(ProjectError):
+    """What an environment declares is incomplete, or not as promote wrote it."""
+
+
+class Pointer(NamedTuple):
+    """What DVC needs to bring a bundle back."""
+
+    md5: str
+    size: int
+    nfiles: int
+
+    @classmethod
+    def of(cls, folder: Path) -> "Pointer":
+        """Return the pointer to a folder as it is."""
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        return cls(repository.dvc_digest(folder), sum(sizes), len(sizes))
+
+    def text(self) -> str:
+        """Return the pointer as DVC writes it."""
+        return (
+            f"outs:\n- md5: {self.md5}\n  size: {self.size}\n  nfiles: {self.nfiles}\n"
+            f"  hash: md5\n  path: {NAME}\n"
+        )
+
+
+class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """release.yaml: which bundle, and what vouches for it.
+
+    `manifest` is the SHA-256 that names the bundle, `commit` what it was made from, `primary` the
+    metric that it was made for. `verdict` is the digest of the report beside it; `policy`,
+    `champion` (that of production before; null for a first model) and `holdout` are the SHA-256
+    of what it judged by. `image` is the repository that the image is pushed to.
+    """
+
+    format: Literal[1]
+    environment: str
+    name: str
+    task: Task
+    primary: str
+    manifest: Sha256
+    commit: Commit
+    verdict: Sha256
+    policy: Sha256
+    champion: Sha256 | None
+    holdout: Sha256
+    image: str
+
+    def text(self) -> str:
+        """Return the one way to write it."""
+        content = msgspec.to_builtins(self)
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
+
+
+class Declared(NamedTuple):
+    """The three files, parsed."""
+
+    declaration: Declaration
+    pointer: Pointer
+    report: dict[str, Any]
+
+    @property
+    def texts(self) -> Texts:
+        """The files by their paths in the project."""
+        contents = (self.pointer.text(), self.declaration.text(), report_text(self.report))
+        return dict(zip(paths(self.declaration.environment), contents, strict=True))
+
+
+def paths(environment: str) -> list[str]:
+    """Return the paths of the three files, in the order of FILES."""
+    return [f"{DEPLOY}/{environment}/{name}" for name in FILES]
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """Return a report of the gate as it is committed: what its digest covers, and that."""
+    kept = {key: value for key, value in report.items() if key not in OUTSIDE or key == "digest"}
+    return json.dumps(kept, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def declared(commit: str, environment: str, root: Path = Path()) -> Declared | None:
+    """Return what a commit declares for an environment; None where it declares nothing.
+
+    Raises DeclarationError where one of the files is missing or not to the byte what promote
+    writes for what it says. Whether that is true is for environments.verify to find out.
+    """
+    texts = {path: repository.text_at(commit, path, root) for path in paths(environment)}
+    return parsed(texts, environment, commit[:12])
+
+
+def parsed(texts: Mapping[str, str | None], environment: str, where: str) -> Declared | None:
+    """Return what the texts of the three files declare; `where` is what messages call them."""
+    folder = f"{DEPLOY}/{environment} of {where}"
+    present = {path: text for path, text in texts.items() if text is not None}
+    if not present:
+        return None
+    remedy = "take the folder as an earlier commit has it, or promote again"
+    if missing := sorted(set(texts) - set(present)):
+        raise DeclarationError(f"{folder} lacks {', '.join(missing)}: {remedy}")
+    pointer, release, report = present.values()
+    found = OUTS.fullmatch(pointer)
+    try:
+        declaration = msgspec.convert(yaml.safe_load(release), Declaration)
+        content = json.loads(report)
+        if not isinstance(content, dict) or found is None:
+            raise ValueError("champion.dvc or gate.json is none")
+        md5, size, nfiles = found.groups()
+        one = Declared(declaration, Pointer(md5, int(size), int(nfiles)), content)
+        wrong = [path for path, text in one.texts.items() if present.get(path) != text]
+    except (msgspec.ValidationError, yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise DeclarationError(f"{folder} is no declaration ({reason}): {remedy}") from error
+    if wrong:
+        raise DeclarationError(
+            f"{folder} is not as promote wrote it ({', '.join(wrong)}): {remedy}"
+        )
+    return one

@@ -1,0 +1,135 @@
+"""Evidence: whether the report of a declaration judged this bundle by what the base has."""
+
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..bundle import verdict
+from ..files import tree_sha256
+from ..git import commits, extraction, repository
+from ..git.repository import run
+from .declaration import Declared, declared, report_text
+
+PRODUCTION = "production"
+PACKAGE = verdict.ENGINE / "mlops"
+SHAPELESS = "the report has not the shape that the gate gives it: run `mlops gate` again"
+# The code of another commit, asked for the digest of a policy.
+COMPOSE = """
+import sys
+from pathlib import Path
+source, folder, task, name = sys.argv[1:]
+sys.path[:0] = [source, source + '/../../src']
+from mlops.errors import ProjectError
+from mlops.gate.policy import compose
+try:
+    print(compose(Path(folder), task, name).digest)
+except ProjectError as error:
+    sys.exit(f"ERROR: {error}")
+"""
+
+
+def check(one: Declared, base: str | None, own: str, root: Path = Path()) -> None:
+    """Raise VerdictError where the report of a declaration does not vouch for it.
+
+    `base` is the commit whose champion and policy count, None before the first; `own` the commit
+    that declares. Nothing is asked but git.
+    """
+    said, report = one.declaration, one.report
+    champion = None if base is None else declared(base, PRODUCTION, root)
+    now = {
+        "candidate": said.manifest,
+        "champion": champion.declaration.manifest if champion else None,
+        "policy": policy(base, own, said.task, root),
+        "holdout": said.holdout,
+    }
+    confirmed(report, now)
+    check_judge(report, base, root)
+    stated = {**now, "name": report["candidate"]["name"], "commit": report["candidate"]["commit"]}
+    stated |= {"task": report["candidate"]["task"], "verdict": report["digest"]}
+    stated |= {"image": image(own, root), "manifest": stated.pop("candidate")}
+    if wrong := [name for name, value in stated.items() if getattr(said, name) != value]:
+        raise verdict.VerdictError(
+            f"release.yaml of {said.environment} and what it rests on disagree about "
+            f"{', '.join(wrong)}: promote again"
+        )
+
+
+def stated(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a report says that it judged by, and its digest."""
+    try:
+        champion = report["champion"]
+        return {
+            "verdict": report["digest"],
+            "policy": report["policy"]["sha256"],
+            "champion": None if champion is None else champion["sha256"],
+        }
+    except (LookupError, TypeError) as error:
+        raise verdict.VerdictError(SHAPELESS) from error
+
+
+def confirmed(report: Mapping[str, Any], now: Mapping[str, str | None]) -> None:
+    """Raise VerdictError where a report did not pass, or judged something else than this."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, verdict.REPORT)
+        place.write_text(report_text(report), encoding="utf-8")
+        try:
+            verdict.confirmed(place, now)
+        except verdict.VerdictError as error:
+            told = str(error).replace(str(place), "the report")
+            raise verdict.VerdictError(told) from error
+        except (AttributeError, LookupError, TypeError) as error:
+            raise verdict.VerdictError(SHAPELESS) from error
+
+
+def check_judge(report: Mapping[str, Any], base: str | None, root: Path = Path()) -> None:
+    """Raise VerdictError where another code than one that the base had judged."""
+    judge, law = report["judge"], report["policy"]["commit"]
+    known = set() if base is None else set(commits.line(base, root))
+    if base is not None and not {law, report["against"]["commit"]} <= known:
+        raise verdict.VerdictError(
+            f"the report was judged by {law[:12]} against {report['against']['commit'][:12]}, "
+            f"which {base[:12]} does not come from: merge a change of code or policy first, then "
+            "run `mlops gate` again"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        if base is not None:
+            repository.extract(law, [str(PACKAGE)], Path(folder), root)
+        has_gate = Path(folder, verdict.GATE).is_file()
+        own = tree_sha256(Path(folder, PACKAGE)) if has_gate else judge["sha256"]
+    if judge["code"] != ("base" if has_gate else "branch") or judge["sha256"] != own:
+        raise verdict.VerdictError(
+            f"the report was not judged by the code of {law[:12]}: run `mlops gate` again"
+        )
+
+
+def policy(base: str | None, own: str, task: str, root: Path = Path()) -> str:
+    """Return the digest of the policy at the base, as the base's own code composes it.
+
+    Where the base has no gate yet, the code of `own` does, as it judged; and where it has no
+    policy either, that of `own` counts.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        places = {}
+        for name, commit in (("base", base), ("own", own)):
+            places[name] = Path(folder, name)
+            places[name].mkdir()
+            if commit is not None:
+                repository.extract(commit, extraction.JUDGE, places[name], root)
+        base_has_gate = (places["base"] / verdict.GATE).is_file()
+        base_has_policy = base_has_gate or (places["base"] / "conf/gate").is_dir()
+        code = places["base" if base_has_gate else "own"]
+        law = places["base" if base_has_policy else "own"]
+        name = (base if base_has_policy and base else own)[:12]
+        arguments = [str(code / verdict.ENGINE), str(law), task, name]
+        python = [Path(sys.executable).name, "-E", "-P", "-B", "-c", COMPOSE]
+        told = run(*python, *arguments, root=root, shown="mlops gate")
+    return told.strip()
+
+
+def image(commit: str, root: Path = Path()) -> str:
+    """Return the repository that a commit has its images pushed to."""
+    text = repository.text_at(commit, "pyproject.toml", root) or ""
+    return str(tomllib.loads(text).get("tool", {}).get("mlops", {}).get("image", ""))

@@ -1,0 +1,108 @@
+"""The image of a bundle: what it is made from, and the name that says so."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import ProjectError
+from ..git import commits, repository
+
+DOCKERFILE = "deploy/Dockerfile"
+RECIPE = ".dockerignore"
+BUNDLE = "bundle"
+BASE = re.compile(r"^ARG BASE=(\S+)$", re.MULTILINE)
+LOCKS = {"onnx": "serve.txt", "skops": "serve-skops.txt"}
+SHOWN = 12
+MODEL_LABEL = "mlops.model.digest"
+
+
+class ImageError(ProjectError):
+    """An image cannot be made from this commit, or is not what its name says."""
+
+
+class Image(NamedTuple):
+    """The image of a bundle and the code that serves it, by what it is made from.
+
+    `model` is the digest of the bundle, `code` that of everything else, `arguments` what the
+    build is told.
+    """
+
+    repository: str
+    model: str
+    code: str
+    arguments: Mapping[str, str]
+
+    @property
+    def tag(self) -> str:
+        """The tag: another bundle has another one, and so has other code."""
+        return f"{self.model[:SHOWN]}-{self.code[:SHOWN]}"
+
+    @property
+    def name(self) -> str:
+        """Repository and tag."""
+        return f"{self.repository}:{self.tag}"
+
+    def pinned(self, digest: str) -> str:
+        """Return the name that is always the same image."""
+        return f"{self.repository}@{digest}"
+
+
+def describe(
+    commit: str, repository_name: str, model: str, runtime: str, base: str | None, root: Path
+) -> Image:
+    """Return the image of a bundle as the code of a commit serves it.
+
+    `base` stands in for the image that the Dockerfile starts from.
+    """
+    if not repository_name:
+        raise ImageError("pyproject.toml names no image under [tool.mlops]: name the repository")
+    told = {"LOCK": LOCKS[runtime]} | ({"BASE": base} if base else {})
+    digest = hashlib.sha256(repr(sorted(told.items())).encode())
+    for path, blob in sorted(_blobs(commit, runtime, root).items()):
+        digest.update(f"{path}\0{blob}\n".encode())
+    return Image(repository_name, model, digest.hexdigest(), told)
+
+
+def base(commit: str, root: Path = Path()) -> str:
+    """Return the image that the Dockerfile of a commit starts from."""
+    found = BASE.search(repository.text_at(commit, DOCKERFILE, root) or "")
+    if found is None:
+        raise ImageError(f"{DOCKERFILE} of {commit[:12]} has no line `ARG BASE=…`: give it one")
+    return found[1]
+
+
+def lock(commit: str, runtime: str, root: Path = Path()) -> str:
+    """Return the requirements that the image of a commit installs."""
+    path = f"requirements/{LOCKS[runtime]}"
+    text = repository.text_at(commit, path, root)
+    if text is None:
+        raise ImageError(f"{commit[:12]} has no {path}: run `make lock` and commit it")
+    return text
+
+
+def context(commit: str, bundle: Path, out: Path, root: Path = Path()) -> None:
+    """Write to the folder `out` what the image is built from."""
+    repository.extract(commit, [RECIPE, DOCKERFILE, *_recipe(commit, root)], out, root)
+    shutil.copytree(bundle, out / BUNDLE)
+
+
+def _recipe(commit: str, root: Path) -> list[str]:
+    """Return the files and folders that .dockerignore lets through, without the bundle."""
+    text = repository.text_at(commit, RECIPE, root) or ""
+    named = [line[1:].strip() for line in text.splitlines() if line.startswith("!")]
+    return [name for name in named if name != BUNDLE and "*" not in name]
+
+
+def _blobs(commit: str, runtime: str, root: Path) -> commits.Blobs:
+    """Return the objects that go into the image of this runtime; the other's lock does not."""
+    recipe = _recipe(commit, root)
+    if not recipe:
+        raise ImageError(f"{commit[:12]} has no {RECIPE} that says what an image is made from")
+    others = {f"requirements/{name}" for name in LOCKS.values()} - {
+        f"requirements/{LOCKS[runtime]}"
+    }
+    found = commits.blobs(commit, [*recipe, RECIPE, DOCKERFILE], root)
+    return {path: blob for path, blob in found.items() if path not in others}

@@ -1,0 +1,130 @@
+"""What a branch proposes: the model that its base serves already, or another one."""
+
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from ..bundle import verdict
+from ..bundle.reading import CANDIDATE
+from ..bundle.verdict import MARKDOWN
+from ..errors import ProjectError
+from ..git import commits, repository
+from . import environments
+from .declaration import NAME, declared, paths
+
+LOCK = "dvc.lock"
+LONGEST = 60_000  # signs: GitHub refuses comments above 65,536
+
+
+class ProposalError(ProjectError):
+    """A branch does not say what it proposes."""
+
+
+def known(against: str, root: Path = Path()) -> str:
+    """Return why the candidate that dvc.lock of HEAD pins needs no verdict; nothing if it does.
+
+    The commit serves it already, or served it before and HEAD brings that declaration back.
+    """
+    found = _pinned(root)
+    base, head = (repository.commit_of(ref, root) for ref in (against, "HEAD"))
+    first = environments.order(base, root)[0]
+    standing = declared(base, first, root)
+    if standing is not None and standing.pointer.md5 == found:
+        return f"{against} serves this candidate already"
+    if commits.blobs(head, paths(first), root) and (own := declared(head, first, root)):
+        since = environments.restored(head, first, base, root)
+        if since is not None and own.pointer.md5 == found:
+            return f"this brings back what {against} declared by {since[:12]}, where it was judged"
+    return ""
+
+
+def is_declared(root: Path = Path()) -> bool:
+    """Say whether HEAD declares the candidate that its dvc.lock pins."""
+    return bool(known("HEAD", root))
+
+
+def verify(against: str, root: Path = Path()) -> list[str]:
+    """Verify what HEAD declares and a commit does not; return the environments.
+
+    Champion, policy and order are those of that commit, as they will be at the merge; of what it
+    declared before and HEAD brings back, those of then. Raises a ProjectError for a declaration
+    that does not hold, or that is gone.
+    """
+    base, head = (repository.commit_of(ref, root) for ref in (against, "HEAD"))
+    changed = []
+    for environment in dict.fromkeys(
+        [*environments.order(base, root), *environments.order(head, root)]
+    ):
+        files = paths(environment)
+        if commits.blobs(base, files, root) == commits.blobs(head, files, root):
+            continue
+        since = environments.restored(head, environment, base, root)
+        told = (since, None) if since else (head, base)
+        with tempfile.TemporaryDirectory(prefix="declared-") as folder:
+            if not environments.verify(told[0], environment, Path(folder, NAME), root, told[1]):
+                raise environments.EnvironmentsError(
+                    f"{environment} declares nothing here, and does at {against}: bring its "
+                    "files back"
+                )
+        changed.append(environment)
+    return changed
+
+
+def page(
+    against: str, since: str, fork: bool = False, failed: bool = False, root: Path = Path()
+) -> str:
+    """Return, as Markdown, what became of the candidate and what the branch since `since` got.
+
+    With `fork`, what a maintainer has to do instead, as automation cannot write there; `failed`
+    says that a step before this one did.
+    """
+    parts = [_verdict(against, failed, root)]
+    added = repository.run(
+        "git", "log", "--reverse", "--format=- `%h` %s", f"{since}..HEAD", root=root
+    )
+    if added and not fork:
+        parts.append(f"Added to the branch:\n\n{added}")
+    if fork and acts(against, since, failed, root):
+        parts.append(
+            "**For a maintainer.** Automation neither reads the remote's secrets nor writes to a "
+            "fork, so this candidate is not promoted here. After a review of the code, bring the "
+            "branch into this repository (`gh pr checkout NUMBER`, then `git push origin HEAD`) "
+            "and open a pull request from there."
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def acts(against: str, since: str, failed: bool = False, root: Path = Path()) -> bool:
+    """Say whether a branch that automation cannot write to needs somebody who can.
+
+    It lacks results or their declaration, or they could not be made; what was judged and
+    rejected needs its author.
+    """
+    if failed:
+        return not (root / verdict.FOLDER / MARKDOWN).is_file()
+    lacks = repository.commit_of("HEAD", root) != repository.commit_of(since, root)
+    return lacks or not (known(against, root) or is_declared(root))
+
+
+def _verdict(against: str, failed: bool, root: Path) -> str:
+    report = root / verdict.FOLDER / MARKDOWN
+    if report.is_file():
+        text = report.read_text(encoding="utf-8")
+        cut = "\n\n… the whole of it is in the artefact `report`."
+        return text if len(text) <= LONGEST else text[:LONGEST] + cut
+    reason = "" if failed else known(against, root)
+    if not reason:
+        return "## Not judged\n\nThe log of the step that failed says why."
+    return f"## Nothing to judge\n\n{reason[0].upper()}{reason[1:]}."
+
+
+def _pinned(root: Path) -> str:
+    text = repository.text_at(repository.commit_of("HEAD", root), LOCK, root)
+    try:
+        found = repository.pinned(yaml.safe_load(text or ""), CANDIDATE)
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError):
+        found = None
+    if found is None:
+        raise ProposalError(f"{LOCK} of HEAD pins no {CANDIDATE}: run `dvc repro`, then commit")
+    return found

@@ -1,0 +1,115 @@
+"""Reconcile: where registry, MLflow or deployment branch differ from what main declares."""
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from ..git import repository
+from . import deployment, releasing
+from .containers import engine
+from .releasing import OUT, Plan, ReleaseError, Say
+
+
+class Difference(NamedTuple):
+    """One thing that is not as declared: where, what it should be, and what it is."""
+
+    place: str
+    declared: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.place} is {self.found}, declared is {self.declared}"
+
+
+class Reconciled(NamedTuple):
+    """What an environment declares, what differed from it, and whether it does no more."""
+
+    environment: str
+    model: str | None
+    differences: list[Difference]
+    settled: bool
+
+
+def reconcile(
+    environment: str,
+    commit: str,
+    repair: bool,
+    say: Say,
+    base: str | None = None,
+    root: Path = Path(),
+) -> Reconciled:
+    """Compare what a commit declares with its mirrors, and with `repair` release it again.
+
+    What is declared is never changed: that is main's to do.
+    """
+    commit = repository.commit_of(commit, root)
+    (root / OUT).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root / OUT) as folder:
+        plan = releasing.planned(environment, commit, Path(folder, "bundle"), base, root)
+        if plan is None:
+            left = _undeclared(environment, root)
+            return Reconciled(environment, None, left, not left)
+        _check_current(plan)
+        found = differences(plan)
+        if found and repair:
+            releasing.released(plan, say)
+        return Reconciled(environment, plan.image.model, found, repair or not found)
+
+
+def _check_current(plan: Plan) -> None:
+    now = deployment.deployed(plan.environment, plan.root)
+    if deployment.later(now, plan.commit, plan.root):
+        raise ReleaseError(
+            f"{deployment.name(plan.environment)} follows a later commit than "
+            f"{plan.commit[:12]}: check out what main is now"
+        )
+
+
+def differences(plan: Plan) -> list[Difference]:
+    """Return what is not as declared, in the order in which a release would mend it."""
+    found = []
+    pushed = releasing.found(plan, engine())
+    if pushed is None:
+        found.append(Difference(f"image {plan.image.name}", "in the registry", "not there"))
+    if releasing.mirrors():
+        found += _mirrored(plan)
+    return found + _deployment(plan, pushed)
+
+
+def _mirrored(plan: Plan) -> list[Difference]:
+    from ..tracking import registry
+
+    name, alias = releasing.project(plan), releasing.alias(plan)
+    held = registry.mirrored(name, alias, plan.root.resolve())
+    if held == plan.image.model:
+        return []
+    return [Difference(f"MLflow alias {name}@{alias}", _shown(plan.image.model), _shown(held))]
+
+
+def _deployment(plan: Plan, pushed: str | None) -> list[Difference]:
+    place = f"branch {deployment.name(plan.environment)}"
+    now = deployment.deployed(plan.environment, plan.root)
+    if now is None or now.record is None:
+        held = "nothing" if now is None else "no record of a release"
+        return [Difference(place, _shown(plan.image.model), held)]
+    if now.record.model != plan.image.model:
+        return [Difference(place, _shown(plan.image.model), _shown(now.record.model))]
+    digest = pushed or now.record.digest
+    said = deployment.record(plan.commit, plan.environment, plan.said.name, plan.image, digest)
+    if deployment.stands(now, said, plan.root):
+        return []
+    if now.record.digest != digest:
+        return [Difference(place, digest, now.record.digest)]
+    return [Difference(place, "the files of this commit", "others")]
+
+
+def _undeclared(environment: str, root: Path) -> list[Difference]:
+    now = deployment.deployed(environment, root)
+    if now is None:
+        return []
+    held = _shown(now.record.model) if now.record else "no record of a release"
+    return [Difference(f"branch {deployment.name(environment)}", "nothing", held)]
+
+
+def _shown(digest: str | None) -> str:
+    return digest[:12] if digest else "nothing"

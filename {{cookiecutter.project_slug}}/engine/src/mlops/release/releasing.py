@@ -1,0 +1,221 @@
+"""Release: what main declares, brought to registry, MLflow and deployment branch, step by step.
+
+Each step looks first whether its result stands, so that a release that failed or was killed goes
+on when it is run again, and one that is done changes nothing. The branch comes last: until then,
+what was declared before is what runs.
+"""
+
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..bundle import manifest
+from ..errors import ProjectError
+from ..files import write_text
+from ..git import commits, repository
+from . import branch, deployment, environments, image, sbom, smoke
+from .containers import Engine, engine
+from .declaration import Declaration
+from .deployment import Record
+from .evidence import PRODUCTION
+from .image import Image
+
+OUT = Path(".mlops/release")
+MAIN = "main"
+CHAMPION = "champion"
+BILL = "sbom.cdx.json"
+
+Say = Callable[[str, str], None]  # step, and what came of it
+
+
+class ReleaseError(ProjectError):
+    """What is declared cannot be released."""
+
+
+class Released(NamedTuple):
+    """What an environment runs after a release, and what the release had to do for it."""
+
+    record: Record
+    sbom: Path | None  # None where a later commit is released already
+    built: bool
+    deployed: str | None
+
+
+class Plan(NamedTuple):
+    """A verified declaration on its way: its commit, its bundle in `folder`, its image.
+
+    `runtime` is what its model runs in, which decides the lock.
+    """
+
+    commit: str
+    said: Declaration
+    folder: Path
+    runtime: str
+    image: Image
+    base: str
+    root: Path
+
+    @property
+    def environment(self) -> str:
+        """The environment that declares it."""
+        return self.said.environment
+
+
+def release(
+    environment: str, commit: str, say: Say, base: str | None = None, root: Path = Path()
+) -> Released | None:
+    """Release what a commit declares for an environment; None where it declares nothing.
+
+    `base` stands in for the image that the Dockerfile starts from.
+    """
+    commit = repository.commit_of(commit, root)
+    (root / OUT).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root / OUT) as folder:
+        plan = planned(environment, commit, Path(folder, "bundle"), base, root)
+        if plan is None:
+            return None
+        say("verify", f"{plan.said.name} {plan.image.model[:12]}")
+        return released(plan, say)
+
+
+def planned(
+    environment: str, commit: str, out: Path, base: str | None, root: Path = Path()
+) -> Plan | None:
+    """Verify what a commit declares and bring its bundle to `out`; None where there is nothing."""
+    _check_main(commit, root)
+    verified = environments.verify(commit, environment, out, root)
+    if verified is None:
+        return None
+    said = verified.declared.declaration
+    runtime = manifest.read(out)["runtime"]
+    described = image.describe(commit, said.image, said.manifest, runtime, base, root)
+    return Plan(commit, said, out, runtime, described, base or image.base(commit, root), root)
+
+
+def _check_main(commit: str, root: Path) -> None:
+    """Raise ReleaseError for a commit that is not on the line of main, which alone declares.
+
+    Verified by its own first parents, a branch would answer to the policy that it brings.
+    """
+    tip = branch.tip(MAIN, root)
+    if tip is not None and commit not in commits.line(tip, root):
+        raise ReleaseError(
+            f"{commit[:12]} is not on {MAIN}, and what runs is what {MAIN} declares: merge it "
+            "(and push) first"
+        )
+
+
+def released(plan: Plan, say: Say) -> Released:
+    """Go through the steps that follow the verification."""
+    now = deployment.deployed(plan.environment, plan.root)
+    if later := deployment.later(now, plan.commit, plan.root):
+        say("deploy", f"{deployment.name(plan.environment)} follows a later commit: left as it is")
+        return Released(later, None, False, None)
+    deployment.check_line(now, plan.commit, plan.root)
+    runs = engine()
+    bill, packages = _bill(plan)
+    say("sbom", f"{len(packages)} packages: {bill}")
+    digest, built = _image(plan, runs, packages, say)
+    say("mirror", mirror(plan) if mirrors() else "MLFLOW_TRACKING_URI is empty: nowhere")
+    said = deployment.record(plan.commit, plan.environment, plan.said.name, plan.image, digest)
+    moved = deployment.deploy(said, plan.root)
+    say("deploy", f"{deployment.name(plan.environment)} {'runs' if moved else 'ran'} {digest}")
+    return Released(said, bill, built, moved)
+
+
+def _bill(plan: Plan) -> tuple[Path, dict[str, str]]:
+    """Write the bill of materials; return where, and the packages that the image has to hold."""
+    lock = image.lock(plan.commit, plan.runtime, plan.root)
+    packages = sbom.installed(lock, sbom.python(image.base(plan.commit, plan.root)))
+    content = sbom.sbom(plan.said, plan.image, plan.base, packages, lock)
+    path = plan.root / OUT / f"{plan.image.tag}.{BILL}"
+    write_text(path, json.dumps(content, indent=2) + "\n")
+    return path, packages
+
+
+def _image(plan: Plan, runs: Engine, packages: dict[str, str], say: Say) -> tuple[str, bool]:
+    """Return the digest of the image in the registry, and whether it had to be built.
+
+    Only an image that passed its smoke test is ever pushed: what the registry has is not built
+    again, and after a revert that is the one that ran before.
+    """
+    known = found(plan, runs)
+    if known is not None:
+        say("image", f"{plan.image.name} is in the registry")
+        return known, False
+    mine = runs.labels(plan.image.name)
+    if built := mine is None or mine.get(image.MODEL_LABEL) != plan.image.model:
+        _build(plan, runs)
+    say("build", f"{plan.image.name}{'' if built else ' is here'}")
+    smoke.check(runs, plan.image.name, plan.folder, packages)
+    say("smoke", "answers its golden rows")
+    digest = runs.push(plan.image.name)
+    say("push", plan.image.pinned(digest))
+    return digest, built
+
+
+def found(plan: Plan, runs: Engine) -> str | None:
+    """Return the digest of the image in the registry, None where it is not there.
+
+    Raises ReleaseError for another image under its tag.
+    """
+    known = runs.find(plan.image.name)
+    if known is None:
+        return None
+    before = deployment.recorded(plan.environment, plan.image.tag, plan.root)
+    if known.labels.get(image.MODEL_LABEL) != plan.image.model or before not in (
+        None,
+        known.digest,
+    ):
+        raise ReleaseError(
+            f"{plan.image.name} in the registry is {known.digest}, not what was released under "
+            f"that tag ({before or 'another bundle'}): find out who moved the tag, and delete it"
+        )
+    return known.digest
+
+
+def _build(plan: Plan, runs: Engine) -> None:
+    title = _project(plan)["tool"]["mlops"].get("title", "")
+    with tempfile.TemporaryDirectory() as folder:
+        image.context(plan.commit, plan.folder, Path(folder), plan.root)
+        arguments = {
+            **plan.image.arguments,
+            "MODEL": plan.image.model,
+            "COMMIT": plan.commit,
+            "SOURCE": branch.address(plan.root),
+            "TITLE": title,
+        }
+        runs.build(Path(folder), plan.image.name, arguments)
+
+
+def mirrors() -> bool:
+    """Say whether MLflow mirrors what is released: not in automation that names no server."""
+    return os.environ.get("MLFLOW_TRACKING_URI") != ""
+
+
+def mirror(plan: Plan) -> str:
+    """Have MLflow know the bundle, and say as what."""
+    from ..tracking import registry
+
+    tags = {"commit": plan.commit, "image": plan.image.name, "verdict": plan.said.verdict}
+    home = plan.root.resolve()
+    number = registry.mirror(project(plan), alias(plan), plan.folder, tags, home)
+    return f"{project(plan)} version {number} is {alias(plan)}"
+
+
+def alias(plan: Plan) -> str:
+    """Return the alias of what an environment runs: production's is the champion."""
+    return CHAMPION if plan.environment == PRODUCTION else plan.environment
+
+
+def project(plan: Plan) -> str:
+    """Return the name of the project, which names its registered model."""
+    return str(_project(plan)["project"]["name"])
+
+
+def _project(plan: Plan) -> dict[str, Any]:
+    return tomllib.loads(repository.text_at(plan.commit, "pyproject.toml", plan.root) or "")

@@ -1,0 +1,245 @@
+"""The application: the hot path before FastAPI, and FastAPI for everything around it."""
+
+import asyncio
+import gc
+import hmac
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from time import perf_counter
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from . import openapi
+from .endpoints import explain, feedback, health, inference_protocol, metrics, model, page
+from .endpoints.predict import Predict, RequestIds, refuse
+from .models import ServedModels
+from .problem import Problem
+from .recording.recorder import Recorder
+from .settings import ServingSettings
+from .telemetry.logs import Refusals, logger
+from .telemetry.metrics import OTHER, PREDICT, Metrics
+from .telemetry.traces import traces
+from .tensors import ProtocolError
+
+ROUTES = (model, explain, feedback, inference_protocol, health, metrics, page)
+RECORDED = "/infer"  # what a path that ends so answers, the recorder counts
+# What answers without the key: whether the server lives, and a page that holds nothing.
+OPEN = ("/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+OPEN_BELOW = "/page/"
+REQUEST_ID = b"x-request-id"
+HANDLED = (
+    *(Problem, ProtocolError, HTTPException, RequestValidationError, ClientDisconnect),
+    Exception,
+)
+THRESHOLDS = (10_000, 20, 50)
+# FastAPI's own would send messages of exceptions, which may quote a row, to a collector.
+NO_TELEMETRY = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+
+
+class App(FastAPI):
+    """FastAPI that hands POST /predict to its endpoint before middleware and routing.
+
+    `state` holds settings, fleet, recorder, metrics and ids, for every endpoint.
+    """
+
+    def __init__(self, settings: ServingSettings) -> None:
+        super().__init__(
+            title="Predictions",
+            lifespan=_lifespan,
+            docs_url="/docs" if settings.docs else None,
+            redoc_url=None,
+            redirect_slashes=False,
+            openapi_url="/openapi.json" if settings.docs else None,
+            telemetry=NO_TELEMETRY,  # type: ignore[arg-type]
+        )
+        state = self.state
+        state.settings = settings
+        state.fleet = ServedModels(settings, lambda result: state.metrics.swapped(result))
+        state.metrics = Metrics(state.fleet)
+        state.recorder = Recorder(settings, state.fleet, state.metrics)
+        state.traces = traces()
+        state.refusals = Refusals()
+        state.ids = RequestIds()
+        self.predict = Predict(
+            settings,
+            state.fleet,
+            state.recorder,
+            state.metrics,
+            state.traces,
+            state.refusals,
+            state.ids,
+        )
+        self._key = settings.api_key and settings.api_key.get_secret_value().encode()
+        self._max_body_bytes = settings.max_body_bytes
+        self._described = ""
+        # For those who come by another path, like that of a proxy: routing takes its prefix off.
+        self.router.routes.append(Route(PREDICT, self.predict, methods=["POST"]))
+        for module in ROUTES:
+            self.include_router(module.router())
+        for kind in HANDLED:
+            self.add_exception_handler(kind, _handle)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; what FastAPI routes is counted here, what the hot path answers by itself."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+        elif self._key is not None and not self._admitted(scope):
+            await self._turn_away(scope, send)
+        elif scope["path"] == PREDICT and scope["method"] == "POST":
+            await self.predict(scope, receive, send)
+        else:
+            await self._route(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description of every route, with the rows of the bundle that serves."""
+        champion = self.state.fleet.champion
+        serving = champion.digest if champion else ""
+        if self.openapi_schema is None or serving != self._described:
+            self.openapi_schema = None
+            self._described = serving
+            openapi.describe(super().openapi(), champion, self._key is not None)
+        return super().openapi()
+
+    def _admitted(self, scope: Scope) -> bool:
+        """Say whether a request has the key, or needs none."""
+        path = scope["path"]
+        if path in OPEN or path.startswith(OPEN_BELOW):
+            return True
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-api-key")
+        if given is None:
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            if scheme.lower() != b"bearer":
+                return False
+        return hmac.compare_digest(given.strip(), self._key or b"")
+
+    async def _turn_away(self, scope: Scope, send: Send) -> None:
+        state = self.state
+        headers = {"www-authenticate": "Bearer"}
+        problem = Problem(401, "unauthorized", "The API key is missing or wrong", headers=headers)
+        request_id = state.ids.choose(dict(scope["headers"]).get(REQUEST_ID))
+        state.metrics.rejected(problem.slug)
+        state.metrics.request(OTHER, problem.status, 0.0)
+        state.refusals.add(problem.status, problem.slug, request_id)
+        await refuse(problem, request_id, send, path=_path(scope))
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have FastAPI answer, with a bound on the body and an eye on the status."""
+        started = perf_counter()
+        status = 500
+        request_id = self.state.ids.choose(dict(scope["headers"]).get(REQUEST_ID))
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message.get("headers", []))
+                if REQUEST_ID not in dict(headers):
+                    headers.append((REQUEST_ID, request_id.encode()))
+                message["headers"] = headers
+            await send(message)
+
+        try:
+            await super().__call__(scope, _bounded(receive, self._max_body_bytes), sending)
+        except Exception:  # answered already, by _handle
+            logger.exception("request failed", extra={"request_id": request_id})
+        route = getattr(scope.get("route"), "path", OTHER)
+        if route != PREDICT and not (status == 200 and route.endswith(RECORDED)):
+            self.state.metrics.request(route, status, perf_counter() - started)
+
+
+def create(settings: ServingSettings) -> App:
+    """Return the application; the fleet loads its bundles when it starts, or before."""
+    return App(settings)
+
+
+@asynccontextmanager
+async def _lifespan(app: App) -> AsyncIterator[None]:
+    state = app.state
+    await state.fleet.start()
+    try:
+        await state.recorder.start()
+        try:
+            with _collecting_little():
+                yield
+        finally:
+            await state.recorder.stop()
+    finally:
+        await state.fleet.stop()
+        app.predict.close()
+        await asyncio.get_running_loop().run_in_executor(None, state.traces.close)
+
+
+@contextmanager
+def _collecting_little() -> Iterator[None]:
+    """Keep the garbage collector from what will never be garbage: a tenth of a request's cost."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Return what receives a body of at most `most` bytes."""
+    size = 0
+
+    async def receiving() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most:
+            raise HTTPException(413, f"send at most {most} bytes at once")
+        return message
+
+    return receiving
+
+
+def _handle(request: Request, error: Exception) -> Response:
+    """Answer an exception as a problem."""
+    problem = _problem(error)
+    state = request.app.state
+    state.metrics.rejected(problem.slug)
+    request_id = request.state.request_id
+    state.refusals.add(problem.status, problem.slug, request_id)
+    body, kind = problem.body(_path(request.scope), request_id)
+    return Response(body, problem.status, problem.headers, media_type=kind)
+
+
+def _path(scope: Scope) -> str:
+    """Return the path of a request, without the prefix that a proxy was asked at."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def _problem(error: Exception) -> Problem:
+    """Return an exception as a problem that quotes nothing of what was sent."""
+    match error:
+        case Problem():
+            return error
+        case ProtocolError():
+            return Problem(400, "bad-tensors", str(error))
+        case ClientDisconnect():
+            return Problem(400, "client-gone", "The client has left")
+        case HTTPException():
+            slug = str(SLUGS.get(error.status_code, error.status_code))
+            return Problem(error.status_code, slug, str(error.detail), headers=error.headers)
+        case RequestValidationError():
+            first: Mapping[str, Any] = next(iter(error.errors()), {})
+            field = ".".join(map(str, first.get("loc", ()))) or None
+            title = "The request does not fit"
+            return Problem(422, "bad-request", title, str(first.get("msg", "")), field=field)
+    return Problem(500, "failed", "The server failed")
+
+
+SLUGS = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}

@@ -1,0 +1,47 @@
+"""GET /healthz and /readyz, and POST /reload."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from ..models import ServedModels
+from ..problem import Problem
+
+
+def router() -> APIRouter:
+    """Return the routes that say whether the server lives and is ready, and have it reload."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/healthz", summary="Whether the process lives")
+    async def healthz() -> Response:
+        return JSONResponse({"status": "alive"})
+
+    unready: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready"}}
+
+    @routes.get("/readyz", summary="Whether requests are welcome", responses=unready)
+    async def readyz(request: Request) -> Response:
+        return _answer(request.app.state.fleet)
+
+    refused: dict[int | str, dict[str, Any]] = {403: {"description": "The server has no API key"}}
+
+    @routes.post("/reload", summary="Look for a new bundle now", responses=unready | refused)
+    async def reload(request: Request) -> Response:
+        state = request.app.state
+        if state.settings.api_key is None:  # with one, only who has it comes this far
+            detail = "set MLOPS_API_KEY, or send the process a SIGHUP"
+            raise Problem(403, "no-api-key", "The server has no API key to protect this", detail)
+        await state.fleet.reload()
+        return _answer(state.fleet)
+
+    return routes
+
+
+def _answer(fleet: ServedModels) -> Response:
+    content = {
+        "ready": fleet.ready,
+        "reason": fleet.reason,
+        "model": fleet.champion and fleet.champion.digest,
+        "challenger": fleet.challenger and fleet.challenger.digest,
+    }
+    return JSONResponse(content, 200 if fleet.ready else 503)

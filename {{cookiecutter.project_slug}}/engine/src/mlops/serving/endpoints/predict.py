@@ -1,0 +1,233 @@
+"""POST /predict as a bare ASGI application, since a framework's route costs more than the model."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from time import perf_counter
+from typing import Any
+
+from starlette.types import Message, Receive, Scope, Send
+
+from ..coalescing import Answered, Coalescing, answered
+from ..models import ServedModels
+from ..predictor import Predictor
+from ..problem import Problem
+from ..recording.recorder import Recorder
+from ..rows import Row
+from ..settings import ServingSettings
+from ..telemetry.logs import Refusals, logger
+from ..telemetry.metrics import PREDICT, Metrics
+from ..telemetry.traces import Trace, Traces
+
+LARGE = 1 << 16  # bytes of a body that is worked on in a thread
+BUFFERED = 1 << 26  # bytes of all bodies that are still arriving
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
+JSON = re.compile(rb"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
+CONTENT_TYPE = (b"content-type", b"application/json")
+RETRY = {"retry-after": "1"}
+
+
+class GoneError(Exception):
+    """The client has left."""
+
+
+class RequestIds:
+    """Names requests: as the client does, or by a prefix of this process and a number."""
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(6)
+        self._numbers = count(1)
+
+    def choose(self, given: bytes | None) -> str:
+        """Return the client's id where it is short and plain, and else a new one."""
+        if given is not None and REQUEST_ID.fullmatch(given):
+            return given.decode()
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+
+class Predict:
+    """Decodes, predicts and answers; everything else of a request is telemetry's."""
+
+    def __init__(
+        self,
+        settings: ServingSettings,
+        fleet: ServedModels,
+        recorder: Recorder,
+        metrics: Metrics,
+        traces: Traces,
+        refusals: Refusals,
+        ids: RequestIds,
+    ) -> None:
+        self._settings = settings
+        self._fleet = fleet
+        self._recorder = recorder
+        self._metrics = metrics
+        self._traces = traces
+        self._tracing = traces.active
+        self._refusals = refusals
+        self._ids = ids
+        self._max_in_flight = settings.max_in_flight
+        self._max_body_bytes = settings.max_body_bytes
+        self._max_rows = settings.max_rows
+        self._coalescing = Coalescing(settings.deadline_seconds)
+        self._thread = ThreadPoolExecutor(1, "large-requests")
+        self._buffered = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, with 200 or a problem."""
+        started = perf_counter()
+        headers = dict(scope["headers"])
+        request_id = self._ids.choose(headers.get(b"x-request-id"))
+        trace = None
+        if self._tracing or b"traceparent" in headers:
+            trace = self._traces.begin(headers.get(b"traceparent"))
+        try:
+            self._check(headers)
+            message = await receive()
+            body = message.get("body", b"")
+            if len(body) > self._max_body_bytes or message.get("more_body", True):
+                body = await self._gathered(message, receive)
+            key = headers.get(b"x-routing-key") or request_id.encode()
+            predictor = self._fleet.route(key)
+            rows, (matrix, predictions) = await self.answered(predictor, body)
+            answer = predictor.answer(predictions, request_id)
+        except GoneError:
+            self._metrics.rejected("client-gone")
+        except Problem as problem:
+            await self._refuse(problem, request_id, trace, started, send)
+        except Exception:
+            logger.exception("prediction failed", extra={"request_id": request_id})
+            failure = Problem(500, "failed", "The server failed")
+            await self._refuse(failure, request_id, trace, started, send)
+        else:
+            await send(_start(200, CONTENT_TYPE, answer, request_id, trace))
+            await send({"type": "http.response.body", "body": answer})
+            seconds = perf_counter() - started
+            self._recorder.add(predictor, request_id, rows, matrix, predictions, seconds)
+            if trace is not None:
+                self._traces.end(trace, 200)
+
+    def close(self) -> None:
+        """Let the thread end when it is done."""
+        self._thread.shutdown(wait=False)
+
+    def _check(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raise Problem for a body that need not be read, since it is too large or no JSON."""
+        kind = headers.get(b"content-type")
+        if kind is not None and kind != CONTENT_TYPE[1] and JSON.fullmatch(kind) is None:
+            raise _unsupported("send application/json")
+        if b"content-encoding" in headers and headers[b"content-encoding"] != b"identity":
+            raise _unsupported("send it without content-encoding")
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > self._max_body_bytes:
+            raise self._too_large()
+
+    async def _gathered(self, message: Message, receive: Receive) -> bytes:
+        """Return a body that may come in parts; who sends it slowly is the server's to close."""
+        body = bytearray()
+        try:
+            while True:
+                if message["type"] == "http.disconnect":
+                    raise GoneError
+                part = message.get("body", b"")
+                body += part
+                self._buffered += len(part)
+                if len(body) > self._max_body_bytes:
+                    raise self._too_large()
+                if not message.get("more_body", False):
+                    break
+                if self._buffered > BUFFERED:
+                    raise _busy("too many bodies are arriving")
+                message = await receive()
+            return bytes(body)
+        finally:
+            self._buffered -= len(body)
+
+    async def answered(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
+        """Return the rows of a body, and their answer, within the limits; raises Problem."""
+        metrics = self._metrics
+        if metrics.in_flight >= self._max_in_flight:
+            raise _busy("too many requests are in flight")
+        metrics.in_flight += 1
+        try:
+            if len(body) > LARGE:
+                loop = asyncio.get_running_loop()
+                async with asyncio.timeout(self._settings.deadline_seconds):
+                    return await loop.run_in_executor(self._thread, self._work, predictor, body)
+            rows = self._decoded(predictor, body)
+            if predictor.loaded.model.runtime == "onnx":
+                return rows, await self._coalescing.ask(predictor, rows)
+            async with asyncio.timeout(self._settings.deadline_seconds):
+                matrix = predictor.matrix(rows)
+                return rows, (matrix, await self._fleet.predict(predictor, matrix))
+        except TimeoutError:
+            title = "The answer took too long"
+            raise Problem(503, "deadline", title, headers=RETRY) from None
+        finally:
+            metrics.in_flight -= 1
+
+    def _decoded(self, predictor: Predictor, body: bytes) -> list[Row]:
+        rows = predictor.decode(body)
+        if len(rows) > self._max_rows:
+            detail = f"send at most {self._max_rows} rows at once"
+            raise Problem(413, "too-many-rows", "There are too many rows", detail)
+        return rows
+
+    def _work(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
+        rows = self._decoded(predictor, body)
+        return rows, answered(predictor, rows)
+
+    def _too_large(self) -> Problem:
+        detail = f"send at most {self._max_body_bytes} bytes at once"
+        return Problem(413, "too-large", "The body is too large", detail)
+
+    async def _refuse(
+        self, problem: Problem, request_id: str, trace: Trace | None, started: float, send: Send
+    ) -> None:
+        seconds = perf_counter() - started
+        self._metrics.rejected(problem.slug)
+        self._metrics.request(PREDICT, problem.status, seconds)
+        trace_id = trace.trace_id if trace else ""
+        self._refusals.add(problem.status, problem.slug, request_id, trace_id, seconds)
+        await refuse(problem, request_id, send, trace)
+        if trace is not None:
+            self._traces.end(trace, problem.status, {"error.type": problem.slug})
+
+
+async def refuse(
+    problem: Problem,
+    request_id: str,
+    send: Send,
+    trace: Trace | None = None,
+    path: str = PREDICT,
+) -> None:
+    """Send a problem as the whole answer."""
+    body, kind = problem.body(path, request_id)
+    start = _start(problem.status, (b"content-type", kind.encode()), body, request_id, trace)
+    start["headers"] += [(k.encode(), v.encode()) for k, v in problem.headers.items()]
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+def _start(
+    status: int, kind: tuple[bytes, bytes], body: bytes, request_id: str, trace: Trace | None
+) -> dict[str, Any]:
+    headers = [
+        kind,
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id.encode()),
+    ]
+    if trace is not None:
+        headers.append((b"traceparent", trace.header))
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _busy(detail: str) -> Problem:
+    return Problem(503, "busy", "The server is busy", detail, headers=RETRY)
+
+
+def _unsupported(detail: str) -> Problem:
+    return Problem(415, "unsupported-media-type", "The body is of another kind", detail)

@@ -1,0 +1,156 @@
+"""The bundles that a server answers with: the champion, a challenger, and how they are swapped."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .batching import Batching
+from .problem import Problem
+from .settings import ServingSettings
+from .slot import Slot
+from .telemetry.logs import logger
+
+if TYPE_CHECKING:
+    from .predictor import Predictor
+
+PLACES = 1 << 64
+
+
+class ServedModels:
+    """Champion and challenger of one server.
+
+    `champion` and `challenger` are replaced by one assignment, so that a request sees one bundle
+    from its first byte to its last. `reason` says what keeps the server from being ready, or
+    what is wrong with a bundle that was to follow. `swapped` is told how each attempt went.
+    """
+
+    def __init__(
+        self, settings: ServingSettings, swapped: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.champion: Predictor | None = None
+        self.challenger: Predictor | None = None
+        self.draining = False
+        self.batching = Batching()
+        self._champion = Slot(settings.bundle, settings, settings.expect)
+        self._challenger = Slot(settings.challenger, settings) if settings.challenger else None
+        self._sharing = settings.challenger_mode == "share"
+        self._share = int(settings.challenger_share * PLACES)
+        self._watch_seconds = settings.watch_seconds
+        self._unpaired = ""
+        self._swapped = swapped
+        self._lock = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "bundles")
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are welcome."""
+        return self.champion is not None and not self.draining
+
+    @property
+    def reason(self) -> str:
+        """Why the server is not ready, or which bundle was not taken and why; else empty."""
+        if self.draining:
+            return "the server is stopping"
+        challenger = self._challenger.reason if self._challenger else ""
+        reasons = (self._champion.reason, challenger, self._unpaired)
+        return "; ".join(filter(None, reasons)) or ("" if self.champion else "no bundle is loaded")
+
+    @property
+    def shadow(self) -> "Predictor | None":
+        """The challenger, where it answers nobody."""
+        return None if self._sharing else self.challenger
+
+    def route(self, key: bytes) -> "Predictor":
+        """Return who answers for a key: always the same, in any process.
+
+        Raises Problem 503 where nothing is loaded.
+        """
+        champion, challenger = self.champion, self.challenger
+        if champion is None:
+            headers = {"retry-after": "1"}
+            raise Problem(503, "not-ready", "No model is loaded", self.reason, headers=headers)
+        if challenger is not None and self._sharing and place(key) < self._share:
+            return challenger
+        return champion
+
+    async def predict(self, predictor: "Predictor", matrix: np.ndarray) -> np.ndarray:
+        """Predict in a thread, for a model that would hold the event loop up."""
+        return await self.batching.predict(predictor, matrix)
+
+    def load(self) -> None:
+        """Load the champion before there is an event loop; raises what is wrong with it."""
+        self._champion.load()
+        if self._challenger:
+            self._challenger.refresh()
+        self._take()
+
+    async def start(self) -> None:
+        """Load what is not loaded yet, and watch the folders."""
+        if self.champion is None:
+            await self._refresh(always=False)
+        if self._watch_seconds:
+            self._watch = asyncio.create_task(self._watched())
+
+    async def stop(self) -> None:
+        """Stop watching; the bundles keep answering."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self.batching.stop()
+
+    async def reload(self) -> None:
+        """Look at the folders now, and try again what was no good before."""
+        await self._refresh(always=True)
+
+    async def _watched(self) -> None:
+        while True:
+            await asyncio.sleep(self._watch_seconds)
+            await self._refresh(always=False)
+
+    async def _refresh(self, always: bool) -> None:
+        async with self._lock:
+            loop = asyncio.get_running_loop()
+            for slot in (self._champion, self._challenger):
+                if slot is None:
+                    continue
+                result = await loop.run_in_executor(self._thread, slot.refresh, always)
+                self._take()
+                if result:
+                    self._swapped(result)
+                    model = slot.predictor.digest if slot.predictor else ""
+                    level = logging.WARNING if slot.reason else logging.INFO
+                    extra = {"reason": slot.reason, "model": model}
+                    logger.log(level, f"bundle {result}", extra=extra)
+
+    def _take(self) -> None:
+        """Serve what the slots hold; a challenger only beside a champion that it compares with."""
+        champion = self._champion.predictor
+        challenger = self._challenger.predictor if self._challenger else None
+        self._unpaired = ""
+        if (
+            champion is not None
+            and challenger is not None
+            and not _comparable(champion, challenger)
+        ):
+            self._unpaired = "the challenger takes other columns, or gives other labels"
+            challenger = None
+        self.champion, self.challenger = champion, challenger
+
+
+def place(key: bytes) -> int:
+    """Return where a key falls, from 0 to below 2**64; `hash` would differ between processes."""
+    return int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
+
+
+def _comparable(one: "Predictor", other: "Predictor") -> bool:
+    return (
+        one.schema.columns == other.schema.columns
+        and one.loaded.contract.task == other.loaded.contract.task
+        and one.loaded.contract.labels == other.loaded.contract.labels
+    )

@@ -1,0 +1,112 @@
+"""One loaded bundle that answers requests."""
+
+from collections.abc import Callable, Sequence
+from time import time
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ..bundle.reading import Loaded
+from .cells import Unseen
+from .rows import Row, RowSchema
+
+encode = msgspec.json.Encoder().encode
+
+
+class Predictor:
+    """A bundle from the rows of a request to its answer; it never changes.
+
+    `digest` names the bundle. `threshold` is the probability above which the last of two labels
+    is the prediction; `loaded_at` when it was made, in seconds since 1970.
+    """
+
+    __slots__ = (
+        "_decided",
+        "_head",
+        "_say",
+        "_task",
+        "digest",
+        "loaded",
+        "loaded_at",
+        "schema",
+        "threshold",
+    )
+
+    def __init__(self, loaded: Loaded, digest: str, unseen: Unseen = "encode") -> None:
+        self.digest = digest
+        self.loaded = loaded
+        self.loaded_at = time()
+        self.schema = RowSchema(loaded.contract, loaded.encoder, unseen)
+        self.threshold = loaded.settings.evaluation.threshold
+        self._task = loaded.contract.task
+        # No bound method: it would be a circle, which keeps a bundle in memory after its time.
+        self._say = SAY[self._task]
+        labels = [encode(label).replace(b"%", b"%%") for label in loaded.contract.labels]
+        parts = b",".join(label + b":%b" for label in labels)
+        self._decided = [
+            b'{"prediction":%b,"probabilities":{%b}}' % (label, parts) for label in labels
+        ]
+        decided = b'"threshold":%b,' % encode(self.threshold) if self._task == "binary" else b""
+        self._head = b'{"model":%b,%b"request_id":"' % (encode(digest), decided)
+
+    def decode(self, body: bytes) -> list[Row]:
+        """Return the rows of a request's body; raises Problem."""
+        return self.schema.decode(body)
+
+    def matrix(self, rows: Sequence[Row]) -> np.ndarray:
+        """Return rows as the float32 matrix (rows, features)."""
+        return self.loaded.encoder.matrix(self.schema.arrays(rows))
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the model's predictions, as runtime.model.Model.predict does."""
+        return self.loaded.model.predict(matrix)
+
+    def answer(self, predictions: np.ndarray, request_id: str) -> bytes:
+        """Return the JSON answer: for each row the prediction and what it was made from."""
+        say = self._say
+        items = b",".join([say(self, value) for value in predictions.tolist()])
+        return b'%b%b","predictions":[%b]}' % (self._head, request_id.encode(), items)
+
+    def answer_schema(self) -> dict[str, Any]:
+        """Return the JSON schema of an answer."""
+        labels = list(self.loaded.contract.labels)
+        share = {"type": "number", "minimum": 0, "maximum": 1}
+        text = {"type": "string"}
+        prediction = {"enum": labels} if labels else {"type": "number"}
+        item = _object({"prediction": prediction})
+        if labels:
+            probabilities = _object(dict.fromkeys(labels, share))
+            item = _object({"prediction": prediction, "probabilities": probabilities})
+        said = "digest of the bundle that answered"
+        threshold = {"threshold": share} if self._task == "binary" else {}
+        return _object(
+            {
+                "model": {"type": "string", "description": said},
+                **threshold,
+                "request_id": text,
+                "predictions": {"type": "array", "items": item, "minItems": 1},
+            }
+        )
+
+    def _regression(self, value: float) -> bytes:
+        return b'{"prediction":%b}' % encode(value)
+
+    def _binary(self, probability: float) -> bytes:
+        last = probability > self.threshold
+        return self._decided[last] % (encode(1 - probability), encode(probability))
+
+    def _multiclass(self, probabilities: list[float]) -> bytes:
+        code = probabilities.index(max(probabilities))
+        return self._decided[code] % tuple(map(encode, probabilities))
+
+
+SAY: dict[str, Callable[[Predictor, Any], bytes]] = {
+    "regression": Predictor._regression,
+    "binary": Predictor._binary,
+    "multiclass": Predictor._multiclass,
+}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}

@@ -1,0 +1,1 @@
+"""MLflow: candidates as runs, champions as versions; the only room that knows its client."""

@@ -1,0 +1,237 @@
+"""The MLflow mirror: each candidate is a finished run, each champion a version with an alias.
+
+The only module that imports MLflow.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..bundle import contents, lineage, manifest
+from ..config.settings import Settings
+from ..errors import ProjectError
+from ..git import repository
+from .parameters import parameters
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+CANDIDATE = "candidate"  # the tag of a run: the digest that it was logged for
+BUNDLE, RELEASED = "bundle", "released"  # tags of a version and of its run
+MODEL = "model"
+PACKAGE = Path(__file__).parents[1]
+PACKAGES = ("msgspec", "numpy", "pandas", "pyarrow", "pyyaml", "tqdm")
+RUNTIMES = {"onnx": ("onnxruntime",), "skops": ("scikit-learn", "skops")}
+REPORTS = Path("reports")
+# A server that is away should cost seconds, not MLflow's default of minutes.
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+
+
+class RegistryError(ProjectError):
+    """MLflow cannot be reached or refuses."""
+
+
+def tracking_uri(root: Path) -> str:
+    """Return MLFLOW_TRACKING_URI, or a SQLite database in the project's own folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root}/mlflow.db"
+
+
+def track(settings: Settings, experiment: str, bundle: Path, reports: Path = REPORTS) -> str:
+    """Log the candidate as one finished run and return the run's id.
+
+    The same candidate is logged once. A run that an earlier, killed command left open is closed
+    as KILLED; one that this command cannot finish is closed as FAILED. Raises RegistryError where
+    the server or database does not answer.
+    """
+    identity, content, _ = contents.read(bundle)
+    home = repository.home()
+    with _client(home, "does not take the run", "dvc repro") as client:
+        folder = _experiment(client, experiment, home)
+        known = _closed(client, folder, identity)
+        if known is not None:
+            return known
+        return _log(client, folder, identity, settings, content, bundle, reports)
+
+
+def mirrored(name: str, alias: str, home: Path) -> str | None:
+    """Return the digest of the bundle that an alias of a registered model names; None for none."""
+    with _client(home, f"cannot say what {name}@{alias} is", "mlops release") as client:
+        version = _aliased(client, name, alias)
+        return version.tags.get(BUNDLE) if version else None
+
+
+def mirror(name: str, alias: str, bundle: Path, tags: dict[str, str], home: Path) -> str:
+    """Have an alias of a registered model name the version of a bundle; return its number.
+
+    The same bundle becomes a version once, with a python_function that answers as `mlops predict`
+    does; what a killed command left of one is no version. Raises RegistryError.
+    """
+    identity = contents.read(bundle).digest
+    with _client(home, f"does not take {name}", "mlops release") as client:
+        if not client.search_registered_models(f"name = '{name}'"):
+            client.create_registered_model(name)
+        known = client.search_model_versions(f"name = '{name}' and tags.{BUNDLE} = '{identity}'")
+        whole = [version for version in known if version.status == "READY"]
+        number = str(whole[0].version if whole else _version(client, name, bundle, tags, home))
+        found = _aliased(client, name, alias)
+        if found is None or str(found.version) != number:
+            client.set_registered_model_alias(name, alias, number)
+        return number
+
+
+def _aliased(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _version(
+    client: "MlflowClient", name: str, bundle: Path, tags: dict[str, str], home: Path
+) -> int:
+    """Make a version of a bundle; its run and files come first, so that a version is whole."""
+    import mlflow.pyfunc
+
+    folder = _experiment(client, name, home)
+    identity = manifest.identity(bundle)
+    runtime = manifest.read(bundle)["runtime"]
+    needed = [f"{one}=={metadata.version(one)}" for one in (*PACKAGES, *RUNTIMES[runtime])]
+    run = client.create_run(folder, tags={RELEASED: identity}, run_name=identity[:12])
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            place = Path(temporary) / MODEL
+            mlflow.pyfunc.save_model(
+                str(place),
+                loader_module=f"{PACKAGE.name}.serving.pyfunc",
+                data_path=str(bundle),
+                code_paths=[str(PACKAGE)],
+                pip_requirements=needed,
+            )
+            client.log_artifacts(run.info.run_id, str(place), MODEL)
+        source = f"{run.info.artifact_uri}/{MODEL}"
+        made = client.create_model_version(
+            name, source, run.info.run_id, tags={**tags, BUNDLE: identity}
+        )
+        client.set_terminated(run.info.run_id)
+    except BaseException:
+        with suppress(Exception):
+            client.set_terminated(run.info.run_id, status="FAILED")
+        raise
+    return int(made.version)
+
+
+@contextmanager
+def _client(home: Path, failed: str, remedy: str) -> Iterator["MlflowClient"]:
+    """Yield a client of the tracking server, whose failures become RegistryError."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    uri = tracking_uri(home)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if not uri.startswith("http"):
+        from mlflow.store.db import utils
+
+        utils.MAX_RETRY_COUNT = 4  # of 10: a wrong address would cost two minutes
+    try:
+        yield MlflowClient(uri, uri)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RegistryError(
+            f"MLflow at {_shown(uri)} {failed}: {reason}: check MLFLOW_TRACKING_URI, then run "
+            f"`{remedy}` again"
+        ) from error
+
+
+def _shown(uri: str) -> str:
+    """Return the address without the password it may hold."""
+    scheme, found, rest = uri.partition("://")
+    return f"{scheme}{found}{rest.rpartition('@')[2]}"
+
+
+def _experiment(client: "MlflowClient", name: str, home: Path) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        location = (home / "mlartifacts").as_uri()
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+def _closed(client: "MlflowClient", folder: str, identity: str) -> str | None:
+    """Close what stands open for this candidate, and return its finished run where there is one."""
+    runs: list[Run] = client.search_runs([folder], f"tags.{CANDIDATE} = '{identity}'")
+    finished = None
+    for run in runs:
+        if run.info.status == "FINISHED":
+            finished = str(run.info.run_id)
+        elif run.info.status == "RUNNING":
+            client.set_terminated(run.info.run_id, status="KILLED")
+    return finished
+
+
+def _log(
+    client: "MlflowClient",
+    folder: str,
+    identity: str,
+    settings: Settings,
+    content: dict[str, Any],
+    bundle: Path,
+    reports: Path,
+) -> str:
+    from mlflow.entities import Metric, Param, RunTag
+
+    origin = content["lineage"]
+    tags = {
+        CANDIDATE: identity,
+        "mlflow.source.git.commit": origin["commit"] or "",
+        "clean": str(origin["clean"]).lower(),
+        "data": lineage.data_digest(content),
+        "holdout_predictions": content["holdout"]["predictions"],
+    }
+    run = client.create_run(folder, tags=tags, run_name=identity[:12])
+    key = run.info.run_id
+    try:
+        measured = msgspec.json.decode((bundle / "metrics.json").read_bytes())["holdout"]
+        now = run.info.start_time
+        client.log_batch(
+            key,
+            metrics=[
+                Metric(f"{name}.{part}" if part != "value" else name, float(number), now, 0)
+                for name, figures in measured.items()
+                for part, number in figures.items()
+                if number is not None
+            ],
+            params=[Param(name, value) for name, value in parameters(settings).items()],
+            tags=[RunTag("runtime", content["runtime"])],
+        )
+        client.log_artifacts(key, str(bundle), "candidate")
+        with suppress(FileNotFoundError):
+            client.log_artifact(key, str(reports / "report.html"))
+        client.set_terminated(key)
+    except BaseException:
+        with suppress(Exception):
+            client.set_terminated(key, status="FAILED")
+        raise
+    return str(key)

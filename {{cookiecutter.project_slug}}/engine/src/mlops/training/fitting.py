@@ -1,0 +1,210 @@
+"""The train stage: prepared rows -> model/, fitted on the training rows alone."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ..config.settings import Settings
+from ..data import prepared
+from ..data.splitting import folds
+from ..errors import ProjectError
+from ..features.encoding import Encoder
+from ..files import atomic_directory
+from ..git import repository
+from ..metrics.catalogue import METRICS, compute
+from ..runtime.model import ABOUT, Predict, estimator
+from . import estimators
+from .compilation import compile_model
+
+MODEL = Path("model")
+STUDIES = Path(".mlops/studies.db")
+CALIBRATION_FOLDS = 5
+
+Fold = tuple[np.ndarray, np.ndarray]
+
+
+class TrainingError(ProjectError):
+    """The training rows cannot be fitted."""
+
+
+def train(settings: Settings, data: Path = Path("data/prepared"), out: Path = MODEL) -> str:
+    """Fit the configured model and write it to `out`; return a line that describes it."""
+    fit = Fitting(settings, data)
+    chosen, search = fit.tuned()
+    about: dict[str, Any] = {"task": settings.data.task, "parameters": chosen, "search": search}
+    if settings.training.folds:
+        about["cross_validation"] = fit.cross_validated(chosen)
+    fitted = fit.fitted(chosen)
+    holdout = fit.matrix("holdout")
+    with atomic_directory(out) as folder:
+        compiled = compile_model(
+            fitted,
+            settings.data.task,
+            holdout,
+            folder,
+            runtime=settings.training.runtime,
+            tolerance=settings.training.tolerance,
+        )
+        about |= {
+            "runtime": compiled.runtime,
+            "reason": compiled.reason,
+            "parity": {
+                "rows": len(holdout),
+                "difference": compiled.difference,
+                "tolerance": settings.training.tolerance,
+            },
+            "estimator": settings.model.target,
+            "features": list(fit.encoder.names),
+            "rows": len(fit.target),
+        }
+        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    why = f" since {compiled.reason}" if compiled.reason else ""
+    return f"{settings.model.target} on {len(fit.target):,} rows runs in {compiled.runtime}{why}"
+
+
+class Fitting:
+    """The training rows of one experiment, and the fits that are made on them."""
+
+    def __init__(self, settings: Settings, data: Path) -> None:
+        self._settings = settings
+        self._data = data
+        self.encoder = Encoder.build(settings.data, settings.features)
+        self._train = self.matrix("train")
+        columns = prepared.read(data / "train.parquet", settings.data, [settings.data.target])
+        self.target = prepared.target(columns, settings.data)
+        self._check_classes()
+
+    def matrix(self, role: str) -> np.ndarray:
+        """Return the encoded float32 matrix of the `train` or `holdout` rows."""
+        encoder = self.encoder
+        path = self._data / f"{role}.parquet"
+        contract = self._settings.data
+        return prepared.matrix(path, contract, encoder.inputs, encoder.matrix, len(encoder.names))
+
+    def fitted(self, changes: Mapping[str, Any], fold: Fold | None = None) -> Any:
+        """Fit on all training rows, or on those of a fold."""
+        rows = slice(None) if fold is None else fold[0]
+        matrix, target = self._train[rows], self.target[rows]
+        settings = self._settings
+        inner: tuple[Fold, ...] = ()
+        if settings.training.calibration != "none":
+            hashes = prepared.row_hashes(self._data / "train.parquet")[rows]
+            inner = tuple(_by_hash(hashes, CALIBRATION_FOLDS))
+        model = estimators.build(
+            settings.model,
+            settings.training,
+            settings.data.task,
+            self.encoder,
+            settings.seed,
+            inner,
+            changes,
+        )
+        try:
+            with _threads(settings.training.threads):
+                return model.fit(matrix, target)
+        except ValueError as error:
+            raise TrainingError(
+                f"{settings.model.target} cannot be fitted: {' '.join(str(error).split())}"
+            ) from error
+
+    def tuned(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Return the parameters that the search found, and what it did; none without a search."""
+        settings = self._settings
+        if settings.tuning.method == "none":
+            return {}, None
+        from .tuning import tune
+
+        primary = settings.evaluation.primary
+        splits = list(self.folds(settings.tuning.folds))
+        search = tune(
+            settings.model.search,
+            lambda changes: float(np.mean(self._scores(changes, splits, [primary])[primary])),
+            direction="maximize" if METRICS[primary].greater_is_better else "minimize",
+            trials=settings.tuning.trials,
+            patience=settings.tuning.patience,
+            seed=settings.seed,
+            storage=repository.home() / STUDIES,
+            name=self._question(),
+        )
+        return dict(search.parameters), {
+            "trials": len(search.trials),
+            primary: search.value,
+            "folds": settings.tuning.folds,
+        }
+
+    def cross_validated(self, changes: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+        """Return mean and standard deviation over the folds of each metric."""
+        splits = list(self.folds(self._settings.training.folds))
+        scores = self._scores(changes, splits, self._settings.evaluation.metrics)
+        return {
+            name: {"mean": float(np.mean(values)), "std": float(np.std(values))}
+            for name, values in scores.items()
+        }
+
+    def _scores(
+        self, changes: Mapping[str, Any], splits: Sequence[Fold], names: Sequence[str]
+    ) -> dict[str, list[float]]:
+        from joblib import Parallel, delayed
+
+        workers = min(self._settings.tuning.workers, len(splits))
+        results = Parallel(n_jobs=workers, prefer="threads")(
+            delayed(self._score)(changes, fold, names) for fold in splits
+        )
+        return {name: [result[name] for result in results] for name in names}
+
+    def _score(self, changes: Mapping[str, Any], fold: Fold, names: Sequence[str]) -> Any:
+        task = self._settings.data.task
+        predict: Predict = estimator(self.fitted(changes, fold), task)
+        answers, threshold = predict(self._train[fold[1]]), self._settings.evaluation.threshold
+        return compute(task, names, self.target[fold[1]], answers, threshold=threshold)
+
+    def folds(self, count: int) -> Iterator[Fold]:
+        """Yield (training, test) rows: later rows test earlier ones where the split is by time."""
+        path = self._data / "train.parquet"
+        contract, split = self._settings.data, self._settings.split
+        if split.method == "time" and contract.time is not None:
+            moments = prepared.read(path, contract, [contract.time])[contract.time]
+            blocks = np.array_split(np.argsort(moments, kind="stable"), count + 1)
+            for last in range(1, count + 1):
+                yield np.concatenate(blocks[:last]), blocks[last]
+        else:
+            yield from _by_hash(prepared.row_hashes(path), count)
+
+    def _check_classes(self) -> None:
+        labels = self._settings.data.labels
+        present = np.bincount(self.target, minlength=len(labels)) if labels else np.ones(1)
+        if absent := [label for label, n in zip(labels, present, strict=False) if not n]:
+            raise TrainingError(
+                f"no training row has {self._settings.data.target} = {', '.join(absent)}: give "
+                "more rows, take the label out of the contract, or change split.salt"
+            )
+
+    def _question(self) -> str:
+        """Name the study by what it asks, so that another question starts another study."""
+        settings = self._settings
+        asked = (settings.model, settings.training, settings.features, settings.data)
+        digest = hashlib.sha256(msgspec.json.encode((asked, settings.tuning.folds, settings.seed)))
+        digest.update(self._train.tobytes() if self._train.size < 1e7 else self.target.tobytes())
+        digest.update(settings.evaluation.primary.encode())
+        return digest.hexdigest()[:16]
+
+
+def _by_hash(hashes: np.ndarray, count: int) -> Iterator[Fold]:
+    """Yield (training, test) row indices by the rows' hashes, so a key stays in one fold."""
+    assigned = folds(hashes, count)
+    for fold in range(count):
+        yield np.flatnonzero(assigned != fold), np.flatnonzero(assigned == fold)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=count):
+        yield

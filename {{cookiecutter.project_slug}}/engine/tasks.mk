@@ -1,0 +1,150 @@
+# The tasks of a project: the same on a laptop and in automation. `make help` lists them.
+# Included by the project's Makefile, which may add some.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+# Stamps: the installer is there; everything is there.
+BOOTED := .venv/.booted
+INSTALLED := .venv/.installed
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+# Compiled once here, so that no stage compiles on import.
+export UV_COMPILE_BYTECODE ?= 1
+# Trust the certificates that the system trusts, as pip does.
+export UV_SYSTEM_CERTS ?= 1
+export UV_PYTHON_DOWNLOADS ?= never
+# uv does not read pip's settings: hand over the package mirror that pip knows, if any.
+MIRROR = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}"
+
+# Beside the tools, the lock of what reaches the remote in .dvc/config; a folder needs none.
+SCHEME := $(shell sed -n 's|^ *url *= *\([a-z0-9]*\)://.*|\1|p' .dvc/config)
+LOCKS := requirements/dev.txt $(wildcard $(SCHEME:%=requirements/storage-%.txt))
+STORAGE := s3 gs azure ssh
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+# What comes as source is built with the locked setuptools, so that no build fetches one without hash.
+SOURCE := --no-build-isolation-package antlr4-python3-runtime
+# Where the environment was made; scripts in one that was moved, or lost its Python, do not start.
+MADE_IN := $(shell test -x $(BIN)/python && sed -n 's|^command = .* -m venv ||p' .venv/pyvenv.cfg || echo nowhere)
+
+# What a branch is judged against. Recipes take names of branches and commits from the environment:
+# a branch may be called `$(rm -rf .)`.
+export AGAINST ?= origin/main
+BASE := build/base
+HANDOVER := build/handover/commits.bundle
+# What the pipeline writes and git keeps.
+RESULTS := dvc.lock resolved.yaml reports
+
+# A bundle made before its inputs were committed names no commit that has them: DVC sees no change.
+define REPRO
+dvc repro
+	@mlops lineage --check; test $$? != 1 || { dvc repro --quiet --force --single-item bundle && dvc repro --quiet; }
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help setup install remote repro candidate gate promote verify proposal handover accept release reconcile test check format lock clean anew
+
+help:  ## list these tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: data/raw.dvc  ## install what the locks say; write and version sample data where there is none
+	@echo "Ready. Next: git add --all && git commit -m Start, then make repro"
+
+repro: data/raw.dvc  ## run every stage of the pipeline whose inputs changed
+	@mlops mend
+	$(REPRO)
+
+install: $(INSTALLED)  ## install what the locks say
+
+remote:  ## write $DVC_CONFIG, the credentials of the data remote, to .dvc/config.local
+	@test -z "$$DVC_CONFIG" || (umask 077 && printf '%s\n' "$$DVC_CONFIG" > .dvc/config.local)
+
+candidate: $(INSTALLED)  ## fetch the data of this commit, run what changed, commit the results
+	@mlops mend
+	dvc pull --allow-missing
+	$(REPRO)
+	@git add -- $(RESULTS)
+	@git diff --cached --quiet -- $(RESULTS) || git commit -m "Run the pipeline" -- $(RESULTS)
+
+gate: $(INSTALLED)  ## judge a new candidate by policy and code of AGAINST (default: origin/main)
+	@rm -rf $(BASE) && git cat-file blob "$$AGAINST:./engine/src/mlops/git/extraction.py" | python -P - "$$AGAINST" $(BASE)
+	PYTHONPATH=$(BASE)/engine/src:$(BASE)/src python -P -m mlops.cli gate --against "$$AGAINST" --if-new
+
+promote: $(INSTALLED)  ## share what the pipeline made, declare the candidate that the gate passed
+	dvc push
+	mlops promote --against "$$AGAINST"
+
+verify: $(INSTALLED)  ## verify what this commit declares and AGAINST does not
+	mlops verify --against "$$AGAINST"
+
+proposal: $(INSTALLED)  ## say what became of the candidate, in Markdown
+	@mlops proposal --against "$$AGAINST" --since "$${SINCE:-HEAD}" $${FORK:+--fork} $${FAILED:+--failed} \
+		--out reports/gate/proposal.md
+
+handover:  ## put the commits since SINCE, if any, into a file; name the last
+	@test "$$(git rev-parse HEAD)" = "$$SINCE" || { mkdir -p $(dir $(HANDOVER)) && \
+		git bundle create --quiet $(HANDOVER) "$$SINCE..HEAD" && echo "commit=$$(git rev-parse HEAD)"; }
+
+accept:  ## push the commits of that file, if they follow ONTO and hold results alone, to BRANCH
+	PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.transfer $(HANDOVER) --onto "$$ONTO" --branch "$$BRANCH"
+
+release: $(INSTALLED)  ## release what this commit declares
+	mlops release
+
+reconcile: $(INSTALLED)  ## repair what differs from what this commit declares
+	mlops reconcile
+
+test: $(INSTALLED)  ## run the tests
+	pytest -n auto --maxprocesses 4
+
+check: $(INSTALLED)  ## lint, types, composition of params.yaml with conf/, tests
+	ruff check .
+	ruff format --check .
+	mypy
+	mlops resolve
+	pytest -n auto --maxprocesses 4
+
+format: $(INSTALLED)  ## bring the code into shape
+	ruff check --fix .
+	ruff format .
+
+lock: $(BOOTED)  ## compile requirements/*.txt from pyproject.toml; newest versions: make lock UPGRADE=--upgrade
+	@set -e; export $(MIRROR); \
+	compile() { echo "requirements/$$1.txt"; $(COMPILE) $(UPGRADE) $$2 $$3 -o requirements/$$1.txt; }; \
+	of() { for group; do printf -- '--group %s ' $$group; done; }; \
+	engine=engine/pyproject.toml; own=pyproject.toml; \
+	compile dev "$$(of $$engine:dev $$own:train $$own:serve $$own:dev)"; \
+	compile train "$$(of $$engine:train $$own:train)" "-c requirements/dev.txt"; \
+	for group in serve serve-skops; do \
+		compile $$group "$$(of $$engine:$$group $$own:serve)" "-c requirements/dev.txt"; done; \
+	for group in uv otel; do compile $$group "$$(of $$engine:$$group)" "-c requirements/dev.txt"; done; \
+	for kind in $(STORAGE); do \
+		compile storage-$$kind "$$(of $$engine:$$kind)" "-c requirements/dev.txt"; done
+
+clean:  ## remove the environment and the tools' caches; never data, results or history
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find engine src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BOOTED): requirements/uv.txt $(if $(subst $(CURDIR)/.venv,,$(MADE_IN)),anew)
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "\`$(PYTHON)\` is not a Python 3.11 or newer with the venv module: install one (on Debian and" \
+		"Ubuntu with python3-venv), or name it, like: make setup PYTHON=python3.12" >&2; exit 1; }
+	@test "$(MADE_IN)" = "$(CURDIR)/.venv" && $(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		rm -rf .venv && $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(INSTALLED): $(BOOTED) $(LOCKS) engine/pyproject.toml
+	@echo "Installing $(LOCKS)"
+	@$(MIRROR) $(UV) pip install --require-hashes $(SOURCE) $(LOCKS:%=-r %)
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable ./engine
+	@touch $@
+
+# Inside another repository the project is a part of it, unless that repository ignores it.
+data/raw.dvc: | $(INSTALLED)
+	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 && ! git check-ignore -q . || git init -q -b main
+	@test -e data/raw || mlops sample
+	dvc add --quiet data/raw

@@ -1,0 +1,1 @@
+"""What judges, beside conf/gate: the owner's, with the approval of code owners."""
