@@ -112,7 +112,7 @@ def no_candidate(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("harm", "entry", "said"),
     [
-        (code_changed, "lineage code", "src is"),
+        (code_changed, "lineage code", "the code of engine and project is"),
         (config_changed, "lineage config", "resolved.yaml is"),
         (parameters_changed, "lineage composition", "params.yaml"),
         (environment_changed, "lineage environment", "requirements/train.txt is"),
