@@ -55,6 +55,7 @@ test: check $(INSTALLED)  ## lint, types, and what projects do that the template
 check: $(INSTALLED)  ## lint and types, of the template and of what it generates
 	ruff check hooks tests benchmarks "$(PROJECT)"
 	ruff format --check hooks tests benchmarks "$(PROJECT)"
+	PYTHONPATH="$(PROJECT)/engine/src:$(PROJECT)/src" lint-imports --no-logo
 	mypy
 	cd "$(PROJECT)" && mypy --cache-dir ../.mypy_cache/project
 

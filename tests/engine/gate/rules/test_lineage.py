@@ -18,7 +18,7 @@ from mlops.config.settings import load
 from mlops.gate.case import Case
 from mlops.gate.rule import Finding
 from mlops.gate.rules.lineage import Lineage
-from mlops.git import repository
+from mlops.git import dvc
 
 PROJECT = SOURCE
 Make = Callable[..., Case]
@@ -32,7 +32,7 @@ def git(root: Path, *arguments: str) -> None:
 def lock(root: Path) -> None:
     """Write a dvc.lock that pins what is there."""
     outs = [
-        {"path": path, "hash": "md5", "md5": repository.dvc_digest(root / path)}
+        {"path": path, "hash": "md5", "md5": dvc.dvc_digest(root / path)}
         for path in ("data/prepared", "candidate")
     ]
     content = {"schema": "2.0", "stages": {"resolve": {"cmd": "x"}, "all": {"outs": outs}}}
@@ -41,7 +41,7 @@ def lock(root: Path) -> None:
 
 def point(root: Path) -> None:
     """Write the pointer of the raw data that are there."""
-    out = {"md5": repository.dvc_digest(root / "data/raw"), "hash": "md5", "path": "raw"}
+    out = {"md5": dvc.dvc_digest(root / "data/raw"), "hash": "md5", "path": "raw"}
     (root / "data/raw.dvc").write_text(yaml.safe_dump({"outs": [out]}))
 
 

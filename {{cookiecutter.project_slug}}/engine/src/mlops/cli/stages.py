@@ -78,7 +78,7 @@ def track(_: Arguments) -> None:
 def mend(_: Arguments) -> None:
     from ..adoption.transaction import settle
     from ..git import landing
-    from ..git.repository import mend
+    from ..git.dvc import mend
 
     if settle(Path()):
         print("an adoption that was killed half-way is undone: adopt again")

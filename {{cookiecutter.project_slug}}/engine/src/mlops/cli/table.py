@@ -27,7 +27,7 @@ def grammar(verb: Verb) -> None:
 
 def adopt(arguments: Arguments) -> None:
     from ..adoption.adopt import adopt
-    from ..git.repository import mend
+    from ..git.dvc import mend
 
     mend()
     columns = arguments.columns.split(",") if arguments.columns else None

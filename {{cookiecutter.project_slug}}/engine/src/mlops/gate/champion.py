@@ -10,7 +10,7 @@ from ..bundle import contents, manifest
 from ..contract import Contract
 from ..errors import ProjectError
 from ..features.encoding import Encoder
-from ..git import repository
+from ..git import dvc, repository
 from . import scoring
 from .case import Judged
 
@@ -45,13 +45,13 @@ def fetch(commit: str, out: Path, root: Path = Path()) -> Champion | None:
         return None
     declared = _declared(text, commit)
     try:
-        repository.fetch(text, NAME, out, root)
+        dvc.fetch(text, NAME, out, root)
     except repository.RepositoryError as error:
         raise ChampionError(
             f"the champion that {POINTER} declares at {commit[:12]} cannot be fetched ({error}); "
             f"where it is, `dvc push {POINTER}`"
         ) from error
-    if (found := repository.dvc_digest(out)) != declared:
+    if (found := dvc.dvc_digest(out)) != declared:
         raise ChampionError(
             f"what was fetched as {POINTER} of {commit[:12]} is {found} and not {declared}: clear "
             "it from the DVC cache and the remote, and push it again from where it is whole"

@@ -16,7 +16,7 @@ import msgspec
 from ..bundle import contents, lineage, manifest
 from ..config.settings import Settings
 from ..errors import ProjectError
-from ..git import repository
+from ..git import dvc
 from .parameters import parameters
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def track(settings: Settings, experiment: str, bundle: Path, reports: Path = REP
     the server or database does not answer.
     """
     identity, content, _ = contents.read(bundle)
-    home = repository.home()
+    home = dvc.home()
     with _client(home, "does not take the run", "dvc repro") as client:
         folder = _experiment(client, experiment, home)
         known = _closed(client, folder, identity)

@@ -16,7 +16,7 @@ from ..data.splitting import folds
 from ..errors import ProjectError
 from ..features.encoding import Encoder
 from ..files import atomic_directory
-from ..git import repository
+from ..git import dvc
 from ..metrics.catalogue import METRICS, compute
 from ..runtime.model import ABOUT, Predict, estimator
 from . import estimators
@@ -129,7 +129,7 @@ class Fitting:
             trials=settings.tuning.trials,
             patience=settings.tuning.patience,
             seed=settings.seed,
-            storage=repository.home() / STUDIES,
+            storage=dvc.home() / STUDIES,
             name=self._question(),
         )
         return dict(search.parameters), {

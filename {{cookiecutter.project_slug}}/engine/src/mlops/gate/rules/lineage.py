@@ -11,7 +11,7 @@ from ...config.compose import CONF, composed, written
 from ...config.experiment import EXPERIMENT, read_experiment
 from ...data.sources import raw_files
 from ...files import read_yaml, sha256
-from ...git import repository
+from ...git import dvc, repository
 from ..case import Case
 from ..rule import Finding, Rule
 
@@ -73,8 +73,8 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
         yield _equal(
             part,
             str(path),
-            repository.pinned(lock, path),
-            repository.dvc_digest(folder),
+            dvc.pinned(lock, path),
+            dvc.dvc_digest(folder),
             "dvc.lock",
         )
 
@@ -137,7 +137,7 @@ def _pointer(root: Path) -> tuple[str, bool, str]:
     pointer = root / f"{RAW}.dvc"
     content = read_yaml(pointer) if pointer.is_file() else {}
     outs = content.get("outs") or [{}]
-    fine = outs[0].get("md5") == repository.dvc_digest(root / RAW)
+    fine = outs[0].get("md5") == dvc.dvc_digest(root / RAW)
     if fine:
         return "raw data", True, f"{RAW} is what {RAW}.dvc says"
     return "raw data", False, f"{RAW} is not what {RAW}.dvc says: `dvc add {RAW}` and commit that"
