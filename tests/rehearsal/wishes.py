@@ -1,8 +1,8 @@
 """The examples of a generated project's pages, as changes that an author makes.
 
-A section (`## Title`) is one pull request. A line that names a file, before a block of code, says what
-becomes of the block: `` `path`: `` is a new file, `` `path`, added: `` goes behind what it has (imports of a
-module in front), `` `path`, merged: `` sets keys of a YAML file.
+A section (`## Title`) is one pull request. A line that names a file, before a block of code, says
+what becomes of the block: `` `path`: `` is a new file, `` `path`, added: `` goes behind what it has
+(imports of a module in front), `` `path`, merged: `` sets keys of a YAML file.
 """
 
 import re
@@ -49,7 +49,7 @@ def wishes(page: str) -> Iterator[Wish]:
 
 
 def _added(before: str, text: str) -> str:
-    """Return a module with the text behind its code, and the text's imports behind its docstring."""
+    """Return a module with the text behind its code, its imports behind the docstring."""
     imports = [line for line in IMPORT.findall(text) if line not in before]
     code = IMPORT.sub("", text).strip()
     head = re.match(r'\s*(""".*?"""\n)?', before, re.S)
