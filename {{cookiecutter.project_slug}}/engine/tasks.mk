@@ -98,14 +98,14 @@ reconcile: $(INSTALLED)  ## repair what differs from what this commit declares
 	mlops reconcile
 
 test: $(INSTALLED)  ## run the tests
-	pytest -n auto --maxprocesses 4
+	pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(INSTALLED)  ## lint, types, composition of params.yaml with conf/, tests
 	ruff check .
 	ruff format --check .
 	mypy
 	mlops resolve
-	pytest -n auto --maxprocesses 4
+	pytest -n auto --maxprocesses 4 --dist loadfile
 
 format: $(INSTALLED)  ## bring the code into shape
 	ruff check --fix .
