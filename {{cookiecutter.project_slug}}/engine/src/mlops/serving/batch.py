@@ -73,6 +73,8 @@ def _plain(values: pd.Series, column: Column) -> np.ndarray:
     """Return a parsed column as the array that features are computed from."""
     if column.type == "category":
         return prepared.codes(pa.array(values, pa.string(), from_pandas=True), column.categories)
+    if column.type == "text":
+        return values.astype(object).where(values.notna(), None).to_numpy()
     return values.to_numpy()
 
 
