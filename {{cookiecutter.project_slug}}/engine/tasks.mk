@@ -38,10 +38,16 @@ HANDOVER := build/handover/commits.bundle
 # What the pipeline writes and git keeps.
 RESULTS := dvc.lock resolved.yaml reports
 
-# A bundle made before its inputs were committed names no commit that has them: DVC sees no change.
+# The raw data: by their pointer, unless a stage of dvc.yaml makes them.
+FETCHED := $(shell awk '/^    outs:/ {outs = 1; next} /^    [a-z]/ {outs = 0} \
+	outs && /- data\/raw *:?$$/ {print "yes"}' dvc.yaml)
+RAW = $(if $(FETCHED),$(INSTALLED),data/raw.dvc)
+
+# A bundle made before its inputs were committed, or before a rebase, names no commit of this branch
+# that has them: DVC sees no change.
 define REPRO
 dvc repro
-	@mlops lineage --check; test $$? != 1 || { dvc repro --quiet --force --single-item bundle && dvc repro --quiet; }
+	@mlops lineage --check --against "$$AGAINST"; test $$? != 1 || { dvc repro --quiet --force --single-item bundle && dvc repro --quiet; }
 endef
 
 .DEFAULT_GOAL := help
@@ -50,10 +56,10 @@ endef
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: data/raw.dvc  ## install what the locks say; write and version sample data where there is none
+setup: $(RAW)  ## install what the locks say; write and version sample data where there is none
 	@echo "Ready. Next: git add --all && git commit -m Start, then make repro"
 
-repro: data/raw.dvc  ## run every stage of the pipeline whose inputs changed
+repro: $(RAW)  ## run every stage of the pipeline whose inputs changed
 	@mlops mend
 	$(REPRO)
 

@@ -113,13 +113,13 @@ def another_lock(root: Path) -> None:
 
 def another_bundle(root: Path) -> None:
     shutil.copytree(root / "candidate", root / "kept")
-    (root / "params.yaml").write_text((root / "params.yaml").read_text() + "# changed\n")
+    append("src/project/features.py")(root)
     with chdir(root):
         bundle(load())
 
 
 def uncommitted(root: Path) -> None:
-    append("params.yaml")(root)
+    append("src/project/features.py")(root)
     rebuild(root)
 
 
@@ -132,7 +132,7 @@ def other_package(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
-        (append("engine/src/mlops/errors.py"), {"code"}),
+        (append("engine/src/mlops/contract.py"), {"code"}),
         (append("resolved.yaml"), {"config", "bundled config"}),
         (append("requirements/train.txt"), {"environment"}),
         (append("data/raw/2025-02.parquet"), {"data", "raw data"}),

@@ -65,7 +65,9 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     `header` names the columns of a file that has none. `missing` lists the texts that mean
     "no value"; `decimal` is the decimal mark of numbers in text. Rows without a target are
-    refused, or with `unlabelled` `drop` set aside and counted.
+    refused, or with `unlabelled` `drop` set aside and counted. `reader` names a function of
+    src/project/sources.py that reads data/raw instead, `ingest` one that `mlops ingest` fills it
+    with.
     """
 
     format: Literal["parquet", "csv"] = "parquet"
@@ -74,6 +76,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     decimal: Literal[".", ","] = "."
     header: list[str] = []
     unlabelled: Literal["refuse", "drop"] = "refuse"
+    reader: str | None = None
+    ingest: str | None = None
     missing: list[str] = msgspec.field(default_factory=lambda: list(MISSING))
 
 
