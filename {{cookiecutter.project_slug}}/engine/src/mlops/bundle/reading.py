@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import yaml
 
 from ..config.settings import Settings
@@ -41,6 +42,10 @@ class Loaded(msgspec.Struct, frozen=True):
     settings: Settings
     files: Mapping[str, bytes] = {}
 
+    def answer(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the predictions for columns, as runtime.model.Model.predict gives them."""
+        return self.model.predict(self.encoder.matrix(columns))
+
 
 def load(folder: Path, threads: int = 1, encoder: Encoder | None = None) -> Loaded:
     """Verify every digest of a bundle, then parse what was verified.
@@ -54,7 +59,7 @@ def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) 
     """Return a bundle from its verified files; raises BundleError or ModelError."""
     try:
         contract = msgspec.json.decode(content.files[CONTRACT], type=Contract)
-        settings = Settings.parse(_yaml(content.files[CONFIG]))
+        settings = Settings.parse(plain_yaml(content.files[CONFIG]))
         encoder = encoder or Encoder.build(contract, settings.features)
     except KeyError as error:
         raise BundleError(
@@ -72,7 +77,7 @@ def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) 
     return Loaded(content.manifest, contract, encoder, model, settings, files)
 
 
-def _yaml(text: bytes) -> Any:
+def plain_yaml(text: bytes) -> Any:
     """Parse YAML without aliases, with which a short text can stand for a boundless one."""
     if b"*" in text and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, LOADER)):
         raise ValueError(f"{CONFIG} holds aliases")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from hydra.errors import HydraException
@@ -18,7 +18,6 @@ from .. import owner
 from ..config.settings import Model, Training
 from ..contract import Task
 from ..errors import ProjectError
-from ..features.encoding import Encoder
 
 # What `_target_` may import, since an import path in a config file is code that runs: classes of
 # scikit-learn, of a package that the training lock pins, and of the owner.
@@ -34,6 +33,18 @@ TRANSFORMS = {
 LOCK = Path("requirements/train.txt")
 
 
+class Columns(Protocol):
+    """The columns of a matrix: their names, and the positions of those that hold codes."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in their order."""
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """The positions of category codes."""
+
+
 class EstimatorError(ProjectError):
     """The configured estimator cannot be built."""
 
@@ -42,7 +53,7 @@ def build(
     model: Model,
     training: Training,
     task: Task,
-    encoder: Encoder,
+    encoder: Columns,
     seed: int,
     folds: Sequence[tuple[Any, Any]] = (),
     changes: Mapping[str, Any] | None = None,
@@ -116,7 +127,7 @@ def _weights(model: Any) -> str:
     return f"{prefix}sample_weight"
 
 
-def _constraints(model: Model, encoder: Encoder, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _constraints(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return model.monotonic as the estimator's own parameter, in the order of the matrix."""
     if not model.monotonic:
         return {}
@@ -217,7 +228,7 @@ def _targets(node: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def _onehot(encoder: Encoder) -> BaseEstimator:
+def _onehot(encoder: Columns) -> BaseEstimator:
     """Categories become indicators (missing is one more), numbers are imputed and scaled."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer

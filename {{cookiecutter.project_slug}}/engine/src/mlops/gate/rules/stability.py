@@ -81,7 +81,7 @@ class Stability(Rule, frozen=True, kw_only=True):
             return Finding("not applicable", reason, part)
         bundle = case.candidate.bundle
         columns = {name: case.columns[name][chosen] for name in bundle.encoder.inputs} | changed
-        after = bundle.model.predict(bundle.encoder.matrix(columns))
+        after = bundle.answer(columns)
         size = _change(case, case.candidate.predictions[chosen], after)
         return compared(size, limit, at_least=False, said=f"the change under {part}", part=part)
 
