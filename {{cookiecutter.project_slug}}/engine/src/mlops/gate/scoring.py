@@ -50,12 +50,9 @@ def judged(folder: Path, encoder: Encoder, holdout: Path) -> Judged:
     present = set(pq.read_schema(holdout).names)
     if gone := [name for name in encoder.inputs if name not in present]:
         raise ScoringError(f"today's holdout has no column {', '.join(gone)}")
-    matrix = prepared.matrix(
-        holdout, loaded.contract, encoder.inputs, encoder.matrix, len(encoder.names)
-    )
-    predictions = loaded.model.predict(matrix)
-    if len(predictions) != len(matrix):
-        raise ScoringError(f"{len(matrix)} rows got {len(predictions)} predictions")
+    predictions = loaded.answer(prepared.read(holdout, loaded.contract, encoder.inputs))
+    if len(predictions) != (rows := prepared.row_count(holdout)):
+        raise ScoringError(f"{rows} rows got {len(predictions)} predictions")
     if wrong := int((~np.isfinite(predictions)).sum()):
         raise ScoringError(f"{wrong} of its predictions are not finite numbers")
     return Judged(folder, loaded, predictions)
@@ -68,7 +65,7 @@ def golden(one: Judged) -> Finding:
     if not len(rows):
         return Finding("rejected", "it holds no golden rows", "golden rows")
     columns = _columns([row["row"] for row in rows], one)
-    answers = one.bundle.model.predict(one.bundle.encoder.matrix(columns))
+    answers = one.bundle.answer(columns)
     far = farthest(answers, expected)
     kept = far <= TOLERANCE
     said = "answers its golden rows as it did" if kept else "no longer answers its golden rows"
