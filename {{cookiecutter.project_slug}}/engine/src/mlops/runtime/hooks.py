@@ -16,8 +16,6 @@ from ..errors import ProjectError
 MODULE = "project.serving"
 FILE = "src/project/serving.py"
 UNDECLARED = ""  # for a label that the contract does not declare; None for a missing one
-    ""  # what stands for a label that the contract does not declare; None for a missing one
-)
 TOLERANCE = 1e-6  # that the probabilities of a row may miss 1 by
 
 Columns = Mapping[str, np.ndarray]

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from ..bundle.reading import Loaded
-from ..runtime.hooks import Before, Veto
+from ..runtime.hooks import After, Before, Veto
 from .cells import Unseen
 from .problem import Problem
 from .rows import Row, RowSchema
@@ -45,7 +45,7 @@ class Predictor:
         self.threshold = loaded.settings.evaluation.threshold
         self._task = loaded.contract.task
         self._before = Before.find(loaded.contract)
-        self._after = loaded.after
+        self._after = After.find(loaded.contract)
         # No bound method: it would be a circle, which keeps a bundle in memory after its time.
         self._say = SAY[self._task]
         labels = [encode(label).replace(b"%", b"%%") for label in loaded.contract.labels]
