@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +26,7 @@ from mlops.runtime.hooks import Before, Veto
 from mlops.serving.app import App, create
 from mlops.serving.batch import predict
 from mlops.serving.loading import load
+from mlops.serving.predictor import Predictor
 from mlops.serving.settings import ServingSettings
 
 VETO = """
@@ -239,6 +241,24 @@ def test_after_is_part_of_what_is_measured_and_served_everywhere(
     np.testing.assert_allclose(batch, predictor.loaded.answer(columns), atol=1e-9)
 
 
+def test_after_answers_for_a_model_that_onnx_cannot_express_too(
+    owner: Callable[[str], Path],
+    started: Callable[..., App],
+    bundle_folder: Path,
+    golden: list[dict[str, Any]],
+) -> None:
+    row = golden[0] | {"plan": "basic"}
+    app = started(bundle_folder)
+    answer = ask(app, "POST", "/predict", json=row).json()["predictions"][0]
+    owner(HALVED)
+    loaded = app.state.models.champion.loaded
+    slow = msgspec.structs.replace(loaded, model=loaded.model._replace(runtime="skops"))
+    app.state.models.champion = Predictor(slow, "d" * 64)
+    halved = ask(app, "POST", "/predict", json=row).json()["predictions"][0]
+    expected = answer["probabilities"]["true"] / 2
+    assert halved["probabilities"]["true"] == pytest.approx(expected, abs=1e-6)
+
+
 def test_bundle_that_other_code_made_is_not_served(
     owner: Callable[[str], Path], bundle_folder: Path
 ) -> None:
@@ -330,6 +350,29 @@ def test_endpoint_of_ones_own_is_one_of_ours(
     assert "/offers/{plan}" in ask(app, "GET", "/openapi.json", headers=key).json()["paths"]
 
 
+def test_the_example_of_the_documentation_works_as_written(
+    owner: Callable[[str], Path],
+    started: Callable[..., App],
+    project: Path,
+    golden: list[dict[str, Any]],
+) -> None:
+    text = (PROJECT / "engine/docs/serving.md").read_text(encoding="utf-8")
+    owner(text.partition("```python\n")[2].partition("```")[0])
+    repro(project)
+    app = started(project / "candidate")
+    certain = [one["probabilities"]["true"] for one in answers(app, golden)]
+    assert [round(one, 2) for one in certain] == pytest.approx(certain)
+    offered = ask(app, "POST", "/offers", json=golden).json()["offer"]
+    assert offered == [at for at, one in enumerate(certain) if one > 0.3]
+    reply = ask(app, "POST", "/predict", json=[golden[0], golden[1] | {"tenure_months": -1}])
+    assert (reply.status_code, reply.json()["row"]) == (422, 1)
+
+
+def answers(app: App, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the predictions for rows."""
+    return list(ask(app, "POST", "/predict", json=rows).json()["predictions"])
+
+
 @pytest.mark.parametrize(
     "path", ["/predict", "/model", "/{anything}", "/page/mine", "/v2/mine", "/docs", "/healthz"]
 )
@@ -360,6 +403,38 @@ def test_serving_that_is_none_is_refused_at_start(
     owner(text)
     with pytest.raises(ProjectError, match=sentence):
         create(ServingSettings())
+
+
+def test_server_process_has_it_and_logs_no_value(
+    owner: Callable[[str], Path], bundle_folder: Path, golden: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    source = owner(
+        ENDPOINT + "\ndef before(columns):\n    if (columns['monthly_fee'] == 13.25)"
+        ".any():\n        raise ValueError(f'secret {columns}')\n"
+    )
+    command = [sys.executable, "-m", "mlops.cli", "serve", "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--bundle", str(bundle_folder)],
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(PROJECT / "engine/src"), str(source)])},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        address = process.stdout.readline().rpartition(" at ")[2].strip()
+        reply = httpx.post(f"{address}/offers/basic", json=golden[0])
+        assert (reply.status_code, reply.json()["plan"]) == (200, "basic")
+        failed = httpx.post(f"{address}/predict", json=golden[0] | {"monthly_fee": 13.25})
+        assert failed.status_code == 500
+    finally:
+        process.terminate()
+        _, log = process.communicate(timeout=30)
+    assert "serving.py" in log
+    assert "before" in log
+    assert "secret" not in log
 
 
 def test_server_process_says_in_one_sentence_what_is_wrong(
