@@ -1,6 +1,7 @@
 """A bundle read: every digest verified, then parsed, ready to predict."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..contract import Contract
 from ..features.encoding import Encoder
 from ..files import LOADER
 from ..runtime import model as runtime
+from ..runtime.hooks import After
 from . import contents
 from .contents import Contents
 from .manifest import BundleError
@@ -28,7 +30,7 @@ HOLDOUT = "holdout.npy"
 CARD = "card.md"
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class Loaded(msgspec.Struct, frozen=True, dict=True):
     """A verified bundle, ready to predict.
 
     `files` are its other files as they were verified, by name; the model and the fingerprints of
@@ -43,8 +45,22 @@ class Loaded(msgspec.Struct, frozen=True):
     files: Mapping[str, bytes] = {}
 
     def answer(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the predictions for columns, as runtime.model.Model.predict gives them."""
-        return self.model.predict(self.encoder.matrix(columns))
+        """Return what is served for columns: the model's predictions, and what `after` makes of it.
+
+        Raises HookError where `after` of src/project/serving.py fails.
+        """
+        predictions = self.model.predict(self.encoder.matrix(columns))
+        if self.after is None:
+            return predictions
+        return self.after({name: columns[name] for name in self.encoder.inputs}, predictions)
+
+    @cached_property
+    def after(self) -> After | None:
+        """The project's `after`; looked for when something is first answered, and not before.
+
+        Who only reads a bundle runs no code of the project.
+        """
+        return After.find(self.contract)
 
 
 def load(folder: Path, threads: int = 1, encoder: Encoder | None = None) -> Loaded:

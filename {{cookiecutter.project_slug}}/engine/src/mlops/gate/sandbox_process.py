@@ -200,7 +200,7 @@ class Answering:
             rows = predictor.decode(bytes(self._exactly(size)))
         except Problem as problem:
             raise ValueError(problem.detail or problem.title) from problem
-        return predictor.predict(predictor.matrix(rows))
+        return predictor.answered(rows)
 
     def _columns(self, head: dict[str, Any]) -> dict[str, Any]:
         import numpy as np

@@ -28,6 +28,7 @@ CANDIDATE = "candidate"  # the tag of a run: the digest that it was logged for
 BUNDLE, RELEASED = "bundle", "released"  # tags of a version and of its run
 MODEL = "model"
 PACKAGE = Path(__file__).parents[1]
+PROJECT = PACKAGE.parents[2] / "src/project"  # what the owner adds to an answer
 PACKAGES = ("msgspec", "numpy", "pandas", "pyarrow", "pyyaml", "tqdm")
 RUNTIMES = {"onnx": ("onnxruntime",), "skops": ("scikit-learn", "skops")}
 REPORTS = Path("reports")
@@ -123,7 +124,7 @@ def _version(
                 str(place),
                 loader_module=f"{PACKAGE.name}.serving.pyfunc",
                 data_path=str(bundle),
-                code_paths=[str(PACKAGE)],
+                code_paths=[str(path) for path in (PACKAGE, PROJECT) if path.is_dir()],
                 pip_requirements=needed,
             )
             client.log_artifacts(run.info.run_id, str(place), MODEL)
