@@ -5,7 +5,7 @@ They see the columns that features see, but for categories, which are labels and
 
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self, SupportsInt
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Veto(Exception):  # noqa: N818 (it is no error, but an answer)
     `row` is the index of the row that it is about.
     """
 
-    def __init__(self, reason: str, row: int | None = None) -> None:
+    def __init__(self, reason: str, row: SupportsInt | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.row = None if row is None else int(row)
