@@ -107,6 +107,7 @@ test: $(INSTALLED)  ## run the tests
 	pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(INSTALLED)  ## lint, types, composition of params.yaml with conf/, tests
+	@mlops engine
 	ruff check .
 	ruff format --check .
 	mypy
