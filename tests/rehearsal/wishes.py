@@ -50,10 +50,10 @@ def wishes(page: str) -> Iterator[Wish]:
 
 def _added(before: str, text: str) -> str:
     """Return a module with the text behind its code, its imports behind the docstring."""
-    imports = [line for line in IMPORT.findall(text) if line not in before]
-    code = IMPORT.sub("", text).strip()
     head = re.match(r'\s*(""".*?"""\n)?', before, re.S)
     place = head.end() if head else 0
+    imports = [line for line in IMPORT.findall(text) if line not in before[place:]]
+    code = IMPORT.sub("", text).strip()
     known = before[:place] + "".join(["\n" * bool(imports), *imports]) + before[place:]
     return f"{known.rstrip()}\n\n\n{code}\n"
 

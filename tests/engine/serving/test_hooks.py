@@ -79,8 +79,7 @@ def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
     def write(text: str) -> Path:
         source = tmp_path / "src"
-        (source / "project").mkdir(parents=True, exist_ok=True)
-        (source / "project/__init__.py").write_text("")
+        shutil.copytree(PROJECT / "src/project", source / "project", dirs_exist_ok=True)
         (source / "project/serving.py").write_text(text)
         monkeypatch.syspath_prepend(source)
         forget()
