@@ -104,7 +104,7 @@ def test_golden_rows_that_answer_otherwise_are_rejected(one: Judged, edit: Edit)
 
 def test_metrics_are_those_of_the_answers(one: Judged, target: np.ndarray, edit: Edit) -> None:
     names = ["roc_auc", "log_loss"]
-    finding = scoring.metrics(one, target, names)
+    (finding,) = scoring.metrics(one, target, names)
     assert (finding.verdict, finding.part) == ("passed", "metrics")
 
     def raised(content: Any) -> Any:
@@ -112,7 +112,7 @@ def test_metrics_are_those_of_the_answers(one: Judged, target: np.ndarray, edit:
         return content
 
     edit("metrics.json", raised)
-    finding = scoring.metrics(one, target, names)
+    (finding,) = scoring.metrics(one, target, names)
     assert (finding.verdict, finding.part) == ("rejected", "metrics")
     assert finding.reason.startswith("roc_auc is 0.")
     assert "; " not in finding.reason
@@ -126,13 +126,35 @@ def test_a_metric_that_is_measured_must_be_there(
         return content
 
     edit("metrics.json", without)
-    finding = scoring.metrics(one, target, ["roc_auc"])
+    (finding,) = scoring.metrics(one, target, ["roc_auc"])
     assert (finding.verdict, finding.part) == ("rejected", "metrics")
     assert "lacks roc_auc" in finding.reason
-    assert scoring.metrics(one, target, ["log_loss"]).verdict == "passed"
+    assert scoring.metrics(one, target, ["log_loss"])[0].verdict == "passed"
     edit("metrics.json", lambda content: content | {"holdout": {}})
-    finding = scoring.metrics(one, target, [])
+    (finding,) = scoring.metrics(one, target, [])
     assert (finding.verdict, finding.part) == ("rejected", "metrics")
+
+
+def test_a_metric_that_only_the_branch_knows_is_named_and_the_others_are_checked(
+    one: Judged, target: np.ndarray, edit: Edit
+) -> None:
+    edit("metrics.json", lambda content: brought(content, 0.0))
+    told = scoring.metrics(one, target, ["novelty", "roc_auc"], "main")
+    assert [(found.verdict, found.part) for found in told] == [
+        ("not applicable", "novelty"),
+        ("passed", "metrics"),
+    ]
+    assert "not known to main yet: not checked" in told[0].reason
+    edit("metrics.json", lambda content: brought(content, 1e-3))
+    told = scoring.metrics(one, target, ["novelty", "roc_auc"], "main")
+    assert [found.verdict for found in told] == ["not applicable", "rejected"]
+    assert scoring.metrics(one, target, ["absent"])[-1].verdict == "rejected"
+
+
+def brought(content: Any, off: float) -> Any:
+    content["holdout"]["novelty"] = {"value": 3.0, "low": 2.0, "high": 4.0}
+    content["holdout"]["roc_auc"]["value"] += off
+    return content
 
 
 @pytest.mark.parametrize(

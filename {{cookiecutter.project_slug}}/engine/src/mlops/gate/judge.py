@@ -15,6 +15,7 @@ from ..data import prepared
 from ..errors import ProjectError
 from ..evaluation.evaluate import HOLDOUT, check_holdout
 from ..git import repository
+from ..metrics import catalogue
 from . import champion as champions
 from . import overview, policy, provenance, results, sandbox, scoring
 from .case import Case, Judged
@@ -30,7 +31,8 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
     started = time.perf_counter()
     folder = root / CANDIDATE
     made = contents.read(folder).manifest
-    settings = _settings(folder, request)
+    asked = _settings(folder, request)
+    settings = _known(asked)
     law, own = _policies(request, settings, root)
     with tempfile.TemporaryDirectory(prefix="champion-") as place:
         champion = champions.fetch(request.against.commit, Path(place) / champions.NAME, root)
@@ -54,6 +56,7 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
                 "metrics": overview.metrics(case),
                 "metrics_resamples": overview.resamples(case),
                 "slices": overview.worst(case),
+                "unknown_metrics": _unknown(asked, candidate),
                 **provenance.since(champion, folder, made),
                 "checks": checks,
                 "rules": [entry for entry, _ in found],
@@ -78,6 +81,26 @@ def _settings(folder: Path, request: Request) -> Settings:
             "merge the change of the code first, or have the branch judge itself with "
             "`--policy HEAD`, which the report shows"
         ) from error
+
+
+def _known(settings: Settings) -> Settings:
+    """Return settings whose primary metric the judging code knows: the task's first, otherwise.
+
+    A metric that the branch brings is known from the merge on.
+    """
+    known, asked = catalogue.allowed(settings.data.task), settings.evaluation
+    if asked.primary in known:
+        return settings
+    measured = tuple(dict.fromkeys([asked.primary, *asked.metrics]))
+    led = msgspec.structs.replace(asked, primary=known[0], metrics=list(measured))
+    return msgspec.structs.replace(settings, evaluation=led)
+
+
+def _unknown(asked: Settings, candidate: Judged) -> dict[str, Any]:
+    """Return what the branch measures that the judging code does not know yet."""
+    names = scoring.unknown(candidate, asked.evaluation.measured)
+    primary = asked.evaluation.primary
+    return {"names": names, "primary": primary if primary in names else None}
 
 
 def _policies(request: Request, settings: Settings, root: Path) -> tuple[Policy, Policy | str]:
@@ -122,10 +145,11 @@ def _case(
         law.settings.confidence,
         request.against.commit,
     )
+    measured = candidate.bundle.settings.evaluation.measured
     own = [
         *results.found(lambda: [_contract(candidate, settings)]),
         *results.found(lambda: [scoring.predictions(candidate)]),
-        *results.found(lambda: [scoring.metrics(candidate, target, settings.evaluation.measured)]),
+        *results.found(lambda: scoring.metrics(candidate, target, measured, request.policy.ref)),
         *results.found(lambda: [scoring.golden(candidate)]),
     ]
     checks = [

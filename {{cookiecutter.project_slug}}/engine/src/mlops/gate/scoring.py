@@ -106,25 +106,56 @@ def predictions(one: Judged) -> Finding:
     return Finding("rejected", reason, "predictions")
 
 
-def metrics(one: Judged, target: np.ndarray, measured: Sequence[str]) -> Finding:
-    """Find whether a bundle carries every metric `measured`, and they are its predictions'."""
-    carried = json.loads((one.folder / reading.METRICS).read_text(encoding="utf-8"))["holdout"]
+def unknown(one: Judged, measured: Sequence[str]) -> list[str]:
+    """Return the metrics of a bundle that the code which judges does not know."""
+    known = catalogue.allowed(one.bundle.contract.task)
+    return [name for name in dict.fromkeys([*measured, *_carried(one)]) if name not in known]
+
+
+def metrics(
+    one: Judged, target: np.ndarray, measured: Sequence[str], base: str = "the base"
+) -> list[Finding]:
+    """Find whether a bundle carries every metric `measured`, and they are its predictions'.
+
+    Those that `base` does not know yet are named: nothing here could compute them.
+    """
+    carried = _carried(one)
     if not carried:
-        return Finding("rejected", f"its {reading.METRICS} holds no metric", "metrics")
+        return [Finding("rejected", f"its {reading.METRICS} holds no metric", "metrics")]
+    new = unknown(one, measured)
+    told = [
+        Finding(
+            "not applicable",
+            f"it is not known to {base} yet: not checked; from the merge on it is",
+            name,
+        )
+        for name in new
+    ]
     if absent := [name for name in measured if name not in carried]:
         said = f"its {reading.METRICS} lacks {', '.join(absent)}: run `dvc repro`"
-        return Finding("rejected", said, "metrics")
+        return [*told, Finding("rejected", said, "metrics")]
     threshold = one.bundle.settings.evaluation.threshold
     task = one.bundle.contract.task
-    found = catalogue.compute(task, carried, target, one.predictions, threshold=threshold)
+    names = [name for name in carried if name not in new]
+    found = catalogue.compute(task, names, target, one.predictions, threshold=threshold)
+    own = catalogue.own()
     wrong = [
         f"{name} is {value:.6g} and it says {carried[name]['value']}"
+        + (" (a metric that now means something else needs another name)" if name in own else "")
         for name, value in found.items()
         if not _agree(value, carried[name]["value"])
     ]
     if wrong:
-        return Finding("rejected", "; ".join(wrong[:SHOWN]), "metrics")
-    return Finding("passed", "its metrics are those of its predictions", "metrics")
+        return [*told, Finding("rejected", "; ".join(wrong[:SHOWN]), "metrics")]
+    if not names:
+        return told
+    return [*told, Finding("passed", "its metrics are those of its predictions", "metrics")]
+
+
+def _carried(one: Judged) -> dict[str, Any]:
+    """Return the metrics that a bundle says it has on the holdout."""
+    carried = json.loads((one.folder / reading.METRICS).read_text(encoding="utf-8"))["holdout"]
+    return dict(carried)
 
 
 def _agree(value: float, carried: Any) -> bool:

@@ -17,7 +17,7 @@ from ..errors import ProjectError
 from ..features.encoding import Encoder
 from ..files import atomic_directory
 from ..git import repository
-from ..metrics.catalogue import METRICS, compute
+from ..metrics.catalogue import compute, known
 from ..runtime.model import ABOUT, Predict, estimator
 from . import estimators
 from .compilation import compile_model
@@ -125,7 +125,7 @@ class Fitting:
         search = tune(
             settings.model.search,
             lambda changes: float(np.mean(self._scores(changes, splits, [primary])[primary])),
-            direction="maximize" if METRICS[primary].greater_is_better else "minimize",
+            direction="maximize" if known()[primary].greater_is_better else "minimize",
             trials=settings.tuning.trials,
             patience=settings.tuning.patience,
             seed=settings.seed,
