@@ -45,6 +45,14 @@ def test_every_metric_stands_with_its_paired_difference(case: Case) -> None:
     assert (better["roc_auc"], better["log_loss"]) == ("more", "less")
 
 
+def test_a_metric_of_the_owners_is_shown_where_it_is_measured(case: Case) -> None:
+    evaluation = msgspec.structs.replace(case.settings.evaluation, metrics=[*own()])
+    settings = msgspec.structs.replace(case.settings, evaluation=evaluation)
+    row = overview.metrics(replace(case, settings=settings))[-1]
+    assert row["metric"] == "recall_in_top_tenth"
+    assert row["candidate"]["low"] < row["candidate"]["value"] < row["candidate"]["high"]
+
+
 def test_a_first_model_stands_alone(case: Case) -> None:
     alone = replace(case, champion=None)
     assert {frozenset(row) for row in overview.metrics(alone)} == {

@@ -134,6 +134,28 @@ def test_a_metric_that_is_measured_must_be_there(
     assert (finding.verdict, finding.part) == ("rejected", "metrics")
 
 
+def test_a_metric_that_only_the_branch_knows_is_named_and_the_others_are_checked(
+    one: Judged, target: np.ndarray, edit: Edit
+) -> None:
+    edit("metrics.json", lambda content: brought(content, 0.0))
+    told = scoring.metrics(one, target, ["novelty", "roc_auc"], "main")
+    assert [(found.verdict, found.part) for found in told] == [
+        ("not applicable", "novelty"),
+        ("passed", "metrics"),
+    ]
+    assert "not known to main yet: not checked" in told[0].reason
+    edit("metrics.json", lambda content: brought(content, 1e-3))
+    told = scoring.metrics(one, target, ["novelty", "roc_auc"], "main")
+    assert [found.verdict for found in told] == ["not applicable", "rejected"]
+    assert scoring.metrics(one, target, ["absent"])[-1].verdict == "rejected"
+
+
+def brought(content: Any, off: float) -> Any:
+    content["holdout"]["novelty"] = {"value": 3.0, "low": 2.0, "high": 4.0}
+    content["holdout"]["roc_auc"]["value"] += off
+    return content
+
+
 @pytest.mark.parametrize(
     ("value", "carried", "agree"),
     [
