@@ -4,7 +4,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from baked import SOURCE
 
 from mlops import owner
 from mlops.gate import rule
@@ -110,3 +112,14 @@ def test_a_rule_of_the_owners_is_found_and_a_taken_name_refused(write: Write) ->
     write("policy/rules.py", text.format("Parity") + "# longer, so that no bytecode stands in\n")
     with pytest.raises(PolicyError, match=r"named parity: rename the one in src/policy/rules.py"):
         rule.rules()
+
+
+def test_the_documented_metrics_are_metrics(write: Write) -> None:
+    docs = (SOURCE / "engine/docs/gate.md").read_text()
+    section = docs.partition("## A metric of your own")[2]
+    write("policy/metrics.py", section.partition("```python\n")[2].partition("```")[0])
+    assert catalogue.allowed("binary")[-1] == "calls_per_churner"
+    target, said = np.array([0.0, 1.0, 1.0, 0.0]), np.array([0.7, 0.9, 0.8, 0.1])
+    given = (target, said, [1, 1, 1, 5])
+    assert catalogue.compute("binary", ["calls_per_churner"], *given) == {"calls_per_churner": 1.5}
+    assert catalogue.compute("regression", ["bias"], *given) == {"bias": pytest.approx(0.1125)}

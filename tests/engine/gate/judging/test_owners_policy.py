@@ -100,3 +100,19 @@ def test_a_broken_policy_of_main_ends_in_two_with_file_and_line(
     second.on_main(("src/policy/rules.py", "\nimport nothing_of_this_name\n"))
     assert second.gate() == 2
     assert "src/policy/rules.py:2 cannot be imported" in capfd.readouterr().err
+
+
+def test_the_page_is_by_the_template_of_main(
+    second: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = "src/policy/templates/gate.html"
+    own = '{% extends "engine/gate.html" %}{% block before %}\nNoted by OURS{% endblock %}'
+    second.on_main((name, own))
+    second.write(name, own.replace("OURS", "A BRANCH"))
+    assert second.gate() == 0
+    assert "Noted by OURS" in second.told("gate.html")
+    assert "A BRANCH" not in second.told("gate.html")
+    second.on_main((name, own.replace("OURS", "{{ nothing }}")))
+    assert second.gate() == 2
+    assert f"{name}:2 cannot be rendered ('nothing' is undefined)" in capfd.readouterr().err
+    assert not list((second.root / "reports/gate").iterdir())

@@ -62,7 +62,7 @@ def importances(found: Sequence[Importance], metric: str) -> Plot:
     return plot
 
 
-def strip(estimate: Estimate) -> str:
+def strip(estimate: Estimate) -> Plot:
     """Draw a value and its interval on the scale from 0 to 1."""
     plot = Plot("interval", Axis(0, 1), Axis(0, 1), 160, 16, left=14, top=0, bottom=0)
     plot.rect((0, 1), (0.3, 0.7), "track")
@@ -70,7 +70,7 @@ def strip(estimate: Estimate) -> str:
     if np.isfinite(estimate.low):
         plot.line([(estimate.low, 0.5), (estimate.high, 0.5)], "whisker s0")
     plot.line([(estimate.value, 0.1), (estimate.value, 0.9)], "line s0")
-    return str(plot)
+    return plot
 
 
 def _slice(plot: Plot, line: int, part: Slice, estimate: Estimate, overall: Estimate) -> None:

@@ -1,8 +1,7 @@
-"""The sections of the report that show how good the answers are, and where."""
+"""What the sections of the report show, as plain data and plots for its template."""
 
 from collections.abc import Sequence
-from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +9,24 @@ from numpy.typing import NDArray
 from ...config.settings import Settings
 from ...metrics.arrays import Array
 from ...metrics.bootstrap import Estimate
-from ...metrics.catalogue import METRICS
-from ..importance import Importance
+from ...metrics.catalogue import known
 from ..measurement import Estimates, Measurement
 from ..slices import Slice
 from . import charts, figures, rowcharts
-from .html import figure, pair, table
-from .svg import number
+from .svg import Plot, number
 
 SHOWN = 60
+Section = dict[str, Any]
 
 
-def classes(settings: Settings, target: NDArray[Any], predictions: Array) -> str:
+class Answers(NamedTuple):
+    """The sections about single answers, whose figures name their plots."""
+
+    sections: list[Section]
+    plots: dict[str, Plot]
+
+
+def classes(settings: Settings, target: NDArray[Any], predictions: Array) -> Answers:
     """Show curves, calibration and confusion of a classifier."""
     task, labels = settings.data.task, settings.data.labels
     binary = task == "binary"
@@ -35,93 +40,99 @@ def classes(settings: Settings, target: NDArray[Any], predictions: Array) -> str
     answer = f"{labels[-1]} above a probability of {threshold:g}"
     answer = answer if binary else "the most probable class"
     drawn = [one.label for one in roc]
-    share = float(np.mean(target == 1)) if binary else None
-    return (
-        "<h2>How well it separates</h2>"
-        + pair(
-            figure("ROC curve", "Top left is better. Dashed is guessing.", figures.roc(roc), drawn),
-            figure(
-                "Precision and recall",
-                f"Top right is better. {guess}",
-                figures.precision_recall(pr, share),
-                drawn,
-            ),
-        )
-        + "<h2>How far its answers hold</h2>"
-        + pair(
-            figure(
-                "Calibration",
-                "On the diagonal, what it says is what happens. Bars: rows.",
-                figures.calibration(bins, said, happened),
-            ),
-            figure(
-                "Confusion matrix",
-                f"The answer is {answer}. Shares are of a row.",
-                figures.confusion(counts, labels),
-            ),
-        )
+    plots = {
+        "roc": figures.roc(roc),
+        "pr": figures.precision_recall(pr, float(np.mean(target == 1)) if binary else None),
+        "calibration": figures.calibration(bins, said, happened),
+        "confusion": figures.confusion(counts, labels),
+    }
+    separates = [
+        _figure("roc", "ROC curve", "Top left is better. Dashed is guessing.", drawn),
+        _figure("pr", "Precision and recall", f"Top right is better. {guess}", drawn),
+    ]
+    on_it = "On the diagonal, what it says is what happens. Bars: rows."
+    holds = [
+        _figure("calibration", "Calibration", on_it),
+        _figure("confusion", "Confusion matrix", f"The answer is {answer}. Shares are of a row."),
+    ]
+    return Answers(
+        [
+            {"title": "How well it separates", "figures": separates},
+            {"title": "How far its answers hold", "figures": holds},
+        ],
+        plots,
     )
 
 
-def errors(target: Array, predictions: Array) -> str:
+def errors(target: Array, predictions: Array) -> Answers:
     """Show predictions against the truth of a regression."""
-    return "<h2>How far off it is</h2>" + pair(
-        figure(
+    rest = "Few extremes lie outside."
+    shown = [
+        _figure(
+            "predicted_actual",
             "Predicted and actual",
-            "Darker is more rows, dashed is perfect. Few extremes lie outside.",
-            figures.predicted_actual(target, predictions),
+            f"Darker is more rows, dashed is perfect. {rest}",
         ),
-        figure(
-            "Residuals",
-            "Narrow and centred on zero is better. Few extremes lie outside.",
-            figures.residuals(target, predictions),
-        ),
-    )
+        _figure("residuals", "Residuals", f"Narrow and centred on zero is better. {rest}"),
+    ]
+    plots = {
+        "predicted_actual": figures.predicted_actual(target, predictions),
+        "residuals": figures.residuals(target, predictions),
+    }
+    return Answers([{"title": "How far off it is", "figures": shown}], plots)
 
 
-def slices(settings: Settings, measurement: Measurement) -> str:
-    """Show the primary metric of every slice beside the whole; name those too small to judge."""
-    if not measurement.slices:
-        return ""
+def metrics(estimates: Estimates) -> list[Section]:
+    """Return each metric with its interval; `strip` draws one that lies between 0 and 1."""
+    return [_metric(name, one) for name, one in estimates.items()]
+
+
+def slices(measurement: Measurement) -> list[Section]:
+    """Return each slice; those too small to judge have no metrics."""
+    return [
+        {
+            "name": part.name,
+            "column": part.column,
+            "label": part.label,
+            "rows": len(part.rows),
+            "judged": found is not None,
+            "metrics": {name: one._asdict() for name, one in (found or {}).items()},
+        }
+        for part, found in measurement.slices
+    ]
+
+
+def by_slice(settings: Settings, measurement: Measurement) -> Plot | None:
+    """Draw the primary metric of every slice that is judged beside the whole."""
     primary = settings.evaluation.primary
-    judged = [(part, found) for part, found in measurement.slices if found is not None]
-    small = [part for part, found in measurement.slices if found is None]
-    body = ""
-    if judged:
-        overall, title = measurement.overall[primary], METRICS[primary].title
-        shown = _farthest([(part, found[primary]) for part, found in judged], overall)
-        cut = f" The {SHOWN} farthest of {len(judged)} are shown." if len(judged) > SHOWN else ""
-        caption = (
-            "Each slice with its rows and interval; line and band are the whole holdout. "
-            f"Orange: the interval does not reach the line.{cut}"
-        )
-        chart = rowcharts.slices(shown, overall, title)
-        body = figure(f"{title} by slice", caption, chart, below=_details(judged))
-    if small:
-        least = settings.evaluation.slices.min_rows
-        names = ", ".join(escape(f"{part.name} ({len(part.rows)})") for part in small)
-        body += f'<p class="muted note">Too small to judge, below {least} rows: {names}</p>'
-    return f"<h2>Where it is better and worse</h2>{body}"
+    judged = [(part, found[primary]) for part, found in measurement.slices if found is not None]
+    overall = measurement.overall[primary]
+    shown = _farthest(judged, overall)
+    return rowcharts.slices(shown, overall, known()[primary].title) if judged else None
 
 
-def importances(settings: Settings, found: Sequence[Importance]) -> str:
-    """Show what the primary metric loses without each feature."""
-    asked = settings.evaluation
-    rest = len(found) - rowcharts.BARS
-    more = f" {rest} less important ones are in plots/importance.csv." if rest > 0 else ""
-    caption = (
-        f"Mean and deviation of {asked.importance_repeats} shuffles. Features that know the same "
-        f"share their importance.{more}"
-    )
-    chart = rowcharts.importances(found, METRICS[asked.primary].title)
-    return "<h2>What it relies on</h2>" + figure("Permutation importance", caption, chart)
-
-
-def interval(estimate: Estimate) -> str:
+def interval(estimate: Section) -> str:
     """Return an interval in words."""
-    if not np.isfinite(estimate.low):
+    if not np.isfinite(estimate["low"]):
         return "no interval"
-    return f"{number(estimate.low)} to {number(estimate.high)}"
+    return f"{number(estimate['low'])} to {number(estimate['high'])}"
+
+
+def _figure(plot: str, title: str, caption: str, labels: Sequence[str] = ()) -> Section:
+    return {"plot": plot, "title": title, "caption": caption, "labels": list(labels)}
+
+
+def _metric(name: str, estimate: Estimate) -> Section:
+    metric = known()[name]
+    shown = metric.unit and np.isfinite(estimate.value)
+    return {
+        "name": name,
+        "title": metric.title,
+        "better": "higher" if metric.greater_is_better else "lower",
+        "unit": metric.unit,
+        **estimate._asdict(),
+        "strip": rowcharts.strip(estimate) if shown else "",
+    }
 
 
 def _farthest(
@@ -131,20 +142,3 @@ def _farthest(
     gaps = np.nan_to_num([abs(one.value - overall.value) for _, one in parts], nan=np.inf)
     kept = np.sort(np.argsort(-gaps, kind="stable")[:SHOWN])
     return [parts[at] for at in kept]
-
-
-def _details(judged: Sequence[tuple[Slice, Estimates]]) -> str:
-    names = list(judged[0][1])
-    rows = (
-        [f"<td>{escape(part.name)}</td>", f'<td class="n">{len(part.rows):,}</td>']
-        + [
-            f'<td class="n" title="{interval(found[name])}">{number(found[name].value)}</td>'
-            for name in names
-        ]
-        for part, found in judged
-    )
-    header = ["Slice", "Rows", *(METRICS[name].title for name in names)]
-    return (
-        "<details><summary>Every metric of every slice</summary>"
-        f"{table(header, rows, numbers=1)}</details>"
-    )

@@ -1,6 +1,6 @@
 """A plot as inline SVG: axes with round ticks, and marks that carry their figures as tooltips.
 
-Colours come from the classes of style.py, so that one picture serves light, dark and paper.
+Colours come from the classes of style.css, so that one picture serves light, dark and paper.
 """
 
 import math
@@ -161,6 +161,10 @@ class Plot:
         at = f'cx="{self.x(x):g}" cy="{self.y(y):g}" r="{radius:g}"'
         self.marks.append(f'<circle class="{css}" {at}>{_tip(tip)}</circle>')
         return self
+
+    def __html__(self) -> str:
+        """Return itself as what templates take for markup: every text in it is escaped."""
+        return str(self)
 
     def __str__(self) -> str:
         return (
