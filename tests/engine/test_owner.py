@@ -64,6 +64,14 @@ def test_what_cannot_be_imported_is_told_with_its_line(write: Write, text: str, 
         catalogue.known()
 
 
+@pytest.mark.parametrize("said", ["1 / 0", "raise SystemExit('no')"])
+def test_a_package_that_cannot_be_imported_is_told_too(write: Write, said: str) -> None:
+    write("policy/metrics.py", "")
+    write("policy/__init__.py", f"\n{said}\n")
+    with pytest.raises(owner.OwnerError, match=r"^src/policy/__init__.py:2 cannot be imported"):
+        owner.module("policy.metrics")
+
+
 def test_an_owners_metric_stands_beside_ours(write: Write) -> None:
     write(
         "policy/metrics.py",

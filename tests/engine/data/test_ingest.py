@@ -28,6 +28,13 @@ def broken():
     yield pd.DataFrame({"id": [1]})
     raise ConnectionError("the database is away")
 
+def uneven():
+    yield pd.DataFrame({"id": [1]})
+    yield pd.DataFrame({"other": ["x"]})
+
+def mixed():
+    yield pd.DataFrame({"id": [1, "x"]})
+
 def rows():
     yield [1, 2]
 """
@@ -74,6 +81,8 @@ def test_what_is_fetched_is_written_whole_and_alike(tmp_path: Path) -> None:
         (Source(ingest="gone"), "src/project/sources.py has no such function"),
         (Source(ingest="none"), "gave no rows"),
         (Source(ingest="broken"), "ConnectionError: the database is away.: mend it there"),
+        (Source(ingest="uneven"), "no table for Parquet .*: give every frame the same columns"),
+        (Source(ingest="mixed"), "no table for Parquet"),
         (Source(ingest="rows"), "it gave list, and no DataFrame"),
     ],
 )

@@ -20,6 +20,7 @@ COLUMNS = {
     "size": {"type": "category", "categories": ["s", "m", "l"], "nullable": True},
     "at": {"type": "datetime"},
     "note": {"type": "text", "nullable": True},
+    "weight": {"type": "number", "min": 0, "role": "weight"},
     "y": {"type": "boolean", "role": "target"},
 }
 ROWS = {
@@ -50,6 +51,18 @@ def owners() -> Iterator[None]:
     @cleaning("number")
     def lost(values: Any) -> Any:
         return values[:1]
+
+    @cleaning("text")
+    def rough(texts: Any) -> Any:
+        return np.array([text.strip() for text in texts], dtype=object)
+
+    @feature("number")
+    def overall(values: Any) -> Any:
+        return np.nansum(values)
+
+    @feature("text")
+    def careless(texts: Any) -> Any:
+        return [len(text.strip()) for text in texts]
 
     @feature("category")
     def is_large(labels: Any) -> Any:
@@ -83,7 +96,7 @@ def test_columns_are_cleaned_before_features_see_them() -> None:
     matrix = asked.matrix(ROWS)
     assert asked.names == ("amount", "size", "loud")
     np.testing.assert_array_equal(matrix[:, 0], np.float32([1, 100, np.nan]))
-    np.testing.assert_array_equal(matrix[:, 1], np.float32([1, np.nan, np.nan]))
+    np.testing.assert_array_equal(matrix[:, 1], np.float32([1, np.nan, 3]))
     np.testing.assert_array_equal(matrix[:, 2], np.float32([8, np.nan, 0]))
     assert ROWS["amount"][1] == 900  # what it was given stays as it is
 
@@ -106,10 +119,69 @@ def test_labels_and_texts_are_what_a_feature_sees() -> None:
     np.testing.assert_array_equal(matrix[:, 3], np.float32([2, np.nan, 2]))
 
 
-def test_other_than_a_value_a_row_is_refused() -> None:
-    asked = encoder(cleaned={"amount": {"function": "lost"}})
-    with pytest.raises(ValueError, match="return one for each row"):
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        (
+            {"cleaned": {"amount": {"function": "lost"}}},
+            r"features.cleaned.amount: lost returned the shape \(1,\) for 3 rows",
+        ),
+        (
+            {"derived": {"s": {"function": "overall", "columns": ["amount"], "owner": "me"}}},
+            r"features.derived.s: overall returned the shape \(\) for 3 rows",
+        ),
+        (
+            {"derived": {"s": {"function": "careless", "columns": ["note"], "owner": "me"}}},
+            "features.derived.s: careless raised AttributeError at src/project/features.py",
+        ),
+        (
+            {
+                "cleaned": {"note": {"function": "rough"}},
+                "derived": {"loud": {"function": "capitals", "columns": ["note"], "owner": "me"}},
+            },
+            "features.cleaned.note: rough raised AttributeError at src/project/cleaning.py",
+        ),
+    ],
+)
+def test_a_function_that_fails_is_named(features: dict[str, Any], said: str) -> None:
+    asked = encoder(**features)
+    with pytest.raises(FeatureError, match=said) as raised:
         asked.matrix(ROWS)
+    assert "call back" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        ({"cleaned": {"amount": {"function": "capped"}}}, "missing a required argument: 'at'"),
+        (
+            {"cleaned": {"amount": {"function": "lost", "arguments": {"at": 1}}}},
+            "unexpected keyword argument 'at'.*correct `arguments`",
+        ),
+        (
+            {
+                "derived": {
+                    "loud": {
+                        "function": "capitals",
+                        "columns": ["note"],
+                        "owner": "me",
+                        "arguments": {"most": 2},
+                    }
+                }
+            },
+            "unexpected keyword argument 'most'",
+        ),
+        (
+            {"derived": {"r": {"function": "log1p", "columns": ["weight"], "owner": "me"}}},
+            "'weight' is no usable column of .*: choose from amount, size, at, note$",
+        ),
+    ],
+)
+def test_what_cannot_be_computed_is_refused_before_it_is(
+    features: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(FeatureError, match=said):
+        encoder(**features)
 
 
 @pytest.mark.parametrize(

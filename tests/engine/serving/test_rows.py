@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.config.settings import Features
-from mlops.contract import Contract
+from mlops.contract import Column, Contract, Source
 from mlops.features.encoding import Encoder
 from mlops.serving.cells import read
 from mlops.serving.diagnosis import diagnose
@@ -148,3 +148,46 @@ def test_json_schema_says_what_is_required_and_what_may_be_null(champion: Predic
     assert schema["properties"]["plan"]["examples"] == ["basic", "standard", "premium"]
     strict = RowSchema(champion.loaded.contract, champion.loaded.encoder, "refuse").json_schema()
     assert set(strict["properties"]["plan"]["enum"]) == {"basic", "standard", "premium"}
+
+
+NOTES = Contract(
+    "notes",
+    "binary",
+    {
+        "note": Column("text", nullable=True),
+        "title": Column("text"),
+        "y": Column("boolean", role="target"),
+    },
+    Source(missing=["?"]),
+)
+TEXTS = RowSchema(NOTES, Encoder(("note", "title"), ("x",), (), (), {}))
+
+
+def test_texts_are_read_as_a_table_has_them() -> None:
+    said = [["  late ", "A"], [None, ""], ["?", 'say "no"'], ["", "é\\"]]
+    body = json.dumps([{"note": note, "title": title} for note, title in said])
+    columns = TEXTS.arrays(TEXTS.decode(body.encode()))
+    assert columns["note"].tolist() == ["late", None, None, ""]
+    assert columns["title"].tolist() == ["A", "", 'say "no"', "é\\"]
+    assert columns["note"].dtype == object
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"note": 3, "title": "a"}', "note"),
+        ('{"note": null, "title": null}', "title"),
+        ('{"note": "a", "note": "b", "title": ""}', "note"),
+        ('{"note": "a"}', "title"),
+    ],
+)
+def test_what_is_no_text_is_refused(body: str, field: str) -> None:
+    with pytest.raises(Problem) as raised:
+        TEXTS.decode(body.encode())
+    assert raised.value.field == field
+
+
+def test_a_text_is_described_as_one() -> None:
+    properties = TEXTS.json_schema()["properties"]
+    assert properties["title"] == {"type": "string"}
+    assert {"type": "null"} in properties["note"]["anyOf"]

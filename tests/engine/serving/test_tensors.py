@@ -14,6 +14,7 @@ INTEGER = Column("integer", nullable=True)
 BOOLEAN = Column("boolean", nullable=True)
 CATEGORY = Column("category", categories=["a", "b"])
 DATETIME = Column("datetime")
+TEXT = Column("text", nullable=True)
 
 
 def tensor(kind: str, data: list[Any] | None, shape: list[int] | None = None) -> Input:
@@ -37,6 +38,7 @@ def both(kind: str, array: np.ndarray, column: Column) -> tuple[list[Any], list[
         ("UINT8", np.array([255], np.uint8), INTEGER, [255]),
         ("FP64", np.array([3.0, 2.5]), INTEGER, [3, 2.5]),
         ("BOOL", np.array([True, False]), BOOLEAN, [True, False]),
+        ("BYTES", np.array(["late", ""], dtype=object), TEXT, ["late", None]),
         ("FP32", np.array([1, 0, 2], np.float32), BOOLEAN, [True, False, 2.0]),
         ("BYTES", np.array(["b", "ä"], object), CATEGORY, ["b", "ä"]),
         ("BYTES", np.array(["2025-01-01T00:00:00"], object), DATETIME, ["2025-01-01T00:00:00"]),

@@ -1,6 +1,7 @@
 """The estimator is the one that conf/ names, and nothing else can be imported."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,16 @@ def test_a_transformed_target_is_predicted_as_it_is(transform: str, inputs: str)
     assert farthest(compiled, answers) < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("transform", "value"), [("log", 0.0), ("log1p", -1.0), ("sqrt", -0.5), ("log", -3.0)]
+)
+def test_a_target_without_a_transform_is_told(transform: Any, value: float) -> None:
+    model = made("sklearn.linear_model.Ridge", "codes", "regression", Training(transform=transform))
+    said = f"training.transform is {transform} and 1 targets have none, like {value:g}"
+    with pytest.raises(EstimatorError, match=said):
+        fit(model, np.ones((3, 2), np.float32), np.array([1.0, value, 2.0]))
+
+
 def test_a_class_has_no_transform() -> None:
     with pytest.raises(EstimatorError, match="the target is a class: set it to none"):
         made(LOGISTIC, training=Training(transform="log"))
@@ -182,27 +193,60 @@ class Share(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         return np.tile(self.share_, (len(X), 1))
+
+class Open(Share):
+    def __init__(self, **more):
+        self.set_params(**more)
+
+    def set_params(self, **more):
+        vars(self).update(more)
+        return self
+
+class Shut(Share):
+    def __init__(self, **more):
+        pass
 """
 
 
-def test_an_estimator_of_the_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Estimators of an owner."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/__init__.py").touch()
+    (tmp_path / "project/estimators.py").write_text(OWN)
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "project"]:
+            del sys.modules[name]
+
+    forget()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    forget()
+
+
+@pytest.mark.usefixtures("own")
+def test_constraints_reach_what_takes_parameters_that_it_does_not_name() -> None:
+    """As LightGBM's estimators do."""
+    model = Model("project.estimators.Open", "codes", ["binary"], {}, monotonic={"b": -1})
+    built: Any = build(model, Training(), "binary", ENCODER, 3)
+    assert built.monotone_constraints == (0, -1)
+    shut = Model("project.estimators.Shut", "codes", ["binary"], {}, monotonic={"b": -1})
+    with pytest.raises(EstimatorError, match="does not take monotone_constraints: delete it"):
+        build(shut, Training(), "binary", ENCODER, 3)
+
+
+@pytest.mark.usefixtures("own")
+def test_an_estimator_of_the_owners() -> None:
     from skops.io import dumps
 
     from mlops.runtime.model import skops
 
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project/__init__.py").touch()
-    (tmp_path / "project/estimators.py").write_text(OWN)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "project"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.syspath_prepend(str(tmp_path))
     fitted = fit(made("project.estimators.Share"), np.ones((4, 2)), np.array([0, 0, 0, 1]))
     loaded: Any = skops(dumps(fitted))
     assert loaded.predict_proba(np.ones((1, 2))).tolist() == [[0.75, 0.25]]
     with pytest.raises(EstimatorError, match="is not allowed"):
         made("project.estimators.os.system", command="true")
-    for name in [name for name in sys.modules if name.partition(".")[0] == "project"]:
-        monkeypatch.delitem(sys.modules, name)
 
 
 def test_a_class_of_a_locked_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ there is none. `@feature` says what each column is:
 
     "number"    float64: numbers, counts, booleans as 0 and 1; NaN is missing
     "datetime"  datetime64[us], in UTC; NaT is missing
-    "category"  labels, as objects; None is missing, or none of the contract's
+    "category"  labels, as objects; None is missing, "" none of the contract's
     "text"      texts, as objects; None is missing
 
 It runs in training, in the gate and in every request, row by row independent: numpy is there,

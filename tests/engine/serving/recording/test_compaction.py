@@ -19,8 +19,9 @@ import pytest
 from mlops.data.prepared import ARROW
 from mlops.serving.predictor import Predictor
 from mlops.serving.recording.compaction import Compacted, compact
-from mlops.serving.recording.segment import Answers, Outcomes, encode
+from mlops.serving.recording.segment import Answers, Declaration, Outcomes, encode
 from mlops.serving.recording.selection import declared
+from mlops.serving.recording.tables import batches
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 DAY = 86_400.0
@@ -224,3 +225,14 @@ def test_the_process_leaves_the_processor_to_the_server(folder: Path) -> None:
             assert os.getsid(child.pid) == os.getsid(0)
             assert os.getpgid(child.pid) == child.pid  # an interrupt is not for it
         assert json.loads(child.communicate()[0])["segments"] == 1
+
+
+def test_texts_are_recorded_as_prepared_data_has_them() -> None:
+    columns = [("note", "text", True), ("hidden", "text", False)]
+    about = Declaration("d" * 64, "regression", [], 0.5, columns, ["?"])
+    rows = [(" late ",), ("?",), (None,), ("",)]
+    predictions = np.zeros(4).tobytes()
+    block = Answers("d" * 64, "champion", ["r"], [4], [NOON], rows, predictions)
+    ((_, batch),) = batches(block, {"d" * 64: about})
+    assert batch.column("note").to_pylist() == ["late", None, None, ""]
+    assert {batch.schema.field(name).type for name in ("note", "hidden")} == {ARROW["text"]}

@@ -18,20 +18,28 @@ def module(name: str) -> ModuleType | None:
 
     Raises OwnerError, naming file and line, for one that cannot be imported.
     """
-    package = name.partition(".")[0]
-    if (
-        importlib.util.find_spec(package) is None
-        or (spec := importlib.util.find_spec(name)) is None
-    ):
-        return None
+    package, file = name.partition(".")[0], name
     try:
-        return importlib.import_module(name)
-    except Exception as error:
+        if (spec := importlib.util.find_spec(package)) is None:
+            return None
+        file = spec.origin or package
+        if (spec := importlib.util.find_spec(name)) is None:  # runs __init__.py of the package
+            return None
         file = spec.origin or name
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise OwnerError(
             f"{shown(Path(file))}:{_line(error, file)} cannot be imported ({reason}): mend it there"
         ) from error
+
+
+def place(error: BaseException, name: str) -> str:
+    """Return file and line of the owner's module where an error came up, else only the file."""
+    file = f"src/{name.replace('.', '/')}.py"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [one.lineno for one in frames if shown(Path(one.filename)) == file]
+    return f"{file}:{lines[-1]}" if lines else file
 
 
 def shown(file: Path) -> str:
@@ -40,7 +48,7 @@ def shown(file: Path) -> str:
     return "/".join(file.parts[places[-1] :]) if places else str(file)
 
 
-def _line(error: Exception, file: str) -> int:
+def _line(error: BaseException, file: str) -> int:
     if isinstance(error, SyntaxError) and error.filename == file:
         return error.lineno or 1
     frames = traceback.extract_tb(error.__traceback__)

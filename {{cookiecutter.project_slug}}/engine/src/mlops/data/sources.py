@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,16 +78,25 @@ def ingest(source: Source, out: Path) -> int:
         )
     fetch = _asked(source.ingest, "source.ingest")
     rows, writer = 0, None
-    with atomic_directory(out) as folder:
+    with atomic_directory(out) as folder, ExitStack() as opened:
         for frame in progress(fetch(), "ingest", unit="frame"):
-            arrow = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-            if writer is None:
-                writer = pq.ParquetWriter(folder / INGESTED, arrow.schema, compression="zstd")
-            writer.write_table(arrow.cast(writer.schema))
+            try:
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                arrow = table.replace_schema_metadata(None)
+                if writer is None:
+                    writer = pq.ParquetWriter(folder / INGESTED, arrow.schema, compression="zstd")
+                    opened.enter_context(writer)
+                arrow = arrow.cast(writer.schema)
+            except (pa.ArrowException, ValueError) as error:
+                reason = " ".join(str(error).split())
+                raise DataError(
+                    f"what {source.ingest} of src/project/sources.py gave is no table for Parquet "
+                    f"({reason}): give every frame the same columns, of one type each"
+                ) from error
+            writer.write_table(arrow)
             rows += len(frame)
-        if writer is None or not rows:
+        if not rows:
             raise DataError(f"{source.ingest} gave no rows: what {out} held stays")
-        writer.close()
     return rows
 
 

@@ -38,7 +38,7 @@ def cleaning(kind: Kind) -> Callable[[Callable[..., Any]], Callable[..., Values]
     """Register the function below under its name, for columns of this kind.
 
     It receives the values as a feature does (features/functions.py) and returns as many of the same
-    kind; a label that is none of the contract's counts as unseen. `arguments` come by name.
+    kind; a label that is none of the contract's counts as undeclared. `arguments` come by name.
     """
 
     def register(compute: Callable[..., Any]) -> Callable[..., Values]:
@@ -56,15 +56,10 @@ def cleaned(
 ) -> Values:
     """Return a column after its cleaning, as the encoder takes it: categories as codes.
 
-    `labels` has the code of each label of a category. Raises ValueError for other than one value
-    a row.
+    `labels` has the code of each label of a category.
     """
-    found = np.asarray(function.function(values, **arguments))
-    if found.shape != values.shape:
-        raise ValueError(
-            f"cleaning {function.name} returned {found.shape} for {values.shape} values: return "
-            "one for each row"
-        )
+    with np.errstate(all="ignore"):
+        found = np.asarray(function.function(values, **arguments))
     if function.kind == "category":
         unseen = float(len(labels))
         codes = [np.nan if label is None else labels.get(label, unseen) for label in found.tolist()]

@@ -1,15 +1,17 @@
 """The contract's columns and derived features as one float32 matrix, without fitting."""
 
-from collections.abc import Mapping
-from typing import NamedTuple, Self
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 
+from .. import owner
 from ..config.settings import Cleaned, Derived, Features
 from ..contract import Contract
 from ..errors import ProjectError
 from .cleaning import cleaned, cleanings
-from .functions import FUNCTIONS, functions
+from .functions import FUNCTIONS, UNDECLARED, functions
 
 KINDS = {
     "number": "number",
@@ -19,13 +21,16 @@ KINDS = {
     "category": "category",
     "text": "text",
 }
+FEATURES, CLEANING = "project.features", "project.cleaning"
 INDIRECT = ("datetime", "text")  # columns that only derived features read
+
+UNUSABLE = {"target", "weight", "ignored"}  # roles of what no request can tell
 
 Columns = Mapping[str, np.ndarray]
 
 
 class FeatureError(ProjectError):
-    """The features that conf/ asks for do not fit the contract."""
+    """The features that conf/ asks for do not fit the contract, or cannot be computed."""
 
 
 class Encoder(NamedTuple):
@@ -49,7 +54,7 @@ class Encoder(NamedTuple):
         """Check conf/features against the contract and return the encoder.
 
         Raises FeatureError for an unknown column or function, a function given columns of
-        another type or number, or a derived name that is taken.
+        another type or number or other arguments than it takes, or a derived name that is taken.
         """
         declared = contract.names("feature")
         if unknown := [name for name in features.exclude if name not in declared]:
@@ -84,7 +89,10 @@ class Encoder(NamedTuple):
         return cls(tuple(read), names, categorical, direct, *asked, labels)
 
     def matrix(self, columns: Columns) -> np.ndarray:
-        """Return the float32 matrix (rows, len(names)); missing is NaN, out of range too."""
+        """Return the float32 matrix (rows, len(names)); missing is NaN, out of range too.
+
+        Raises FeatureError where a function fails.
+        """
         rows = len(columns[self.inputs[0]])
         if self.cleaned:
             columns = {**columns, **self._cleaned(columns)}
@@ -93,18 +101,24 @@ class Encoder(NamedTuple):
             for position, name in enumerate(self.direct):
                 encoded[:, position] = columns[name]
         labelled = {name: self._labelled(name, columns[name]) for name in self.labels}
-        for position, derived in enumerate(self.derived.values(), start=len(self.direct)):
+        for position, (name, derived) in enumerate(self.derived.items(), start=len(self.direct)):
             function = FUNCTIONS[derived.function].function
-            values = (labelled.get(name, columns[name]) for name in derived.columns)
-            encoded[:, position] = function(*values, **derived.arguments)
+            values = (labelled.get(column, columns[column]) for column in derived.columns)
+            try:
+                found = function(*values, **derived.arguments)
+            except Exception as error:
+                _failed(f"features.derived.{name}", derived.function, FEATURES, error)
+            if found.shape != (rows,):
+                _misshapen(f"features.derived.{name}", derived.function, found, rows)
+            encoded[:, position] = found
         encoded[np.isinf(encoded)] = np.nan
         return encoded
 
     def _labelled(self, name: str, codes: np.ndarray) -> np.ndarray:
-        """Return the labels of codes; None where one is missing or unseen."""
-        labels = np.array([*self.labels[name], None], dtype=object)
+        """Return the labels of codes: UNDECLARED for one past the last, None for a missing one."""
+        labels = np.array([*self.labels[name], UNDECLARED, None], dtype=object)
         known = np.where(np.isnan(codes), len(labels) - 1, codes).astype(np.intp)
-        return np.asarray(labels[np.minimum(known, len(labels) - 1)], dtype=object)
+        return np.asarray(labels[known], dtype=object)
 
     def _cleaned(self, columns: Columns) -> dict[str, np.ndarray]:
         found = {}
@@ -115,7 +129,12 @@ class Encoder(NamedTuple):
             if name in self.labels:
                 values = self._labelled(name, values)
                 places = {label: code for code, label in enumerate(self.labels[name])}
-            found[name] = cleaned(function, values, clean.arguments, places)
+            try:
+                found[name] = cleaned(function, values, clean.arguments, places)
+            except Exception as error:
+                _failed(f"features.cleaned.{name}", clean.function, CLEANING, error)
+            if found[name].shape != values.shape:
+                _misshapen(f"features.cleaned.{name}", clean.function, found[name], len(values))
         return found
 
 
@@ -137,15 +156,17 @@ def _check(name: str, derived: Derived, contract: Contract, direct: tuple[str, .
         )
     for column, kind in zip(derived.columns, wanted, strict=True):
         declared = contract.columns.get(column)
-        if declared is None or "target" in declared.roles or "ignored" in declared.roles:
+        if declared is None or UNUSABLE & set(declared.roles):
+            usable = (n for n, c in contract.columns.items() if not UNUSABLE & set(c.roles))
             raise FeatureError(
                 f"{where}: {column!r} is no usable column of conf/data/{contract.name}.yaml: "
-                f"choose from {', '.join(n for n, c in contract.kept() if 'target' not in c.roles)}"
+                f"choose from {', '.join(usable)}"
             )
         if KINDS[declared.type] != kind:
             raise FeatureError(
                 f"{where}: {derived.function} needs a {kind} and {column} is a {declared.type}"
             )
+    _check_arguments(where, known[derived.function].function, derived.columns, derived.arguments)
 
 
 def _check_cleaned(name: str, clean: Cleaned, contract: Contract, read: tuple[str, ...]) -> None:
@@ -165,3 +186,30 @@ def _check_cleaned(name: str, clean: Cleaned, contract: Contract, read: tuple[st
     kind, wanted = KINDS[contract.columns[name].type], known[clean.function].kind
     if wanted != kind:
         raise FeatureError(f"{where}: {clean.function} cleans a {wanted} and {name} is a {kind}")
+    _check_arguments(where, known[clean.function].function, [name], clean.arguments)
+
+
+def _check_arguments(
+    where: str, function: Callable[..., Any], columns: list[str], arguments: Mapping[str, Any]
+) -> None:
+    try:
+        inspect.signature(function).bind(*columns, **arguments)
+    except TypeError as error:
+        raise FeatureError(
+            f"{where}: {function.__name__} does not take this ({error}): correct `arguments`"
+        ) from error
+
+
+def _failed(where: str, function: str, module: str, error: Exception) -> NoReturn:
+    """Say where a function failed without the error's message, which may quote a row."""
+    raise FeatureError(
+        f"{where}: {function} raised {type(error).__name__} at {owner.place(error, module)}: "
+        "mend it there"
+    ) from error
+
+
+def _misshapen(where: str, function: str, found: np.ndarray, rows: int) -> NoReturn:
+    raise FeatureError(
+        f"{where}: {function} returned the shape {found.shape} for {rows} rows: return one value "
+        "for each"
+    )

@@ -19,6 +19,8 @@ Kind = Literal["number", "datetime", "category", "text"]
 Floats: TypeAlias = NDArray[np.float64]
 Moments: TypeAlias = NDArray[np.datetime64]
 
+UNDECLARED = ""  # for a label that the contract does not declare; None for a missing one
+
 LARGEST = np.finfo(np.float32).max
 HOUR = 3_600_000_000  # microseconds
 DAY = 24 * HOUR
@@ -47,8 +49,8 @@ def feature(*kinds: Kind) -> Callable[[Callable[..., Any]], Callable[..., Floats
     """Register the function below under its name, with one kind for each of its inputs.
 
     The function receives an array for each: float64 (number, integer, boolean), datetime64[us], or
-    objects: the label of a category, None where it is missing or none of the contract's, and a
-    text or None. What conf/features gives as `arguments` it receives by name.
+    objects: the label of a category, UNDECLARED where it is none of the contract's, or a text;
+    None where either is missing. What conf/features gives as `arguments` it receives by name.
     """
 
     def register(compute: Callable[..., Any]) -> Callable[..., Floats]:

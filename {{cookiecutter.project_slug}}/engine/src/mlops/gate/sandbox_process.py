@@ -227,15 +227,21 @@ class Answering:
 
 def reason(error: BaseException) -> str:
     """Return what happened in a line, with the place where it is the project's own code."""
+    cause = error.__cause__
+    if cause is not None and _frames(cause):
+        error = cause  # what the project's own code raised, and not what the engine says of it
     kinds = {kind.__name__ for kind in type(error).__mro__}
     said = " ".join(str(error).split())
     if not kinds & {"ProjectError", "ModuleNotFoundError"}:
         said = f"{type(error).__name__}: {said}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/src/project/" in f.filename]
-    if frames:
+    if frames := _frames(error):
         file = frames[-1].filename.rpartition("/src/project/")[2]
         said += f" (src/project/{file}, line {frames[-1].lineno})"
     return said[:LONGEST]
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    return [f for f in traceback.extract_tb(error.__traceback__) if "/src/project/" in f.filename]
 
 
 def main(told: dict[str, Any]) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 from .. import owner
 from ..contract import Contract
 from ..errors import ProjectError
+from ..features.functions import UNDECLARED
 
 MODULE = "project.serving"
 FILE = "src/project/serving.py"
-UNDECLARED = ""  # for a label that the contract does not declare; None for a missing one
 TOLERANCE = 1e-6  # that the probabilities of a row may miss 1 by
 
 Columns = Mapping[str, np.ndarray]

@@ -163,7 +163,7 @@ def _texts(missing: Sequence[str]) -> Callable[[Sequence[Any]], np.ndarray]:
     absent = frozenset(missing)
 
     def texts(values: Sequence[str | None]) -> np.ndarray:
-        stripped = ((value or "").strip() for value in values)
+        stripped = (None if value is None else value.strip() for value in values)
         return np.array([None if text in absent else text for text in stripped], dtype=object)
 
     return texts

@@ -1,5 +1,6 @@
 """The estimator that conf/model asks for, with what the matrix needs before it."""
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -76,7 +77,12 @@ def build(
                 "none: set it to none"
             )
         settings["class_weight"] = training.class_weight
-    fitted.set_params(**settings)
+    try:
+        fitted.set_params(**settings)
+    except (TypeError, ValueError) as error:
+        raise EstimatorError(
+            f"{model.target} does not take {', '.join(settings)}: delete it in conf/model"
+        ) from error
     if model.inputs == "onehot":
         fitted = make_pipeline(_onehot(encoder), fitted)
     elif model.inputs == "imputed":
@@ -100,11 +106,26 @@ def build(
 def fit(model: BaseEstimator, matrix: Any, target: Any, weights: Any = None) -> BaseEstimator:
     """Fit an estimator that `build` made, with a weight for each row where there are weights.
 
-    Raises EstimatorError where the estimator takes none.
+    Raises EstimatorError where the estimator takes none, and where a target has no transform.
     """
+    _check_transform(model, target)
     if weights is None:
         return model.fit(matrix, target)
     return model.fit(matrix, target, **{_weights(model): weights})
+
+
+def _check_transform(model: Any, target: Any) -> None:
+    """Refuse a target of which some values have no logarithm or root."""
+    transform = getattr(model, "func", None)
+    if transform is None:
+        return
+    with np.errstate(all="ignore"):
+        without = ~np.isfinite(transform(target))
+    if without.any():
+        raise EstimatorError(
+            f"training.transform is {transform.__name__} and {int(without.sum())} targets have "
+            f"none, like {target[without].min():g}: set it to none, or to one that they have"
+        )
 
 
 def _weights(model: Any) -> str:
@@ -137,12 +158,20 @@ def _constraints(model: Model, encoder: Columns, parameters: Mapping[str, Any]) 
             f"{', '.join(encoder.names)}"
         )
     taken = next((name for name in MONOTONIC if name in parameters), None)
+    if taken is None and _takes_more(model.target):
+        taken = MONOTONIC[-1]
     if taken is None or model.inputs == "onehot":
         raise EstimatorError(
             f"{model.target} takes no monotonic constraints here: delete model.monotonic, or "
             "choose a model of trees whose inputs are codes"
         )
-    return {taken: [model.monotonic.get(name, 0) for name in encoder.names]}
+    return {taken: tuple(model.monotonic.get(name, 0) for name in encoder.names)}
+
+
+def _takes_more(path: str) -> bool:
+    """Say whether an estimator takes parameters beyond those that it names, as LightGBM's do."""
+    kinds = [p.kind for p in inspect.signature(get_object(path)).parameters.values()]
+    return inspect.Parameter.VAR_KEYWORD in kinds
 
 
 def _transformed(fitted: BaseEstimator, transform: str, task: Task) -> BaseEstimator:

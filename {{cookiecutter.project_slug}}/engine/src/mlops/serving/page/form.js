@@ -70,6 +70,7 @@ function control(column, described) {
     case "number": return node("input", { ...described, ...bounds, type: "number", step: "any" });
     case "integer": return node("input", { ...described, ...bounds, type: "number", step: 1 });
     case "datetime": return node("input", { ...described, type: "datetime-local", step: 1 });
+    case "text": return node("textarea", { ...described, rows: 2 });
     case "boolean":
       if (!column.nullable) return node("input", { ...described, type: "checkbox" });
       return choice(described, ["true", "false"], true);
@@ -100,6 +101,7 @@ function read(column, input) {
   if (input.value === "") return null;
   if (column.type === "boolean") return input.value === "0";
   if (input instanceof HTMLSelectElement) return column.categories[Number(input.value)];
+  if (column.type === "text") return input.value;
   if (column.type === "datetime") return input.value.length === 16 ? `${input.value}:00` : input.value;
   return Number(input.value);
 }

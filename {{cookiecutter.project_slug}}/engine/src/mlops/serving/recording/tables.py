@@ -104,6 +104,9 @@ def _typed(values: Sequence[Any], kind: str, missing: Sequence[str]) -> pa.Array
             return pa.array(values, pa.string()).cast(MOMENT)
         case "category":
             return _labels(pa.array(values, pa.string()).dictionary_encode(), missing)
+        case "text":
+            texts = _labels(pa.array(values, pa.string()).dictionary_encode(), missing)
+            return texts.cast(ARROW[kind])
         case _:
             return pa.array(values, ARROW[kind])
 
