@@ -38,10 +38,11 @@ HANDOVER := build/handover/commits.bundle
 # What the pipeline writes and git keeps.
 RESULTS := dvc.lock resolved.yaml reports
 
-# A bundle made before its inputs were committed names no commit that has them: DVC sees no change.
+# A bundle made before its inputs were committed, or before a rebase, names no commit of this branch
+# that has them: DVC sees no change.
 define REPRO
 dvc repro
-	@mlops lineage --check; test $$? != 1 || { dvc repro --quiet --force --single-item bundle && dvc repro --quiet; }
+	@mlops lineage --check --against "$$AGAINST"; test $$? != 1 || { dvc repro --quiet --force --single-item bundle && dvc repro --quiet; }
 endef
 
 .DEFAULT_GOAL := help

@@ -2,20 +2,59 @@
 
 import hashlib
 import platform
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..files import sha256, sha256_of, tree_sha256
+from ..errors import ProjectError
+from ..files import read_yaml, sha256, sha256_of, tree_sha256
 from ..git import repository
+from ..git.commits import is_shallow
 
 PACKAGES = ("scikit-learn", "numpy", "skl2onnx", "onnxruntime", "skops")
-INPUTS = tuple(
-    map(
-        Path,
-        ("engine/src", "src", "conf", "params.yaml", "requirements", "data/raw.dvc", "dvc.yaml"),
-    )
+# The code that makes a model what it is: an edit of it makes another candidate, and no other edit
+# does. The stages of dvc.yaml depend on these; a test holds both against what the stages import.
+COMPUTED = (
+    *(
+        Path("engine/src/mlops", name)
+        for name in (
+            "contract.py",
+            "files.py",
+            "config/settings.py",
+            "data/fingerprints.py",
+            "data/parsing.py",
+            "data/prepare.py",
+            "data/prepared.py",
+            "data/sources.py",
+            "data/splitting.py",
+            "data/validation.py",
+            "features",
+            "metrics",
+            "training",
+            "runtime",
+            "evaluation/evaluate.py",
+            "evaluation/importance.py",
+            "evaluation/measurement.py",
+            "evaluation/slices.py",
+            "bundle/assembly.py",
+            "bundle/card.py",
+            "bundle/contents.py",
+            "bundle/golden.py",
+            "bundle/lineage.py",
+            "bundle/manifest.py",
+            "bundle/profile.py",
+            "bundle/reading.py",
+        )
+    ),
+    Path("src/project"),
+    Path("src/policy/metrics.py"),
 )
+LOCK = Path("requirements/train.txt")
+# What may be written differently and still say the same; policy and server settings are not in it.
+PARTS = ("config.yaml", "data", "split", "features", "model", "training", "tuning", "evaluation")
+SAID = (*(Path("conf", part) for part in PARTS), Path("params.yaml"), Path("dvc.yaml"))
+INPUTS = (*COMPUTED, LOCK, Path("data/raw.dvc"), *SAID)
 
 
 def lineage(summary: dict[str, Any], root: Path = Path()) -> dict[str, Any]:
@@ -27,10 +66,10 @@ def lineage(summary: dict[str, Any], root: Path = Path()) -> dict[str, Any]:
     """
     return {
         "commit": repository.commit(INPUTS, root),
-        "clean": repository.is_clean(INPUTS, root),
+        "clean": is_clean(root),
         "code": code(root),
         "config": sha256(root / "resolved.yaml"),
-        "environment": sha256(root / "requirements" / "train.txt"),
+        "environment": sha256(root / LOCK),
         "data": summary["files"],
         "rows": summary["rows"],
         "python": platform.python_version(),
@@ -39,20 +78,61 @@ def lineage(summary: dict[str, Any], root: Path = Path()) -> dict[str, Any]:
 
 
 def code(root: Path = Path()) -> str:
-    """Return one SHA-256 over the code of a project: the engine's and its own."""
-    parts = (root / "engine/src", root / "src")
-    return sha256_of("".join(tree_sha256(part) for part in parts))
+    """Return one SHA-256 over the code that a model is computed with: the engine's and its own."""
+    return sha256_of("".join(f"{path.as_posix()}\0{_digest(root / path)}\n" for path in COMPUTED))
+
+
+def is_clean(root: Path = Path()) -> bool:
+    """Say whether git has every input as it is now, or one that comes to the same."""
+    given = tuple(path for path in INPUTS if path not in SAID)
+    if not repository.is_clean(given, root):
+        return False
+    return repository.is_clean(SAID, root) or _says_the_same(root)
 
 
 def is_premature(content: dict[str, Any], root: Path = Path()) -> bool:
-    """Say whether a bundle was made before its inputs were committed, and they are now.
+    """Say whether a bundle names no commit of this branch that has its inputs, and now could.
 
-    It names no commit that has them: made again, it does.
+    It was made before they were committed, or its commit was replaced since: by a rebase, a
+    squash, an amendment. A shallow clone cannot tell.
     """
-    return content["lineage"]["clean"] is not True and repository.is_clean(INPUTS, root)
+    origin = content["lineage"]
+    if origin["clean"] is True and _is_here(origin["commit"], root):
+        return False
+    return is_clean(root)
 
 
 def data_digest(content: dict[str, Any]) -> str:
     """Return one SHA-256 over the names and digests of the raw files."""
     lines = [f"{file['name']}\0{file['sha256']}\n" for file in content["lineage"]["data"]]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file or folder; nothing where an owner has none."""
+    if path.is_dir():
+        return tree_sha256(path)
+    return sha256(path) if path.is_file() else ""
+
+
+def _is_here(commit: str | None, root: Path) -> bool:
+    return commit is not None and (repository.is_ancestor(commit, root) or is_shallow(root))
+
+
+def _says_the_same(root: Path) -> bool:
+    """Say whether HEAD composes to resolved.yaml too, and its pipeline differs in no value."""
+    from ..config.compose import CONF, composed, written
+    from ..config.experiment import EXPERIMENT, read_experiment
+
+    pipeline = Path("dvc.yaml")
+    with tempfile.TemporaryDirectory() as folder:
+        then = Path(folder)
+        try:
+            named = [path.as_posix() for path in (CONF, EXPERIMENT, pipeline)]
+            repository.extract("HEAD", named, then, root)
+            resolved = written(composed(then / CONF, read_experiment(then / EXPERIMENT)))
+        except ProjectError:
+            return False
+        if resolved != read_yaml(root / "resolved.yaml"):
+            return False
+        return bool(read_yaml(then / pipeline) == read_yaml(root / pipeline))

@@ -21,6 +21,7 @@ def grammar(verb: Verb) -> None:
     add = verb(lineage, "show what a bundle came from")
     add.add_argument("bundle", type=Path, nargs="?", default=Path("candidate"))
     add.add_argument("--check", action="store_true", help="exit 1 if it is to be bundled again")
+    add.add_argument("--against", metavar="REF", help="what REF serves is not bundled again")
 
 
 def history(arguments: Arguments) -> None:
@@ -46,8 +47,8 @@ def lineage(arguments: Arguments) -> int:
 
     digest, content, _ = contents.read(arguments.bundle)
     if arguments.check:
-        if premature := is_premature(content):
-            print(f"{arguments.bundle} was made before its inputs were committed: once more")
+        if premature := is_premature(content) and not _is_served(arguments.against):
+            print(f"{arguments.bundle} names no commit that has its inputs: once more")
         return int(premature)
     shown = {
         "bundle": digest,
@@ -55,3 +56,17 @@ def lineage(arguments: Arguments) -> int:
     }
     print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
     return 0
+
+
+def _is_served(against: str | None) -> bool:
+    """Say whether a base has promoted the candidate; one that does not exist has promoted none.
+
+    Its commit may be on no branch any more, where the pull request was squashed.
+    """
+    from ..errors import ProjectError
+    from ..release.proposal import known
+
+    try:
+        return bool(against and known(against))
+    except ProjectError:
+        return False

@@ -12,10 +12,11 @@ from ...config.experiment import EXPERIMENT, read_experiment
 from ...data.sources import raw_files
 from ...files import read_yaml, sha256
 from ...git import repository
+from ...git.commits import is_shallow
 from ..case import Case
 from ..rule import Finding, Rule
 
-LOCK = Path("requirements/train.txt")
+LOCK = lineage.LOCK
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
 
@@ -56,7 +57,7 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
         else "it was made from uncommitted changes: commit them, then run `make repro`",
     )
     yield _commit(root, origin["commit"])
-    yield _equal("code", "the code of engine and project", origin["code"], lineage.code(root))
+    yield _equal("code", "what it is computed with", origin["code"], lineage.code(root))
     config = sha256(root / "resolved.yaml")
     yield _equal("config", "resolved.yaml", origin["config"], config)
     yield _composed(root)
@@ -101,14 +102,15 @@ def _equal(
 
 def _commit(root: Path, commit: str | None) -> tuple[str, bool, str]:
     if not commit:
-        return "commit", False, "it was made outside git: commit the project, then run `dvc repro`"
+        return "commit", False, "it was made outside git: commit the project, then run `make repro`"
     if repository.is_ancestor(commit, root):
         return "commit", True, f"{commit[:12]} is HEAD or an ancestor of it"
-    return (
-        "commit",
-        False,
-        f"{commit[:12]} is no ancestor of HEAD: fetch the whole history, or run `dvc repro` here",
+    remedy = (
+        "this clone has only the end of the history, fetch the rest with `git fetch --unshallow`"
+        if is_shallow(root)
+        else "it was replaced, as by a rebase: run `make repro`, which bundles once more"
     )
+    return "commit", False, f"{commit[:12]} is no ancestor of HEAD: {remedy}"
 
 
 def _packages(used: dict[str, str], lock: str) -> tuple[str, bool, str]:

@@ -1,0 +1,1 @@
+"""Cleaning of cells, the same in training and in a request."""

@@ -1,0 +1,1 @@
+"""Where rows come from, where files in data/raw are not enough."""
