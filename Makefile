@@ -30,8 +30,15 @@ for name, value in json.load(open("reports/metrics.json"))["holdout"].items():
 endef
 export SHOW_METRICS
 
+define DIGEST
+import sys, pathlib, mlops.engine
+folder = pathlib.Path(sys.argv[1])
+(folder / "DIGEST").write_text(mlops.engine.digest(folder) + "\n")
+endef
+export DIGEST
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock linters bench clean anew
+.PHONY: help demo test check format digest lock linters bench clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -55,12 +62,16 @@ test: check $(INSTALLED)  ## lint, types, and what projects do that the template
 check: $(INSTALLED)  ## lint and types, of the template and of what it generates
 	ruff check hooks tests benchmarks "$(PROJECT)"
 	ruff format --check hooks tests benchmarks "$(PROJECT)"
+	PYTHONPATH="$(PROJECT)/engine/src:$(PROJECT)/src" lint-imports --no-logo
 	mypy
 	cd "$(PROJECT)" && mypy --cache-dir ../.mypy_cache/project
 
 format: $(INSTALLED)  ## bring the code into shape
 	ruff check --fix hooks tests benchmarks "$(PROJECT)"
 	ruff format hooks tests benchmarks "$(PROJECT)"
+
+digest: $(INSTALLED)  ## state the engine's digest, by which a project knows whether it was edited
+	@PYTHONPATH="$(PROJECT)/engine/src" python -c "$$DIGEST" "$(PROJECT)/engine"
 
 lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--upgrade
 	rm -rf build/lock

@@ -1,6 +1,10 @@
 """The template's own repository: tasks, README, workflows."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +115,71 @@ def test_an_open_workflow_is_refused() -> None:
 def test_ci_runs_what_a_developer_runs() -> None:
     assert (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()[-1] == "exec make test"
     assert "run: make test" in WORKFLOWS[0].read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """The packages of a project, copied, for somebody to plant an import in."""
+    copy = tmp_path / "planted"
+    for folder in ("engine/src", "src"):
+        shutil.copytree(SOURCE / folder, copy / folder, ignore=shutil.ignore_patterns("*.pyc"))
+    return copy
+
+
+def linted(project: Path) -> subprocess.CompletedProcess[str]:
+    """Hold the packages of a project against the contracts on who imports whom."""
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
+    roots = os.pathsep.join(str(project / folder) for folder in ("engine/src", "src"))
+    own = {**os.environ, "PYTHONPATH": roots}
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True)
+
+
+def test_imports_keep_their_contracts(planted: Path) -> None:
+    done = linted(planted)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "broken"),
+    [
+        ("engine/src/mlops/gate/case.py", "from ..release import image", "downwards"),
+        ("engine/src/mlops/release/image.py", "from ..gate import case", "downwards"),
+        ("engine/src/mlops/contract.py", "from .config import settings", "downwards"),
+        ("engine/src/mlops/room.py", "", "downwards"),
+        ("engine/src/mlops/git/repository.py", "from . import commits", "circle"),
+        ("engine/src/mlops/serving/app.py", "from ..tracking import registry", "serves"),
+        ("engine/src/mlops/release/image.py", "import mlflow", "MLflow"),
+        ("engine/src/mlops/git/dvc.py", "import dvc.api", "DVC"),
+        ("engine/src/mlops/gate/judge.py", "from project import features", "owner"),
+        ("src/policy/__init__.py", "import project", "judges"),
+    ],
+)
+def test_an_import_against_a_contract_is_found(
+    planted: Path, module: str, line: str, broken: str
+) -> None:
+    with (planted / module).open("a", encoding="utf-8") as stream:
+        stream.write(f"\n{line}\n")
+    done = linted(planted)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert any(broken in name for name in re.findall(r"^(.*) BROKEN\b", done.stdout, re.M))
+
+
+def starts_dvc(text: str) -> bool:
+    """Say whether a module calls something with DVC's command as an argument of its own."""
+    return re.search(r"""\(\s*\[?["']dvc["']""", text) is not None
+
+
+def test_one_module_starts_dvc() -> None:
+    package = SOURCE / "engine/src/mlops"
+    modules = [
+        p.relative_to(package).as_posix()
+        for p in package.rglob("*.py")
+        if starts_dvc(p.read_text(encoding="utf-8"))
+    ]
+    assert modules == ["git/dvc.py"]
+
+
+def test_a_start_of_dvc_is_found() -> None:
+    assert starts_dvc('run("dvc", "add")')
+    assert starts_dvc('subprocess.run(["dvc", "add"])')
+    assert not starts_dvc('return b"dvc" in line')

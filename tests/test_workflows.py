@@ -229,7 +229,7 @@ def test_workflows_decide_nothing(path: Path) -> None:
 
 
 def test_what_the_ruleset_requires_is_reported() -> None:
-    rules = json.loads((SOURCE / ".github/rulesets/main.json").read_text(encoding="utf-8"))
+    rules = json.loads((SOURCE / "engine/github/rulesets/main.json").read_text(encoding="utf-8"))
     (checks,) = (one for one in rules["rules"] if one["type"] == "required_status_checks")
     required = {one["context"] for one in checks["parameters"]["required_status_checks"]}
     named = {job["name"] for path in OWN for job in workflow.read(path)["jobs"].values()}

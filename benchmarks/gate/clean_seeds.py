@@ -29,7 +29,7 @@ from mlops.data.sample import write
 from mlops.evaluation.evaluate import evaluate
 from mlops.gate.judge import judge
 from mlops.gate.request import Origin, Request
-from mlops.git import repository
+from mlops.git import dvc
 from mlops.training.fitting import train
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
@@ -62,7 +62,7 @@ def made(trees: int, policy: str) -> None:
     evaluate(settings)
     bundle(settings)
     outs = [
-        {"path": name, "hash": "md5", "md5": repository.dvc_digest(Path(name))}
+        {"path": name, "hash": "md5", "md5": dvc.dvc_digest(Path(name))}
         for name in ("data/prepared", "candidate")
     ]
     stages = {"bundle": {"cmd": "mlops bundle", "outs": outs}}

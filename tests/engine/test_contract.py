@@ -62,7 +62,6 @@ def test_contradicting_contract(task: str, columns: dict[str, Any], said: str) -
         ({"type": "category", "categories": ["a", "a"]}, "twice"),
         ({"type": "boolean", "min": 0}, "belong to the types number"),
         ({"type": "number", "min": 2, "max": 1}, "above"),
-        ({"type": "text"}, "cannot be a feature"),
         ({"type": "number", "rolle": "id"}, "unknown field"),
     ],
 )

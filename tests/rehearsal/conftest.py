@@ -34,5 +34,5 @@ def world(tmp_path: Path) -> Iterator[World]:
     """A repository with one workflow."""
     with World(tmp_path / "world", {"KEY": "s3cret-key"}, {"COLOUR": "red"}) as made:
         git(tmp_path, "init", "--quiet", "--initial-branch", "main", str(made.clone))
-        made.write(".github/rulesets/main.json", RULESET)
+        made.write("engine/github/rulesets/main.json", RULESET)
         yield made

@@ -142,7 +142,7 @@ class Rehearsal:
         pull, bare = self.github.pulls[number], self.github.bare()
         if self._merged(pull) is None:
             return ["it conflicts with main"]
-        told = git(bare, "show", "main:.github/rulesets/main.json")
+        told = git(bare, "show", "main:engine/github/rulesets/main.json")
         rules = {rule["type"]: rule.get("parameters", {}) for rule in json.loads(told)["rules"]}
         checks = rules["required_status_checks"]
         head = git(self.github.bare(pull.repository), "rev-parse", pull.branch).strip()

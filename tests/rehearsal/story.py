@@ -4,7 +4,8 @@ import json
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,25 @@ class Story(Rehearsal):
         return done.stdout.strip()
 
 
+@contextmanager
+def in_production(folder: Path, project: Path, environment: Mapping[str, str]) -> Iterator[Story]:
+    """Yield a repository on GitHub whose first model went by its pull request to production."""
+    with Story(folder / "world", engine=environment) as story:
+        story.settle(project)
+        runs = story.push(story.author.path, "main")
+        assert {run.result for run in runs} == {"success"}, [run.output for run in runs]
+        story.begin("first")
+        story.author.run("dvc", "repro")
+        story.author.run("dvc", "push", "--quiet")
+        story.author.commit("Candidate")
+        number, made = story.propose("first")
+        assert states(made["model"])["pass"] == "success", made["model"].output
+        made = story.accept(number)
+        if environment:
+            assert made["release"].result == "success", made["release"].output
+        yield story
+
+
 def states(run: Run) -> dict[str, str]:
     """Return the result of each job."""
     return {name: job.result for name, job in run.jobs.items()}
@@ -213,4 +233,4 @@ def copy(story: Story, folder: Path) -> Story:
     return made
 
 
-__all__ = ["FORK", "MODELS", "Story", "copy", "states"]
+__all__ = ["FORK", "MODELS", "Story", "copy", "in_production", "states"]

@@ -14,7 +14,7 @@ from conftest import generate
 
 from rehearsal.conftest import REASON
 from rehearsal.rehearsal import MergeError
-from rehearsal.story import FORK, Story, copy, states
+from rehearsal.story import FORK, Story, copy, in_production, states
 
 contained = pytest.mark.skipif(bool(REASON), reason=REASON or "there is an engine")
 Sequel = Callable[[], Story]
@@ -32,19 +32,7 @@ def begun(
     folder = tmp_path_factory.mktemp("story")
     answers = {"container_registry": f"{address or 'localhost:5000'}/acme"}
     project = generate(str(template), folder, isolated, answers)
-    with Story(folder / "world", engine=environment) as story:
-        story.settle(project)
-        runs = story.push(story.author.path, "main")
-        assert {run.result for run in runs} == {"success"}, [run.output for run in runs]
-        story.begin("first")
-        story.author.run("dvc", "repro")
-        story.author.run("dvc", "push", "--quiet")
-        story.author.commit("Candidate")
-        number, made = story.propose("first")
-        assert states(made["model"])["pass"] == "success", made["model"].output
-        made = story.accept(number)
-        if environment:
-            assert made["release"].result == "success", made["release"].output
+    with in_production(folder, project, environment) as story:
         yield story
 
 

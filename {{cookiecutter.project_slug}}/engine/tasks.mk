@@ -38,6 +38,11 @@ HANDOVER := build/handover/commits.bundle
 # What the pipeline writes and git keeps.
 RESULTS := dvc.lock resolved.yaml reports
 
+# The raw data: by their pointer, unless a stage of dvc.yaml makes them.
+FETCHED := $(shell awk '/^    outs:/ {outs = 1; next} /^    [a-z]/ {outs = 0} \
+	outs && /- data\/raw *:?$$/ {print "yes"}' dvc.yaml)
+RAW = $(if $(FETCHED),$(INSTALLED),data/raw.dvc)
+
 # A bundle made before its inputs were committed, or before a rebase, names no commit of this branch
 # that has them: DVC sees no change.
 define REPRO
@@ -51,10 +56,10 @@ endef
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: data/raw.dvc  ## install what the locks say; write and version sample data where there is none
+setup: $(RAW)  ## install what the locks say; write and version sample data where there is none
 	@echo "Ready. Next: git add --all && git commit -m Start, then make repro"
 
-repro: data/raw.dvc  ## run every stage of the pipeline whose inputs changed
+repro: $(RAW)  ## run every stage of the pipeline whose inputs changed
 	@mlops mend
 	$(REPRO)
 
@@ -99,14 +104,15 @@ reconcile: $(INSTALLED)  ## repair what differs from what this commit declares
 	mlops reconcile
 
 test: $(INSTALLED)  ## run the tests
-	pytest -n auto --maxprocesses 4
+	pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(INSTALLED)  ## lint, types, composition of params.yaml with conf/, tests
+	@mlops engine
 	ruff check .
 	ruff format --check .
 	mypy
 	mlops resolve
-	pytest -n auto --maxprocesses 4
+	pytest -n auto --maxprocesses 4 --dist loadfile
 
 format: $(INSTALLED)  ## bring the code into shape
 	ruff check --fix .

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from in_process import of
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -137,7 +138,7 @@ class Workshop:
         about = {"task": task, "runtime": compiled.runtime}
         (folder / runtime.ABOUT).write_text(json.dumps(about))
         model = runtime.load(folder)
-        bundle = Loaded({}, declared, encoder, model, settings(declared))
+        bundle = of(Loaded({}, declared, encoder, model, settings(declared)))
         return Judged(folder, bundle, model.predict(matrix))
 
     def write_train(self, case: Case) -> None:

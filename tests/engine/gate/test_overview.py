@@ -13,7 +13,7 @@ from mlops.gate import overview
 from mlops.gate.case import Case
 from mlops.gate.resampling import figures
 from mlops.metrics.bootstrap import estimate
-from mlops.metrics.catalogue import allowed, compute
+from mlops.metrics.catalogue import allowed, compute, own
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def plain(values: np.ndarray, draws: np.ndarray, at: int) -> dict[str, Any]:
 
 def test_every_metric_stands_with_its_paired_difference(case: Case) -> None:
     assert case.champion is not None
-    names = list(allowed("binary"))
+    names = [name for name in allowed("binary") if name not in own()]
     models = [case.candidate.predictions, case.champion.predictions]
     values, draws = figures(case, names, models)
     found = overview.metrics(case)
@@ -43,6 +43,14 @@ def test_every_metric_stands_with_its_paired_difference(case: Case) -> None:
         )
     better = {row["metric"]: row["better"] for row in found}
     assert (better["roc_auc"], better["log_loss"]) == ("more", "less")
+
+
+def test_a_metric_of_the_owners_is_shown_where_it_is_measured(case: Case) -> None:
+    evaluation = msgspec.structs.replace(case.settings.evaluation, metrics=[*own()])
+    settings = msgspec.structs.replace(case.settings, evaluation=evaluation)
+    row = overview.metrics(replace(case, settings=settings))[-1]
+    assert row["metric"] == "recall_in_top_tenth"
+    assert row["candidate"]["low"] < row["candidate"]["value"] < row["candidate"]["high"]
 
 
 def test_a_first_model_stands_alone(case: Case) -> None:

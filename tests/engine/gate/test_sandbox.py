@@ -1,168 +1,253 @@
-"""The branch's features are computed by its code, in its process, and are not believed blindly."""
+"""What is judged answers in a confined process: columns in, predictions out, and nothing else."""
 
+import json
+import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mlops.config import settings as configuration
-from mlops.config.settings import Settings
+from mlops.bundle import contents
+from mlops.bundle.manifest import BundleError
+from mlops.bundle.reading import load
 from mlops.data import prepared
-from mlops.features.encoding import Encoder
-from mlops.gate.sandbox import SandboxEncoder, SandboxError, encoder
+from mlops.gate import sandbox as room
+from mlops.gate.sandbox import Sandbox, SandboxError
 
-FEATURES = "engine/src/mlops/features"
-Start = Callable[[], SandboxEncoder]
-
-
-@pytest.fixture
-def branch(trained: Path, tmp_path: Path) -> Path:
-    """A project whose features can be changed."""
-    shutil.copytree(trained / "engine/src", tmp_path / "branch/engine/src")
-    return tmp_path / "branch"
+FEATURES = "src/project/features.py"
+ENCODING = "engine/src/mlops/features/encoding.py"
+Edit = Callable[[str, str], None]
 
 
 @pytest.fixture
-def asked(trained: Path) -> Settings:
-    """What the candidate was made with."""
-    return configuration.load(trained / "resolved.yaml")
+def code(trained: Path, tmp_path: Path) -> Path:
+    """The code of a project, to be changed."""
+    for name in ("engine/src", "src", "requirements"):
+        shutil.copytree(trained / name, tmp_path / "code" / name)
+    return tmp_path / "code"
 
 
 @pytest.fixture
-def columns(trained: Path, asked: Settings) -> dict[str, np.ndarray]:
-    """The holdout."""
-    return prepared.read(trained / "data/prepared/holdout.parquet", asked.data)
+def start(code: Path, trained: Path) -> Callable[..., Sandbox]:
+    """Return what starts a sandbox with the code as it is."""
+    contract = load(trained / "candidate").contract
+
+    def started(bundle: Path = trained / "candidate", **options: Any) -> Sandbox:
+        return Sandbox(code, bundle, contract, "onnx", **options)
+
+    return started
 
 
 @pytest.fixture
-def start(
-    branch: Path, trained: Path, asked: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Start]:
-    """Start the branch's encoder; what it exchanges lies in tmp_path/exchange."""
-    started = []
-    (tmp_path / "exchange").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "exchange"))
-
-    def begin() -> SandboxEncoder:
-        started.append(SandboxEncoder.start(branch, trained / "candidate", asked.features))
-        return started[-1]
-
-    yield begin
-    for one in started:
-        one.stop()
+def columns(trained: Path) -> dict[str, np.ndarray]:
+    contract = load(trained / "candidate").contract
+    return prepared.read(trained / "data/prepared/holdout.parquet", contract)
 
 
-def change(branch: Path, module: str, code: str) -> None:
-    with (branch / FEATURES / f"{module}.py").open("a") as file:
-        file.write(f"\n{code}\n")
+@pytest.fixture
+def edit(code: Path) -> Edit:
+    """Return what adds lines to a file of the code, or puts them into the feature `per_unit`."""
+
+    def change(name: str, lines: str) -> None:
+        file = code / name
+        text = file.read_text()
+        mark = "    return np.where(units > 0"
+        body = "".join(f"    {line}\n" for line in lines.splitlines())
+        file.write_text(text.replace(mark, body + mark) if mark in text else text + lines)
+
+    return change
 
 
-def test_the_matrix_is_that_of_the_branchs_code(
-    start: Start, asked: Settings, columns: dict[str, np.ndarray]
+def test_it_answers_as_the_bundle_does(
+    start: Callable[..., Sandbox], trained: Path, columns: dict[str, np.ndarray]
 ) -> None:
-    own, foreign = Encoder.build(asked.data, asked.features), start()
-    assert tuple(foreign) == tuple(own)
-    for rows in (slice(None), slice(3), slice(0)):
-        part = {name: values[rows] for name, values in columns.items()}
-        matrix = foreign.matrix(part)
-        assert matrix.dtype == np.float32
-        np.testing.assert_array_equal(matrix, own.matrix(part))
+    loaded = load(trained / "candidate")
+    rows = json.loads(loaded.files["golden.json"])
+    with start() as sandbox:
+        assert sandbox.inputs == loaded.encoder.inputs
+        assert sandbox.names == loaded.encoder.names
+        assert sandbox.categorical == loaded.encoder.categorical
+        np.testing.assert_array_equal(sandbox.matrix(columns), loaded.encoder.matrix(columns))
+        np.testing.assert_array_equal(sandbox.predict(columns), loaded.answer(columns))
+        golden = sandbox.golden([row["row"] for row in rows])
+        assert golden == pytest.approx([row["prediction"] for row in rows], abs=1e-6)
+        assert 20e6 < sandbox.peak_bytes(columns) < 1e9
 
 
-def test_nothing_stays_behind(start: Start, tmp_path: Path) -> None:
-    foreign = start()
-    (folder,) = (tmp_path / "exchange").iterdir()
-    assert folder.name.startswith("features-")
-    assert foreign.process.poll() is None
-    foreign.stop()
-    assert foreign.process.poll() is not None
-    assert foreign.process.stdin is not None
-    assert foreign.process.stdin.closed
-    assert foreign.process.stdout is not None
-    assert foreign.process.stdout.closed
-    assert not folder.exists()
+def test_this_kernel_confines_it(start: Callable[..., Sandbox]) -> None:
+    with start() as sandbox:
+        assert sandbox.confinement != room.UNHELD
 
 
-def test_code_that_does_not_start_is_told_and_ended(
-    start: Start, branch: Path, tmp_path: Path
+READS = """
+import glob
+found = []
+for path in {paths!r}:
+    try:
+        found.append(open(path, "rb").read(1))
+    except OSError:
+        pass
+if found:
+    raise RuntimeError(f"it read {{len(found)}}")
+"""
+
+
+@pytest.mark.parametrize("confine", [("landlock",), ("namespace",)], ids=["landlock", "namespace"])
+def test_it_reads_nothing_but_its_own_folder(
+    start: Callable[..., Sandbox],
+    edit: Edit,
+    trained: Path,
+    columns: dict[str, np.ndarray],
+    confine: tuple[str, ...],
 ) -> None:
-    change(branch, "functions", "raise RuntimeError('broken\\n here')")
-    with pytest.raises(SandboxError, match="RuntimeError: broken here"):
-        start()
-    assert not list((tmp_path / "exchange").iterdir())
+    """Neither the holdout's targets, nor raw data, nor the home of who judges, nor the judge."""
+    with start(confine=confine) as sandbox:
+        if sandbox.confinement == room.UNHELD:
+            pytest.skip(f"this kernel allows no {confine[0]}: run it where it does")
+    paths = [
+        *map(str, (trained / "data/prepared").glob("*")),
+        *map(str, (trained / "data/raw").glob("*")),
+        str(trained / "params.yaml"),
+        f"/proc/{os.getpid()}/environ",
+        f"/proc/{os.getppid()}/environ",
+        "/etc/passwd",
+    ]
+    assert all(os.access(path, os.R_OK) for path in paths[:3])
+    edit(FEATURES, READS.format(paths=paths))
+    with start(confine=confine) as sandbox:
+        assert len(sandbox.predict(columns)) == len(columns["plan"])
 
 
-def test_a_process_that_ends_is_told(
-    start: Start, branch: Path, columns: dict[str, np.ndarray]
+def test_it_writes_nothing_and_reaches_nobody(
+    start: Callable[..., Sandbox], edit: Edit, columns: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
-    foreign = start()
-    foreign.process.kill()
-    foreign.process.wait()
-    with pytest.raises(SandboxError, match="ended its process"):
-        foreign.matrix(columns)
-    foreign.process.communicate()  # drops what could not be written
-    change(branch, "functions", "import os; os._exit(0)")
-    with pytest.raises(SandboxError, match="its process ended"):
-        start()
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        lines = f"""
+import os, socket, signal
+reached = []
+for attempt in (
+    lambda: open({str(tmp_path / "out")!r}, "w"),
+    lambda: open("inside", "w"),
+    lambda: socket.create_connection(("127.0.0.1", {port}), 1),
+    lambda: os.kill({os.getpid()}, 0),
+):
+    try:
+        attempt()
+        reached.append(attempt.__code__.co_firstlineno)
+    except OSError:
+        pass
+if reached:
+    raise RuntimeError(f"it reached {{reached}}")
+"""
+        edit(FEATURES, lines)
+        with start() as sandbox:
+            assert len(sandbox.predict(columns)) == len(columns["plan"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_its_environment_is_empty(
+    start: Callable[..., Sandbox],
+    edit: Edit,
+    columns: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DVC_CONFIG", "secret")
+    edit(FEATURES, "import os\nassert not {'HOME', 'DVC_CONFIG', 'PATH'} & set(os.environ)")
+    with start() as sandbox:
+        assert len(sandbox.predict(columns)) == len(columns["plan"])
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("name", "said"),
+    [("churned", "the target"), ("email", "which is ignored"), ("x", "does not declare")],
+)
+def test_who_asks_for_more_than_inputs_gets_nothing(
+    start: Callable[..., Sandbox], edit: Edit, name: str, said: str
+) -> None:
+    edit(
+        ENCODING,
+        f"""
+_build = Encoder.build
+Encoder.build = lambda c, f: (e := _build(c, f))._replace(inputs=(*e.inputs, {name!r}))
+""",
+    )
+    with start() as sandbox, pytest.raises(SandboxError, match=said):
+        _ = sandbox.inputs
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("import pandas", "pandas is not in the serving image: use numpy, or add the package"),
+        ("1 / 0", r"ZeroDivisionError: division by zero \(src/project/features.py, line \d+\)"),
+        ("import os; os._exit(0)", "its process ended with 0"),
+        ("import os; os.kill(os.getpid(), 9)", "its process ended by signal 9"),
+        ("import time; time.sleep(99)", "it had no answer after 1 seconds and was ended"),
+        ("print('{}' * 9)\nreturn 'x'", "ValueError"),
+    ],
+)
+def test_a_feature_that_fails_is_told(
+    start: Callable[..., Sandbox],
+    edit: Edit,
+    columns: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    lines: str,
+    said: str,
+) -> None:
+    edit(FEATURES, lines)
+    with start() as sandbox:
+        _ = sandbox.inputs
+        monkeypatch.setattr(room, "SECONDS", 1)
+        with pytest.raises(SandboxError, match=said):
+            sandbox.predict(columns)
+
+
+@pytest.mark.parametrize(
+    "answer",
     [
         "np.zeros((1, len(self.names)), np.float32)",
         "np.zeros((len(columns['plan']), 1), np.float32)",
         "np.zeros((len(columns['plan']), len(self.names)))",
-        "1 / 0",
         "np.full((len(columns['plan']), len(self.names)), self)",
     ],
 )
 def test_what_is_no_matrix_of_the_rows_is_refused(
-    start: Start, branch: Path, columns: dict[str, np.ndarray], body: str
+    start: Callable[..., Sandbox], edit: Edit, columns: dict[str, np.ndarray], answer: str
 ) -> None:
-    change(branch, "encoding", f"Encoder.matrix = lambda self, columns: {body}")
-    foreign = start()
-    with pytest.raises(SandboxError, match=r"shape|ZeroDivisionError: division by zero|Object"):
-        foreign.matrix(columns)
+    edit(ENCODING, f"\nEncoder.matrix = lambda self, columns: {answer}\n")
+    said = r"matrix: its answer is|ValueError"
+    with start() as sandbox, pytest.raises(SandboxError, match=said):
+        sandbox.matrix(columns)
 
 
-def test_a_matrix_that_was_not_written_is_not_the_last_one(
-    start: Start, branch: Path, columns: dict[str, np.ndarray]
+def test_what_it_prints_is_no_answer(
+    start: Callable[..., Sandbox], edit: Edit, columns: dict[str, np.ndarray]
 ) -> None:
-    change(branch, "encoding", "once = [np.save]")
-    change(branch, "encoding", "np.save = lambda *a, **k: once.pop()(*a, **k) if once else None")
-    foreign = start()
-    assert len(foreign.matrix(columns)) == len(columns["plan"])
-    with pytest.raises(FileNotFoundError):
-        foreign.matrix(columns)
+    edit(FEATURES, 'print(\'{"dtype": "<f8"}\', flush=True)')
+    with start() as sandbox:
+        assert len(sandbox.predict(columns)) == len(columns["plan"])
 
 
-def test_what_the_branch_prints_is_no_answer(
-    start: Start, branch: Path, columns: dict[str, np.ndarray]
+def test_a_bundle_that_is_none_is_refused(
+    start: Callable[..., Sandbox], trained: Path, tmp_path: Path
 ) -> None:
-    change(branch, "functions", 'print(\'{"error": "printed"}\', flush=True)')
-    assert len(start().matrix(columns)) == len(columns["plan"])
+    bundle = shutil.copytree(trained / "candidate", tmp_path / "bundle")
+    (bundle / "model.onnx").write_bytes(b"no model")
+    with start(bundle) as sandbox, pytest.raises(SandboxError, match=r"model\.onnx"):
+        _ = sandbox.inputs
+    with pytest.raises(BundleError, match=r"model\.onnx"):
+        contents.read(bundle)
 
 
-def test_neither_environment_nor_folder_change_what_is_imported(
-    start: Start, branch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (branch / "json.py").write_text("raise SystemExit")
-    monkeypatch.setenv("PYTHONPATH", str(branch))
-    monkeypatch.chdir(branch)
-    assert start().names
-
-
-def test_the_same_features_need_no_process(
-    branch: Path, trained: Path, asked: Settings, tmp_path: Path
-) -> None:
-    given = trained / "candidate", asked.data, asked.features
-    for root in (branch, tmp_path / "without"):
-        assert type(encoder(root, *given)) is Encoder
-        assert encoder(root, *given) == Encoder.build(asked.data, asked.features)
-    change(branch, "functions", "")
-    other = encoder(branch, *given)
-    assert isinstance(other, SandboxEncoder)
-    other.stop()
+def test_nothing_stays_behind(start: Callable[..., Sandbox]) -> None:
+    with start() as sandbox:
+        _ = sandbox.inputs
+        place, process = Path(sandbox._place.name), sandbox._process
+    assert not place.exists()
+    assert process.returncode is not None

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from in_process import in_process
 
 from mlops.config import settings as configuration
 from mlops.config.settings import Settings
 from mlops.data import prepared
-from mlops.features.encoding import Encoder
 from mlops.gate import scoring
 from mlops.gate.case import Judged
 from mlops.gate.champion import Champion, rescored
@@ -41,8 +41,7 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def one(trained: Path, folder: Path, asked: Settings) -> Judged:
     """The bundle with its answers."""
-    encoder = Encoder.build(asked.data, asked.features)
-    return scoring.judged(folder, encoder, trained / HOLDOUT)
+    return scoring.judged(folder, in_process(folder), trained / HOLDOUT)
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ def test_golden_rows_that_answer_otherwise_are_rejected(one: Judged, edit: Edit)
 
 def test_metrics_are_those_of_the_answers(one: Judged, target: np.ndarray, edit: Edit) -> None:
     names = ["roc_auc", "log_loss"]
-    finding = scoring.metrics(one, target, names)
+    (finding,) = scoring.metrics(one, target, names)
     assert (finding.verdict, finding.part) == ("passed", "metrics")
 
     def raised(content: Any) -> Any:
@@ -112,7 +111,7 @@ def test_metrics_are_those_of_the_answers(one: Judged, target: np.ndarray, edit:
         return content
 
     edit("metrics.json", raised)
-    finding = scoring.metrics(one, target, names)
+    (finding,) = scoring.metrics(one, target, names)
     assert (finding.verdict, finding.part) == ("rejected", "metrics")
     assert finding.reason.startswith("roc_auc is 0.")
     assert "; " not in finding.reason
@@ -126,13 +125,35 @@ def test_a_metric_that_is_measured_must_be_there(
         return content
 
     edit("metrics.json", without)
-    finding = scoring.metrics(one, target, ["roc_auc"])
+    (finding,) = scoring.metrics(one, target, ["roc_auc"])
     assert (finding.verdict, finding.part) == ("rejected", "metrics")
     assert "lacks roc_auc" in finding.reason
-    assert scoring.metrics(one, target, ["log_loss"]).verdict == "passed"
+    assert scoring.metrics(one, target, ["log_loss"])[0].verdict == "passed"
     edit("metrics.json", lambda content: content | {"holdout": {}})
-    finding = scoring.metrics(one, target, [])
+    (finding,) = scoring.metrics(one, target, [])
     assert (finding.verdict, finding.part) == ("rejected", "metrics")
+
+
+def test_a_metric_that_only_the_branch_knows_is_named_and_the_others_are_checked(
+    one: Judged, target: np.ndarray, edit: Edit
+) -> None:
+    edit("metrics.json", lambda content: brought(content, 0.0))
+    told = scoring.metrics(one, target, ["novelty", "roc_auc"], "main")
+    assert [(found.verdict, found.part) for found in told] == [
+        ("not applicable", "novelty"),
+        ("passed", "metrics"),
+    ]
+    assert "not known to main yet: not checked" in told[0].reason
+    edit("metrics.json", lambda content: brought(content, 1e-3))
+    told = scoring.metrics(one, target, ["novelty", "roc_auc"], "main")
+    assert [found.verdict for found in told] == ["not applicable", "rejected"]
+    assert scoring.metrics(one, target, ["absent"])[-1].verdict == "rejected"
+
+
+def brought(content: Any, off: float) -> Any:
+    content["holdout"]["novelty"] = {"value": 3.0, "low": 2.0, "high": 4.0}
+    content["holdout"]["roc_auc"]["value"] += off
+    return content
 
 
 @pytest.mark.parametrize(
@@ -163,24 +184,24 @@ def test_the_farthest_is_relative_above_one() -> None:
     assert farthest(np.zeros(2), np.zeros(3)) == math.inf
 
 
-def test_a_model_that_skips_rows_or_says_no_number_is_refused(
-    trained: Path, folder: Path, asked: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encoder = Encoder.build(asked.data, asked.features)
-    loaded = scoring.reading.load(folder, encoder=encoder)
+def test_a_model_that_skips_rows_or_says_no_number_is_refused(trained: Path, folder: Path) -> None:
+    loaded = in_process(folder)
     for answer, said in (
         (lambda matrix: np.full(len(matrix) - 1, 0.5), r"rows got \d+ predictions"),
-        (lambda matrix: np.where(np.arange(len(matrix)) < 2, np.nan, 0.5), "2 of its predictions"),
+        (
+            lambda matrix: np.where(matrix[:, 0] > 0, np.nan, 0.5),
+            r"\d of its predictions",
+        ),
     ):
         other = msgspec.structs.replace(loaded, model=loaded.model._replace(answer=answer))
-        monkeypatch.setattr(scoring.reading, "load", lambda *_, other=other, **__: other)
         with pytest.raises(Exception, match=said):
-            scoring.judged(folder, encoder, trained / HOLDOUT)
+            scoring.judged(folder, other, trained / HOLDOUT)
 
 
 def test_a_column_that_is_gone_is_named(trained: Path, folder: Path, asked: Settings) -> None:
-    encoder = Encoder.build(asked.data, asked.features)
-    lacking = encoder._replace(inputs=(*encoder.inputs, "moon", "sun"))
+    bundle = in_process(folder)
+    inputs = (*bundle.encoder.inputs, "moon", "sun")
+    lacking = msgspec.structs.replace(bundle, encoder=bundle.encoder._replace(inputs=inputs))
     with pytest.raises(ScoringError, match=r"no column moon, sun$"):
         scoring.judged(folder, lacking, trained / HOLDOUT)
 
@@ -188,7 +209,7 @@ def test_a_column_that_is_gone_is_named(trained: Path, folder: Path, asked: Sett
 def test_the_champion_answers_by_its_own_contract(
     trained: Path, folder: Path, one: Judged, asked: Settings
 ) -> None:
-    found = rescored(Champion(folder, "x"), asked.data, trained / HOLDOUT)
+    found = rescored(Champion(folder, "x"), in_process(folder), asked.data, trained / HOLDOUT)
     np.testing.assert_array_equal(found.predictions, one.predictions)
     assert found.folder == folder
 
@@ -210,18 +231,4 @@ def test_a_champion_for_something_else_is_not_compared(
     for name, value in change.items():
         setattr(Today, name, value)
     with pytest.raises(ScoringError, match=said):
-        rescored(Champion(folder, "x"), Today, trained / HOLDOUT)  # type: ignore[arg-type]
-
-
-def test_rows_as_a_client_sends_them_are_the_prepared_ones(one: Judged) -> None:
-    rows = [{"plan": "basic"}, {"plan": None}, {}]
-    encoder = one.bundle.encoder._replace(inputs=("plan", "month", "auto_renew"))
-    bundle = msgspec.structs.replace(one.bundle, encoder=encoder)
-    rows[0] |= {"month": "2025-03-01T00:00:00", "auto_renew": True}
-    columns = scoring._columns(rows, replace(one, bundle=bundle))
-    assert columns["plan"][0] == 0
-    assert np.isnan(columns["plan"][1:]).all()
-    assert columns["month"][0] == np.datetime64("2025-03-01")
-    assert np.isnat(columns["month"][1:]).all()
-    assert columns["auto_renew"][0] == 1
-    assert np.isnan(columns["auto_renew"][1:]).all()
+        rescored(Champion(folder, "x"), in_process(folder), Today, trained / HOLDOUT)

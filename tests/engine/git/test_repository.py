@@ -1,5 +1,4 @@
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,17 +7,10 @@ from mlops.git.repository import (
     RepositoryError,
     commit,
     commit_of,
-    dvc_add,
-    dvc_digest,
     extract,
-    fetch,
     is_clean,
-    mend,
     text_at,
-    unversioned,
 )
-
-RAW = Path("data/raw")
 
 
 def git(root: Path, *arguments: str) -> None:
@@ -28,7 +20,6 @@ def git(root: Path, *arguments: str) -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     git(tmp_path, "init", "-q")
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=tmp_path, check=True)
     return tmp_path
 
 
@@ -37,38 +28,6 @@ def put(root: Path, name: str, text: str = "a,b\n") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return Path(name)
-
-
-def test_only_what_dvc_has_no_copy_of_is_unversioned(root: Path) -> None:
-    assert unversioned(RAW, root) == []
-    first = put(root, "data/raw/first.csv")
-    assert unversioned(RAW, root) == [first]
-    assert dvc_add(RAW, root) == Path("data/raw.dvc")
-    assert (root / "data/raw.dvc").is_file()
-    assert unversioned(RAW, root) == []
-    second = put(root, "data/raw/deep/größe.csv", "c\n")
-    assert unversioned(RAW, root) == [second]
-    (root / first).chmod(0o644)
-    put(root, "data/raw/first.csv", "changed\n")
-    assert unversioned(RAW, root) == [second, first]
-
-
-def test_a_lost_cache_brings_nothing_back(root: Path) -> None:
-    first = put(root, "data/raw/first.csv")
-    dvc_add(RAW, root)
-    for path in (root / ".dvc/cache").rglob("*"):
-        if path.is_file():
-            path.unlink()
-    assert unversioned(RAW, root) == [first]
-
-
-def test_says_what_dvc_complains_about(
-    root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    with pytest.raises(RepositoryError, match=r"dvc add .* failed \(.*absent"):
-        dvc_add(Path("absent"), root)
-    with pytest.raises(RepositoryError, match="make setup"):
-        dvc_add(RAW, tmp_path_factory.mktemp("elsewhere"))
 
 
 def test_is_clean_only_with_what_git_has(root: Path) -> None:
@@ -123,39 +82,3 @@ def test_a_commit_is_read_without_touching_the_tree(part: Path, tmp_path: Path) 
 def test_what_names_no_commit_is_refused(part: Path, ref: str) -> None:
     with pytest.raises(RepositoryError, match="git knows no commit"):
         commit_of(ref, part)
-
-
-def test_a_pointer_from_elsewhere_is_fetched_and_hashed(root: Path, tmp_path: Path) -> None:
-    put(root, "data/raw/first.csv")
-    put(root, "data/raw/deep/größe.csv", "c\n")
-    pointer = (root / dvc_add(RAW, root)).read_text()
-    digest = dvc_digest(root / RAW)
-    assert f"md5: {digest}" in pointer
-    (root / "data/raw.dvc").unlink()
-    fetch(pointer, "raw", tmp_path / "out", root)
-    assert dvc_digest(tmp_path / "out") == digest
-    assert not list(root.glob("fetched-*"))
-    put(tmp_path, "out/deep/größe.csv", "d\n")
-    assert dvc_digest(tmp_path / "out") != digest
-
-
-@pytest.mark.parametrize("left", ["", "schema: '2.0'\nstages:\n  a: {", "stages:\n", "\0"])
-def test_half_written_lock_is_taken_from_the_last_commit(root: Path, left: str) -> None:
-    whole = "schema: '2.0'\nstages: {}\n"
-    (root / "dvc.lock").write_text(whole)
-    git(root, "add", "dvc.lock")
-    git(root, "commit", "--quiet", "-m", "lock")
-    assert mend(root) == []
-    (root / "dvc.lock").write_text(left)
-    assert mend(root) == [root / "dvc.lock"]
-    assert (root / "dvc.lock").read_text() == whole
-
-
-def test_half_written_lock_without_a_commit_is_begun_anew(root: Path) -> None:
-    (root / "dvc.lock").write_text("schema: '2.0'\nstag")
-    (root / ".dvc/tmp").mkdir(exist_ok=True)
-    (root / ".dvc/tmp/rwlock").write_text('{"a": ')
-    assert len(mend(root)) == 2
-    assert not (root / "dvc.lock").exists()
-    assert not (root / ".dvc/tmp/rwlock").exists()
-    assert mend(root) == []

@@ -8,7 +8,7 @@ import pytest
 
 from mlops.bundle import manifest
 from mlops.errors import ProjectError
-from mlops.git import repository
+from mlops.git import dvc, repository
 from mlops.release.environments import EnvironmentsError, Verified, introduced, order, verify
 
 RELEASE = "deploy/production/release.yaml"
@@ -110,7 +110,7 @@ def another_bundle(ready: Any) -> None:
 
 
 def another_pointer(ready: Any) -> None:
-    good, poor = (repository.dvc_digest(ready.root / "trained" / w) for w in ("good", "poor"))
+    good, poor = (dvc.dvc_digest(ready.root / "trained" / w) for w in ("good", "poor"))
     ready.replace("deploy/production/champion.dvc", good, poor)
 
 

@@ -68,7 +68,7 @@ def test_documentation_is_there_and_describes_predict(standing: Server) -> None:
 
 def test_prefix_of_a_proxy_is_taken_off(bundle_folder: Path, golden: list[dict[str, Any]]) -> None:
     app = create(ServingSettings(bundle=bundle_folder))
-    app.state.fleet.load()
+    app.state.models.load()
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app, root_path="/models/churn")

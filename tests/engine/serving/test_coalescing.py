@@ -30,6 +30,9 @@ class Counting:
         self.spoil(predictions)
         return predictions
 
+    def after(self, rows: Any, predictions: np.ndarray) -> np.ndarray:
+        return self.inner.after(rows, predictions)
+
 
 @pytest.fixture
 def rows(champion: Predictor, golden: list[dict[str, Any]]) -> list[Any]:

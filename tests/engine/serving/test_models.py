@@ -51,36 +51,36 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def run(work: Callable[[ServedModels], Awaitable[None]], **settings: Any) -> None:
-    """Run a started fleet."""
+    """Run started models."""
 
     async def main() -> None:
-        fleet = ServedModels(ServingSettings(**{"watch_seconds": 0, **settings}))
-        await fleet.start()
+        models = ServedModels(ServingSettings(**{"watch_seconds": 0, **settings}))
+        await models.start()
         try:
-            await work(fleet)
+            await work(models)
         finally:
-            await fleet.stop()
+            await models.stop()
 
     asyncio.run(main())
 
 
-def test_started_fleet_is_ready(folder: Path) -> None:
-    async def work(fleet: ServedModels) -> None:
-        assert fleet.champion is not None
-        assert (fleet.ready, fleet.reason) == (True, "")
-        assert fleet.route(b"any") is fleet.champion
-        fleet.draining = True
-        assert (fleet.ready, fleet.reason) == (False, "the server is stopping")
+def test_started_models_are_ready(folder: Path) -> None:
+    async def work(models: ServedModels) -> None:
+        assert models.champion is not None
+        assert (models.ready, models.reason) == (True, "")
+        assert models.route(b"any") is models.champion
+        models.draining = True
+        assert (models.ready, models.reason) == (False, "the server is stopping")
 
     run(work, bundle=folder)
 
 
 def test_without_a_bundle_requests_are_told_to_come_back(tmp_path: Path) -> None:
-    async def work(fleet: ServedModels) -> None:
-        assert not fleet.ready
-        assert "is no bundle" in fleet.reason
+    async def work(models: ServedModels) -> None:
+        assert not models.ready
+        assert "is no bundle" in models.reason
         with pytest.raises(Problem) as raised:
-            fleet.route(b"any")
+            models.route(b"any")
         assert raised.value.status == 503
         assert raised.value.headers["retry-after"]
 
@@ -90,10 +90,10 @@ def test_without_a_bundle_requests_are_told_to_come_back(tmp_path: Path) -> None
 def test_before_there_is_a_loop_a_bad_champion_is_an_error(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(ProjectError, match="is no bundle"):
         ServedModels(ServingSettings(bundle=tmp_path / "absent")).load()
-    fleet = ServedModels(ServingSettings(bundle=folder, challenger=tmp_path / "absent"))
-    fleet.load()
-    assert fleet.ready
-    assert "is no bundle" in fleet.reason
+    models = ServedModels(ServingSettings(bundle=folder, challenger=tmp_path / "absent"))
+    models.load()
+    assert models.ready
+    assert "is no bundle" in models.reason
 
 
 def by_rename(folder: Path, new: Path) -> None:
@@ -112,13 +112,13 @@ def test_new_bundle_is_found(
     new = another(bundle_folder, tmp_path / "new")
     expected = manifest.identity(new)
 
-    async def work(fleet: ServedModels) -> None:
-        first = fleet.champion
+    async def work(models: ServedModels) -> None:
+        first = models.champion
         swap(folder, new)
-        await until(lambda: fleet.champion is not None and fleet.champion.digest == expected)
+        await until(lambda: models.champion is not None and models.champion.digest == expected)
         assert first is not None
         assert first.digest != expected
-        assert fleet.reason == ""
+        assert models.reason == ""
 
     run(work, bundle=folder, watch_seconds=0.01)
 
@@ -130,10 +130,10 @@ def test_link_to_another_bundle_is_followed(
     current = tmp_path / "current"
     current.symlink_to(folder)
 
-    async def work(fleet: ServedModels) -> None:
+    async def work(models: ServedModels) -> None:
         (tmp_path / "next").symlink_to(new)
         (tmp_path / "next").replace(current)
-        await until(lambda: fleet.champion is not None and fleet.champion.digest == digest)
+        await until(lambda: models.champion is not None and models.champion.digest == digest)
 
     digest = manifest.identity(new)
     run(work, bundle=current, watch_seconds=0.01)
@@ -148,38 +148,38 @@ def corrupt(folder: Path) -> None:
 def test_bad_bundle_leaves_the_old_one_and_a_good_one_clears_the_reason(
     folder: Path, tmp_path: Path, bundle_folder: Path
 ) -> None:
-    async def work(fleet: ServedModels) -> None:
-        old = fleet.champion
+    async def work(models: ServedModels) -> None:
+        old = models.champion
         corrupt(folder)
-        await until(lambda: "model.onnx" in fleet.reason)
-        assert fleet.champion is old
-        assert fleet.ready
+        await until(lambda: "model.onnx" in models.reason)
+        assert models.champion is old
+        assert models.ready
         replace(folder, another(bundle_folder, tmp_path / "new"))
-        await until(lambda: fleet.reason == "")
-        assert fleet.champion is not old
+        await until(lambda: models.reason == "")
+        assert models.champion is not old
 
     run(work, bundle=folder, watch_seconds=0.01)
 
 
 def test_old_bundle_that_comes_back_is_not_loaded_again(folder: Path, bundle_folder: Path) -> None:
-    async def work(fleet: ServedModels) -> None:
-        old = fleet.champion
+    async def work(models: ServedModels) -> None:
+        old = models.champion
         corrupt(folder)
-        await fleet.reload()
-        assert fleet.reason
+        await models.reload()
+        assert models.reason
         replace(folder, Path(shutil.copytree(bundle_folder, folder.with_name("new"))))
-        await fleet.reload()
-        assert fleet.reason == ""
-        assert fleet.champion is old
+        await models.reload()
+        assert models.reason == ""
+        assert models.champion is old
 
     run(work, bundle=folder)
 
 
 def test_vanished_bundle_keeps_serving(folder: Path) -> None:
-    async def work(fleet: ServedModels) -> None:
+    async def work(models: ServedModels) -> None:
         shutil.rmtree(folder)
-        await until(lambda: "is no bundle" in fleet.reason)
-        assert fleet.ready
+        await until(lambda: "is no bundle" in models.reason)
+        assert models.ready
 
     run(work, bundle=folder, watch_seconds=0.01)
 
@@ -187,20 +187,20 @@ def test_vanished_bundle_keeps_serving(folder: Path) -> None:
 def test_expected_digest_holds_for_what_follows(
     folder: Path, tmp_path: Path, bundle_folder: Path
 ) -> None:
-    async def work(fleet: ServedModels) -> None:
-        old = fleet.champion
+    async def work(models: ServedModels) -> None:
+        old = models.champion
         replace(folder, another(bundle_folder, tmp_path / "new"))
-        await fleet.reload()
-        assert "which is expected" in fleet.reason
-        assert fleet.champion is old
+        await models.reload()
+        assert "which is expected" in models.reason
+        assert models.champion is old
 
     run(work, bundle=folder, expect=manifest.identity(folder))
 
 
 def test_shadow_answers_nobody(folder: Path, tmp_path: Path, bundle_folder: Path) -> None:
-    async def work(fleet: ServedModels) -> None:
-        assert fleet.shadow is fleet.challenger is not None
-        assert {fleet.route(b"%d" % n) for n in range(1000)} == {fleet.champion}
+    async def work(models: ServedModels) -> None:
+        assert models.shadow is models.challenger is not None
+        assert {models.route(b"%d" % n) for n in range(1000)} == {models.champion}
 
     run(work, bundle=folder, challenger=another(bundle_folder, tmp_path / "other"))
 
@@ -208,12 +208,12 @@ def test_shadow_answers_nobody(folder: Path, tmp_path: Path, bundle_folder: Path
 def test_share_of_keys_is_kept_and_sticks(
     folder: Path, tmp_path: Path, bundle_folder: Path
 ) -> None:
-    async def work(fleet: ServedModels) -> None:
-        assert fleet.shadow is None
-        answered = [fleet.route(b"%d" % n) for n in range(4000)]
-        share = sum(one is fleet.challenger for one in answered) / 4000
+    async def work(models: ServedModels) -> None:
+        assert models.shadow is None
+        answered = [models.route(b"%d" % n) for n in range(4000)]
+        share = sum(one is models.challenger for one in answered) / 4000
         assert 0.22 < share < 0.28
-        assert answered == [fleet.route(b"%d" % n) for n in range(4000)]
+        assert answered == [models.route(b"%d" % n) for n in range(4000)]
 
     other = another(bundle_folder, tmp_path / "other")
     run(work, bundle=folder, challenger=other, challenger_mode="share", challenger_share=0.25)
@@ -238,8 +238,8 @@ def test_challenger_of_another_contract_is_not_compared(folder: Path, tmp_path: 
     sealed(other)
     load(other)
 
-    async def work(fleet: ServedModels) -> None:
-        assert fleet.challenger is None
-        assert "the challenger takes other columns" in fleet.reason
+    async def work(models: ServedModels) -> None:
+        assert models.challenger is None
+        assert "the challenger takes other columns" in models.reason
 
     run(work, bundle=folder, challenger=other)

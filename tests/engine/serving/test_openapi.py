@@ -14,7 +14,7 @@ from mlops.serving.settings import ServingSettings
 @pytest.fixture
 def described(bundle_folder: Path) -> dict[str, Any]:
     app = create(ServingSettings(bundle=bundle_folder))
-    app.state.fleet.load()
+    app.state.models.load()
     return app.openapi()
 
 
@@ -49,7 +49,7 @@ def test_title_and_version_are_the_bundle_s(described: dict[str, Any], champion:
 def test_description_follows_the_bundle_that_serves(bundle_folder: Path) -> None:
     app = create(ServingSettings(bundle=bundle_folder))
     assert app.openapi()["info"]["title"] == "Predictions"
-    app.state.fleet.load()
+    app.state.models.load()
     assert app.openapi()["info"]["title"] == "churn"
     assert app.openapi() is app.openapi()
 

@@ -1,5 +1,7 @@
 """The estimator is the one that conf/ names, and nothing else can be imported."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from mlops.config.settings import Model, Training
 from mlops.contract import Task
 from mlops.features.encoding import Encoder
-from mlops.training.estimators import EstimatorError, build
+from mlops.training.estimators import EstimatorError, build, fit
 
 ENCODER = Encoder(("a", "b"), ("a", "b"), (1,), ("a", "b"), {})
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
@@ -86,3 +88,134 @@ def test_what_must_not_be_built_is_refused(target: str, given: dict[str, Any], s
 def test_settings_that_do_not_apply(target: str, task: Task, training: Any, said: str) -> None:
     with pytest.raises(EstimatorError, match=said):
         made(target, task=task, training=training)
+
+
+@pytest.mark.parametrize("transform", ["log", "log1p", "sqrt"])
+@pytest.mark.parametrize("inputs", ["codes", "imputed"])
+def test_a_transformed_target_is_predicted_as_it_is(transform: str, inputs: str) -> None:
+    from mlops.runtime.model import farthest, onnx
+    from mlops.training.compilation import convert
+
+    rng = np.random.default_rng(0)
+    matrix = rng.random((400, 2), dtype=np.float32)
+    target = np.exp(2 * matrix[:, 0]) + matrix[:, 1]
+    training = Training(transform=transform)  # type: ignore[arg-type]
+    model = made(
+        "sklearn.ensemble.HistGradientBoostingRegressor",
+        inputs,
+        "regression",
+        training,
+        max_iter=50,
+    )
+    fitted = fit(model, matrix, target)
+    answers = fitted.predict(matrix)
+    assert np.abs(answers - target).mean() < 0.2 * target.std()
+    compiled = onnx(convert(fitted, "regression", 2), "regression")(matrix)
+    assert farthest(compiled, answers) < 1e-5
+
+
+def test_a_class_has_no_transform() -> None:
+    with pytest.raises(EstimatorError, match="the target is a class: set it to none"):
+        made(LOGISTIC, training=Training(transform="log"))
+
+
+@pytest.mark.parametrize("inputs", ["codes", "imputed", "onehot"])
+def test_weights_arrive(inputs: str) -> None:
+    matrix = np.array([[0, 0], [0, 0], [1, 1], [1, 1]] * 20, np.float32)
+    target = np.array([0, 1, 0, 1] * 20)
+    weights = np.array([1.0, 9.0, 1.0, 9.0] * 20)
+    fitted = fit(made(LOGISTIC, inputs), matrix, target, weights)
+    assert fitted.predict_proba(matrix)[:, 1] == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("target", "training", "said"),
+    [
+        ("sklearn.neighbors.KNeighborsClassifier", Training(), "takes no weights"),
+        (LOGISTIC, Training(calibration="sigmoid"), "hands no weights"),
+    ],
+)
+def test_a_model_that_takes_no_weights_is_refused(
+    target: str, training: Training, said: str
+) -> None:
+    matrix, labels = np.ones((8, 2), np.float32), np.array([0, 1] * 4)
+    with pytest.raises(EstimatorError, match=said):
+        fit(made(target, "onehot", training=training), matrix, labels, np.ones(8))
+
+
+def test_predictions_only_rise_with_what_is_monotonic() -> None:
+    target = "sklearn.ensemble.HistGradientBoostingClassifier"
+    model = Model(target, "codes", ["binary"], {"max_iter": 30}, monotonic={"a": 1})
+    rng = np.random.default_rng(0)
+    matrix = rng.random((500, 2), dtype=np.float32)
+    labels = (rng.random(500) < 0.5 + 0.3 * np.sin(9 * matrix[:, 0])).astype(int)
+    fitted = fit(build(model, Training(), "binary", ENCODER, 3), matrix, labels)
+    line = np.column_stack([np.linspace(0, 1, 50), np.full(50, 0.5)]).astype(np.float32)
+    assert (np.diff(fitted.predict_proba(line)[:, 1]) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("target", "monotonic", "said"),
+    [
+        (LOGISTIC, {"a": 1}, "takes no monotonic constraints here"),
+        ("sklearn.ensemble.HistGradientBoostingClassifier", {"z": 1}, "choose from a, b"),
+    ],
+)
+def test_what_cannot_be_monotonic_is_refused(
+    target: str, monotonic: dict[str, Any], said: str
+) -> None:
+    model = Model(target, "codes", ["binary"], {}, monotonic=monotonic)
+    with pytest.raises(EstimatorError, match=said):
+        build(model, Training(), "binary", ENCODER, 3)
+
+
+OWN = """
+from sklearn.base import BaseEstimator, ClassifierMixin
+import numpy as np
+import os
+
+class Share(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.classes_, counts = np.unique(y, return_counts=True)
+        self.share_ = counts / len(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.tile(self.share_, (len(X), 1))
+"""
+
+
+def test_an_estimator_of_the_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from skops.io import dumps
+
+    from mlops.runtime.model import skops
+
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/__init__.py").touch()
+    (tmp_path / "project/estimators.py").write_text(OWN)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "project"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    fitted = fit(made("project.estimators.Share"), np.ones((4, 2)), np.array([0, 0, 0, 1]))
+    loaded: Any = skops(dumps(fitted))
+    assert loaded.predict_proba(np.ones((1, 2))).tolist() == [[0.75, 0.25]]
+    with pytest.raises(EstimatorError, match="is not allowed"):
+        made("project.estimators.os.system", command="true")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "project"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_class_of_a_locked_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlops.training import estimators
+
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements/train.txt").write_text("pandas==3.0.0 \\\n    --hash=sha256:0\n")
+    monkeypatch.chdir(tmp_path)
+    estimators._locked.cache_clear()
+    with pytest.raises(EstimatorError, match="is no estimator"):
+        made("pandas.DataFrame")
+    with pytest.raises(EstimatorError, match="is not allowed"):
+        made("pandas.io.common.os.system", command="true")
+    with pytest.raises(EstimatorError, match="is not allowed"):
+        made("msgspec.Struct")
+    estimators._locked.cache_clear()

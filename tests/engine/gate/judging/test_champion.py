@@ -8,7 +8,7 @@ import pytest
 
 from mlops.bundle import manifest
 from mlops.gate.champion import POINTER, ChampionError, fetch
-from mlops.git import repository
+from mlops.git import dvc
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_the_declared_bundle_comes_from_the_remote(second: Any, out: Path) -> No
     found = fetch(second.git("rev-parse", "main"), out, second.root)
     assert found is not None
     assert found.digest == manifest.identity(second.root / "trained/middle")
-    assert found.pointer == repository.dvc_digest(second.root / "trained/middle")
+    assert found.pointer == dvc.dvc_digest(second.root / "trained/middle")
     assert second.git("status", "--porcelain") == ""
 
 

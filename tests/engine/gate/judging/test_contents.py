@@ -1,7 +1,6 @@
 """What the report of a judgment holds, entry by entry."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.bundle import manifest
-from mlops.files import tree_sha256
+from mlops.bundle import manifest, verdict
 from mlops.gate import provenance
 from mlops.gate.judge import _check_target, _reasons
 from mlops.gate.policy import parse
@@ -19,7 +17,7 @@ from mlops.gate.request import GateError, Origin, Request
 KEYS = {
     *("format", "verdict", "reasons", "against", "policy", "judge", "head", "candidate"),
     *("champion", "holdout", "metrics", "metrics_resamples", "slices", "configuration", "data"),
-    *("checks", "rules", "timings", "digest"),
+    *("unknown_metrics", "checks", "rules", "timings", "digest"),
 }
 METRIC = {"metric": "roc_auc", "at_least": 0.6, "by": "value"}
 
@@ -37,9 +35,8 @@ def test_the_report_holds_what_it_rests_on(second: Any) -> None:
         **{name: made[name] for name in ("name", "task", "runtime")},
         "commit": made["lineage"]["commit"],
         "clean": made["lineage"]["clean"],
-        "features_of": "judge",
     }
-    assert set(report["champion"]) == set(report["candidate"]) - {"features_of"} | {"pointer"}
+    assert set(report["champion"]) == set(report["candidate"]) | {"pointer"}
     assert report["metrics_resamples"] == 200
     policy = report["policy"]
     assert (policy["ref"], policy["commit"]) == ("main", main)
@@ -47,7 +44,7 @@ def test_the_report_holds_what_it_rests_on(second: Any) -> None:
     assert policy["rules"]["metric"]["rule"] == "metric"
     assert policy["branch"] == {"sha256": policy["sha256"], "changes": []}
     assert report["judge"]["code"] == "base"
-    assert report["judge"]["sha256"] == tree_sha256(Path(provenance.__file__).parents[1])
+    assert report["judge"]["sha256"] == verdict.judge_sha256(provenance.ROOT)
     assert {"python", "numpy"} <= set(report["judge"]["versions"])
     assert report["timings"]["seconds"] >= sum(report["timings"]["rules"].values()) > 0
 

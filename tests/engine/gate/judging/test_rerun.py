@@ -79,21 +79,88 @@ def test_where_the_base_has_no_gate_the_branch_judges_itself_and_says_so(first: 
     assert "judged itself" in first.told("gate.md")
 
 
-def test_features_that_only_the_branch_has_are_computed_by_its_code(second: Any) -> None:
-    functions = second.root / "engine/src/mlops/features/functions.py"
-    functions.write_text(functions.read_text().replace("def ratio(", "def quotient("))
+FEATURES = "src/project/features.py"
+
+
+def test_features_are_computed_by_the_code_of_each_commit(second: Any) -> None:
+    """The branch renames its feature: the candidate has the new one, the champion the old one."""
+    text = (second.root / FEATURES).read_text()
+    second.write(FEATURES, text.replace("def per_unit(", "def for_each("))
 
     def rename(bundle: Path, _: dict[str, Any]) -> None:
-        text = (bundle / "resolved.yaml").read_text()
-        assert "function: ratio" in text
-        text = text.replace("function: ratio", "function: quotient")
-        (bundle / "resolved.yaml").write_text(text)
+        resolved = (bundle / "resolved.yaml").read_text()
+        assert "function: per_unit" in resolved
+        resolved = resolved.replace("function: per_unit", "function: for_each")
+        (bundle / "resolved.yaml").write_text(resolved)
 
     second.edit(rename)
+    assert second.gate() == 2  # no commit has it
+    second.commit()
     assert second.gate() == 0
-    assert second.report["candidate"]["features_of"] == "branch"
-    functions.write_text("raise RuntimeError('broken')\n")
+    assert second.report["judge"]["confinement"] != "nothing"
+    second.write(FEATURES, "raise RuntimeError('broken')\n")
+    second.commit()
     assert second.gate() == 2
+
+
+TURNED = """
+    import sys, os
+    for name, module in list(sys.modules.items()):
+        for what in ("judged", "verdict", "sealed", "found"):
+            if hasattr(module, what):
+                setattr(module, what, lambda *_, **__: "passed")
+"""
+
+
+def test_a_feature_that_turns_the_judge_is_nowhere_near_it(second: Any) -> None:
+    """Once on main, six lines in a feature had a model that knows nothing pass."""
+    text = (second.root / FEATURES).read_text()
+    mark = "    return np.where(units > 0"
+    second.on_main((FEATURES, text.replace(mark, TURNED + mark)))
+    assert second.gate() == 0
+    second.put("poor")
+    assert second.gate() == 1
+    assert second.report["reasons"]
+
+
+HIDING = "engine/src/mlops/gate/** export-ignore\nsrc/policy/** export-ignore\n* export-subst\n"
+
+
+def test_attributes_do_not_hide_the_judge(first: Any) -> None:
+    first.on_main((".gitattributes", HIDING))
+    assert first.gate() == 0
+    assert first.report["judge"]["code"] == "base"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("log.showSignature", "true"),
+        ("core.quotePath", "true"),
+        ("core.attributesFile", "hiding"),
+        ("diff.external", "false"),
+    ],
+)
+def test_settings_of_git_change_nothing(first: Any, name: str, value: str) -> None:
+    (first.root / "hiding").write_text(HIDING)
+    first.git("config", name, value)
+    assert first.gate() == 0
+    assert first.report["judge"]["code"] == "base"
+
+
+LOOSE = "rules:\n  metric: {metric: roc_auc, at_least: 0, by: value}\n"
+
+
+def test_a_replaced_commit_is_not_the_one_that_judges(first: Any) -> None:
+    """`git replace` shows another commit under the name of main."""
+    main = first.git("rev-parse", "main")
+    first.git("checkout", "-q", "-b", "other", "main")
+    first.write("conf/gate/standard.yaml", LOOSE)
+    first.commit()
+    first.git("replace", main, "other")
+    first.git("checkout", "-q", "-f", "branch")
+    assert first.gate() == 0
+    assert first.report["policy"]["rules"].keys() == {"metric", "non_inferiority"}
 
 
 def test_a_rule_that_leaves_does_not_end_the_gate(first: Any) -> None:

@@ -37,9 +37,14 @@ def content() -> dict[str, Any]:
             "rules": {},
             "branch": {"sha256": "e" * 64, "changes": [change, {"key": "new", "after": 1}]},
         },
-        "judge": {"code": "branch", "sha256": "f" * 64, "versions": {"python": "3.11"}},
+        "judge": {
+            "code": "branch",
+            "sha256": "f" * 64,
+            "versions": {"python": "3.11"},
+            "confinement": "nothing",
+        },
         "head": None,
-        "candidate": {**bundle, "commit": None, "clean": False, "features_of": "branch"},
+        "candidate": {**bundle, "commit": None, "clean": False},
         "champion": {**bundle, "commit": "1" * 40, "clean": True, "pointer": "2.dir"},
         "holdout": {"rows": 12345, "groups": 99, "sha256": "3" * 64},
         "metrics": [

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from in_process import in_process
 
-from mlops.bundle.reading import load
 from mlops.config import settings
 from mlops.data import prepared
 from mlops.gate.case import Case, Judged
@@ -34,8 +34,8 @@ def make(project: Path) -> Make:
         columns = prepared.read(project / "data/prepared/holdout.parquet", asked.data)
 
         def judged(folder: Path) -> Judged:
-            bundle = load(folder)
-            return Judged(folder, bundle, bundle.model.predict(bundle.encoder.matrix(columns)))
+            bundle = in_process(folder)
+            return Judged(folder, bundle, bundle.answer(columns))
 
         fields: dict[str, Any] = {
             "root": project,

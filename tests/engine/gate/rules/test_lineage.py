@@ -18,7 +18,7 @@ from mlops.config.settings import load
 from mlops.gate.case import Case
 from mlops.gate.rule import Finding
 from mlops.gate.rules.lineage import Lineage
-from mlops.git import repository
+from mlops.git import dvc
 
 PROJECT = SOURCE
 Make = Callable[..., Case]
@@ -32,7 +32,7 @@ def git(root: Path, *arguments: str) -> None:
 def lock(root: Path) -> None:
     """Write a dvc.lock that pins what is there."""
     outs = [
-        {"path": path, "hash": "md5", "md5": repository.dvc_digest(root / path)}
+        {"path": path, "hash": "md5", "md5": dvc.dvc_digest(root / path)}
         for path in ("data/prepared", "candidate")
     ]
     content = {"schema": "2.0", "stages": {"resolve": {"cmd": "x"}, "all": {"outs": outs}}}
@@ -41,7 +41,7 @@ def lock(root: Path) -> None:
 
 def point(root: Path) -> None:
     """Write the pointer of the raw data that are there."""
-    out = {"md5": repository.dvc_digest(root / "data/raw"), "hash": "md5", "path": "raw"}
+    out = {"md5": dvc.dvc_digest(root / "data/raw"), "hash": "md5", "path": "raw"}
     (root / "data/raw.dvc").write_text(yaml.safe_dump({"outs": [out]}))
 
 
@@ -113,13 +113,13 @@ def another_lock(root: Path) -> None:
 
 def another_bundle(root: Path) -> None:
     shutil.copytree(root / "candidate", root / "kept")
-    (root / "params.yaml").write_text((root / "params.yaml").read_text() + "# changed\n")
+    append("src/project/features.py")(root)
     with chdir(root):
         bundle(load())
 
 
 def uncommitted(root: Path) -> None:
-    append("params.yaml")(root)
+    append("src/project/features.py")(root)
     rebuild(root)
 
 
@@ -132,7 +132,7 @@ def other_package(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
-        (append("engine/src/mlops/errors.py"), {"code"}),
+        (append("engine/src/mlops/contract.py"), {"code"}),
         (append("resolved.yaml"), {"config", "bundled config"}),
         (append("requirements/train.txt"), {"environment"}),
         (append("data/raw/2025-02.parquet"), {"data", "raw data"}),

@@ -62,7 +62,7 @@ def test_alive_and_not_ready(tmp_path: Path) -> None:
 
 def test_stopping_is_not_ready(folder: Path) -> None:
     async def work(app: App, client: AsyncClient) -> None:
-        app.state.fleet.draining = True
+        app.state.models.draining = True
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["reason"]) == (503, "the server is stopping")
         assert (await client.get("/healthz")).status_code == 200

@@ -17,7 +17,7 @@ class Asked:
 
     def __init__(self, bundle: Path, **settings: Any) -> None:
         self.app = create(ServingSettings(bundle=bundle, watch_seconds=0, **settings))
-        self.app.state.fleet.load()
+        self.app.state.models.load()
 
     async def ask(
         self, body: bytes, headers: list[tuple[bytes, bytes]] | None = None
@@ -90,8 +90,8 @@ def test_same_key_is_answered_by_the_same_model(bundle_folder: Path, row: bytes)
     async def ask() -> Any:
         asked = Asked(bundle_folder)
         keys: list[bytes] = []
-        route = asked.app.state.fleet.route
-        asked.app.state.fleet.route = lambda key: (keys.append(key), route(key))[1]
+        route = asked.app.state.models.route
+        asked.app.state.models.route = lambda key: (keys.append(key), route(key))[1]
         await asked.ask(row, [(b"x-routing-key", b"customer"), (b"x-request-id", b"r")])
         await asked.ask(row, [(b"x-request-id", b"r")])
         return keys
@@ -102,7 +102,7 @@ def test_same_key_is_answered_by_the_same_model(bundle_folder: Path, row: bytes)
 def test_nothing_loaded_is_503(tmp_path: Path, bundle_folder: Path, row: bytes) -> None:
     async def ask() -> Any:
         asked = Asked(bundle_folder)
-        asked.app.state.fleet.champion = None
+        asked.app.state.models.champion = None
         return await asked.ask(row)
 
     assert asyncio.run(ask())[0] == 503
@@ -115,7 +115,7 @@ def test_failure_is_a_problem_and_its_message_stays_here(bundle_folder: Path, ro
         def fail(key: bytes) -> None:
             raise RuntimeError("secret")
 
-        asked.app.state.fleet.route = fail
+        asked.app.state.models.route = fail
         return await asked.ask(row)
 
     status, _, content = asyncio.run(ask())

@@ -102,7 +102,7 @@ def row(number: int = 0, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class Serving:
-    """A fleet of which each member is set."""
+    """Bundles of which each is set."""
 
     champion: Predictor | None = None
     challenger: Predictor | None = None
@@ -125,13 +125,13 @@ class Desk:
 
     recorder: Recorder
     metrics: Metrics
-    fleet: Serving
+    served: Serving
 
     def answer(
         self, rows: Sequence[dict[str, Any]], request_id: str, by: Predictor | None = None
     ) -> np.ndarray:
         """Answer a request as the hot path does, and hand it to the recorder."""
-        answering = by or self.fleet.champion
+        answering = by or self.served.champion
         assert answering is not None
         wanted = answering.schema.names
         body = msgspec.json.encode([{name: r[name] for name in wanted} for r in rows])
@@ -143,13 +143,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def recording(told: Told, fleet: Serving) -> AsyncIterator[Desk]:
+async def recording(told: Told, models: Serving) -> AsyncIterator[Desk]:
     """Run a recorder from start to stop."""
-    metrics = Metrics(fleet)
-    recorder = Recorder(told, fleet, metrics)
+    metrics = Metrics(models)
+    recorder = Recorder(told, models, metrics)
     await recorder.start()
     try:
-        yield Desk(recorder, metrics, fleet)
+        yield Desk(recorder, metrics, models)
     finally:
         await recorder.stop()
 
@@ -158,10 +158,10 @@ async def recording(told: Told, fleet: Serving) -> AsyncIterator[Desk]:
 def record(tmp_path: Path) -> Callable[..., Metrics]:
     """Return what runs a function at a desk, from start to stop, and returns the metrics."""
 
-    def run(work: Callable[[Desk], Any], fleet: Serving, **changes: Any) -> Metrics:
+    def run(work: Callable[[Desk], Any], models: Serving, **changes: Any) -> Metrics:
         async def whole() -> Metrics:
             told = Told(**{"log_folder": tmp_path / "log", **changes})
-            async with recording(told, fleet) as desk:
+            async with recording(told, models) as desk:
                 found = work(desk)
                 if asyncio.iscoroutine(found):
                     await found
@@ -186,7 +186,7 @@ def bill() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def serving() -> type[Serving]:
-    """Return the class of fleets."""
+    """Return the class of what is served."""
     return Serving
 
 

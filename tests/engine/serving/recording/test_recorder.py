@@ -238,7 +238,7 @@ def test_outcomes_are_recorded(
 def test_unloaded_models_are_not_kept_in_memory(
     record: Record, make: Callable[..., Predictor], serving: Any, bill: Bill
 ) -> None:
-    fleet = serving(make())
+    models = serving(make())
 
     def alive() -> int:
         gc.collect()
@@ -247,14 +247,14 @@ def test_unloaded_models_are_not_kept_in_memory(
     async def work(desk: Any) -> None:
         before = alive()
         for number in range(10):
-            fleet.champion = make(fee={"description": str(number)})
+            models.champion = make(fee={"description": str(number)})
             desk.answer([bill()], "r")
             desk.recorder.drain()
             await asyncio.sleep(0)
         assert alive() == before
         assert len(desk.metrics.models) == 4
 
-    record(work, fleet)
+    record(work, models)
 
 
 KILLED = """
@@ -264,8 +264,8 @@ import conftest
 from pathlib import Path
 
 async def main():
-    fleet = conftest.Serving(conftest.predictor())
-    async with conftest.recording(conftest.Told(Path(sys.argv[2])), fleet) as desk:
+    models = conftest.Serving(conftest.predictor())
+    async with conftest.recording(conftest.Told(Path(sys.argv[2])), models) as desk:
         for number in range(600):
             desk.answer([conftest.row(number)], f"r{number}")
         desk.recorder.drain()
@@ -302,7 +302,7 @@ def test_two_servers_share_a_folder(
     record: Record, binary: Predictor, serving: Any, bill: Bill, tmp_path: Path
 ) -> None:
     async def work(desk: Any) -> None:
-        other = Recorder(desk.recorder._settings, desk.fleet, Metrics(desk.fleet))
+        other = Recorder(desk.recorder._settings, desk.served, Metrics(desk.served))
         await other.start()
         desk.answer([bill()], "one")
         rows = binary.decode(_body(binary, bill()))

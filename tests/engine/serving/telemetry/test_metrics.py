@@ -45,8 +45,8 @@ def parsed(metrics: Metrics) -> dict[str, dict[tuple[tuple[str, str], ...], floa
 
 @pytest.fixture
 def served(predictor: Predictor) -> Metrics:
-    fleet = SimpleNamespace(champion=predictor, challenger=None, shadow=None)
-    metrics = Metrics(fleet)
+    models = SimpleNamespace(champion=predictor, challenger=None, shadow=None)
+    metrics = Metrics(models)
     golden = json.loads(predictor.loaded.files["golden.json"])
     rows = predictor.decode(json.dumps([one["row"] for one in golden]).encode())
     matrix = predictor.matrix(rows)
@@ -112,8 +112,8 @@ def test_counts_of_all_else() -> None:
 
 
 def test_a_challenger_is_told_by_its_role(predictor: Predictor) -> None:
-    def roles(**fleet: Any) -> set[str]:
-        found = parsed(Metrics(SimpleNamespace(champion=None, **fleet)))
+    def roles(**models: Any) -> set[str]:
+        found = parsed(Metrics(SimpleNamespace(champion=None, **models)))
         return {dict(labels)["role"] for labels in found["mlops_model_info"]}
 
     assert roles(challenger=predictor, shadow=predictor) == {"shadow"}

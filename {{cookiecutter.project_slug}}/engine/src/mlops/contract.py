@@ -9,7 +9,7 @@ import msgspec
 from .errors import ProjectError
 
 Task = Literal["binary", "multiclass", "regression"]
-Role = Literal["feature", "target", "id", "time", "group", "sensitive", "ignored"]
+Role = Literal["feature", "target", "id", "time", "group", "sensitive", "weight", "ignored"]
 Type = Literal["number", "integer", "boolean", "category", "datetime", "text"]
 
 MISSING = ("", "?", "-", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A")
@@ -27,7 +27,8 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     `role` is one role or a list of them: a sensitive column may also be a feature.
     `min` and `max` are inclusive bounds of a number or integer. `categories` are the allowed
     labels, as text, in the order that gives their codes. `format` is the strptime format of a
-    datetime column read from text (ISO 8601 without it).
+    datetime column read from text (ISO 8601 without it). A datetime or text that is a feature
+    enters no matrix by itself: derived features read it.
     """
 
     type: Type
@@ -52,8 +53,6 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             raise ValueError("`min` and `max` belong to the types number and integer")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("`min` is above `max`")
-        if "feature" in self.roles and self.type == "text":
-            raise ValueError("a text column cannot be a feature: give it another role")
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -66,7 +65,9 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     `header` names the columns of a file that has none. `missing` lists the texts that mean
     "no value"; `decimal` is the decimal mark of numbers in text. Rows without a target are
-    refused, or with `unlabelled` `drop` set aside and counted.
+    refused, or with `unlabelled` `drop` set aside and counted. `reader` names a function of
+    src/project/sources.py that reads data/raw instead, `ingest` one that `mlops ingest` fills it
+    with.
     """
 
     format: Literal["parquet", "csv"] = "parquet"
@@ -75,6 +76,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     decimal: Literal[".", ","] = "."
     header: list[str] = []
     unlabelled: Literal["refuse", "drop"] = "refuse"
+    reader: str | None = None
+    ingest: str | None = None
     missing: list[str] = msgspec.field(default_factory=lambda: list(MISSING))
 
 
@@ -113,8 +116,11 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
                 f"no request can have a field {odd[0]!r}: rename that column in the table, without "
                 "quotes, backslashes and control characters"
             )
-        if len(self.names("time")) > 1:
-            raise ValueError("only one column can have the role time")
+        for role in ("time", "weight"):
+            if len(self.names(role)) > 1:
+                raise ValueError(f"only one column can have the role {role}")
+        if weight := self.weight:
+            _check_weight(weight, self.columns[weight])
 
     def names(self, role: Role) -> tuple[str, ...]:
         """Return the columns with this role, in declared order."""
@@ -135,8 +141,24 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         return next(iter(self.names("time")), None)
 
     @property
+    def weight(self) -> str | None:
+        """The name of the column that weighs the training rows, where there is one."""
+        return next(iter(self.names("weight")), None)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The class labels in the order of their codes; empty for regression."""
         if self.task == "regression":
             return ()
         return tuple(self.columns[self.target].categories) or ("false", "true")
+
+
+def _check_weight(name: str, column: Column) -> None:
+    """Raise ValueError for a weight that may be missing, negative or seen by the model."""
+    known = column.type in ("number", "integer") and not column.nullable
+    if not known or column.min is None or column.min < 0:
+        raise ValueError(
+            f"the weight {name!r} must be a number that is never missing, with `min: 0` or more"
+        )
+    if "feature" in column.roles:
+        raise ValueError(f"the weight {name!r} cannot also be a feature")

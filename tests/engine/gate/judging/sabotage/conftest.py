@@ -16,7 +16,7 @@ from baked import SOURCE
 from mlops.bundle.lineage import PACKAGES
 from mlops.gate.judge import judge
 from mlops.gate.request import Origin, Request
-from mlops.git import repository
+from mlops.git import dvc
 
 PROJECT = SOURCE
 START = "start"  # the commit before the first champion
@@ -104,7 +104,7 @@ class Bench(NamedTuple):
     def pin(self) -> None:
         """Write the dvc.lock of what is there, as `dvc commit` would, and commit it."""
         outs = [
-            {"path": path, "hash": "md5", "md5": repository.dvc_digest(self.root / path)}
+            {"path": path, "hash": "md5", "md5": dvc.dvc_digest(self.root / path)}
             for path in ("data/prepared", "candidate")
         ]
         stages = {"bundle": {"cmd": "mlops bundle", "outs": outs}}
@@ -113,7 +113,7 @@ class Bench(NamedTuple):
 
     def point(self) -> None:
         """Write the pointer of the raw data, as `dvc add` would."""
-        out = {"md5": repository.dvc_digest(self.root / "data/raw"), "hash": "md5", "path": "raw"}
+        out = {"md5": dvc.dvc_digest(self.root / "data/raw"), "hash": "md5", "path": "raw"}
         self.write("data/raw.dvc", yaml.safe_dump({"outs": [out]}))
 
     def sample(self, seed: int, rows: int = 2500) -> None:

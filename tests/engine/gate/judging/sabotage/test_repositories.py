@@ -18,7 +18,7 @@ Harm = Callable[[Any], None]
 
 
 def code_changed(bench: Any) -> None:
-    append(bench.root / "engine/src/mlops/errors.py")
+    append(bench.root / "engine/src/mlops/contract.py")
     bench.repository.commit()
 
 
@@ -112,7 +112,7 @@ def no_candidate(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("harm", "entry", "said"),
     [
-        (code_changed, "lineage code", "src is"),
+        (code_changed, "lineage code", "what it is computed with is"),
         (config_changed, "lineage config", "resolved.yaml is"),
         (parameters_changed, "lineage composition", "params.yaml"),
         (environment_changed, "lineage environment", "requirements/train.txt is"),

@@ -8,7 +8,8 @@ from typing import Unpack
 from ..config import compose, settings
 from ..config.experiment import read_experiment
 from ..errors import ProjectError
-from ..git.repository import dvc_add, is_clean
+from ..git.dvc import dvc_add
+from ..git.repository import is_clean
 from .declaration import adopted, contract_text, features_text, unedited, with_choices
 from .proposal import SHOWN, Options, Proposal, propose
 from .transaction import RAW, check_raw, exchange, exclusive

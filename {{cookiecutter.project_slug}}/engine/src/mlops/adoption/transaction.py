@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ..errors import ProjectError
 from ..files import sha256, sha256_of, write_text
-from ..git.repository import RepositoryError, unversioned
+from ..git.dvc import unversioned
+from ..git.repository import RepositoryError
 
 RAW = Path("data/raw")
 POINTERS = (Path("data/raw.dvc"), Path("data/.gitignore"))

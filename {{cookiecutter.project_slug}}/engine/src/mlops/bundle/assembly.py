@@ -13,6 +13,7 @@ from ..data import fingerprints, prepared
 from ..features.encoding import Encoder
 from ..files import atomic_directory
 from ..runtime import model as runtime
+from ..runtime.hooks import After
 from . import card, golden, lineage, manifest, profile
 from .reading import CANDIDATE, CARD, CONFIG, CONTRACT, GOLDEN, HOLDOUT, METRICS, PROFILE, SLICES
 
@@ -34,6 +35,8 @@ def bundle(
         for role in ("train", "holdout")
     }
     predictions = runtime.load(model, settings.training.threads).predict(matrices["holdout"])
+    if (after := After.find(contract)) is not None:
+        predictions = _after(after, data / "holdout.parquet", encoder, predictions)
     summary = json.loads((data / "summary.json").read_text(encoding="utf-8"))
     about = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
     measured = {
@@ -69,6 +72,16 @@ def bundle(
         (folder / CARD).write_text(text, encoding="utf-8")
         manifest.write(folder, content)
     return manifest.identity(out)
+
+
+def _after(after: After, holdout: Path, encoder: Encoder, predictions: np.ndarray) -> np.ndarray:
+    """Return the predictions as they are served, batch by batch."""
+    answers, start = np.empty_like(predictions), 0
+    for columns in prepared.batches(holdout, after.contract, encoder.inputs):
+        end = start + len(columns[encoder.inputs[0]])
+        answers[start:end] = after(columns, predictions[start:end])
+        start = end
+    return answers
 
 
 def _write_json(path: Path, content: Any) -> None:

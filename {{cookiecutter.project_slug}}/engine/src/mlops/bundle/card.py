@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..config.settings import Settings
+from ..contract import Contract
 
 BLANK = "**To be filled in by the owner.**"
 
@@ -44,7 +45,7 @@ def card(
         contract.description or BLANK,
         "Out of scope: " + BLANK,
         "## Data",
-        _list({file["name"]: f"{file['rows']:,} rows" for file in origin["data"][:24]}),
+        _list({file["name"]: _rows(file["rows"], contract) for file in origin["data"][:24]}),
         f"Features: {used}.",
         "\n".join(["Left out:", "", *left]) if left else "No column was left out.",
         "## Measured on the holdout",
@@ -59,6 +60,12 @@ def card(
         BLANK,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _rows(rows: int, contract: Contract) -> str:
+    """Return how many rows a file has, or what reads it where a row may come from several."""
+    reader = contract.source.reader
+    return f"read by `{reader}`" if reader else f"{rows:,} rows"
 
 
 def _list(items: dict[str, str]) -> str:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ..contract import Contract
-from ..data.prepared import row_hashes, table
+from ..data.prepared import arrays, row_hashes, table
+from ..runtime.hooks import Before, HookError, Veto
 
 ROWS = 20
 
@@ -20,9 +22,15 @@ def chosen(hashes: np.ndarray, rows: int = ROWS) -> np.ndarray:
 def golden(
     holdout: Path, contract: Contract, inputs: Sequence[str], predictions: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Return [{"row": {column: value}, "prediction": …}]; missing values are null."""
-    positions = chosen(row_hashes(holdout))
-    rows = table(holdout, inputs).take(positions).to_pylist()
+    """Return [{"row": {column: value}, "prediction": …}]; missing values are null.
+
+    Rows that `before` of src/project/serving.py vetoes are passed over: a server answers these.
+    """
+    hashes, held = row_hashes(holdout), table(holdout, inputs)
+    positions = chosen(hashes)
+    if (before := Before.find(contract)) is not None:
+        positions = _passed(before, hashes, held, contract)
+    rows = held.take(positions).to_pylist()
     return [
         {
             "row": {name: _plain(value, contract, name) for name, value in row.items()},
@@ -30,6 +38,28 @@ def golden(
         }
         for row, position in zip(rows, positions, strict=True)
     ]
+
+
+def _passed(before: Before, hashes: np.ndarray, held: pa.Table, contract: Contract) -> np.ndarray:
+    """Return the positions of the rows with the smallest hashes that are not vetoed."""
+    found: list[int] = []
+    reason = ""
+    for position in np.argsort(hashes, kind="stable"):
+        row = held.slice(int(position), 1)
+        try:
+            before(arrays(row, contract, held.column_names))
+        except Veto as veto:
+            reason = veto.reason
+            continue
+        found.append(int(position))
+        if len(found) == ROWS:
+            break
+    if not found and len(hashes):
+        raise HookError(
+            f"`before` of src/project/serving.py vetoes every row of the holdout ({reason}): let "
+            "it pass some"
+        )
+    return np.sort(np.array(found, dtype=np.intp))
 
 
 def _plain(value: Any, contract: Contract, name: str) -> Any:

@@ -1,10 +1,12 @@
 """A bundle read: every digest verified, then parsed, ready to predict."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import yaml
 
 from ..config.settings import Settings
@@ -12,6 +14,7 @@ from ..contract import Contract
 from ..features.encoding import Encoder
 from ..files import LOADER
 from ..runtime import model as runtime
+from ..runtime.hooks import After
 from . import contents
 from .contents import Contents
 from .manifest import BundleError
@@ -27,7 +30,7 @@ HOLDOUT = "holdout.npy"
 CARD = "card.md"
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class Loaded(msgspec.Struct, frozen=True, dict=True):
     """A verified bundle, ready to predict.
 
     `files` are its other files as they were verified, by name; the model and the fingerprints of
@@ -40,6 +43,24 @@ class Loaded(msgspec.Struct, frozen=True):
     model: runtime.Model
     settings: Settings
     files: Mapping[str, bytes] = {}
+
+    def answer(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return what is served for columns: the model's predictions, and what `after` makes of it.
+
+        Raises HookError where `after` of src/project/serving.py fails.
+        """
+        predictions = self.model.predict(self.encoder.matrix(columns))
+        if self.after is None:
+            return predictions
+        return self.after({name: columns[name] for name in self.encoder.inputs}, predictions)
+
+    @cached_property
+    def after(self) -> After | None:
+        """The project's `after`; looked for when something is first answered, and not before.
+
+        Who only reads a bundle runs no code of the project.
+        """
+        return After.find(self.contract)
 
 
 def load(folder: Path, threads: int = 1, encoder: Encoder | None = None) -> Loaded:
@@ -54,7 +75,7 @@ def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) 
     """Return a bundle from its verified files; raises BundleError or ModelError."""
     try:
         contract = msgspec.json.decode(content.files[CONTRACT], type=Contract)
-        settings = Settings.parse(_yaml(content.files[CONFIG]))
+        settings = Settings.parse(plain_yaml(content.files[CONFIG]))
         encoder = encoder or Encoder.build(contract, settings.features)
     except KeyError as error:
         raise BundleError(
@@ -72,7 +93,7 @@ def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) 
     return Loaded(content.manifest, contract, encoder, model, settings, files)
 
 
-def _yaml(text: bytes) -> Any:
+def plain_yaml(text: bytes) -> Any:
     """Parse YAML without aliases, with which a short text can stand for a boundless one."""
     if b"*" in text and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, LOADER)):
         raise ValueError(f"{CONFIG} holds aliases")

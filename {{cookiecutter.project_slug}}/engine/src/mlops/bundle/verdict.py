@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ProjectError
-from ..files import write_text
+from ..files import tree_sha256, write_text
 
 FORMAT = 1
 FOLDER = Path("reports/gate")
 # Where the code that judges is in a commit, and the file that says that it has a gate.
 ENGINE = Path("engine/src")
 GATE = ENGINE / "mlops/gate/rerun.py"
+CODE = (ENGINE / "mlops", Path("src/policy"))
 REPORT, MARKDOWN, PAGE = "gate.json", "gate.md", "gate.html"
 OUTSIDE = ("digest", "timings")  # what the digest does not cover: itself, and what a clock said
 VERDICTS = ("passed", "rejected")
@@ -33,6 +34,12 @@ def digest(content: dict[str, Any]) -> str:
     """Return the SHA-256 of the canonical JSON of a report, without its digest and timings."""
     covered = {key: value for key, value in content.items() if key not in OUTSIDE}
     return hashlib.sha256(canonical(covered)).hexdigest()
+
+
+def judge_sha256(root: Path) -> str:
+    """Return one SHA-256 over the code in `root` that judges: the engine's and the owner's."""
+    parts = "".join(f"{place.as_posix()} {tree_sha256(root / place)}\n" for place in CODE)
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def canonical(content: Any) -> bytes:

@@ -17,6 +17,7 @@ def grammar(verb: Verb) -> None:
     verb(evaluate, "stage: measure the model on the holdout and draw the report")
     verb(bundle, "stage: put everything that is promoted into candidate/")
     verb(track, "stage: log the candidate to MLflow")
+    verb(engine, "say which engine this is: exit 1 where it was edited")
     verb(mend, "repair what DVC left unreadable when it was killed while writing")
 
 
@@ -75,10 +76,24 @@ def track(_: Arguments) -> None:
     print(f"MLflow run {track(settings, _project(), CANDIDATE)}")
 
 
+def engine(_: Arguments) -> int:
+    from ..engine import state
+
+    found = state()
+    if found.intact:
+        print(f"engine {found.version}, as the template made it")
+        return 0
+    print(
+        f"engine/ is not as version {found.version} made it: put your change into src/project or "
+        "src/policy, or take engine/ as it was (`git checkout COMMIT -- engine`)"
+    )
+    return 1
+
+
 def mend(_: Arguments) -> None:
     from ..adoption.transaction import settle
     from ..git import landing
-    from ..git.repository import mend
+    from ..git.dvc import mend
 
     if settle(Path()):
         print("an adoption that was killed half-way is undone: adopt again")

@@ -18,6 +18,8 @@ def grammar(verb: Verb) -> None:
     add.add_argument("--columns", help="names, comma separated, for a file without a header")
     add.add_argument("--name", help="what to call the data (default: the file's name)")
 
+    verb(ingest, "fill data/raw with what a function of src/project/sources.py fetches")
+
     add = verb(sample, "write the sample data: a simulation of subscription churn")
     add.add_argument("--rows", type=_count, default=20_000)
     add.add_argument("--months", type=_count, default=12)
@@ -27,7 +29,7 @@ def grammar(verb: Verb) -> None:
 
 def adopt(arguments: Arguments) -> None:
     from ..adoption.adopt import adopt
-    from ..git.repository import mend
+    from ..git.dvc import mend
 
     mend()
     columns = arguments.columns.split(",") if arguments.columns else None
@@ -42,6 +44,17 @@ def adopt(arguments: Arguments) -> None:
         name=arguments.name,
     )
     print(adoption)
+
+
+def ingest(_: Arguments) -> None:
+    from ..config.compose import CONF, composed
+    from ..config.experiment import EXPERIMENT, read_experiment
+    from ..config.settings import Settings
+    from ..data.prepare import RAW
+    from ..data.sources import ingest
+
+    settings = Settings.parse(composed(CONF, read_experiment(EXPERIMENT)))
+    print(f"{ingest(settings.data.source, RAW):,} rows in {RAW}")
 
 
 def sample(arguments: Arguments) -> None:

@@ -37,19 +37,31 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One feature computed from columns by a named function of features/functions.py."""
+    """One feature computed from columns by a named function, with `arguments` by name."""
 
     function: str
     columns: list[str]
     owner: str
     description: str = ""
+    arguments: dict[str, Any] = {}
+
+
+class Cleaned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a function of src/project/cleaning.py makes of a column, with `arguments` by name."""
+
+    function: str
+    arguments: dict[str, Any] = {}
 
 
 class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What enters the matrix: the contract's feature columns but `exclude`, then `derived`."""
+    """What enters the matrix: the contract's feature columns but `exclude`, then `derived`.
+
+    `cleaned` says what is done to a column before.
+    """
 
     exclude: list[str] = []
     derived: dict[str, Derived] = {}
+    cleaned: dict[str, Cleaned] = {}
 
 
 class SearchRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,7 +82,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A scikit-learn estimator: its import path, its parameters, and how the matrix reaches it.
 
     `inputs` is `codes` (the encoded matrix as it is), `imputed` (missing values replaced by the
-    median) or `onehot` (categories as indicators, numbers imputed and scaled).
+    median) or `onehot` (categories as indicators, numbers imputed and scaled). `monotonic` says of
+    a feature that predictions may only rise (1) or fall (-1) with it.
     """
 
     target: str
@@ -78,11 +91,12 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tasks: list[Task]
     parameters: dict[str, Any]
     search: dict[str, SearchRange] = {}
+    monotonic: dict[str, Literal[-1, 1]] = {}
 
     @classmethod
     def parse(cls, section: dict[str, Any]) -> Self:
         """Split the flat section of resolved.yaml into what is ours and what is the estimator's."""
-        ours = ("_target_", "inputs", "tasks", "search")
+        ours = ("_target_", "inputs", "tasks", "search", "monotonic")
         parameters = {key: value for key, value in section.items() if key not in ours}
         known = {key.strip("_"): section[key] for key in ours if key in section}
         return msgspec.convert({**known, "parameters": parameters}, cls)
@@ -94,7 +108,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `folds` cross-validates on the training rows (0: not at all). `runtime` `auto` takes ONNX
     where the estimator converts and agrees with scikit-learn on the holdout, and skops
     otherwise; `onnx` fails instead. They agree within `tolerance`, the largest difference of a
-    prediction, relative above 1.
+    prediction, relative above 1. `transform` is what a regression is fitted to in place of the
+    target; predictions are transformed back.
     """
 
     class_weight: Literal["none", "balanced"] = "none"
@@ -103,6 +118,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: int = 1
     runtime: Literal["auto", "onnx", "skops"] = "auto"
     tolerance: float = 1e-5
+    transform: Literal["none", "log", "log1p", "sqrt"] = "none"
 
     def __post_init__(self) -> None:
         if self.folds == 1 or self.folds < 0:

@@ -95,7 +95,7 @@ def _candidates(
     for name, column in columns.items():
         if column.type == "datetime" and {"feature", "time"} & set(column.roles):
             moments[name] = numbers(frame[name], column, source)
-        if "feature" in column.roles:
+        if "feature" in column.roles and column.type != "text":
             values = moments[name] if name in moments else numbers(frame[name], column, source)
             yield name, Candidate(name, values, column.type != "category")
     for one, other in combinations(moments, 2):

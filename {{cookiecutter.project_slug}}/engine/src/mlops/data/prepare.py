@@ -13,8 +13,9 @@ from ..config.settings import Split
 from ..contract import Contract
 from ..files import atomic_directory, sha256
 from ..progress import progress
+from . import sources
 from .prepared import ARROW, ROW_HASH
-from .sources import DataError, Frame, frames, raw_files
+from .sources import DataError, Frame, raw_files
 from .splitting import SplitError, describe, is_holdout, keys, row_hash
 from .validation import SHOWN, Finding, check_names, refuse, validated
 
@@ -35,7 +36,7 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
     findings: list[Finding] = []
     seen: dict[str, list[np.ndarray]] = {n: [] for n, c in contract.kept() if c.unique}
     with atomic_directory(out) as folder, _Writers(folder, contract) as writers:
-        for frame in progress(frames(files, contract.source), "prepare", unit="frame"):
+        for frame in progress(sources.table(raw, files, contract.source), "prepare", unit="frame"):
             check_names(frame, contract)
             values, broken = validated(frame, contract)
             if contract.source.unlabelled == "drop":

@@ -1,16 +1,21 @@
 """Raw files as frames of at most so many rows, before anything is known about their columns."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from .. import owner
 from ..contract import Source
 from ..errors import ProjectError
+from ..files import atomic_directory
+from ..progress import progress
 
 ROWS = 200_000
+INGESTED = "ingested.parquet"
 
 
 class DataError(ProjectError):
@@ -39,6 +44,74 @@ def raw_files(folder: Path) -> list[Path]:
             "`make setup`, or bring a table with `mlops adopt FILE --target COLUMN`"
         )
     return files
+
+
+def table(folder: Path, paths: Sequence[Path], source: Source) -> Iterator[Frame]:
+    """Yield the rows of data/raw: file by file, or as the reader of the project gives them."""
+    if source.reader is None:
+        yield from frames(paths, source)
+        return
+    start = 1
+    for frame in _asked(source.reader, "source.reader")(folder):
+        yield Frame(folder, start, _clean(frame, source.missing))
+        start += len(frame)
+
+
+def ingest(source: Source, out: Path) -> int:
+    """Write what the project's own function fetches to the folder `out`; return the rows.
+
+    All of it or nothing: where the function fails, what was there stays. Raises DataError where
+    the folder holds files that did not come this way.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if source.ingest is None:
+        raise DataError(
+            "nothing says where the data come from: name a function of src/project/sources.py "
+            "as `source: {ingest: …}` in the contract"
+        )
+    if strangers := [p.name for p in out.glob("*") if p.name != INGESTED]:
+        raise DataError(
+            f"{out} holds {', '.join(sorted(strangers)[:5])}, which would be replaced: move it away"
+        )
+    fetch = _asked(source.ingest, "source.ingest")
+    rows, writer = 0, None
+    with atomic_directory(out) as folder:
+        for frame in progress(fetch(), "ingest", unit="frame"):
+            arrow = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+            if writer is None:
+                writer = pq.ParquetWriter(folder / INGESTED, arrow.schema, compression="zstd")
+            writer.write_table(arrow.cast(writer.schema))
+            rows += len(frame)
+        if writer is None or not rows:
+            raise DataError(f"{source.ingest} gave no rows: what {out} held stays")
+        writer.close()
+    return rows
+
+
+def _asked(name: str, key: str) -> Callable[..., Iterable[pd.DataFrame]]:
+    """Return a function of src/project/sources.py whose failure is told in a sentence."""
+    module = owner.module("project.sources")
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise DataError(
+            f"{key} is {name!r}, and src/project/sources.py has no such function: add it there"
+        )
+
+    def told(*given: Any) -> Iterator[pd.DataFrame]:
+        try:
+            for frame in function(*given):
+                if not isinstance(frame, pd.DataFrame):
+                    raise TypeError(f"it gave {type(frame).__name__}, and no DataFrame")
+                yield frame
+        except Exception as error:  # whatever a database or a parser raises
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise DataError(
+                f"{name} of src/project/sources.py failed ({reason}): mend it there"
+            ) from error
+
+    return told
 
 
 def frames(paths: Sequence[Path], source: Source, rows: int = ROWS) -> Iterator[Frame]:

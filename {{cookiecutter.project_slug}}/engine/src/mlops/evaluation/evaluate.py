@@ -49,6 +49,7 @@ def evaluate(
     from ..data import prepared
     from ..features.encoding import Encoder
     from ..runtime import model as runtime
+    from ..runtime.hooks import After
 
     contract = settings.data
     columns = prepared.read(holdout, contract)
@@ -57,7 +58,10 @@ def evaluate(
     encoder = Encoder.build(contract, settings.features)
     predict = runtime.load(model).predict
     matrix = encoder.matrix(columns)
-    found = evaluation(settings, columns, target, predict(matrix), predict, matrix, encoder.names)
+    predictions = predict(matrix)
+    if (after := After.find(contract)) is not None:  # measured is what is served
+        predictions = after({name: columns[name] for name in encoder.inputs}, predictions)
+    found = evaluation(settings, columns, target, predictions, predict, matrix, encoder.names)
     training = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
     figures = found.measurement.figures()
     if validated := training.get("cross_validation"):

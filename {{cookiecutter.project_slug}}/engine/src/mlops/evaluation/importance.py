@@ -47,7 +47,7 @@ def importances(
     if len(matrix) > rows:
         chosen = np.sort(generator.choice(len(matrix), rows, replace=False))
         matrix, target = matrix[chosen], target[chosen]
-    sign = 1 if catalogue.METRICS[metric].greater_is_better else -1
+    sign = 1 if catalogue.known()[metric].greater_is_better else -1
 
     def score(predictions: Array) -> float:
         found = catalogue.compute(task, [metric], target, predictions, threshold=threshold)

@@ -5,12 +5,23 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..config.settings import Derived, Features
+from ..config.settings import Cleaned, Derived, Features
 from ..contract import Contract
 from ..errors import ProjectError
-from .functions import FUNCTIONS
+from .cleaning import cleaned, cleanings
+from .functions import FUNCTIONS, functions
 
-KINDS = {"number": "number", "integer": "number", "boolean": "number", "datetime": "datetime"}
+KINDS = {
+    "number": "number",
+    "integer": "number",
+    "boolean": "number",
+    "datetime": "datetime",
+    "category": "category",
+    "text": "text",
+}
+INDIRECT = ("datetime", "text")  # columns that only derived features read
+
+Columns = Mapping[str, np.ndarray]
 
 
 class FeatureError(ProjectError):
@@ -21,7 +32,8 @@ class Encoder(NamedTuple):
     """What turns columns into the matrix; the same object offline, in a batch and in a request.
 
     `inputs` are the contract columns it reads, `names` the matrix columns in their order, and
-    `categorical` the positions of those that hold category codes.
+    `categorical` the positions of those that hold category codes. `labels` has the labels of the
+    categories that functions see, `cleaned` what is done to a column first.
     """
 
     inputs: tuple[str, ...]
@@ -29,6 +41,8 @@ class Encoder(NamedTuple):
     categorical: tuple[int, ...]
     direct: tuple[str, ...]
     derived: Mapping[str, Derived]
+    cleaned: Mapping[str, Cleaned] = {}
+    labels: Mapping[str, tuple[str, ...]] = {}
 
     @classmethod
     def build(cls, contract: Contract, features: Features) -> Self:
@@ -44,34 +58,65 @@ class Encoder(NamedTuple):
                 f"conf/data/{contract.name}.yaml: choose from {', '.join(declared)}"
             )
         kept = [name for name in declared if name not in features.exclude]
-        direct = tuple(n for n in kept if contract.columns[n].type != "datetime")
+        direct = tuple(n for n in kept if contract.columns[n].type not in INDIRECT)
         for name, derived in features.derived.items():
             _check(name, derived, contract, direct)
         names = direct + tuple(features.derived)
         if not names:
             raise FeatureError(
                 f"no feature is left for the model: conf/data/{contract.name}.yaml must declare "
-                "one that is no datetime, or conf/features derive one"
+                "one that is no datetime and no text, or conf/features derive one"
             )
         read = dict.fromkeys(direct)
         read |= dict.fromkeys(c for d in features.derived.values() for c in d.columns)
+        for name, clean in features.cleaned.items():
+            _check_cleaned(name, clean, contract, tuple(read))
         categorical = tuple(
             i for i, name in enumerate(direct) if contract.columns[name].type == "category"
         )
-        return cls(tuple(read), names, categorical, direct, dict(features.derived))
+        seen = {c for d in features.derived.values() for c in d.columns} | set(features.cleaned)
+        labels = {
+            name: tuple(contract.columns[name].categories)
+            for name in read
+            if name in seen and contract.columns[name].type == "category"
+        }
+        asked = dict(features.derived), dict(features.cleaned)
+        return cls(tuple(read), names, categorical, direct, *asked, labels)
 
-    def matrix(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    def matrix(self, columns: Columns) -> np.ndarray:
         """Return the float32 matrix (rows, len(names)); missing is NaN, out of range too."""
         rows = len(columns[self.inputs[0]])
+        if self.cleaned:
+            columns = {**columns, **self._cleaned(columns)}
         encoded = np.empty((rows, len(self.names)), dtype=np.float32)
         with np.errstate(over="ignore"):
             for position, name in enumerate(self.direct):
                 encoded[:, position] = columns[name]
+        labelled = {name: self._labelled(name, columns[name]) for name in self.labels}
         for position, derived in enumerate(self.derived.values(), start=len(self.direct)):
             function = FUNCTIONS[derived.function].function
-            encoded[:, position] = function(*(columns[name] for name in derived.columns))
+            values = (labelled.get(name, columns[name]) for name in derived.columns)
+            encoded[:, position] = function(*values, **derived.arguments)
         encoded[np.isinf(encoded)] = np.nan
         return encoded
+
+    def _labelled(self, name: str, codes: np.ndarray) -> np.ndarray:
+        """Return the labels of codes; None where one is missing or unseen."""
+        labels = np.array([*self.labels[name], None], dtype=object)
+        known = np.where(np.isnan(codes), len(labels) - 1, codes).astype(np.intp)
+        return np.asarray(labels[np.minimum(known, len(labels) - 1)], dtype=object)
+
+    def _cleaned(self, columns: Columns) -> dict[str, np.ndarray]:
+        found = {}
+        for name, clean in self.cleaned.items():
+            function = cleanings()[clean.function]
+            values = columns[name]
+            places: dict[str, int] = {}
+            if name in self.labels:
+                values = self._labelled(name, values)
+                places = {label: code for code, label in enumerate(self.labels[name])}
+            found[name] = cleaned(function, values, clean.arguments, places)
+        return found
 
 
 def _check(name: str, derived: Derived, contract: Contract, direct: tuple[str, ...]) -> None:
@@ -79,12 +124,13 @@ def _check(name: str, derived: Derived, contract: Contract, direct: tuple[str, .
     where = f"features.derived.{name}"
     if name in direct:
         raise FeatureError(f"{where} has the name of a contract column: give it another")
-    if derived.function not in FUNCTIONS:
+    known = functions()
+    if derived.function not in known:
         raise FeatureError(
             f"{where}: there is no feature function {derived.function!r}: choose from "
-            f"{', '.join(FUNCTIONS)}, or add it to src/mlops/features/functions.py"
+            f"{', '.join(known)}, or add it to src/project/features.py"
         )
-    wanted = FUNCTIONS[derived.function].kinds
+    wanted = known[derived.function].kinds
     if len(derived.columns) != len(wanted):
         raise FeatureError(
             f"{where}: {derived.function} takes {len(wanted)} columns, not {len(derived.columns)}"
@@ -96,7 +142,26 @@ def _check(name: str, derived: Derived, contract: Contract, direct: tuple[str, .
                 f"{where}: {column!r} is no usable column of conf/data/{contract.name}.yaml: "
                 f"choose from {', '.join(n for n, c in contract.kept() if 'target' not in c.roles)}"
             )
-        if KINDS.get(declared.type) != kind:
+        if KINDS[declared.type] != kind:
             raise FeatureError(
                 f"{where}: {derived.function} needs a {kind} and {column} is a {declared.type}"
             )
+
+
+def _check_cleaned(name: str, clean: Cleaned, contract: Contract, read: tuple[str, ...]) -> None:
+    """Raise FeatureError where one column cannot be cleaned as conf/features asks."""
+    where = f"features.cleaned.{name}"
+    if name not in read:
+        raise FeatureError(
+            f"{where} is no column that the features read: choose from {', '.join(read)}"
+        )
+    known = cleanings()
+    if clean.function not in known:
+        offered = f"choose from {', '.join(known)}, or " if known else ""
+        raise FeatureError(
+            f"{where}: there is no cleaning {clean.function!r}: {offered}add it to "
+            "src/project/cleaning.py"
+        )
+    kind, wanted = KINDS[contract.columns[name].type], known[clean.function].kind
+    if wanted != kind:
+        raise FeatureError(f"{where}: {clean.function} cleans a {wanted} and {name} is a {kind}")

@@ -2,7 +2,7 @@
 
 Each takes arrays or pandas Series and returns float64, row by row independent. What cannot be
 computed is NaN, the mark of a missing value: a missing input, a zero denominator, and every
-result that a float32 matrix cannot hold. To add a function, write it below and decorate it.
+result that a float32 matrix cannot hold. A project's own stand in src/project/features.py.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Kind = Literal["number", "datetime"]
+from .. import owner
+
+Kind = Literal["number", "datetime", "category", "text"]
 Floats: TypeAlias = NDArray[np.float64]
 Moments: TypeAlias = NDArray[np.datetime64]
 
@@ -35,18 +37,26 @@ _registry: dict[str, FeatureFunction] = {}
 FUNCTIONS: Mapping[str, FeatureFunction] = MappingProxyType(_registry)
 
 
+def functions() -> Mapping[str, FeatureFunction]:
+    """Return every function by name, those of src/project/features.py among them."""
+    owner.module("project.features")  # registers its own, also in place of one of these
+    return FUNCTIONS
+
+
 def feature(*kinds: Kind) -> Callable[[Callable[..., Any]], Callable[..., Floats]]:
     """Register the function below under its name, with one kind for each of its inputs.
 
-    The function receives arrays of float64 (number, integer, boolean) or datetime64[us].
+    The function receives an array for each: float64 (number, integer, boolean), datetime64[us], or
+    objects: the label of a category, None where it is missing or none of the contract's, and a
+    text or None. What conf/features gives as `arguments` it receives by name.
     """
 
     def register(compute: Callable[..., Any]) -> Callable[..., Floats]:
         @wraps(compute)
-        def function(*inputs: ArrayLike) -> Floats:
+        def function(*inputs: ArrayLike, **arguments: Any) -> Floats:
             arrays = [_array(values, kind) for values, kind in zip(inputs, kinds, strict=True)]
             with np.errstate(all="ignore"):
-                result = np.asarray(compute(*arrays), dtype=np.float64)
+                result = np.asarray(compute(*arrays, **arguments), dtype=np.float64)
             return np.where(np.abs(result) <= LARGEST, result, np.nan)
 
         description = (compute.__doc__ or "").partition("\n")[0]
@@ -60,6 +70,8 @@ def feature(*kinds: Kind) -> Callable[[Callable[..., Any]], Callable[..., Floats
 
 def _array(values: Any, kind: Kind) -> NDArray[Any]:
     """Return a contiguous array: numpy may compute strided ones by other code, to other bits."""
+    if kind in ("category", "text"):
+        return np.asarray(values, dtype=object)
     if kind == "datetime":
         return np.ascontiguousarray(np.asarray(values, dtype="datetime64[us]"))
     if hasattr(values, "to_numpy"):

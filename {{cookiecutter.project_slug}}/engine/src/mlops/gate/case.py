@@ -1,17 +1,66 @@
 """What is judged: the candidate, the champion, and both models' answers for the same rows."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..bundle.reading import Loaded
 from ..config.settings import Settings
+from ..contract import Contract
 from ..data import prepared
 
 Array = np.ndarray
+
+
+class Encodes(Protocol):
+    """What makes the float32 matrix of a bundle from columns."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The contract columns that it reads."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of the matrix."""
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """The positions of those that hold category codes."""
+
+    def matrix(self, columns: Mapping[str, Array]) -> Array:
+        """Return the float32 matrix (rows, len(names))."""
+
+
+class Answers(Protocol):
+    """A verified bundle that answers, wherever it does: what judges runs none of its code."""
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What it holds, and what it came from."""
+
+    @property
+    def contract(self) -> Contract:
+        """The contract that it answers for."""
+
+    @property
+    def settings(self) -> Settings:
+        """What it was made with."""
+
+    @property
+    def encoder(self) -> Encodes:
+        """What makes its matrix."""
+
+    def answer(self, columns: Mapping[str, Array]) -> Array:
+        """Return predictions, as runtime.model.Model.predict does."""
+
+    def golden(self, rows: Sequence[Mapping[str, Any]]) -> Array:
+        """Return the predictions for rows as a client sends them."""
+
+    def peak_bytes(self, columns: Mapping[str, Array]) -> int:
+        """Return the peak resident memory of a process that loads it and predicts."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +68,7 @@ class Judged:
     """A bundle with its answers for today's holdout rows."""
 
     folder: Path
-    bundle: Loaded
+    bundle: Answers
     predictions: Array
 
 

@@ -9,10 +9,9 @@ import yaml
 from ..bundle import contents, manifest
 from ..contract import Contract
 from ..errors import ProjectError
-from ..features.encoding import Encoder
-from ..git import repository
+from ..git import dvc, repository
 from . import scoring
-from .case import Judged
+from .case import Answers, Judged
 
 POINTER = "deploy/production/champion.dvc"
 NAME = "champion"
@@ -45,13 +44,13 @@ def fetch(commit: str, out: Path, root: Path = Path()) -> Champion | None:
         return None
     declared = _declared(text, commit)
     try:
-        repository.fetch(text, NAME, out, root)
+        dvc.fetch(text, NAME, out, root)
     except repository.RepositoryError as error:
         raise ChampionError(
             f"the champion that {POINTER} declares at {commit[:12]} cannot be fetched ({error}); "
             f"where it is, `dvc push {POINTER}`"
         ) from error
-    if (found := repository.dvc_digest(out)) != declared:
+    if (found := dvc.dvc_digest(out)) != declared:
         raise ChampionError(
             f"what was fetched as {POINTER} of {commit[:12]} is {found} and not {declared}: clear "
             "it from the DVC cache and the remote, and push it again from where it is whole"
@@ -82,12 +81,12 @@ def _declared(text: str, commit: str) -> str:
     return declared
 
 
-def rescored(champion: Champion, today: Contract, holdout: Path) -> Judged:
+def rescored(champion: Champion, bundle: Answers, today: Contract, holdout: Path) -> Judged:
     """Return the champion's answers for today's holdout, by its own contract and features.
 
     Raises where it predicts something else than today's target, or cannot answer.
     """
-    own = scoring.contract(champion.folder)
+    own = bundle.contract
     for what, was, now in (
         ("task", own.task, today.task),
         ("target", own.target, today.target),
@@ -95,5 +94,4 @@ def rescored(champion: Champion, today: Contract, holdout: Path) -> Judged:
     ):
         if was != now:
             raise scoring.ScoringError(f"its {what} is {was!r}, today's is {now!r}")
-    encoder = Encoder.build(own, scoring.settings(champion.folder).features)
-    return scoring.judged(champion.folder, encoder, holdout)
+    return scoring.judged(champion.folder, bundle, holdout)

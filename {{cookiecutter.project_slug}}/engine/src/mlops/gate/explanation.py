@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from .rule import PolicyError, Rule, rules
+from .rule import OWN, PolicyError, Rule, rules
 
 
 def explanation(name: str) -> str:
@@ -15,11 +15,11 @@ def explanation(name: str) -> str:
     known = rules()
     if not name:
         width = max(map(len, known))
-        return "\n".join(f"{one:{width}}  {_first(kind)}" for one, kind in known.items())
+        lines = (f"{one:{width}}  {_first(kind)}{_owned(kind)}" for one, kind in known.items())
+        return "\n".join(lines)
     if name not in known:
         raise PolicyError(f"there is no rule {name!r}: choose from {', '.join(known)}")
     kind = known[name]
-    file = Path(inspect.getsourcefile(kind) or "")
     line = inspect.getsourcelines(kind)[1]
     return "\n\n".join(
         part
@@ -30,7 +30,7 @@ def explanation(name: str) -> str:
             if kind.needs_champion
             else "",
             textwrap.fill(f"Method: {kind.source}", 96) if kind.source else "",
-            f"Code: {_shown(file)}:{line}",
+            f"Code: {_shown(_file(kind))}:{line}",
         )
         if part
     )
@@ -38,6 +38,15 @@ def explanation(name: str) -> str:
 
 def _first(kind: type[Rule]) -> str:
     return (kind.__doc__ or "").strip().partition("\n")[0]
+
+
+def _owned(kind: type[Rule]) -> str:
+    """Return where a rule of the owner's stands, for the list of all."""
+    return f" [{_shown(_file(kind))}]" if kind.__module__ == OWN else ""
+
+
+def _file(kind: type[Rule]) -> Path:
+    return Path(inspect.getsourcefile(kind) or "")
 
 
 def _settings(kind: type[Rule]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..data import prepared
 from ..errors import ProjectError
 from ..evaluation.evaluate import HOLDOUT, check_holdout
 from ..git import repository
+from ..metrics import catalogue
 from . import champion as champions
 from . import overview, policy, provenance, results, sandbox, scoring
 from .case import Case, Judged
@@ -30,37 +32,36 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
     started = time.perf_counter()
     folder = root / CANDIDATE
     made = contents.read(folder).manifest
-    settings = _settings(folder, request)
+    asked = _settings(folder, request)
+    settings = _known(asked)
     law, own = _policies(request, settings, root)
-    with tempfile.TemporaryDirectory(prefix="champion-") as place:
+    with ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="champion-"))
         champion = champions.fetch(request.against.commit, Path(place) / champions.NAME, root)
-        encoder = sandbox.encoder(root, folder, settings.data, settings.features)
-        features_of = "branch" if isinstance(encoder, sandbox.SandboxEncoder) else "judge"
-        try:
-            candidate = scoring.judged(folder, encoder, root / HOLDOUT)
-            case, checks, unscored = _case(root, request, settings, law, candidate, champion)
-            found = [results.judged(name, rule, case, unscored) for name, rule in law.rules.items()]
-            content = {
-                "format": verdict.FORMAT,
-                "verdict": "rejected",
-                "reasons": [],
-                "against": msgspec.to_builtins(request.against),
-                "policy": provenance.policy(request, law, own),
-                "judge": provenance.judge(request),
-                "head": repository.commit(root=root),
-                "candidate": provenance.bundle(folder, made) | {"features_of": features_of},
-                "champion": provenance.champion(champion),
-                "holdout": provenance.holdout(case),
-                "metrics": overview.metrics(case),
-                "metrics_resamples": overview.resamples(case),
-                "slices": overview.worst(case),
-                **provenance.since(champion, folder, made),
-                "checks": checks,
-                "rules": [entry for entry, _ in found],
-            }
-        finally:
-            if isinstance(encoder, sandbox.SandboxEncoder):
-                encoder.stop()
+        head = repository.commit_of("HEAD", root)
+        bundle = stack.enter_context(sandbox.confined(folder, head, root))
+        candidate = scoring.judged(folder, bundle, root / HOLDOUT)
+        case, checks, unscored = _case(root, request, settings, law, candidate, champion, stack)
+        found = [results.judged(name, rule, case, unscored) for name, rule in law.rules.items()]
+        content = {
+            "format": verdict.FORMAT,
+            "verdict": "rejected",
+            "reasons": [],
+            "against": msgspec.to_builtins(request.against),
+            "policy": provenance.policy(request, law, own),
+            "judge": provenance.judge(request) | {"confinement": bundle.confinement},
+            "head": head,
+            "candidate": provenance.bundle(folder, made),
+            "champion": provenance.champion(champion),
+            "holdout": provenance.holdout(case),
+            "metrics": overview.metrics(case),
+            "metrics_resamples": overview.resamples(case),
+            "slices": overview.worst(case),
+            "unknown_metrics": _unknown(asked, candidate),
+            **provenance.since(champion, folder, made),
+            "checks": checks,
+            "rules": [entry for entry, _ in found],
+        }
     ruled = [*content["checks"], *content["rules"]]
     content |= {"verdict": verdict.verdict(ruled), "reasons": _reasons(ruled)}
     seconds = {entry["name"]: round(taken, 3) for entry, taken in found}
@@ -78,6 +79,26 @@ def _settings(folder: Path, request: Request) -> Settings:
             "merge the change of the code first, or have the branch judge itself with "
             "`--policy HEAD`, which the report shows"
         ) from error
+
+
+def _known(settings: Settings) -> Settings:
+    """Return settings whose primary metric the judging code knows: the task's first, otherwise.
+
+    A metric that the branch brings is known from the merge on.
+    """
+    known, asked = catalogue.allowed(settings.data.task), settings.evaluation
+    if asked.primary in known:
+        return settings
+    measured = tuple(dict.fromkeys([asked.primary, *asked.metrics]))
+    led = msgspec.structs.replace(asked, primary=known[0], metrics=list(measured))
+    return msgspec.structs.replace(settings, evaluation=led)
+
+
+def _unknown(asked: Settings, candidate: Judged) -> dict[str, Any]:
+    """Return what the branch measures that the judging code does not know yet."""
+    names = scoring.unknown(candidate, asked.evaluation.measured)
+    primary = asked.evaluation.primary
+    return {"names": names, "primary": primary if primary in names else None}
 
 
 def _policies(request: Request, settings: Settings, root: Path) -> tuple[Policy, Policy | str]:
@@ -101,6 +122,7 @@ def _case(
     law: Policy,
     candidate: Judged,
     champion: Champion | None,
+    stack: ExitStack,
 ) -> tuple[Case, list[Entry], str]:
     """Return the case, the checks of both bundles, and why the champion could not be scored."""
     columns = prepared.read(root / HOLDOUT, settings.data)
@@ -109,7 +131,8 @@ def _case(
     check_holdout(settings, target)
     judged, findings, unscored = None, [_first(request)], ""
     if champion is not None:
-        judged, findings, unscored = _rescored(champion, candidate, settings, root / HOLDOUT)
+        code = (request.against.commit, root)
+        judged, findings, unscored = _rescored(champion, candidate, settings, code, stack)
     case = Case(
         root,
         settings,
@@ -122,10 +145,11 @@ def _case(
         law.settings.confidence,
         request.against.commit,
     )
+    measured = candidate.bundle.settings.evaluation.measured
     own = [
         *results.found(lambda: [_contract(candidate, settings)]),
         *results.found(lambda: [scoring.predictions(candidate)]),
-        *results.found(lambda: [scoring.metrics(candidate, target, settings.evaluation.measured)]),
+        *results.found(lambda: scoring.metrics(candidate, target, measured, request.policy.ref)),
         *results.found(lambda: [scoring.golden(candidate)]),
     ]
     checks = [
@@ -136,11 +160,19 @@ def _case(
 
 
 def _rescored(
-    champion: Champion, candidate: Judged, settings: Settings, holdout: Path
+    champion: Champion,
+    candidate: Judged,
+    settings: Settings,
+    code: tuple[str, Path],
+    stack: ExitStack,
 ) -> tuple[Judged | None, list[Finding], str]:
-    """Score the champion on today's rows; whatever keeps it from that rejects the candidate."""
+    """Score the champion on today's rows; whatever keeps it from that rejects the candidate.
+
+    It answers with the code of the commit that declares it, until the stack is closed.
+    """
     try:
-        judged = champions.rescored(champion, settings.data, holdout)
+        bundle = stack.enter_context(sandbox.confined(champion.folder, *code))
+        judged = champions.rescored(champion, bundle, settings.data, code[1] / HOLDOUT)
     except Exception as error:  # whatever a bundle of another day may raise
         reason = " ".join(str(error).split()) or type(error).__name__
         return None, [Finding("rejected", f"it cannot be scored on today's rows: {reason}")], reason

@@ -29,12 +29,19 @@ def resamples(case: Case) -> int:
 
 
 def metrics(case: Case) -> list[Row]:
-    """Return every metric of the task, with intervals, and that of the difference.
+    """Return the metrics of the task, with intervals, and that of the difference.
+
+    Every one of the engine's, and those of the owner's that the candidate measures.
 
     The difference is candidate minus champion under the same draws; `better` says whether more
     is better.
     """
-    names = list(catalogue.allowed(case.settings.data.task))
+    measured, own = case.settings.evaluation.measured, catalogue.own()
+    names = [
+        name
+        for name in catalogue.allowed(case.settings.data.task)
+        if name not in own or name in measured
+    ]
     models = [case.candidate.predictions]
     if case.champion is not None:
         models.append(case.champion.predictions)
@@ -42,7 +49,7 @@ def metrics(case: Case) -> list[Row]:
     found = []
     for at, name in enumerate(names):
         row: Row = {"metric": name, "better": "more"}
-        if not catalogue.METRICS[name].greater_is_better:
+        if not catalogue.known()[name].greater_is_better:
             row["better"] = "less"
         for place, who in enumerate(("candidate", "champion")[: len(models)]):
             drawn = draws[:, place, 0, at]
@@ -58,7 +65,7 @@ def metrics(case: Case) -> list[Row]:
 def worst(case: Case) -> list[Row]:
     """Return the slices with the worst primary metric, the worst first, and what each gained."""
     task, primary = case.settings.data.task, case.settings.evaluation.primary
-    sign = 1 if catalogue.METRICS[primary].greater_is_better else -1
+    sign = 1 if catalogue.known()[primary].greater_is_better else -1
     found = []
     for part in slices(case.columns, case.settings.data, case.settings.evaluation.slices):
         if not part.judged:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.figures import shown
-from ..metrics.catalogue import METRICS
+from ..metrics.catalogue import known as known_metrics
 
 Content = Mapping[str, Any]
 
@@ -59,10 +59,22 @@ def notes(content: Content) -> list[str]:
             f"This branch changes the policy ({len(branch['changes'])} settings, below). It was "
             f"judged by the one of {ref}; the change holds from the merge on."
         )
-    if content["candidate"]["features_of"] == "branch":
+    new = content.get("unknown_metrics") or {"names": [], "primary": None}
+    if new["names"]:
+        names = ", ".join(new["names"])
         found.append(
-            "This branch changes engine/src/mlops/features: the candidate's features were computed "
-            "by its code, in a process of its own, and the champion's by that of the base."
+            f"This branch measures what {policy['ref']} does not know yet: {names}. Not checked; "
+            "from the merge on it is."
+        )
+    if new["primary"]:
+        found.append(
+            f"Its primary metric, {new['primary']}, is one of them: this report leads with another."
+        )
+    held = content["judge"].get("confinement")
+    if held == "nothing":
+        found.append(
+            "Nothing kept the code of the bundles from this machine's files: its kernel has "
+            "neither Landlock nor namespaces. It ran in a process of its own, and saw no target."
         )
     if not content["candidate"]["clean"]:
         found.append("The candidate was made with changes that no commit has.")
@@ -71,7 +83,7 @@ def notes(content: Content) -> list[str]:
 
 def title(metric: str) -> str:
     """Return what a metric is called, with an arrow to where it is better."""
-    known = METRICS.get(metric)
+    known = known_metrics().get(metric)
     return metric if known is None else f"{known.title} {'↑' if known.greater_is_better else '↓'}"
 
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import msgspec
 
-from ..bundle import changes, lineage, manifest
+from ..bundle import changes, lineage, manifest, verdict
 from ..data import fingerprints
 from ..evaluation.evaluate import groups
-from ..files import tree_sha256
 from .case import Case
 from .champion import Champion
 from .policy import Policy
 from .request import Request
+
+ROOT = Path(__file__).parents[4]  # the folder whose code judges
 
 
 def holdout(case: Case) -> dict[str, Any]:
@@ -73,6 +74,6 @@ def judge(request: Request) -> dict[str, Any]:
     packages = {name: version(name) for name in lineage.PACKAGES}
     return {
         "code": request.code,
-        "sha256": tree_sha256(Path(__file__).parents[1]),
+        "sha256": verdict.judge_sha256(ROOT),
         "versions": {"python": platform.python_version(), **packages},
     }

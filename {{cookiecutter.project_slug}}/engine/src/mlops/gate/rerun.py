@@ -31,6 +31,11 @@ def inside(path, folder):
     return (os.path.realpath(path) + os.sep).startswith(os.path.realpath(folder) + os.sep)
 sys.path[:] = [p for p in sys.path if not inside(p, root) or inside(p, sys.prefix)]
 sys.path[:0] = [source, os.path.join(source, '../../src')]
+class Judged:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "project":
+            raise ModuleNotFoundError("what judges imports nothing of what is judged", name=name)
+sys.meta_path.insert(0, Judged())
 try:
     from mlops.cli import main
 except Exception as error:

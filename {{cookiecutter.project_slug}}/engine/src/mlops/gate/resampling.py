@@ -88,7 +88,8 @@ def figures(
 
 def signs(names: Sequence[str]) -> Array:
     """Return 1 for each metric of which more is better and -1 for the others."""
-    return np.array([1.0 if catalogue.METRICS[n].greater_is_better else -1.0 for n in names])
+    known = catalogue.known()
+    return np.array([1.0 if known[name].greater_is_better else -1.0 for name in names])
 
 
 def bounded(

@@ -5,14 +5,18 @@ import math
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
+from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from .. import owner
 from ..errors import ProjectError
 from .case import Case
 
 Verdict = Literal["passed", "rejected", "not applicable"]
+
+OWN = "policy.rules"  # src/policy/rules.py
 
 
 class PolicyError(ProjectError):
@@ -57,19 +61,32 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def rules() -> Mapping[str, type[Rule]]:
-    """Return every rule of the folder rules/ by name."""
+    """Return every rule by name: of the folder rules/, and of src/policy/rules.py."""
     from . import rules as folder
 
+    names = [entry.name for entry in pkgutil.iter_modules(folder.__path__)]
+    modules = [importlib.import_module(f"{folder.__name__}.{name}") for name in names]
+    if (mine := owner.module(OWN)) is not None:
+        modules.append(mine)
     found: dict[str, type[Rule]] = {}
-    for entry in pkgutil.iter_modules(folder.__path__):
-        module = importlib.import_module(f"{folder.__name__}.{entry.name}")
-        for kind in vars(module).values():
-            mine = isinstance(kind, type) and kind.__module__ == module.__name__
-            if not mine or not issubclass(kind, Rule) or kind.__name__.startswith("_"):
-                continue
+    for module in modules:
+        for kind in _declared(module):
             if found.setdefault(kind.named(), kind) is not kind:
-                raise PolicyError(f"two rules are named {kind.named()}: rename one")
+                which = "the one in src/policy/rules.py" if module is mine else "one"
+                raise PolicyError(f"two rules are named {kind.named()}: rename {which}")
     return dict(sorted(found.items()))
+
+
+def _declared(module: ModuleType) -> list[type[Rule]]:
+    """Return the rules that a module defines, those it imports aside."""
+    return [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type)
+        and kind.__module__ == module.__name__
+        and issubclass(kind, Rule)
+        and not kind.__name__.startswith("_")
+    ]
 
 
 def configured(name: str, section: Mapping[str, Any]) -> Rule:

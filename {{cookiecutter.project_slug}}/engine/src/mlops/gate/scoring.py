@@ -6,21 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..bundle import manifest, reading
 from ..config.settings import Settings
-from ..contract import Contract
 from ..data import prepared
 from ..errors import ProjectError
-from ..features.encoding import Encoder
-from ..files import read_yaml
 from ..metrics import catalogue
 from ..runtime.model import farthest
-from .case import Judged
+from .case import Answers, Judged
 from .rule import Finding, Verdict
 
 TOLERANCE = 1e-5  # of predictions and metrics: float32 on another processor
@@ -33,32 +28,27 @@ class ScoringError(ProjectError):
 
 def settings(folder: Path) -> Settings:
     """Return the settings that a bundle was made with."""
-    return Settings.parse(read_yaml(folder / reading.CONFIG))
+    return Settings.parse(reading.plain_yaml((folder / reading.CONFIG).read_bytes()))
 
 
-def contract(folder: Path) -> Contract:
-    """Return the contract that a bundle answers for."""
-    return msgspec.json.decode((folder / reading.CONTRACT).read_bytes(), type=Contract)
-
-
-def judged(folder: Path, encoder: Encoder, holdout: Path) -> Judged:
-    """Load a verified bundle and predict the holdout through its own contract and `encoder`.
+def judged(folder: Path, bundle: Answers, holdout: Path) -> Judged:
+    """Have a verified bundle predict the holdout, by its own contract and features.
 
     Raises ScoringError where a column that it reads is gone, or an answer is no finite number.
     """
-    loaded = reading.load(folder, encoder=encoder)
+    inputs = bundle.encoder.inputs
     present = set(pq.read_schema(holdout).names)
-    if gone := [name for name in encoder.inputs if name not in present]:
+    if gone := [name for name in inputs if name not in present]:
         raise ScoringError(f"today's holdout has no column {', '.join(gone)}")
-    matrix = prepared.matrix(
-        holdout, loaded.contract, encoder.inputs, encoder.matrix, len(encoder.names)
-    )
-    predictions = loaded.model.predict(matrix)
-    if len(predictions) != len(matrix):
-        raise ScoringError(f"{len(matrix)} rows got {len(predictions)} predictions")
+    if not (rows := prepared.row_count(holdout)):
+        raise ScoringError("the holdout has no rows: run `dvc repro`")
+    parts = prepared.batches(holdout, bundle.contract, inputs)
+    predictions = np.concatenate([bundle.answer(columns) for columns in parts])
+    if len(predictions) != rows:
+        raise ScoringError(f"{rows} rows got {len(predictions)} predictions")
     if wrong := int((~np.isfinite(predictions)).sum()):
         raise ScoringError(f"{wrong} of its predictions are not finite numbers")
-    return Judged(folder, loaded, predictions)
+    return Judged(folder, bundle, predictions)
 
 
 def golden(one: Judged) -> Finding:
@@ -67,8 +57,7 @@ def golden(one: Judged) -> Finding:
     expected = np.asarray([row["prediction"] for row in rows], dtype=np.float64)
     if not len(rows):
         return Finding("rejected", "it holds no golden rows", "golden rows")
-    columns = _columns([row["row"] for row in rows], one)
-    answers = one.bundle.model.predict(one.bundle.encoder.matrix(columns))
+    answers = one.bundle.golden([row["row"] for row in rows])
     far = farthest(answers, expected)
     kept = far <= TOLERANCE
     said = "answers its golden rows as it did" if kept else "no longer answers its golden rows"
@@ -77,20 +66,6 @@ def golden(one: Judged) -> Finding:
         return Finding("rejected", reason, "golden rows")
     verdict: Verdict = "passed" if kept else "rejected"
     return Finding(verdict, reason, "golden rows", far, threshold=TOLERANCE)
-
-
-def _columns(rows: list[dict[str, Any]], one: Judged) -> dict[str, np.ndarray]:
-    """Return rows as a client sends them as plain arrays."""
-    declared = one.bundle.contract.columns
-    found = {}
-    for name in one.bundle.encoder.inputs:
-        column = declared[name]
-        values: list[Any] = [row.get(name) for row in rows]
-        kind = pa.string() if column.type == "category" else prepared.ARROW[column.type]
-        if column.type == "datetime":
-            values = [None if v is None else np.datetime64(v, "us").astype(object) for v in values]
-        found[name] = prepared.array(pa.array(values, kind), column)
-    return found
 
 
 def predictions(one: Judged) -> Finding:
@@ -106,25 +81,56 @@ def predictions(one: Judged) -> Finding:
     return Finding("rejected", reason, "predictions")
 
 
-def metrics(one: Judged, target: np.ndarray, measured: Sequence[str]) -> Finding:
-    """Find whether a bundle carries every metric `measured`, and they are its predictions'."""
-    carried = json.loads((one.folder / reading.METRICS).read_text(encoding="utf-8"))["holdout"]
+def unknown(one: Judged, measured: Sequence[str]) -> list[str]:
+    """Return the metrics of a bundle that the code which judges does not know."""
+    known = catalogue.allowed(one.bundle.contract.task)
+    return [name for name in dict.fromkeys([*measured, *_carried(one)]) if name not in known]
+
+
+def metrics(
+    one: Judged, target: np.ndarray, measured: Sequence[str], base: str = "the base"
+) -> list[Finding]:
+    """Find whether a bundle carries every metric `measured`, and they are its predictions'.
+
+    Those that `base` does not know yet are named: nothing here could compute them.
+    """
+    carried = _carried(one)
     if not carried:
-        return Finding("rejected", f"its {reading.METRICS} holds no metric", "metrics")
+        return [Finding("rejected", f"its {reading.METRICS} holds no metric", "metrics")]
+    new = unknown(one, measured)
+    told = [
+        Finding(
+            "not applicable",
+            f"it is not known to {base} yet: not checked; from the merge on it is",
+            name,
+        )
+        for name in new
+    ]
     if absent := [name for name in measured if name not in carried]:
         said = f"its {reading.METRICS} lacks {', '.join(absent)}: run `dvc repro`"
-        return Finding("rejected", said, "metrics")
+        return [*told, Finding("rejected", said, "metrics")]
     threshold = one.bundle.settings.evaluation.threshold
     task = one.bundle.contract.task
-    found = catalogue.compute(task, carried, target, one.predictions, threshold=threshold)
+    names = [name for name in carried if name not in new]
+    found = catalogue.compute(task, names, target, one.predictions, threshold=threshold)
+    own = catalogue.own()
     wrong = [
         f"{name} is {value:.6g} and it says {carried[name]['value']}"
+        + (" (a metric that now means something else needs another name)" if name in own else "")
         for name, value in found.items()
         if not _agree(value, carried[name]["value"])
     ]
     if wrong:
-        return Finding("rejected", "; ".join(wrong[:SHOWN]), "metrics")
-    return Finding("passed", "its metrics are those of its predictions", "metrics")
+        return [*told, Finding("rejected", "; ".join(wrong[:SHOWN]), "metrics")]
+    if not names:
+        return told
+    return [*told, Finding("passed", "its metrics are those of its predictions", "metrics")]
+
+
+def _carried(one: Judged) -> dict[str, Any]:
+    """Return the metrics that a bundle says it has on the holdout."""
+    carried = json.loads((one.folder / reading.METRICS).read_text(encoding="utf-8"))["holdout"]
+    return dict(carried)
 
 
 def _agree(value: float, carried: Any) -> bool:

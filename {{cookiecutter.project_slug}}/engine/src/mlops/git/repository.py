@@ -1,21 +1,13 @@
-"""Git and DVC, called as the commands that the user has."""
+"""Git, called as the command that the user has, and how any command of the project is run."""
 
-import hashlib
-import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from ..errors import ProjectError
-from ..files import read_yaml, sweep
 from . import extraction
 
 # What is read of git must not depend on the settings of whoever asks, nor on replaced objects.
@@ -25,27 +17,6 @@ GIT_SETTINGS = ("-c", "log.showSignature=false", "-c", "core.quotePath=false")
 
 class RepositoryError(ProjectError):
     """Git or DVC is missing, or did not do what it was asked."""
-
-
-def dvc_add(path: Path, root: Path = Path()) -> Path:
-    """Version a file or folder with DVC and return its pointer, the .dvc file."""
-    _check_dvc(root)
-    run("dvc", "add", str(path), root=root)
-    return path.with_name(f"{path.name}.dvc")
-
-
-def unversioned(path: Path, root: Path = Path()) -> list[Path]:
-    """Return the files in the folder `path` that the DVC cache could not bring back."""
-    _check_dvc(root)
-    folder = root / path
-    files = [file.relative_to(root) for file in sorted(folder.rglob("*")) if not file.is_dir()]
-    if not files or not (root / f"{path}.dvc").is_file():
-        return files
-    status = json.loads(run("dvc", "data", "status", "--json", "--granular", root=root) or "{}")
-    # Not only added and modified: they are "unknown" where the cache has lost the listing.
-    changed = [*status.get("uncommitted", {}).values(), status.get("not_in_cache", [])]
-    endangered = {Path(name.rstrip("/")) for names in changed for name in names}
-    return [file for file in files if file in endangered]
 
 
 def commit(paths: Sequence[Path] = (), root: Path = Path()) -> str | None:
@@ -103,76 +74,6 @@ def text_at(commit: str, path: str, root: Path = Path()) -> str | None:
     return run("git", "show", f"{commit}:./{path}", root=root)
 
 
-def fetch(pointer: str, name: str, out: Path, root: Path = Path()) -> None:
-    """Write the folder `name` that the text of a DVC pointer names to `out`, from cache or remote.
-
-    What was fetched is not verified.
-    """
-    with _placed(pointer, name, root) as place:
-        run("dvc", "pull", place, root=root)
-        shutil.copytree((root / place).with_suffix(""), out)
-
-
-def fetch_afresh(pointer: str, name: str, out: Path, root: Path = Path()) -> None:
-    """Do the same from the remote alone, as somebody does who has nothing in the cache."""
-    with _placed(pointer, name, root) as place, tempfile.TemporaryDirectory() as cache:
-        # Of all that DVC is configured with only the cache's place differs, and no option of
-        # the command sets that.
-        pull = (
-            "import sys; from dvc.repo import Repo; "
-            "Repo('.', config={'cache': {'dir': sys.argv[1]}}).pull(targets=sys.argv[2:])"
-        )
-        shown = f"dvc pull {name}.dvc"
-        python = Path(sys.executable).name
-        run(python, "-P", "-c", pull, cache, place, root=root, shown=shown)
-        shutil.copytree((root / place).with_suffix(""), out)
-
-
-def push(pointer: str, name: str, root: Path = Path()) -> None:
-    """Upload the folder `name` that the text of a DVC pointer names from the cache."""
-    with _placed(pointer, name, root) as place:
-        run("dvc", "push", place, root=root)
-
-
-@contextmanager
-def _placed(pointer: str, name: str, root: Path) -> Iterator[str]:
-    """Yield the path of a pointer in a folder that stands for as long as the block lasts.
-
-    DVC reads pointers only inside its repository, where git does not ignore them.
-    """
-    _check_dvc(root)
-    with tempfile.TemporaryDirectory(prefix="fetched-", dir=root) as folder:
-        place = Path(folder) / f"{name}.dvc"
-        place.write_text(pointer, encoding="utf-8")
-        yield str(place.resolve().relative_to(root.resolve()))
-
-
-def dvc_digest(folder: Path) -> str:
-    """Return the hash by which DVC 3 names a folder, recomputed from the files in it."""
-    listing = []
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
-            listing.append(
-                {"md5": found.hexdigest(), "relpath": path.relative_to(folder).as_posix()}
-            )
-    listing.sort(key=lambda entry: entry["relpath"])
-    text = json.dumps(listing, sort_keys=True)
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def pinned(lock: dict[str, Any], path: Path) -> str | None:
-    """Return the digest that dvc.lock has for an output."""
-    outs = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
-    return next((out["md5"] for out in outs if out["path"] == path.as_posix()), None)
-
-
-def _check_dvc(root: Path) -> None:
-    if not (root / ".dvc").is_dir():
-        raise RepositoryError(f"{root.resolve()} is no DVC repository: run `make setup` there")
-
-
 def run(
     command: str,
     *arguments: str,
@@ -216,41 +117,3 @@ def _executable(command: str) -> str:
     if found is None:
         raise RepositoryError(f"{command} is not installed: run `make setup`, or install it")
     return found
-
-
-def home() -> Path:
-    """Return the project's own folder, where results that outlive an experiment are kept.
-
-    DVC runs queued experiments in copies that it throws away, and names the original there.
-    """
-    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
-
-
-def mend(root: Path = Path()) -> list[Path]:
-    """Put right what a killed command left half written; return the files.
-
-    DVC writes dvc.lock and its lock on files in place, and then refuses to start. The lock file
-    is taken from the last commit, or begun anew: DVC's run cache knows the later runs. What our
-    own stages leave is never at a final path, and is removed.
-    """
-    mended = [path for name in ("", "data", "reports") for path in sweep(root / name)]
-    lock, busy = root / "dvc.lock", root / ".dvc/tmp/rwlock"
-    if lock.exists() and not _readable(lock):
-        try:
-            lock.write_text(run("git", "show", "HEAD:./dvc.lock", root=root), encoding="utf-8")
-        except RepositoryError:
-            lock.unlink()
-        mended.append(lock)
-    if busy.exists() and not _readable(busy):
-        busy.unlink()
-        mended.append(busy)
-    return mended
-
-
-def _readable(path: Path) -> bool:
-    """Say whether the file holds the YAML or JSON mapping that DVC expects there."""
-    try:
-        content = read_yaml(path)
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return False
-    return isinstance(content, dict) and (path.name != "dvc.lock" or "schema" in content)

@@ -29,6 +29,11 @@ class Binary:
         self.edges = bin_edges(self.probabilities)
         self.threshold = threshold
 
+    @property
+    def predictions(self) -> Array:
+        """What the model answers: the probability of the positive class."""
+        return self.probabilities
+
     @cached_property
     def rarer(self) -> tuple[bool, Index, Index, Index]:
         """Whether the rarer class is the positive one, its rows, and the run of ties of each.

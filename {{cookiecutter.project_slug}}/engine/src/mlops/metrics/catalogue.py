@@ -1,11 +1,16 @@
-"""The metrics by name: which tasks they suit, and whether more is better."""
+"""The metrics by name, the owner's beside ours: which tasks they suit, which way is better."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import owner
 from ..contract import Task
 from ..errors import ProjectError
 from . import binary, multiclass, regression
@@ -13,11 +18,14 @@ from .arrays import Array, Index
 
 Rows = binary.Binary | multiclass.Multiclass | regression.Regression
 Function = Callable[[Any, Array], Array]
+Owned = TypeVar("Owned", bound=Callable[..., Any])
+
+OWN = "policy.metrics"  # src/policy/metrics.py
 SLACK = 1e-6  # by which rounding may take a float32 probability out of range
 
 
 class MetricError(ProjectError):
-    """A metric that does not exist, or predictions that cannot be measured."""
+    """A metric that does not exist or fails, or predictions that cannot be measured."""
 
 
 class Metric(NamedTuple):
@@ -60,9 +68,61 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def metric(
+    *,
+    title: str,
+    greater_is_better: bool,
+    tasks: Iterable[Task],
+    unit: bool = False,
+    vectorised: bool = False,
+) -> Callable[[Owned], Owned]:
+    """Make a function of src/policy/metrics.py a metric, under the function's name.
+
+    It takes target, predictions and weights, one of each a row, and returns a number, NaN where
+    it is undefined; one that has a parameter `threshold` is given `evaluation.threshold`. The
+    target is 0 or 1, a class code, or a number; predictions are the probability of the last
+    label, a probability of each class (rows, classes), or a number. Rows come in any order, and
+    one of weight 2 counts twice. `vectorised` takes weights (draws, rows) and returns (draws,).
+    `unit` says that the values lie between 0 and 1.
+    """
+    suited = tuple(tasks)
+    if not suited or not set(suited) <= set(get_args(Task)):
+        raise MetricError(f"`tasks` of a metric are some of {', '.join(get_args(Task))}")
+
+    def declared(function: Owned) -> Owned:
+        if function.__name__ in METRICS:
+            raise MetricError(
+                f"there is a metric {function.__name__} already, of the engine: rename yours"
+            )
+        measured = _adapted(function, vectorised)
+        found = Metric(title, greater_is_better, dict.fromkeys(suited, measured), unit)
+        vars(function)["metric"] = found
+        return function
+
+    return declared
+
+
+def known() -> Mapping[str, Metric]:
+    """Return every metric by name: ours, then those of src/policy/metrics.py."""
+    return {**METRICS, **own()}
+
+
+def own() -> Mapping[str, Metric]:
+    """Return the metrics of src/policy/metrics.py by name."""
+    module = owner.module(OWN)
+    return {} if module is None else _declared(module)
+
+
+@cache
+def _declared(module: ModuleType) -> Mapping[str, Metric]:
+    functions = [value for value in vars(module).values() if inspect.isfunction(value)]
+    marked = {one.__name__: vars(one).get("metric") for one in functions}
+    return {name: one for name, one in marked.items() if isinstance(one, Metric)}
+
+
 def allowed(task: Task) -> tuple[str, ...]:
     """Return the names of the metrics that this task has."""
-    return tuple(name for name, metric in METRICS.items() if task in metric.functions)
+    return tuple(name for name, metric in known().items() if task in metric.functions)
 
 
 def check(names: Iterable[str], task: Task) -> None:
@@ -104,8 +164,8 @@ def prepare(
 
 def values(rows: Rows, names: Iterable[str], task: Task, weights: Array) -> Array:
     """Return every named metric (draws, metrics) of `rows` under weights (draws, all rows)."""
-    mine = np.take(weights, rows.rows, axis=1)
-    return np.column_stack([METRICS[name].functions[task](rows, mine) for name in names])
+    mine, all_metrics = np.take(weights, rows.rows, axis=1), known()
+    return np.column_stack([all_metrics[name].functions[task](rows, mine) for name in names])
 
 
 def compute(
@@ -124,6 +184,39 @@ def compute(
         prepare(task, target, predictions, threshold=threshold), names, task, given[None, :]
     )[0]
     return dict(zip(names, row.tolist(), strict=True))
+
+
+def _adapted(function: Callable[..., Any], vectorised: bool) -> Function:
+    """Return an owner's function as one of rows and weights (draws, rows)."""
+    decides = "threshold" in inspect.signature(function).parameters
+    file = owner.shown(Path(function.__code__.co_filename))
+    place = f"{file}:{function.__code__.co_firstlineno}"
+
+    def measured(rows: Rows, weights: Array) -> Array:
+        answers = rows.predictions
+        more = {"threshold": getattr(rows, "threshold", 0.5)} if decides else {}
+        try:
+            # NaN is how a metric says that it is undefined, which warns of nothing.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                if vectorised:
+                    told = function(rows.target, answers, weights, **more)
+                else:
+                    told = [function(rows.target, answers, drawn, **more) for drawn in weights]
+                found = np.asarray(told, dtype=np.float64)
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise MetricError(
+                f"the metric {function.__name__} ({place}) fails ({reason}): mend it there"
+            ) from error
+        if found.shape != (len(weights),):
+            wanted = "one number a draw" if vectorised else "a number"
+            raise MetricError(
+                f"the metric {function.__name__} ({place}) returned values of shape "
+                f"{found.shape[1 - vectorised :]}: return {wanted}"
+            )
+        return found
+
+    return measured
 
 
 def _check_predictions(task: Task, target: NDArray[Any], predictions: NDArray[Any]) -> None:

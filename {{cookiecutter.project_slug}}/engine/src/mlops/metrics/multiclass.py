@@ -24,6 +24,11 @@ class Multiclass:
         self.confidence = self.probabilities.max(axis=1, initial=0.0)
         self.edges = bin_edges(self.confidence)
 
+    @property
+    def predictions(self) -> Array:
+        """What the model answers: the probability of each class."""
+        return self.probabilities
+
     @cached_property
     def against_rest(self) -> list[binary.Binary]:
         """Each class against all others."""

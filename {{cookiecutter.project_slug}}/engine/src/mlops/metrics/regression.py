@@ -13,6 +13,7 @@ class Regression:
     def __init__(self, target: Array, predicted: Array, rows: Index) -> None:
         self.rows = rows
         self.target = target.astype(np.float64)
+        self.predictions = predicted
         self.error = self.target - predicted
 
 

@@ -14,7 +14,7 @@ from ..bundle.reading import CONTRACT
 from ..bundle.reading import METRICS as MEASURED
 from ..evaluation.measurement import rounded
 from ..git import repository
-from ..metrics.catalogue import METRICS
+from ..metrics.catalogue import known as known_metrics
 from . import environments
 from .declaration import declared
 
@@ -82,10 +82,11 @@ def _about(side: _Bundle, content: Mapping[str, Any]) -> Content:
 def _metrics(one: Path, other: Path) -> Iterator[Content]:
     """Yield the stored metrics of both: comparable only where the holdout is the same."""
     before, after = (json.loads((f / MEASURED).read_bytes())["holdout"] for f in (one, other))
+    metrics = known_metrics()
     for name in dict.fromkeys([*before, *after]):
         row: Content = {"metric": name}
-        if name in METRICS:
-            row["better"] = "more" if METRICS[name].greater_is_better else "less"
+        if name in metrics:
+            row["better"] = "more" if metrics[name].greater_is_better else "less"
         row |= {
             side: had[name] for side, had in zip(SIDES, (before, after), strict=True) if name in had
         }

@@ -12,7 +12,7 @@ import yaml
 from ..bundle.verdict import OUTSIDE
 from ..contract import Task
 from ..errors import ProjectError
-from ..git import repository
+from ..git import dvc, repository
 
 DEPLOY = "deploy"
 NAME = "champion"
@@ -43,7 +43,7 @@ class Pointer(NamedTuple):
     def of(cls, folder: Path) -> "Pointer":
         """Return the pointer to a folder as it is."""
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-        return cls(repository.dvc_digest(folder), sum(sizes), len(sizes))
+        return cls(dvc.dvc_digest(folder), sum(sizes), len(sizes))
 
     def text(self) -> str:
         """Return the pointer as DVC writes it."""

@@ -11,7 +11,7 @@ from ..bundle.reading import CONFIG
 from ..config.settings import Settings
 from ..errors import ProjectError
 from ..files import read_yaml
-from ..git import commits, repository
+from ..git import commits, dvc, repository
 from . import evidence
 from .declaration import DEPLOY, NAME, Declared, declared, paths
 from .evidence import PRODUCTION
@@ -150,7 +150,7 @@ def bring(one: Declared, out: Path, root: Path = Path(), afresh: bool = False) -
     """
     said, pointer = one.declaration, one.pointer
     source = "remote" if afresh else "DVC cache or remote"
-    fetch = repository.fetch_afresh if afresh else repository.fetch
+    fetch = dvc.fetch_afresh if afresh else dvc.fetch
     try:
         fetch(pointer.text(), NAME, out, root)
     except repository.RepositoryError as error:

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import verdict
-from ..files import tree_sha256
 from ..git import commits, extraction, repository
 from ..git.repository import run
 from .declaration import Declared, declared, report_text
 
 PRODUCTION = "production"
-PACKAGE = verdict.ENGINE / "mlops"
 SHAPELESS = "the report has not the shape that the gate gives it: run `mlops gate` again"
 # The code of another commit, asked for the digest of a policy.
 COMPOSE = """
@@ -96,9 +94,9 @@ def check_judge(report: Mapping[str, Any], base: str | None, root: Path = Path()
         )
     with tempfile.TemporaryDirectory() as folder:
         if base is not None:
-            repository.extract(law, [str(PACKAGE)], Path(folder), root)
+            repository.extract(law, [str(place) for place in verdict.CODE], Path(folder), root)
         has_gate = Path(folder, verdict.GATE).is_file()
-        own = tree_sha256(Path(folder, PACKAGE)) if has_gate else judge["sha256"]
+        own = verdict.judge_sha256(Path(folder)) if has_gate else judge["sha256"]
     if judge["code"] != ("base" if has_gate else "branch") or judge["sha256"] != own:
         raise verdict.VerdictError(
             f"the report was not judged by the code of {law[:12]}: run `mlops gate` again"

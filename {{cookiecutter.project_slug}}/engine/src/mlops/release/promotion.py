@@ -14,7 +14,7 @@ from ..data import fingerprints, prepared
 from ..errors import ProjectError
 from ..evaluation.evaluate import HOLDOUT
 from ..files import read_yaml
-from ..git import commits, landing, repository
+from ..git import commits, dvc, landing, repository
 from . import environments, evidence
 from .declaration import NAME, Declaration, DeclarationError, Declared, Pointer, declared, paths
 
@@ -111,7 +111,7 @@ def _candidate(head: str, root: Path) -> Subject:
     if text is None or landing.touched([LOCK], root):
         raise PromotionError(f"{LOCK} is not committed as it is: `git add {LOCK}`, then commit")
     try:
-        expected = repository.pinned(yaml.safe_load(text), CANDIDATE)
+        expected = dvc.pinned(yaml.safe_load(text), CANDIDATE)
     except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         raise PromotionError(f"{LOCK} is no lock of DVC: run `mlops mend`, then commit") from error
     if pointer.md5 != expected:
@@ -187,7 +187,7 @@ def _check_stored(one: Declared, is_new: bool, root: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="promoted-") as folder:
         environments.bring(one, Path(folder, "here"), root)
         if is_new:
-            repository.push(one.pointer.text(), NAME, root)
+            dvc.push(one.pointer.text(), NAME, root)
         environments.bring(one, Path(folder, "afresh"), root, afresh=True)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
+from .. import owner
 from ..contract import Task
 from ..errors import ProjectError
 from . import archive
@@ -142,13 +143,14 @@ def skops(content: bytes) -> object:
             raise ModelError(f"{SKOPS} {fault}: run `dvc repro`")
         from skops.io import get_untrusted_types, loads
 
-        foreign = sorted(set(get_untrusted_types(data=content)) - set(TRUSTED))
+        known = [*TRUSTED, *_owned()]
+        foreign = sorted(set(get_untrusted_types(data=content)) - set(known))
         if foreign:
             raise ModelError(
                 f"{SKOPS} holds types that are not on the allow-list: {', '.join(foreign)}: if the "
-                "file is yours, add them to TRUSTED in src/mlops/runtime/model.py"
+                "file is yours, add them to TRUSTED in src/project/estimators.py"
             )
-        return loads(content, trusted=list(TRUSTED))
+        return loads(content, trusted=known)
     except ModelError:
         raise
     except ImportError as error:
@@ -157,6 +159,16 @@ def skops(content: bytes) -> object:
         ) from error
     except Exception as error:  # a damaged archive fails in many ways
         raise ModelError(f"{SKOPS} is no skops file that loads: run `dvc repro`") from error
+
+
+def _owned() -> list[str]:
+    """Return the types of src/project/estimators.py, and those that its TRUSTED names."""
+    module = owner.module("project.estimators")
+    if module is None:
+        return []
+    own = [kind for kind in vars(module).values() if isinstance(kind, type)]
+    defined = [f"{k.__module__}.{k.__qualname__}" for k in own if k.__module__ == module.__name__]
+    return [*defined, *getattr(module, "TRUSTED", ())]
 
 
 def estimator(fitted: object, task: Task) -> Predict:

@@ -15,11 +15,12 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from . import openapi
+from ..runtime.hooks import Veto
+from . import hooks, openapi
 from .endpoints import explain, feedback, health, inference_protocol, metrics, model, page
 from .endpoints.predict import Predict, RequestIds, refuse
 from .models import ServedModels
-from .problem import Problem
+from .problem import PROTOCOL, Problem
 from .recording.recorder import Recorder
 from .settings import ServingSettings
 from .telemetry.logs import Refusals, logger
@@ -28,13 +29,13 @@ from .telemetry.traces import traces
 from .tensors import ProtocolError
 
 ROUTES = (model, explain, feedback, inference_protocol, health, metrics, page)
-RECORDED = "/infer"  # what a path that ends so answers, the recorder counts
+RECORDED = "/infer"  # what a path of the protocol that ends so answers, the recorder counts
 # What answers without the key: whether the server lives, and a page that holds nothing.
 OPEN = ("/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 OPEN_BELOW = "/page/"
 REQUEST_ID = b"x-request-id"
 HANDLED = (
-    *(Problem, ProtocolError, HTTPException, RequestValidationError, ClientDisconnect),
+    *(Problem, Veto, ProtocolError, HTTPException, RequestValidationError, ClientDisconnect),
     Exception,
 )
 THRESHOLDS = (10_000, 20, 50)
@@ -45,7 +46,7 @@ NO_TELEMETRY = {"auto_configure": False, "tracing": False, "metrics": False, "lo
 class App(FastAPI):
     """FastAPI that hands POST /predict to its endpoint before middleware and routing.
 
-    `state` holds settings, fleet, recorder, metrics and ids, for every endpoint.
+    `state` holds settings, models, recorder, metrics and ids, for every endpoint.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
@@ -60,15 +61,15 @@ class App(FastAPI):
         )
         state = self.state
         state.settings = settings
-        state.fleet = ServedModels(settings, lambda result: state.metrics.swapped(result))
-        state.metrics = Metrics(state.fleet)
-        state.recorder = Recorder(settings, state.fleet, state.metrics)
+        state.models = ServedModels(settings, lambda result: state.metrics.swapped(result))
+        state.metrics = Metrics(state.models)
+        state.recorder = Recorder(settings, state.models, state.metrics)
         state.traces = traces()
         state.refusals = Refusals()
         state.ids = RequestIds()
         self.predict = Predict(
             settings,
-            state.fleet,
+            state.models,
             state.recorder,
             state.metrics,
             state.traces,
@@ -80,8 +81,14 @@ class App(FastAPI):
         self._described = ""
         # For those who come by another path, like that of a proxy: routing takes its prefix off.
         self.router.routes.append(Route(PREDICT, self.predict, methods=["POST"]))
+        engine = [*self.routes]
         for module in ROUTES:
-            self.include_router(module.router())
+            routes = module.router()
+            engine += routes.routes
+            self.include_router(routes)
+        if (own := hooks.router()) is not None:
+            hooks.check_routes(own, engine)
+            self.include_router(own)
         for kind in HANDLED:
             self.add_exception_handler(kind, _handle)
 
@@ -98,7 +105,7 @@ class App(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """Return the description of every route, with the rows of the bundle that serves."""
-        champion = self.state.fleet.champion
+        champion = self.state.models.champion
         serving = champion.digest if champion else ""
         if self.openapi_schema is None or serving != self._described:
             self.openapi_schema = None
@@ -151,19 +158,20 @@ class App(FastAPI):
         except Exception:  # answered already, by _handle
             logger.exception("request failed", extra={"request_id": request_id})
         route = getattr(scope.get("route"), "path", OTHER)
-        if route != PREDICT and not (status == 200 and route.endswith(RECORDED)):
+        recorded = route.startswith(PROTOCOL) and route.endswith(RECORDED)
+        if route != PREDICT and not (status == 200 and recorded):
             self.state.metrics.request(route, status, perf_counter() - started)
 
 
 def create(settings: ServingSettings) -> App:
-    """Return the application; the fleet loads its bundles when it starts, or before."""
+    """Return the application; its models are loaded when it starts, or before."""
     return App(settings)
 
 
 @asynccontextmanager
 async def _lifespan(app: App) -> AsyncIterator[None]:
     state = app.state
-    await state.fleet.start()
+    await state.models.start()
     try:
         await state.recorder.start()
         try:
@@ -172,7 +180,7 @@ async def _lifespan(app: App) -> AsyncIterator[None]:
         finally:
             await state.recorder.stop()
     finally:
-        await state.fleet.stop()
+        await state.models.stop()
         app.predict.close()
         await asyncio.get_running_loop().run_in_executor(None, state.traces.close)
 
@@ -227,6 +235,8 @@ def _problem(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
+        case Veto():
+            return Problem(422, "veto", "The request is refused", error.reason, error.row)
         case ProtocolError():
             return Problem(400, "bad-tensors", str(error))
         case ClientDisconnect():

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 from ..bundle.reading import Loaded, load
 from ..contract import Column, Contract, Source
 from ..data import prepared
-from ..data.sources import DataError, frames
+from ..data.sources import DataError, Frame, frames
 from ..data.validation import check_names, refuse, validated
 from ..files import atomic_file
 from ..progress import progress
+from ..runtime.hooks import Before, Veto
 
 ROWS = 50_000
 
@@ -59,20 +60,47 @@ def source_of(file: Path, contract: Contract) -> Source:
 def _scored(file: Path, loaded: Loaded, rows: int) -> Iterator[pa.Table]:
     contract, encoder = loaded.contract, loaded.encoder
     threshold = loaded.settings.evaluation.threshold
+    before = Before.find(contract)
     for frame in frames([file], source_of(file, contract), rows):
         check_names(frame, contract, required=encoder.inputs)
         ids = [name for name in contract.names("id") if name in frame.frame.columns]
         values, findings = validated(frame, contract, [*ids, *encoder.inputs], strict=False)
         refuse(findings, contract)
         columns = {name: _plain(values[name], contract.columns[name]) for name in encoder.inputs}
-        answer = _answer(loaded.model.predict(encoder.matrix(columns)), contract, threshold)
+        if before is not None:
+            _check(before, columns, frame)
+        answer = _answer(loaded.answer(columns), contract, threshold)
         yield pa.table({**{n: pa.array(values[n], from_pandas=True) for n in ids}, **answer})
+
+
+def _check(before: Before, columns: dict[str, np.ndarray], frame: Frame) -> None:
+    """Raise DataError where `before` vetoes rows, with the number of the first."""
+    try:
+        before(columns)
+    except Veto as veto:
+        row = _vetoed(before, columns, frame) if veto.row is None else frame.start + veto.row
+        raise DataError(
+            f"{frame.path} row {row} is refused by `before` of src/project/serving.py "
+            f"({veto.reason}): leave such rows out"
+        ) from None
+
+
+def _vetoed(before: Before, columns: dict[str, np.ndarray], frame: Frame) -> int:
+    """Return the number of the first row that is vetoed alone, else of the first of all."""
+    for at in range(len(frame.frame)):
+        try:
+            before({name: values[at : at + 1] for name, values in columns.items()})
+        except Veto:
+            return frame.start + at
+    return frame.start
 
 
 def _plain(values: pd.Series, column: Column) -> np.ndarray:
     """Return a parsed column as the array that features are computed from."""
     if column.type == "category":
         return prepared.codes(pa.array(values, pa.string(), from_pandas=True), column.categories)
+    if column.type == "text":
+        return values.astype(object).where(values.notna(), None).to_numpy()
     return values.to_numpy()
 
 

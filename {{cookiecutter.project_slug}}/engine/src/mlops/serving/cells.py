@@ -23,6 +23,7 @@ WANTED = {
     "integer": "a whole number",
     "boolean": "true or false",
     "category": "a string",
+    "text": "a string",
     "datetime": "an ISO 8601 date or date-time in a string",
 }
 
@@ -50,6 +51,8 @@ def read(value: Any, column: Column, unseen: Unseen = "encode") -> Any:
         case "category" if isinstance(value, str):
             if unseen == "refuse" and value not in column.categories:
                 raise CellError(f"must be one of {_shown(column.categories)}")
+            return value
+        case "text" if isinstance(value, str):
             return value
         case "datetime" if isinstance(value, str):
             return moment(value)
@@ -144,6 +147,8 @@ def codec(column: Column, missing: Sequence[str]) -> Callable[[Sequence[Any]], n
         return lambda values: np.fromiter(map(code, values), np.float64, len(values))
     if column.type == "datetime":
         return _moments
+    if column.type == "text":
+        return _texts(missing)
     return lambda values: np.array(values, dtype=np.float64)
 
 
@@ -151,3 +156,14 @@ def _moments(values: Sequence[datetime | None]) -> np.ndarray:
     """Return datetime64[us]; numpy converts datetimes itself, but takes six times as long."""
     ticks = [MISSING if v is None else (v - EPOCH) // MICROSECOND for v in values]
     return np.array(ticks, dtype=np.int64).view("datetime64[us]")
+
+
+def _texts(missing: Sequence[str]) -> Callable[[Sequence[Any]], np.ndarray]:
+    """Return what makes an array of texts as `mlops predict` reads them: stripped, or None."""
+    absent = frozenset(missing)
+
+    def texts(values: Sequence[str | None]) -> np.ndarray:
+        stripped = ((value or "").strip() for value in values)
+        return np.array([None if text in absent else text for text in stripped], dtype=object)
+
+    return texts

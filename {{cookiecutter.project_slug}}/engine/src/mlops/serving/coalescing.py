@@ -73,7 +73,7 @@ class Coalescing:
 def answered(predictor: Predictor, rows: Sequence[Row]) -> Answered:
     """Return the answer for the rows of one request; raises Problem as `ask` does."""
     matrix = predictor.matrix(rows)
-    predictions = predictor.predict(matrix)
+    predictions = predictor.after(rows, predictor.predict(matrix))
     if not np.isfinite(predictions).all():
         raise unanswered(predictions)
     return matrix, predictions
@@ -88,8 +88,9 @@ def unanswered(predictions: np.ndarray) -> Problem:
 
 def _answer(predictor: Predictor, group: list[Asked]) -> None:
     try:
-        matrix = predictor.matrix([row for _, rows, *_ in group for row in rows])
-        predictions = predictor.predict(matrix)
+        together = [row for _, rows, *_ in group for row in rows]
+        matrix = predictor.matrix(together)
+        predictions = predictor.after(together, predictor.predict(matrix))
     except Exception as error:
         if len(group) > 1:  # one request must not fail another's
             for asked in group:

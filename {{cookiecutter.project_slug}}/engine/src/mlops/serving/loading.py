@@ -9,6 +9,7 @@ import numpy as np
 from ..bundle import contents
 from ..bundle.manifest import BundleError
 from ..bundle.reading import GOLDEN, Loaded, parsed
+from ..errors import ProjectError
 from ..runtime.model import farthest
 from .problem import Problem
 
@@ -70,10 +71,12 @@ def _answer_golden(predictor: "Predictor") -> None:
         ) from problem
     matrix = predictor.matrix(decoded)
     try:
-        answers = predictor.predict(matrix)
+        answers = predictor.after(decoded, predictor.predict(matrix))
         for size in WARM:
             part = np.resize(matrix, (size, matrix.shape[1]))
             predictor.answer(predictor.predict(part), "warm")
+    except ProjectError:
+        raise
     except Exception as error:  # whatever a model that is no model raises
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise BundleError(f"the model does not answer ({reason}): run `dvc repro`") from error

@@ -8,7 +8,9 @@ import msgspec
 import numpy as np
 
 from ..bundle.reading import Loaded
+from ..runtime.hooks import After, Before, Veto
 from .cells import Unseen
+from .problem import Problem
 from .rows import Row, RowSchema
 
 encode = msgspec.json.Encoder().encode
@@ -22,6 +24,8 @@ class Predictor:
     """
 
     __slots__ = (
+        "_after",
+        "_before",
         "_decided",
         "_head",
         "_say",
@@ -40,6 +44,8 @@ class Predictor:
         self.schema = RowSchema(loaded.contract, loaded.encoder, unseen)
         self.threshold = loaded.settings.evaluation.threshold
         self._task = loaded.contract.task
+        self._before = Before.find(loaded.contract)
+        self._after = After.find(loaded.contract)
         # No bound method: it would be a circle, which keeps a bundle in memory after its time.
         self._say = SAY[self._task]
         labels = [encode(label).replace(b"%", b"%%") for label in loaded.contract.labels]
@@ -51,8 +57,15 @@ class Predictor:
         self._head = b'{"model":%b,%b"request_id":"' % (encode(digest), decided)
 
     def decode(self, body: bytes) -> list[Row]:
-        """Return the rows of a request's body; raises Problem."""
-        return self.schema.decode(body)
+        """Return the rows of a request's body; raises Problem, also where `before` vetoes them."""
+        rows = self.schema.decode(body)
+        if self._before is not None:
+            try:
+                self._before(self.schema.arrays(rows))
+            except Veto as veto:
+                title = "The request is refused"
+                raise Problem(422, "veto", title, veto.reason, veto.row) from None
+        return rows
 
     def matrix(self, rows: Sequence[Row]) -> np.ndarray:
         """Return rows as the float32 matrix (rows, features)."""
@@ -61,6 +74,16 @@ class Predictor:
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """Return the model's predictions, as runtime.model.Model.predict does."""
         return self.loaded.model.predict(matrix)
+
+    def after(self, rows: Sequence[Row], predictions: np.ndarray) -> np.ndarray:
+        """Return predictions as they are answered; another thing where the project says so."""
+        if self._after is None:
+            return predictions
+        return self._after(self.schema.arrays(rows), predictions)
+
+    def answered(self, rows: Sequence[Row]) -> np.ndarray:
+        """Return what is answered for rows, as numbers."""
+        return self.after(rows, self.predict(self.matrix(rows)))
 
     def answer(self, predictions: np.ndarray, request_id: str) -> bytes:
         """Return the JSON answer: for each row the prediction and what it was made from."""

@@ -17,6 +17,7 @@ from .problem import Problem
 
 Row: TypeAlias = Any  # an instance of the struct class that a RowSchema makes
 
+TEXTS = ("datetime", "category", "text")  # what stands in quotes
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 
 
@@ -54,7 +55,7 @@ class RowSchema:
         self._forgiving = _decode(_struct(self.columns, unseen, strict=False))
         columns = list(self.columns.values())
         fields = {f"f{i}": column for i, column in enumerate(columns)}
-        texts = [f for f, column in fields.items() if column.type in ("datetime", "category")]
+        texts = [f for f, column in fields.items() if column.type in TEXTS]
         self._quotes = 2 * (len(fields) + len(texts))
         self._nullable_texts = [attrgetter(f) for f in texts if fields[f].nullable]
         self._moments = [(attrgetter(f), f) for f in texts if fields[f].type == "datetime"]
@@ -170,6 +171,8 @@ def _type(column: Column, unseen: Unseen, strict: bool) -> Any:
             found = Literal[tuple(column.categories)]
         case "category":
             found, extra = str, {"examples": column.categories}
+        case "text":
+            found = str
         case _:
             found = datetime if strict else str
             extra = {"pattern": f"^{MOMENT.pattern}$", "format": "date-time"}

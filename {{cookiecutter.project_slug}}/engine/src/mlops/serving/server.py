@@ -34,8 +34,8 @@ def serve(settings: ServingSettings) -> None:
     listeners = [bound, *(bound.dup() for _ in range(LISTENERS - 1))]
     try:
         app = create(settings)
-        fleet: ServedModels = app.state.fleet
-        fleet.load()
+        models: ServedModels = app.state.models
+        models.load()
         config = uvicorn.Config(
             app,
             http=Protocol,
@@ -51,7 +51,7 @@ def serve(settings: ServingSettings) -> None:
             # The sweep ends what is slow before; this is for a task that nothing ends.
             timeout_graceful_shutdown=int(settings.slow_seconds + settings.deadline_seconds) + 2,
         )
-        Server(config, settings, fleet, app.state.metrics.rejected).run(sockets=listeners)
+        Server(config, settings, models, app.state.metrics.rejected).run(sockets=listeners)
     except SystemExit as error:  # how uvicorn says that the application did not start
         raise ServerError("the server could not start: see the lines above") from error
     finally:
@@ -66,12 +66,12 @@ class Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         settings: ServingSettings,
-        fleet: ServedModels,
+        models: ServedModels,
         rejected: Callable[[str], None],
     ) -> None:
         super().__init__(config)
         self._settings = settings
-        self._fleet = fleet
+        self._models = models
         self._rejected = rejected
         self._leave_at = float("inf")
 
@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
         reloading: set[asyncio.Task[None]] = set()
 
         def reload() -> None:
-            task = loop.create_task(self._fleet.reload())
+            task = loop.create_task(self._models.reload())
             reloading.add(task)
             task.add_done_callback(reloading.discard)
 
@@ -104,10 +104,10 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Turn /readyz to no at once, and leave `drain_seconds` later; a second signal hurries."""
-        if self._fleet.draining:
+        if self._models.draining:
             self.should_exit = True
             self.force_exit = sig == signal.SIGINT
-        self._fleet.draining = True
+        self._models.draining = True
         self._leave_at = time.monotonic() + self._settings.drain_seconds
 
     async def on_tick(self, counter: int) -> bool:

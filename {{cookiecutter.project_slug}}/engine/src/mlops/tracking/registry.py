@@ -16,7 +16,7 @@ import msgspec
 from ..bundle import contents, lineage, manifest
 from ..config.settings import Settings
 from ..errors import ProjectError
-from ..git import repository
+from ..git import dvc
 from .parameters import parameters
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ CANDIDATE = "candidate"  # the tag of a run: the digest that it was logged for
 BUNDLE, RELEASED = "bundle", "released"  # tags of a version and of its run
 MODEL = "model"
 PACKAGE = Path(__file__).parents[1]
+PROJECT = PACKAGE.parents[2] / "src/project"  # what the owner adds to an answer
 PACKAGES = ("msgspec", "numpy", "pandas", "pyarrow", "pyyaml", "tqdm")
 RUNTIMES = {"onnx": ("onnxruntime",), "skops": ("scikit-learn", "skops")}
 REPORTS = Path("reports")
@@ -59,7 +60,7 @@ def track(settings: Settings, experiment: str, bundle: Path, reports: Path = REP
     the server or database does not answer.
     """
     identity, content, _ = contents.read(bundle)
-    home = repository.home()
+    home = dvc.home()
     with _client(home, "does not take the run", "dvc repro") as client:
         folder = _experiment(client, experiment, home)
         known = _closed(client, folder, identity)
@@ -123,7 +124,7 @@ def _version(
                 str(place),
                 loader_module=f"{PACKAGE.name}.serving.pyfunc",
                 data_path=str(bundle),
-                code_paths=[str(PACKAGE)],
+                code_paths=[str(path) for path in (PACKAGE, PROJECT) if path.is_dir()],
                 pip_requirements=needed,
             )
             client.log_artifacts(run.info.run_id, str(place), MODEL)

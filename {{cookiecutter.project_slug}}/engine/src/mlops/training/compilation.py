@@ -87,6 +87,9 @@ def convert(fitted: Any, task: Task, width: int) -> bytes:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
 
+    inverse = getattr(fitted, "inverse_func", None)
+    if inverse is not None:  # no converter knows it, so its regressor is converted and it is added
+        fitted = fitted.regressor_
     options = {} if task == "regression" else {id(fitted): {"zipmap": False}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -96,7 +99,31 @@ def convert(fitted: Any, task: Task, width: int) -> bytes:
             options=options,
             target_opset=OPSET,
         )
+    if inverse is not None:
+        _add_inverse(model.graph, inverse)
     return bytes(model.SerializeToString())
+
+
+def _add_inverse(graph: Any, inverse: Any) -> None:
+    """Have a graph give the inverse of a transformed target in place of its output."""
+    from onnx import TensorProto, helper
+
+    (output,) = graph.output
+    source, name = output.name, "prediction"
+    if inverse is np.square:
+        nodes = [helper.make_node("Mul", [source, source], [name])]
+    elif inverse is np.exp:
+        nodes = [helper.make_node("Exp", [source], [name])]
+    else:
+        graph.initializer.append(helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0]))
+        nodes = [
+            helper.make_node("Exp", [source], ["grown"]),
+            helper.make_node("Sub", ["grown", "one"], [name]),
+        ]
+    graph.node.extend(nodes)
+    graph.output.pop()
+    shape = [dimension.dim_value or None for dimension in output.type.tensor_type.shape.dim]
+    graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
 
 def _write_skops(

@@ -1,20 +1,48 @@
 """The estimator that conf/model asks for, with what the matrix needs before it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
 
+import numpy as np
 from hydra.errors import HydraException
 from hydra.utils import get_object, instantiate
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.validation import has_fit_parameter
 
+from .. import owner
 from ..config.settings import Model, Training
 from ..contract import Task
 from ..errors import ProjectError
-from ..features.encoding import Encoder
 
-# What `_target_` may import, since an import path in a config file is code that runs.
-ALLOWED = ("sklearn.",)
+# What `_target_` may import, since an import path in a config file is code that runs: classes of
+# scikit-learn, of a package that the training lock pins, and of the owner.
+SKLEARN, OWN = "sklearn", "project.estimators"
+# What libraries call a list of -1, 0 and 1 for each feature.
+MONOTONIC = ("monotonic_cst", "monotone_constraints")
+# What is fitted in place of the target, and the way back.
+TRANSFORMS = {
+    "log": (np.log, np.exp),
+    "log1p": (np.log1p, np.expm1),
+    "sqrt": (np.sqrt, np.square),
+}
+LOCK = Path("requirements/train.txt")
+
+
+class Columns(Protocol):
+    """The columns of a matrix: their names, and the positions of those that hold codes."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in their order."""
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """The positions of category codes."""
 
 
 class EstimatorError(ProjectError):
@@ -25,7 +53,7 @@ def build(
     model: Model,
     training: Training,
     task: Task,
-    encoder: Encoder,
+    encoder: Columns,
     seed: int,
     folds: Sequence[tuple[Any, Any]] = (),
     changes: Mapping[str, Any] | None = None,
@@ -38,7 +66,7 @@ def build(
     """
     fitted = _instantiate(model, changes or {})
     parameters = fitted.get_params()
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = _constraints(model, encoder, parameters)
     if "random_state" in parameters and parameters["random_state"] is None:
         settings["random_state"] = seed
     if training.class_weight != "none":
@@ -53,6 +81,8 @@ def build(
         fitted = make_pipeline(_onehot(encoder), fitted)
     elif model.inputs == "imputed":
         fitted = make_pipeline(_median(), fitted)
+    if training.transform != "none":
+        fitted = _transformed(fitted, training.transform, task)
     if training.calibration == "none":
         return fitted
     if task == "regression":
@@ -67,11 +97,72 @@ def build(
     )
 
 
+def fit(model: BaseEstimator, matrix: Any, target: Any, weights: Any = None) -> BaseEstimator:
+    """Fit an estimator that `build` made, with a weight for each row where there are weights.
+
+    Raises EstimatorError where the estimator takes none.
+    """
+    if weights is None:
+        return model.fit(matrix, target)
+    return model.fit(matrix, target, **{_weights(model): weights})
+
+
+def _weights(model: Any) -> str:
+    """Return the name by which the estimator, or the last step of its pipeline, takes weights."""
+    inner = getattr(model, "regressor", model)
+    step, prefix = inner, ""
+    if isinstance(inner, Pipeline):
+        name, step = inner.steps[-1]
+        prefix = f"{name}__"
+    if isinstance(getattr(model, "estimator", None), Pipeline):
+        raise EstimatorError(
+            "training.calibration hands no weights to a model whose inputs are prepared: set it to "
+            "none, or the model's inputs to codes"
+        )
+    if not has_fit_parameter(step, "sample_weight"):
+        raise EstimatorError(
+            f"{type(step).__name__} takes no weights: choose another model, or give the column of "
+            "role weight another role"
+        )
+    return f"{prefix}sample_weight"
+
+
+def _constraints(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return model.monotonic as the estimator's own parameter, in the order of the matrix."""
+    if not model.monotonic:
+        return {}
+    if unknown := [name for name in model.monotonic if name not in encoder.names]:
+        raise EstimatorError(
+            f"model.monotonic names {', '.join(unknown)}, which is no feature: choose from "
+            f"{', '.join(encoder.names)}"
+        )
+    taken = next((name for name in MONOTONIC if name in parameters), None)
+    if taken is None or model.inputs == "onehot":
+        raise EstimatorError(
+            f"{model.target} takes no monotonic constraints here: delete model.monotonic, or "
+            "choose a model of trees whose inputs are codes"
+        )
+    return {taken: [model.monotonic.get(name, 0) for name in encoder.names]}
+
+
+def _transformed(fitted: BaseEstimator, transform: str, task: Task) -> BaseEstimator:
+    if task != "regression":
+        raise EstimatorError(
+            f"training.transform is {transform} and the target is a class: set it to none"
+        )
+    from sklearn.compose import TransformedTargetRegressor
+
+    there, back = TRANSFORMS[transform]
+    return TransformedTargetRegressor(fitted, func=there, inverse_func=back, check_inverse=False)
+
+
 def _instantiate(model: Model, changes: Mapping[str, Any]) -> BaseEstimator:
     section = {"_target_": model.target, **model.parameters, **changes}
     try:
         for path in _targets(section):
             _check_allowed(path)
+        if not hasattr(get_object(model.target), "fit"):
+            raise _no_estimator(model)
         estimator = instantiate(section, _convert_="all")
     except (HydraException, ImportError, TypeError, ValueError) as error:
         reason = " ".join(str(error.__cause__ or error).split())
@@ -79,22 +170,49 @@ def _instantiate(model: Model, changes: Mapping[str, Any]) -> BaseEstimator:
             f"{model.target} cannot be built: {reason}: correct conf/model or params.yaml"
         ) from error
     if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "fit"):
-        raise EstimatorError(f"{model.target} is no estimator: name a scikit-learn class")
+        raise _no_estimator(model)
     return estimator
+
+
+def _no_estimator(model: Model) -> EstimatorError:
+    return EstimatorError(
+        f"{model.target} is no estimator: name a class that follows scikit-learn's interface"
+    )
 
 
 def _check_allowed(path: str) -> None:
     """Raise EstimatorError unless the path names a class that an allowed package defines.
 
-    The prefix alone is not enough: sklearn.datasets._base.os.system begins with it too.
+    The package alone is not enough: sklearn.datasets._base.os.system begins with it too.
     """
-    if path.startswith(ALLOWED):
+    package = path.partition(".")[0]
+    if path.startswith(f"{OWN}."):
+        allowed = owner.module(OWN) is not None
+    else:
+        allowed = package == SKLEARN or package in _locked()
+    if allowed:
         found = get_object(path)
-        if isinstance(found, type) and f"{found.__module__}.".startswith(ALLOWED):
+        place = OWN if path.startswith(f"{OWN}.") else package
+        if isinstance(found, type) and f"{found.__module__}.".startswith(f"{place}."):
             return
     raise EstimatorError(
-        f"model._target_ {path} is not allowed: only classes of {', '.join(ALLOWED)}… are; extend "
-        "ALLOWED in src/mlops/training/estimators.py in a reviewed change"
+        f"model._target_ {path} is not allowed: name a class of scikit-learn, of another package "
+        f"in {LOCK}, or of src/project/estimators.py"
+    )
+
+
+@cache
+def _locked() -> frozenset[str]:
+    """Return the top-level modules of the installed packages that the training lock pins."""
+    if not LOCK.is_file():
+        return frozenset()
+    pinned = re.findall(r"^([A-Za-z0-9._-]+)==", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in pinned}
+    known = metadata.packages_distributions()
+    return frozenset(
+        module
+        for module, packages in known.items()
+        if names & {re.sub(r"[-_.]+", "-", package).lower() for package in packages}
     )
 
 
@@ -110,7 +228,7 @@ def _targets(node: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def _onehot(encoder: Encoder) -> BaseEstimator:
+def _onehot(encoder: Columns) -> BaseEstimator:
     """Categories become indicators (missing is one more), numbers are imputed and scaled."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer

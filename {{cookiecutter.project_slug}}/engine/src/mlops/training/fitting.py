@@ -16,8 +16,8 @@ from ..data.splitting import folds
 from ..errors import ProjectError
 from ..features.encoding import Encoder
 from ..files import atomic_directory
-from ..git import repository
-from ..metrics.catalogue import METRICS, compute
+from ..git import dvc
+from ..metrics.catalogue import compute, known
 from ..runtime.model import ABOUT, Predict, estimator
 from . import estimators
 from .compilation import compile_model
@@ -78,7 +78,9 @@ class Fitting:
         self._train = self.matrix("train")
         columns = prepared.read(data / "train.parquet", settings.data, [settings.data.target])
         self.target = prepared.target(columns, settings.data)
+        self._weights = self._read_weights()
         self._check_classes()
+        self._check_transform()
 
     def matrix(self, role: str) -> np.ndarray:
         """Return the encoded float32 matrix of the `train` or `holdout` rows."""
@@ -107,7 +109,8 @@ class Fitting:
         )
         try:
             with _threads(settings.training.threads):
-                return model.fit(matrix, target)
+                weights = None if self._weights is None else self._weights[rows]
+                return estimators.fit(model, matrix, target, weights)
         except ValueError as error:
             raise TrainingError(
                 f"{settings.model.target} cannot be fitted: {' '.join(str(error).split())}"
@@ -125,11 +128,11 @@ class Fitting:
         search = tune(
             settings.model.search,
             lambda changes: float(np.mean(self._scores(changes, splits, [primary])[primary])),
-            direction="maximize" if METRICS[primary].greater_is_better else "minimize",
+            direction="maximize" if known()[primary].greater_is_better else "minimize",
             trials=settings.tuning.trials,
             patience=settings.tuning.patience,
             seed=settings.seed,
-            storage=repository.home() / STUDIES,
+            storage=dvc.home() / STUDIES,
             name=self._question(),
         )
         return dict(search.parameters), {
@@ -184,6 +187,26 @@ class Fitting:
                 f"no training row has {self._settings.data.target} = {', '.join(absent)}: give "
                 "more rows, take the label out of the contract, or change split.salt"
             )
+
+    def _read_weights(self) -> np.ndarray | None:
+        name = self._settings.data.weight
+        if name is None:
+            return None
+        weights = prepared.read(self._data / "train.parquet", self._settings.data, [name])[name]
+        if not weights.any():
+            raise TrainingError(f"every training row has {name} = 0: give some rows a weight")
+        return weights
+
+    def _check_transform(self) -> None:
+        transform = self._settings.training.transform
+        least = {"none": -np.inf, "log": np.nextafter(0, 1), "log1p": np.nextafter(-1, 0)}
+        if transform != "none" and self._settings.data.task == "regression":
+            low = float(self.target.min())
+            if low < least.get(transform, 0.0):
+                raise TrainingError(
+                    f"training.transform is {transform}, and {self._settings.data.target} goes "
+                    f"down to {low:g}, which has none: choose another transform"
+                )
 
     def _question(self) -> str:
         """Name the study by what it asks, so that another question starts another study."""

@@ -6,9 +6,7 @@ from time import perf_counter
 
 import numpy as np
 
-from ...features.encoding import Encoder
 from ..case import Case, Judged
-from ..footprint import peak_bytes
 from ..rule import Finding, Rule, compared
 
 MILLI, MEGA = 1000.0, 1e6
@@ -19,10 +17,10 @@ LEAST_REPEATS = 5
 class Latency(Rule, frozen=True, kw_only=True):
     """Time encoding and predicting 1 and 100 rows: a ceiling, and a ratio to the champion.
 
-    Both models answer alternately in the same run, so that a busy machine slows both; medians
-    of `repeats` runs are compared. A ratio above `ratio` counts only where the candidate takes
-    longer than `negligible_ms`. Where the branch changes the features, its own process encodes,
-    and only the model is timed.
+    Both answer alternately in the same run, each in its own process and timed from here, so that a
+    busy machine slows both and neither can say that it was faster; medians of `repeats` runs are
+    compared. A ratio above `ratio` counts only where the candidate takes longer than
+    `negligible_ms`.
     """
 
     one_row_ms: float
@@ -41,7 +39,7 @@ class Latency(Rule, frozen=True, kw_only=True):
         for rows, ceiling in ((1, self.one_row_ms), (100, self.hundred_rows_ms)):
             times = self._medians(case, rows)
             part = "1 row" if rows == 1 else f"{rows} rows"
-            said = f"the time {'' if self._encodes(case) else 'without encoding '}for {part} in ms"
+            said = f"the time for {part} in ms"
             found.append(compared(times[0], ceiling, at_least=False, said=said, part=part))
             if case.champion is not None:
                 limit = max(self.ratio * times[1], self.negligible_ms)
@@ -53,7 +51,7 @@ class Latency(Rule, frozen=True, kw_only=True):
     def _medians(self, case: Case, rows: int) -> list[float]:
         """Return the median milliseconds of the candidate, and of the champion if there is one."""
         judged = [case.candidate] if case.champion is None else [case.candidate, case.champion]
-        calls = [_call(case, one, rows, self._encodes(case)) for one in judged]
+        calls = [_call(case, one, rows) for one in judged]
         times: list[list[float]] = [[] for _ in judged]
         for turn in range(WARM + self.repeats):
             for call, taken in zip(calls, times, strict=True):
@@ -64,23 +62,16 @@ class Latency(Rule, frozen=True, kw_only=True):
                     taken.append(elapsed)
         return [median(taken) for taken in times]
 
-    def _encodes(self, case: Case) -> bool:
-        """Say whether the candidate's encoder runs here, as it does in production."""
-        return type(case.candidate.bundle.encoder) is Encoder
 
-
-def _call(case: Case, judged: Judged, rows: int, encodes: bool) -> Callable[[], object]:
+def _call(case: Case, judged: Judged, rows: int) -> Callable[[], object]:
     """Return what answers for the first rows of the holdout, again from the start if it is short.
 
     The champion's own contract may code categories otherwise, which takes as long.
     """
     places = np.arange(rows) % len(case.target)
-    model, encoder = judged.bundle.model, judged.bundle.encoder
-    columns = {name: case.columns[name][places] for name in encoder.inputs}
-    if encodes:
-        return lambda: model.predict(encoder.matrix(columns))
-    matrix = encoder.matrix(columns)
-    return lambda: model.predict(matrix)
+    bundle = judged.bundle
+    columns = {name: case.columns[name][places] for name in bundle.encoder.inputs}
+    return lambda: bundle.answer(columns)
 
 
 class Size(Rule, frozen=True, kw_only=True):
@@ -113,7 +104,8 @@ class Memory(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> list[Finding]:
         """Return one finding."""
-        matrix = case.matrix[: self.rows]
-        peak = peak_bytes(case.candidate.folder, matrix) / MEGA
-        said = f"the peak memory for {len(matrix)} rows in MB"
+        bundle, rows = case.candidate.bundle, min(self.rows, len(case.target))
+        columns = {name: case.columns[name][:rows] for name in bundle.encoder.inputs}
+        peak = bundle.peak_bytes(columns) / MEGA
+        said = f"the peak memory for {rows} rows in MB"
         return [compared(peak, self.at_most_mb, at_least=False, said=said)]

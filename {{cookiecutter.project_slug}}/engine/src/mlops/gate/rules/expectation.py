@@ -87,7 +87,7 @@ class Expectation(Rule, frozen=True, kw_only=True):
             return [Finding("rejected", "the change alters no row within bounds", self.column)]
         columns = {name: values[rows] for name, values in case.columns.items()}
         columns[self.column] = changed[rows]
-        after = bundle.model.predict(bundle.encoder.matrix(columns))
+        after = bundle.answer(columns)
         return [self._finding(self._meant(case, after - case.candidate.predictions[rows]))]
 
     def _meant(self, case: Case, moved: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from ...config.compose import CONF, composed, written
 from ...config.experiment import EXPERIMENT, read_experiment
 from ...data.sources import raw_files
 from ...files import read_yaml, sha256
-from ...git import repository
+from ...git import dvc, repository
 from ...git.commits import is_shallow
 from ..case import Case
 from ..rule import Finding, Rule
@@ -74,8 +74,8 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
         yield _equal(
             part,
             str(path),
-            repository.pinned(lock, path),
-            repository.dvc_digest(folder),
+            dvc.pinned(lock, path),
+            dvc.dvc_digest(folder),
             "dvc.lock",
         )
 
@@ -135,11 +135,15 @@ def _raw(root: Path, files: list[dict[str, Any]]) -> tuple[str, bool, str]:
 
 
 def _pointer(root: Path) -> tuple[str, bool, str]:
-    """Compare the raw files with what git has of them: the pointer that DVC wrote."""
+    """Compare the raw files with what git has of them: a pointer, or the output of a stage."""
     pointer = root / f"{RAW}.dvc"
-    content = read_yaml(pointer) if pointer.is_file() else {}
-    outs = content.get("outs") or [{}]
-    fine = outs[0].get("md5") == repository.dvc_digest(root / RAW)
-    if fine:
-        return "raw data", True, f"{RAW} is what {RAW}.dvc says"
-    return "raw data", False, f"{RAW} is not what {RAW}.dvc says: `dvc add {RAW}` and commit that"
+    if pointer.is_file():
+        declared, where = read_yaml(pointer), f"{RAW}.dvc"
+        outs = declared.get("outs") or [{}]
+        expected, remedy = outs[0].get("md5"), f"`dvc add {RAW}` and commit that"
+    else:
+        expected, where = dvc.pinned(read_yaml(root / "dvc.lock"), RAW), "dvc.lock"
+        remedy = f"run `dvc repro`, or `dvc add {RAW}` and commit that"
+    if expected == dvc.dvc_digest(root / RAW):
+        return "raw data", True, f"{RAW} is what {where} says"
+    return "raw data", False, f"{RAW} is not what {where} says: {remedy}"

@@ -9,7 +9,7 @@ from ...config import settings
 from ...evaluation.slices import Slice, slices
 from ...metrics.arrays import Array
 from ...metrics.bootstrap import Estimate, estimate
-from ...metrics.catalogue import METRICS
+from ...metrics.catalogue import known
 from ..case import Case
 from ..resampling import bounded, figures, level, signs
 from ..rule import Finding, Rule, Verdict
@@ -112,7 +112,7 @@ class Slices(Rule, frozen=True, kw_only=True):
             [loss_probability(e, column, margin) for e, column in zip(paired, drawn.T, strict=True)]
         )
         adjusted = holm(probabilities)
-        better = METRICS[self.metric].title
+        better = known()[self.metric].title
         return [
             self._loss(part, e, float(p), f"{better} gained", 1 - case.confidence)
             for part, e, p in zip(parts, paired, adjusted, strict=True)

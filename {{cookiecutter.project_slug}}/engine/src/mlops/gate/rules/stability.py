@@ -10,6 +10,7 @@ from ..case import Case
 from ..rule import Finding, Rule, compared
 
 Columns = dict[str, NDArray[Any]]
+GAPS = {"M": np.datetime64("NaT"), "O": None}  # a missing datetime, a missing text
 
 
 class Stability(Rule, frozen=True, kw_only=True):
@@ -67,7 +68,7 @@ class Stability(Rule, frozen=True, kw_only=True):
         changed = {}
         for name, values in columns.items():
             if case.candidate.bundle.contract.columns[name].nullable:
-                gap: Any = np.datetime64("NaT") if values.dtype.kind == "M" else np.nan
+                gap: Any = GAPS.get(values.dtype.kind, np.nan)
                 changed[name] = np.where(generator.random(len(values)) < self.missing, gap, values)
         return changed
 
@@ -80,7 +81,7 @@ class Stability(Rule, frozen=True, kw_only=True):
             return Finding("not applicable", reason, part)
         bundle = case.candidate.bundle
         columns = {name: case.columns[name][chosen] for name in bundle.encoder.inputs} | changed
-        after = bundle.model.predict(bundle.encoder.matrix(columns))
+        after = bundle.answer(columns)
         size = _change(case, case.candidate.predictions[chosen], after)
         return compared(size, limit, at_least=False, said=f"the change under {part}", part=part)
 

@@ -75,7 +75,7 @@ def router() -> APIRouter:
             body = await request.body()
         except ClientDisconnect:
             raise Problem(400, "client-gone", "The client has left") from None
-        predictor = state.fleet.route(key)
+        predictor = state.models.route(key)
         until = time.monotonic() + state.settings.deadline_seconds
         return await explaining.run(explained, predictor, body, request_id, until)
 

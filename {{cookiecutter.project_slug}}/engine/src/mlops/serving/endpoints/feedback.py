@@ -51,7 +51,7 @@ def router() -> APIRouter:
         if not state.recorder.records:
             detail = "set MLOPS_LOG_FOLDER for the server"
             raise Problem(404, "no-log", "The server keeps no prediction log", detail)
-        contract = state.fleet.route(b"").loaded.contract
+        contract = state.models.route(b"").loaded.contract
         reported = decode(await request.body())
         if len(reported) > state.settings.max_rows:
             most = f"send at most {state.settings.max_rows}"

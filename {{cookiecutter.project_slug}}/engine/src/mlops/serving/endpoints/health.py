@@ -21,7 +21,7 @@ def router() -> APIRouter:
 
     @routes.get("/readyz", summary="Whether requests are welcome", responses=unready)
     async def readyz(request: Request) -> Response:
-        return _answer(request.app.state.fleet)
+        return _answer(request.app.state.models)
 
     refused: dict[int | str, dict[str, Any]] = {403: {"description": "The server has no API key"}}
 
@@ -31,17 +31,17 @@ def router() -> APIRouter:
         if state.settings.api_key is None:  # with one, only who has it comes this far
             detail = "set MLOPS_API_KEY, or send the process a SIGHUP"
             raise Problem(403, "no-api-key", "The server has no API key to protect this", detail)
-        await state.fleet.reload()
-        return _answer(state.fleet)
+        await state.models.reload()
+        return _answer(state.models)
 
     return routes
 
 
-def _answer(fleet: ServedModels) -> Response:
+def _answer(models: ServedModels) -> Response:
     content = {
-        "ready": fleet.ready,
-        "reason": fleet.reason,
-        "model": fleet.champion and fleet.champion.digest,
-        "challenger": fleet.challenger and fleet.challenger.digest,
+        "ready": models.ready,
+        "reason": models.reason,
+        "model": models.champion and models.champion.digest,
+        "challenger": models.challenger and models.challenger.digest,
     }
-    return JSONResponse(content, 200 if fleet.ready else 503)
+    return JSONResponse(content, 200 if models.ready else 503)

@@ -80,14 +80,14 @@ def router() -> APIRouter:
     return routes
 
 
-def find(fleet: ServedModels, key: bytes, name: str, version: str) -> Predictor:
+def find(models: ServedModels, key: bytes, name: str, version: str) -> Predictor:
     """Return the named model; raises Problem 404 where it is another, 503 where there is none."""
-    predictor = fleet.route(key)
+    predictor = models.route(key)
     if predictor.loaded.contract.name != name:
         raise Problem(404, "not-found", f"the model is {predictor.loaded.contract.name!r}")
     if not version:
         return predictor
-    for one in (fleet.champion, fleet.challenger):
+    for one in (models.champion, models.challenger):
         if one is not None and version_of(one) == version:
             return one
     raise Problem(404, "not-found", f"{name!r} has no such version")
@@ -98,7 +98,7 @@ def version_of(predictor: Predictor) -> str:
     return predictor.digest[:12]
 
 
-def described(fleet: ServedModels, predictor: Predictor) -> dict[str, Any]:
+def described(models: ServedModels, predictor: Predictor) -> dict[str, Any]:
     """Return the metadata of a model: every tensor that it takes and gives."""
     contract = predictor.loaded.contract
     inputs = [
@@ -114,7 +114,7 @@ def described(fleet: ServedModels, predictor: Predictor) -> dict[str, Any]:
         )
     return {
         "name": contract.name,
-        "versions": [version_of(p) for p in (fleet.champion, fleet.challenger) if p is not None],
+        "versions": [version_of(p) for p in (models.champion, models.challenger) if p is not None],
         "platform": predictor.loaded.model.runtime,
         "inputs": inputs,
         "outputs": answers,
@@ -122,12 +122,12 @@ def described(fleet: ServedModels, predictor: Predictor) -> dict[str, Any]:
 
 
 def _metadata(request: Request, name: str, version: str = "") -> Response:
-    fleet = request.app.state.fleet
-    return JSONResponse(described(fleet, find(fleet, b"", name, version)))
+    models = request.app.state.models
+    return JSONResponse(described(models, find(models, b"", name, version)))
 
 
 def _model_ready(request: Request, name: str, version: str = "") -> Response:
-    find(request.app.state.fleet, b"", name, version)
+    find(request.app.state.models, b"", name, version)
     return _ready(request, {"name": name})
 
 
@@ -139,7 +139,7 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
         raise Problem(415, "unsupported-media-type", "send the body without content-encoding")
     body = await request.body()
     key = request.headers.get("x-routing-key", request_id).encode()
-    predictor = find(state.fleet, key, name, version)
+    predictor = find(state.models, key, name, version)
     header, most = request.headers.get(LENGTH), state.settings.max_rows
     if len(body) > LARGE:
         inference, sent = await asyncio.to_thread(parse, predictor, body, header, most)
@@ -176,7 +176,7 @@ def parse(predictor: Predictor, body: bytes, header: str | None, most: int) -> P
 
 
 def _ready(request: Request, about: dict[str, Any]) -> Response:
-    ready = request.app.state.fleet.ready
+    ready = request.app.state.models.ready
     return JSONResponse({**about, "ready": ready}, 200 if ready else 503)
 
 

@@ -76,9 +76,9 @@ def router() -> APIRouter:
 
     @routes.get("/model", summary="The model that serves")
     async def model(request: Request) -> ModelOut:
-        fleet = request.app.state.fleet
-        challenger = fleet.challenger
-        return described(fleet.route(b""), challenger and challenger.digest)
+        models = request.app.state.models
+        challenger = models.challenger
+        return described(models.route(b""), challenger and challenger.digest)
 
     return routes
 

@@ -54,7 +54,7 @@ class Predict:
     def __init__(
         self,
         settings: ServingSettings,
-        fleet: ServedModels,
+        models: ServedModels,
         recorder: Recorder,
         metrics: Metrics,
         traces: Traces,
@@ -62,7 +62,7 @@ class Predict:
         ids: RequestIds,
     ) -> None:
         self._settings = settings
-        self._fleet = fleet
+        self._models = models
         self._recorder = recorder
         self._metrics = metrics
         self._traces = traces
@@ -91,7 +91,7 @@ class Predict:
             if len(body) > self._max_body_bytes or message.get("more_body", True):
                 body = await self._gathered(message, receive)
             key = headers.get(b"x-routing-key") or request_id.encode()
-            predictor = self._fleet.route(key)
+            predictor = self._models.route(key)
             rows, (matrix, predictions) = await self.answered(predictor, body)
             answer = predictor.answer(predictions, request_id)
         except GoneError:
@@ -162,7 +162,8 @@ class Predict:
                 return rows, await self._coalescing.ask(predictor, rows)
             async with asyncio.timeout(self._settings.deadline_seconds):
                 matrix = predictor.matrix(rows)
-                return rows, (matrix, await self._fleet.predict(predictor, matrix))
+                predictions = await self._models.predict(predictor, matrix)
+                return rows, (matrix, predictor.after(rows, predictions))
         except TimeoutError:
             title = "The answer took too long"
             raise Problem(503, "deadline", title, headers=RETRY) from None

@@ -60,9 +60,9 @@ class Recorder:
     the interpreter for milliseconds whenever a model lets go of it.
     """
 
-    def __init__(self, settings: Settings, fleet: Serving, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, models: Serving, metrics: Metrics) -> None:
         self._settings = settings
-        self._fleet = fleet
+        self._models = models
         self._metrics = metrics
         self._log: Log | None = None
         self._buffer: list[tuple[Any, ...]] = []
@@ -152,9 +152,9 @@ class Recorder:
         predictions = _joined([request.predictions for request in requests])
         seconds = np.array([request.seconds for request in requests])
         self._metrics.observe(seconds, predictor, matrix, predictions, route)
-        role = "challenger" if predictor is self._fleet.challenger else "champion"
+        role = "challenger" if predictor is self._models.challenger else "champion"
         self._record(predictor, role, requests, predictions)
-        shadow = self._fleet.shadow
+        shadow = self._models.shadow
         if shadow is not None and shadow is not predictor:
             self._score(shadow, predictor, requests, matrix)
 
@@ -174,7 +174,8 @@ class Recorder:
             if not requests:
                 return
             matrix = _joined([request.matrix for request in requests])
-        predictions = shadow.predict(matrix)
+        rows = [row for request in requests for row in request.rows]
+        predictions = shadow.after(rows, shadow.predict(matrix))
         self._metrics.distributed(shadow, matrix, predictions)
         self._record(shadow, "shadow", requests, predictions)
 

@@ -32,7 +32,7 @@ def families(metrics: "Metrics") -> Iterator[Metric]:
     yield _counter("mlops_rejected", "Refused requests.", ("reason",), metrics.rejections)
     yield from _features(metrics.models.values())
     yield _predictions(metrics.models.values())
-    yield from _models(metrics.fleet)
+    yield from _models(metrics.served)
     yield _counter(
         "mlops_log_dropped", "Rows that the prediction log lost.", ("reason",), metrics.drops
     )
@@ -101,24 +101,24 @@ def _predictions(models: Iterable[Distributions]) -> HistogramMetricFamily:
     return family
 
 
-def _models(fleet: "Serving | None") -> Iterator[GaugeMetricFamily]:
+def _models(models: "Serving | None") -> Iterator[GaugeMetricFamily]:
     info = GaugeMetricFamily(
         "mlops_model_info", "Bundles that serve.", labels=("name", "model", "digest", "role")
     )
     age = GaugeMetricFamily(
         "mlops_model_age_seconds", "Since the bundle was loaded.", labels=("model", "role")
     )
-    for role, predictor in _roles(fleet):
+    for role, predictor in _roles(models):
         model = predictor.digest[:12]
         info.add_metric((predictor.loaded.contract.name, model, predictor.digest, role), 1)
         age.add_metric((model, role), max(0.0, time.time() - predictor.loaded_at))
     yield from (info, age)
 
 
-def _roles(fleet: "Serving | None") -> Iterator[tuple[str, "Predictor"]]:
-    if fleet is None:
+def _roles(models: "Serving | None") -> Iterator[tuple[str, "Predictor"]]:
+    if models is None:
         return
-    if fleet.champion is not None:
-        yield "champion", fleet.champion
-    if fleet.challenger is not None:
-        yield ("shadow" if fleet.shadow else "challenger"), fleet.challenger
+    if models.champion is not None:
+        yield "champion", models.champion
+    if models.challenger is not None:
+        yield ("shadow" if models.shadow else "challenger"), models.challenger

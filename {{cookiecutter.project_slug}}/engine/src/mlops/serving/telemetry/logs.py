@@ -39,14 +39,15 @@ class Lines(logging.Formatter):
 
 
 def told(error: BaseException) -> str:
-    """Return an exception's type and the innermost places it passed through."""
+    """Return an exception's type, the innermost places it passed through, and its cause's."""
     places = []
     frame = error.__traceback__
     while frame is not None:
         code = frame.tb_frame.f_code
         places.append(f"{Path(code.co_filename).name}:{frame.tb_lineno} {code.co_name}")
         frame = frame.tb_next
-    return " < ".join([type(error).__name__, *reversed(places[-4:])])
+    line = " < ".join([type(error).__name__, *reversed(places[-4:])])
+    return line if error.__cause__ is None else f"{line}, from {told(error.__cause__)}"
 
 
 def configure(level: str = "info") -> None:

@@ -23,7 +23,7 @@ SECONDS = (
 
 
 class Serving(Protocol):
-    """What is asked of the fleet."""
+    """What is asked of ServedModels."""
 
     @property
     def champion(self) -> "Predictor | None": ...
@@ -36,12 +36,12 @@ class Serving(Protocol):
 class Metrics:
     """Everything that is counted.
 
-    Nothing here is safe for threads: the event loop alone counts and renders. `fleet` is set by
+    Nothing here is safe for threads: the event loop alone counts and renders. `served` is set by
     the application when it has one; `log_bytes` by the recorder.
     """
 
-    def __init__(self, fleet: Serving | None = None) -> None:
-        self.fleet = fleet
+    def __init__(self, served: Serving | None = None) -> None:
+        self.served = served
         self.in_flight = 0
         self.log_bytes = 0
         self.rows = 0
