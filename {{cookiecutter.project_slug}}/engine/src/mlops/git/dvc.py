@@ -84,6 +84,14 @@ def dvc_digest(folder: Path) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
+def read_lock(root: Path = Path()) -> dict[str, Any]:
+    """Return what dvc.lock holds; raises RepositoryError where a killed DVC left half of it."""
+    path = root / "dvc.lock"
+    if not path.is_file() or not _readable(path):
+        raise RepositoryError("dvc.lock is missing or cut off: run `make repro`, which mends it")
+    return dict(read_yaml(path))
+
+
 def pinned(lock: dict[str, Any], path: Path) -> str | None:
     """Return the digest that dvc.lock has for an output."""
     outs = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
