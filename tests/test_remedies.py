@@ -149,10 +149,13 @@ def test_code_that_was_not_run(work: Project) -> None:
     passes(work)
 
 
-def test_a_lock_that_is_cut_off(work: Project) -> None:
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_lock_that_is_cut_off(work: Project, committed: bool) -> None:
     lock = work.path / "dvc.lock"
     whole = lock.read_text(encoding="utf-8")
     lock.write_text(whole[: whole.rindex(": ")])
+    if committed:
+        work.commit("Half of it")
     remedies = told(work, "dvc.lock")
     assert refused(work)[1] == remedies
     follow(work, *remedies)

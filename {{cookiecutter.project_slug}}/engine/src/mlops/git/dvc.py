@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +116,11 @@ def mend(root: Path = Path()) -> list[Path]:
     mended = [path for name in ("", "data", "reports") for path in sweep(root / name)]
     lock, busy = root / "dvc.lock", root / ".dvc/tmp/rwlock"
     if lock.exists() and not _readable(lock):
-        try:
+        lock.unlink()
+        with suppress(RepositoryError):
             lock.write_text(run("git", "show", "HEAD:./dvc.lock", root=root), encoding="utf-8")
-        except RepositoryError:
-            lock.unlink()
+        if lock.exists() and not _readable(lock):
+            lock.unlink()  # it was committed like that
         mended.append(lock)
     if busy.exists() and not _readable(busy):
         busy.unlink()
