@@ -3,7 +3,9 @@
 import json
 import random
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -54,6 +56,98 @@ def test_every_stage_runs_again_with_the_same_predictions(candidate: Project) ->
     printed = candidate.run("dvc", "repro", "--force").stdout
     assert len(stages(printed)) == 6
     assert digest(candidate) == before
+
+
+def remark(project: Project, path: str) -> None:
+    """Add a comment to a file, which says nothing to the machine."""
+    with (project.path / path).open("a", encoding="utf-8") as file:
+        file.write("\n# Another remark.\n")
+
+
+def identity(project: Project) -> bytes:
+    """Return what names the candidate."""
+    return (project.path / "candidate/manifest.json").read_bytes()
+
+
+def test_what_computes_no_model_makes_no_candidate(candidate: Project) -> None:
+    before = identity(candidate)
+    for path in ("serving/server.py", "gate/judge.py", "cli/table.py", "data/simulation.py"):
+        remark(candidate, f"engine/src/mlops/{path}")
+    remark(candidate, "dvc.yaml")
+    (candidate.path / "engine/docs/gate.md").write_text("Nothing\n", encoding="utf-8")
+    edit(candidate, "conf/gate/standard.yaml", "resamples: 1000", "resamples: 200")
+    (candidate.path / "conf/serving/standard.yaml").write_text("{}\n", encoding="utf-8")
+    assert set(stages(candidate.run("dvc", "repro").stdout)) <= {"resolve"}
+    candidate.run("dvc", "repro", "--force", "--single-item", "bundle")
+    assert identity(candidate) == before  # nor does it count as uncommitted
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "engine/src/mlops/data/splitting.py",
+        "engine/src/mlops/bundle/card.py",
+        "src/project/features.py",
+        "src/policy/metrics.py",
+    ],
+)
+def test_what_computes_a_model_makes_another(candidate: Project, path: str) -> None:
+    before = identity(candidate)
+    remark(candidate, path)
+    assert "bundle" in stages(candidate.run("dvc", "repro").stdout)
+    assert identity(candidate) != before
+
+
+def test_a_file_that_no_stage_declares_is_refused(candidate: Project) -> None:
+    (candidate.path / "src/project/words.py").write_text("FACTOR = 2\n", encoding="utf-8")
+    with (candidate.path / "src/project/features.py").open("a", encoding="utf-8") as file:
+        file.write("\nfrom project import words\n")
+    done = candidate.run("dvc", "repro", check=False)
+    assert done.returncode
+    assert "the stage train ran src/project/words.py" in done.stdout
+    text = (candidate.path / "dvc.yaml").read_text(encoding="utf-8")
+    named = "      - src/project/features.py\n"
+    wider = text.replace(named, named + "      - src/project/words.py\n")
+    (candidate.path / "dvc.yaml").write_text(wider, encoding="utf-8")
+    assert stages(candidate.run("dvc", "repro").stdout)[-1] == "track"
+
+
+def watched(project: Project) -> Path:
+    """Have the features of a project note the file that they were imported from; return where."""
+    log = project.path.parent / "imported.txt"
+    with (project.path / "src/project/features.py").open("a", encoding="utf-8") as file:
+        file.write(f'\nwith open({str(log)!r}, "a") as log:\n    log.write(__file__ + "\\n")\n')
+    return log
+
+
+@pytest.mark.parametrize("how", ["--queue", "--temp"])
+def test_an_experiment_elsewhere_runs_the_code_of_its_copy(candidate: Project, how: str) -> None:
+    log = watched(candidate)
+    candidate.run("dvc", "exp", "run", how, "-S", "model.max_iter=10")
+    if how == "--queue":
+        candidate.run("git", "checkout", "src")
+        candidate.run("dvc", "exp", "run", "--run-all")
+    files = set(log.read_text(encoding="utf-8").split())
+    assert files
+    assert all(Path(file).is_relative_to(candidate.path / ".dvc/tmp/exps") for file in files)
+
+
+@pytest.mark.parametrize("how", ["work tree", "second project"])
+def test_another_folder_runs_its_own_code(candidate: Project, how: str) -> None:
+    place = candidate.path.parent / "other" / "elsewhere"
+    if how == "work tree":
+        candidate.run("git", "worktree", "add", "-q", "-b", "other", str(place))
+    else:
+        shutil.copytree(candidate.path, place, symlinks=True)
+    other = Project(place, candidate.environment)  # the first project's stays active
+    other.run("dvc", "config", "--local", "cache.dir", str(candidate.path / ".dvc/cache"))
+    other.run("dvc", "checkout", "--quiet")
+    log = watched(other)
+    other.run("dvc", "repro", "train")
+    assert set(log.read_text("utf-8").split()) == {str(place / "src/project/features.py")}
+    log.unlink()
+    candidate.run("mlops", "evaluate")
+    assert not log.exists()
 
 
 def test_another_model(candidate: Project) -> None:

@@ -88,7 +88,7 @@ def test_layout_and_timings_are_not_covered(path: Path) -> None:
 )
 def test_any_edit_is_detected(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     rewrite(path, change)
-    with pytest.raises(VerdictError, match="mlops gate"):
+    with pytest.raises(VerdictError, match="make gate"):
         verdict.read(path)
 
 

@@ -236,7 +236,7 @@ def on_main(workshop: Any, name: str, old: str, new: str) -> None:
         (another_pinned, "dvc.lock pins"),
         (lock_uncommitted, "dvc.lock is not committed as it is"),
         (lock_untracked, "dvc.lock is not committed as it is"),
-        (lock_broken, "no lock of DVC"),
+        (lock_broken, "dvc.lock is missing or cut off: run `make repro`"),
         (holdout_changed, "judged another holdout"),
         (own_file_in_the_way, "deploy/production/release.yaml differs from HEAD"),
         (merging, "a merge is under way here"),

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.bundle import manifest, verdict
+from mlops.engine import state
 from mlops.gate import provenance
 from mlops.gate.judge import _check_target, _reasons
 from mlops.gate.policy import parse
@@ -30,13 +31,15 @@ def test_the_report_holds_what_it_rests_on(second: Any) -> None:
     assert report["against"] == {"ref": "main", "commit": main}
     assert report["head"] == head
     made = manifest.read(second.root / "candidate")
-    assert report["candidate"] == {
+    candidate = dict(report["candidate"])
+    assert candidate.pop("engine") == state(second.root)._asdict()
+    assert candidate == {
         "sha256": manifest.identity(second.root / "candidate"),
         **{name: made[name] for name in ("name", "task", "runtime")},
         "commit": made["lineage"]["commit"],
         "clean": made["lineage"]["clean"],
     }
-    assert set(report["champion"]) == set(report["candidate"]) | {"pointer"}
+    assert set(report["champion"]) == {*candidate, "pointer"}
     assert report["metrics_resamples"] == 200
     policy = report["policy"]
     assert (policy["ref"], policy["commit"]) == ("main", main)

@@ -39,6 +39,9 @@ def test_what_a_reviewer_must_know_is_said(content: dict[str, Any]) -> None:
         "Landlock",
     ):
         assert part in said
+    assert "engine/ of this branch" not in said
+    content["candidate"]["engine"] = {"version": "0.2.0", "intact": False}
+    assert "engine/ of this branch is not as version 0.2.0 made it" in markdown(content)
     content["policy"]["branch"] = {"error": "nothing there"}
     assert "does not take: nothing there" in markdown(content)
 

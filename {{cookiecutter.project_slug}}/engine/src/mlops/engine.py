@@ -17,11 +17,10 @@ class State(NamedTuple):
 
 
 def state(root: Path = Path()) -> State:
-    """Return what the engine of a project is."""
+    """Return what the engine of a project is; one without its VERSION or DIGEST was edited."""
     folder = root / ENGINE
-    version = (folder / VERSION).read_text(encoding="utf-8").strip()
-    stated = folder / DIGEST
-    return State(version, stated.is_file() and stated.read_text().strip() == digest(folder))
+    version, stated = (_stated(folder / name) for name in (VERSION, DIGEST))
+    return State(version or "unknown", bool(version) and stated == digest(folder))
 
 
 def digest(folder: Path) -> str:
@@ -34,3 +33,8 @@ def digest(folder: Path) -> str:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         found.update(f"{name}\0{content}\n".encode())
     return found.hexdigest()
+
+
+def _stated(path: Path) -> str:
+    """Return the line that a file states; nothing where it does not."""
+    return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""

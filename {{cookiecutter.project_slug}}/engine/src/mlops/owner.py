@@ -2,15 +2,17 @@
 
 import importlib
 import importlib.util
+import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
 
 from .errors import ProjectError
+from .files import read_yaml
 
 
 class OwnerError(ProjectError):
-    """A module of the owner's cannot be imported."""
+    """A module of the owner's cannot be imported, or is not where DVC looks for changes."""
 
 
 def module(name: str) -> ModuleType | None:
@@ -40,6 +42,24 @@ def place(error: BaseException, name: str) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [one.lineno for one in frames if shown(Path(one.filename)) == file]
     return f"{file}:{lines[-1]}" if lines else file
+
+
+def check_declared(stage: str, root: Path = Path()) -> None:
+    """Raise OwnerError where a stage has run a file of the owner's that dvc.yaml does not name.
+
+    An edit of that file would leave the stage's results as they are.
+    """
+    place = root.resolve()
+    deps = read_yaml(root / "dvc.yaml")["stages"].get(stage, {}).get("deps", [])
+    declared = [place / (dep if isinstance(dep, str) else next(iter(dep))) for dep in deps]
+    run = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
+    files = {Path(file) for file in run if file}
+    for file in sorted(file for file in files if file.is_relative_to(place / "src")):
+        if file.name != "__init__.py" and not any(file.is_relative_to(dep) for dep in declared):
+            raise OwnerError(
+                f"the stage {stage} ran {shown(file)}, which dvc.yaml does not name: add it to "
+                f"`deps` of {stage} there, so that an edit of it runs the stage again"
+            )
 
 
 def shown(file: Path) -> str:

@@ -76,13 +76,13 @@ def read(path: Path) -> dict[str, Any]:
         entries = [*content["checks"], *content["rules"]]
         found = digest(content)
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise VerdictError(f"{path} is no report of the gate: run `mlops gate` again") from error
+        raise VerdictError(f"{path} is no report of the gate: run `make gate` again") from error
     if form != FORMAT or kind not in VERDICTS:
-        raise VerdictError(f"{path} has a format or verdict unknown here: run `mlops gate` again")
+        raise VerdictError(f"{path} has a format or verdict unknown here: run `make gate` again")
     if stated != found:
-        raise VerdictError(f"{path} was changed after it was written: run `mlops gate` again")
+        raise VerdictError(f"{path} was changed after it was written: run `make gate` again")
     if kind != verdict([*entries]):
-        raise VerdictError(f"{path} contradicts its own findings: run `mlops gate` again")
+        raise VerdictError(f"{path} contradicts its own findings: run `make gate` again")
     return dict(content)
 
 
@@ -96,7 +96,7 @@ def confirmed(path: Path, judged: Mapping[str, str | None]) -> dict[str, Any]:
     stated = {name: (content.get(name) or {}).get("sha256") for name in SUBJECTS}
     if other := [name for name in SUBJECTS if stated[name] != judged[name]]:
         raise VerdictError(
-            f"{path} judged another {', '.join(other)} than there is now: run `mlops gate` again"
+            f"{path} judged another {', '.join(other)} than there is now: run `make gate` again"
         )
     if content["verdict"] != "passed":
         raise VerdictError(f"{path} rejected the candidate: mend what it names first")

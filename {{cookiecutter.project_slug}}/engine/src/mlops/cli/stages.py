@@ -28,6 +28,7 @@ def resolve(_: Arguments) -> None:
     check_settled(Path())
     settings = resolve()
     print(f"resolved.yaml: {settings.model.target} on {settings.data.name}")
+    _check_declared("resolve")
 
 
 def prepare(_: Arguments) -> None:
@@ -36,6 +37,7 @@ def prepare(_: Arguments) -> None:
     from ..data.prepare import prepare
 
     print(prepare(settings.data, settings.split))
+    _check_declared("prepare")
 
 
 def train(_: Arguments) -> None:
@@ -44,6 +46,7 @@ def train(_: Arguments) -> None:
     from ..training.fitting import train
 
     print(train(settings))
+    _check_declared("train")
 
 
 def evaluate(_: Arguments) -> None:
@@ -57,6 +60,7 @@ def evaluate(_: Arguments) -> None:
         for number in (measured[settings.evaluation.primary][k] for k in ("value", "low", "high"))
     )
     print(f"{settings.evaluation.primary} {value} ({low} to {high}): reports/report.html")
+    _check_declared("evaluate")
 
 
 def bundle(_: Arguments) -> None:
@@ -65,6 +69,7 @@ def bundle(_: Arguments) -> None:
     from ..bundle.assembly import bundle
 
     print(f"candidate {bundle(settings)}")
+    _check_declared("bundle")
 
 
 def track(_: Arguments) -> None:
@@ -112,6 +117,14 @@ def _settings() -> Any:
 
     check_settled(Path())
     return load()
+
+
+def _check_declared(stage: str) -> None:
+    """End a stage that ran what DVC does not watch; outside a pipeline, nobody watches anything."""
+    if Path("dvc.yaml").is_file():
+        from ..owner import check_declared
+
+        check_declared(stage)
 
 
 def _project() -> str:

@@ -51,7 +51,7 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
             "policy": provenance.policy(request, law, own),
             "judge": provenance.judge(request) | {"confinement": bundle.confinement},
             "head": head,
-            "candidate": provenance.bundle(folder, made),
+            "candidate": provenance.bundle(folder, made) | {"engine": provenance.engine(root)},
             "champion": provenance.champion(champion),
             "holdout": provenance.holdout(case),
             "metrics": overview.metrics(case),

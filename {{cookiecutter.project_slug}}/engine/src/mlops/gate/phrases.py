@@ -76,6 +76,12 @@ def notes(content: Content) -> list[str]:
             "Nothing kept the code of the bundles from this machine's files: its kernel has "
             "neither Landlock nor namespaces. It ran in a process of its own, and saw no target."
         )
+    engine = content["candidate"].get("engine")
+    if engine and not engine["intact"]:
+        found.append(
+            f"engine/ of this branch is not as version {engine['version']} made it: somebody "
+            "edited what an upgrade replaces."
+        )
     if not content["candidate"]["clean"]:
         found.append("The candidate was made with changes that no commit has.")
     return found

@@ -9,6 +9,7 @@ import msgspec
 
 from ..bundle import changes, lineage, manifest, verdict
 from ..data import fingerprints
+from ..engine import state
 from ..evaluation.evaluate import groups
 from .case import Case
 from .champion import Champion
@@ -57,6 +58,11 @@ def bundle(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
         "commit": origin["commit"],
         "clean": origin["clean"],
     }
+
+
+def engine(root: Path) -> dict[str, Any]:
+    """Return the version of the engine that the branch has, and whether it was edited."""
+    return state(root)._asdict()
 
 
 def since(champion: Champion | None, folder: Path, made: dict[str, Any]) -> dict[str, Any]:

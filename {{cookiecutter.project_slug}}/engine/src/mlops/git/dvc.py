@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,14 @@ def dvc_digest(folder: Path) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
+def read_lock(root: Path = Path()) -> dict[str, Any]:
+    """Return what dvc.lock holds; raises RepositoryError where a killed DVC left half of it."""
+    path = root / "dvc.lock"
+    if not path.is_file() or not _readable(path):
+        raise RepositoryError("dvc.lock is missing or cut off: run `make repro`, which mends it")
+    return dict(read_yaml(path))
+
+
 def pinned(lock: dict[str, Any], path: Path) -> str | None:
     """Return the digest that dvc.lock has for an output."""
     outs = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
@@ -108,10 +116,11 @@ def mend(root: Path = Path()) -> list[Path]:
     mended = [path for name in ("", "data", "reports") for path in sweep(root / name)]
     lock, busy = root / "dvc.lock", root / ".dvc/tmp/rwlock"
     if lock.exists() and not _readable(lock):
-        try:
+        lock.unlink()
+        with suppress(RepositoryError):
             lock.write_text(run("git", "show", "HEAD:./dvc.lock", root=root), encoding="utf-8")
-        except RepositoryError:
-            lock.unlink()
+        if lock.exists() and not _readable(lock):
+            lock.unlink()  # it was committed like that
         mended.append(lock)
     if busy.exists() and not _readable(busy):
         busy.unlink()

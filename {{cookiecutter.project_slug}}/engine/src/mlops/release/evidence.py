@@ -13,7 +13,7 @@ from ..git.repository import run
 from .declaration import Declared, declared, report_text
 
 PRODUCTION = "production"
-SHAPELESS = "the report has not the shape that the gate gives it: run `mlops gate` again"
+SHAPELESS = "the report has not the shape that the gate gives it: run `make gate` again"
 # The code of another commit, asked for the digest of a policy.
 COMPOSE = """
 import sys
@@ -90,7 +90,7 @@ def check_judge(report: Mapping[str, Any], base: str | None, root: Path = Path()
         raise verdict.VerdictError(
             f"the report was judged by {law[:12]} against {report['against']['commit'][:12]}, "
             f"which {base[:12]} does not come from: merge a change of code or policy first, then "
-            "run `mlops gate` again"
+            "run `make gate` again"
         )
     with tempfile.TemporaryDirectory() as folder:
         if base is not None:
@@ -99,7 +99,7 @@ def check_judge(report: Mapping[str, Any], base: str | None, root: Path = Path()
         own = verdict.judge_sha256(Path(folder)) if has_gate else judge["sha256"]
     if judge["code"] != ("base" if has_gate else "branch") or judge["sha256"] != own:
         raise verdict.VerdictError(
-            f"the report was not judged by the code of {law[:12]}: run `mlops gate` again"
+            f"the report was not judged by the code of {law[:12]}: run `make gate` again"
         )
 
 

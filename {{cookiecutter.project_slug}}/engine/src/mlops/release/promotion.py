@@ -107,6 +107,7 @@ def _candidate(head: str, root: Path) -> Subject:
     folder = root / CANDIDATE
     digest, content, _ = contents.read(folder)
     pointer = Pointer.of(folder)
+    dvc.read_lock(root)
     text = repository.text_at(head, LOCK, root)
     if text is None or landing.touched([LOCK], root):
         raise PromotionError(f"{LOCK} is not committed as it is: `git add {LOCK}`, then commit")
@@ -121,7 +122,7 @@ def _candidate(head: str, root: Path) -> Subject:
         )
     if content["lineage"]["commit"] is None:
         raise PromotionError(
-            f"{CANDIDATE} was made outside git: commit the project, then run `dvc repro`"
+            f"{CANDIDATE} was made outside git: commit the project, then run `make repro`"
         )
     primary = _settings(root).evaluation.primary
     known = (content["name"], content["task"], primary, digest)
@@ -177,8 +178,9 @@ def _check_current(environment: str, head: str, base: str, ref: str, root: Path)
     parted = commits.merge_base(head, base, root)
     if commits.blobs(parted, files, root) != commits.blobs(base, files, root):
         raise PromotionError(
-            f"{ref} has promoted since this branch left it: `git merge {ref}`, then run "
-            "`mlops gate` again"
+            f"{ref} has promoted since this branch left it: `git merge {ref}` (of what the "
+            "pipeline wrote take either side), have `make repro` make it anew, commit, then "
+            "`make gate` again"
         )
 
 

@@ -66,7 +66,7 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
     yield _packages(origin["packages"], (root / LOCK).read_text(encoding="utf-8"))
     yield _raw(root, origin["data"])
     yield _pointer(root)
-    lock = read_yaml(root / "dvc.lock")
+    lock = dvc.read_lock(root)
     for part, path, folder in (
         ("candidate", CANDIDATE, case.candidate.folder),
         ("prepared rows", PREPARED, case.holdout.parent),
@@ -130,7 +130,8 @@ def _raw(root: Path, files: list[dict[str, Any]]) -> tuple[str, bool, str]:
     wrong = sorted(
         name for name in recorded.keys() | now.keys() if recorded.get(name) != now.get(name)
     )
-    said = f"{len(wrong)} raw files are not those of the manifest: {', '.join(wrong[:5])}"
+    names = ", ".join(wrong[:5])
+    said = f"{len(wrong)} raw files are not those of the manifest ({names}): run `make repro`"
     return "data", not wrong, said if wrong else f"{len(now)} raw files are those of the manifest"
 
 
@@ -142,7 +143,7 @@ def _pointer(root: Path) -> tuple[str, bool, str]:
         outs = declared.get("outs") or [{}]
         expected, remedy = outs[0].get("md5"), f"`dvc add {RAW}` and commit that"
     else:
-        expected, where = dvc.pinned(read_yaml(root / "dvc.lock"), RAW), "dvc.lock"
+        expected, where = dvc.pinned(dvc.read_lock(root), RAW), "dvc.lock"
         remedy = f"run `dvc repro`, or `dvc add {RAW}` and commit that"
     if expected == dvc.dvc_digest(root / RAW):
         return "raw data", True, f"{RAW} is what {where} says"
