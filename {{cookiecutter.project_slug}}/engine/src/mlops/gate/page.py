@@ -178,6 +178,7 @@ def _facts(content: Content) -> str:
         ("policy", f"{policy['ref']} {policy['commit']}"),
         ("resamples", f"{policy['resamples']:,}, seed {policy['seed']}"),
         ("candidate's commit", content["candidate"]["commit"]),
+        ("the judged were confined by", content["judge"]["confinement"]),
         *content["judge"]["versions"].items(),
     ]
     return "<h2>What this rests on</h2>" + pair(card("Digests", digests), card("Origin", origin))
