@@ -38,10 +38,10 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
     settings = _known(asked)
     law, own = _policies(request, settings, root)
     with ExitStack() as stack:
+        head = repository.commit_of("HEAD", root)
+        bundle = stack.enter_context(sandbox.confined(folder, head, root))  # starts meanwhile
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="champion-"))
         champion = champions.fetch(request.against.commit, Path(place) / champions.NAME, root)
-        head = repository.commit_of("HEAD", root)
-        bundle = stack.enter_context(sandbox.confined(folder, head, root))
         rows = _rows(root, settings)
         report = {
             "format": verdict.FORMAT,
