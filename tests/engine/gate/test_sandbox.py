@@ -245,6 +245,111 @@ def test_a_bundle_that_is_none_is_refused(
         contents.read(bundle)
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("inputs=('plan', 'plan')", "no list of different names"),
+        ("inputs=()", "no list of different names"),
+        ("names=(1, 2)", "no list of different names"),
+        ("categorical=(999,)", "no list of columns"),
+        ("categorical=('0',)", "no list of columns"),
+        ("categorical=(True,)", "no list of columns"),
+    ],
+)
+def test_what_it_says_of_itself_has_to_be_sound(
+    start: Callable[..., Sandbox], edit: Edit, told: str, said: str
+) -> None:
+    edit(ENCODING, "\n_build = Encoder.build\n")
+    edit(ENCODING, f"Encoder.build = lambda *a, **k: _build(*a, **k)._replace({told})\n")
+    with start() as sandbox:
+        for _ in range(2):
+            with pytest.raises(SandboxError, match=said):
+                _ = sandbox.inputs
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ("b'no json\\n'", "no JSON object"),
+        ("b'[1]\\n'", "no JSON object"),
+        ("b'[' * 100000 + b'\\n'", "no JSON object"),
+        ("b'x' * (1 << 22)", "more than an answer has"),
+        ("b'{}\\n'", "its answer is None"),
+        ('b\'{"dtype": "|O", "shape": [2]}\\n\'', r"its answer is \|O"),
+        ('b\'{"dtype": "<f4", "shape": [1e99]}\\n\'', "its answer is <f4"),
+    ],
+)
+def test_a_frame_that_is_none_is_refused(
+    start: Callable[..., Sandbox],
+    edit: Edit,
+    columns: dict[str, np.ndarray],
+    frame: str,
+    said: str,
+) -> None:
+    """The code of a bundle can find the pipe of its process, and write what it likes."""
+    forged = f"__import__('os').write(4, {frame}) and __import__('time').sleep(60)"
+    edit(ENCODING, f"\nEncoder.matrix = lambda self, columns: {forged}\n")
+    with start() as sandbox:
+        for _ in range(2):
+            with pytest.raises(SandboxError, match=said):
+                sandbox.matrix(columns)
+
+
+def test_why_it_did_not_start_is_remembered_and_what_confined_it_too(
+    start: Callable[..., Sandbox], code: Path
+) -> None:
+    (code / FEATURES).write_text("raise RuntimeError('broken')\n")
+    with start() as sandbox:
+        for _ in range(2):
+            with pytest.raises(SandboxError, match="RuntimeError: broken"):
+                _ = sandbox.inputs
+        assert sandbox.confinement != room.UNHELD
+
+
+def test_without_confinement_it_says_nothing_held(start: Callable[..., Sandbox]) -> None:
+    with start(confine=()) as sandbox:
+        assert sandbox.confinement == room.UNHELD
+        assert sandbox.inputs
+
+
+def test_a_link_in_the_code_leads_nowhere(
+    start: Callable[..., Sandbox],
+    edit: Edit,
+    code: Path,
+    columns: dict[str, np.ndarray],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "secret").write_text("the target")
+    (code / "src/project/link").symlink_to(tmp_path / "secret")
+    edit(FEATURES, "open('src/project/link').read()")
+    with start() as sandbox, pytest.raises(SandboxError, match="PermissionError"):
+        sandbox.predict(columns)
+
+
+def test_the_lock_says_what_the_image_has(
+    start: Callable[..., Sandbox], code: Path, trained: Path
+) -> None:
+    (code / FEATURES).write_text("import sklearn\n" + (code / FEATURES).read_text())
+    with start() as sandbox, pytest.raises(SandboxError, match="sklearn is not in the serving"):
+        _ = sandbox.inputs
+    contract = load(trained / "candidate").contract
+    with Sandbox(code, trained / "candidate", contract, "skops") as sandbox:
+        assert sandbox.inputs
+    (code / "requirements/serve.txt").unlink()
+    with pytest.raises(SandboxError, match=r"requirements/serve\.txt is missing: run `make lock`"):
+        start()
+
+
+def test_the_peak_is_that_of_the_process(
+    start: Callable[..., Sandbox], edit: Edit, columns: dict[str, np.ndarray]
+) -> None:
+    with start() as sandbox:
+        usual = sandbox.peak_bytes(columns)
+    edit(ENCODING, "\nballast = np.ones(20_000_000)\n")
+    with start() as sandbox:
+        assert sandbox.peak_bytes(columns) > usual + 150e6
+
+
 def test_nothing_stays_behind(start: Callable[..., Sandbox]) -> None:
     with start() as sandbox:
         _ = sandbox.inputs

@@ -94,13 +94,19 @@ def test_features_are_computed_by_the_code_of_each_commit(second: Any) -> None:
         (bundle / "resolved.yaml").write_text(resolved)
 
     second.edit(rename)
-    assert second.gate() == 2  # no commit has it
+    assert second.gate() == 1  # no commit has it
+    assert "no feature function" in second.report["reasons"][0]["reason"]
     second.commit()
     assert second.gate() == 0
     assert second.report["judge"]["confinement"] != "nothing"
     second.write(FEATURES, "raise RuntimeError('broken')\n")
     second.commit()
-    assert second.gate() == 2
+    assert second.gate() == 1
+    (reason,) = second.report["reasons"]
+    assert (reason["name"], reason["part"]) == ("candidate", "answers")
+    assert "RuntimeError" in reason["reason"]
+    for name in ("gate.md", "gate.html"):
+        assert "it does not answer" in second.told(name)
 
 
 TURNED = """

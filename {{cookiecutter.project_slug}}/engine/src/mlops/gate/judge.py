@@ -25,6 +25,8 @@ from .policy import Policy
 from .request import GateError, Request
 from .results import Entry
 from .rule import Finding
+from .sandbox import SandboxError
+from .scoring import ScoringError
 
 
 def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
@@ -36,14 +38,12 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
     settings = _known(asked)
     law, own = _policies(request, settings, root)
     with ExitStack() as stack:
+        head = repository.commit_of("HEAD", root)
+        bundle = stack.enter_context(sandbox.confined(folder, head, root))  # starts meanwhile
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="champion-"))
         champion = champions.fetch(request.against.commit, Path(place) / champions.NAME, root)
-        head = repository.commit_of("HEAD", root)
-        bundle = stack.enter_context(sandbox.confined(folder, head, root))
-        candidate = scoring.judged(folder, bundle, root / HOLDOUT)
-        case, checks, unscored = _case(root, request, settings, law, candidate, champion, stack)
-        found = [results.judged(name, rule, case, unscored) for name, rule in law.rules.items()]
-        content = {
+        rows = _rows(root, settings)
+        report = {
             "format": verdict.FORMAT,
             "verdict": "rejected",
             "reasons": [],
@@ -53,20 +53,59 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
             "head": head,
             "candidate": provenance.bundle(folder, made) | {"engine": provenance.engine(root)},
             "champion": provenance.champion(champion),
-            "holdout": provenance.holdout(case),
-            "metrics": overview.metrics(case),
-            "metrics_resamples": overview.resamples(case),
-            "slices": overview.worst(case),
-            "unknown_metrics": _unknown(asked, candidate),
+            "holdout": provenance.holdout(root, settings, *rows),
             **provenance.since(champion, folder, made),
-            "checks": checks,
-            "rules": [entry for entry, _ in found],
         }
-    ruled = [*content["checks"], *content["rules"]]
-    content |= {"verdict": verdict.verdict(ruled), "reasons": _reasons(ruled)}
-    seconds = {entry["name"]: round(taken, 3) for entry, taken in found}
+        try:
+            candidate = scoring.judged(folder, bundle, root / HOLDOUT)
+        except (SandboxError, ScoringError) as error:
+            told, seconds = _silent(settings, str(error)), {}
+        else:
+            given = (root, request, settings, law, candidate, champion)
+            case, checks, unscored = _case(*given, rows, stack)
+            found = [results.judged(name, rule, case, unscored) for name, rule in law.rules.items()]
+            told = _told(case, checks, _unknown(asked, candidate), [entry for entry, _ in found])
+            seconds = {entry["name"]: round(taken, 3) for entry, taken in found}
+    ruled = [*told["checks"], *told["rules"]]
+    report |= {**told, "verdict": verdict.verdict(ruled), "reasons": _reasons(ruled)}
     total = round(time.perf_counter() - started, 3)
-    return verdict.sealed({**content, "timings": {"seconds": total, "rules": seconds}})
+    return verdict.sealed({**report, "timings": {"seconds": total, "rules": seconds}})
+
+
+def _told(
+    case: Case, checks: list[Entry], unknown: dict[str, Any], rules: list[Entry]
+) -> dict[str, Any]:
+    """Return the part of the report that rests on answers."""
+    return {
+        "metrics": overview.metrics(case),
+        "metrics_resamples": overview.resamples(case),
+        "slices": overview.worst(case),
+        "unknown_metrics": unknown,
+        "checks": checks,
+        "rules": rules,
+    }
+
+
+def _silent(settings: Settings, reason: str) -> dict[str, Any]:
+    """Return that part for a candidate that does not answer: nothing to measure or to rule on."""
+    finding = Finding("rejected", f"it does not answer: {reason}", "answers")
+    return {
+        "metrics": overview.undefined(settings.data.task),
+        "metrics_resamples": 0,
+        "slices": [],
+        "unknown_metrics": {"names": [], "primary": None},
+        "checks": [{"name": "candidate", **results.entry([finding])}],
+        "rules": [],
+    }
+
+
+def _rows(root: Path, settings: Settings) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the columns and the target of the holdout; raises where they are none to judge on."""
+    columns = prepared.read(root / HOLDOUT, settings.data)
+    _check_target(settings, columns)
+    target = prepared.target(columns, settings.data)
+    check_holdout(settings, target)
+    return columns, target
 
 
 def _settings(folder: Path, request: Request) -> Settings:
@@ -122,13 +161,11 @@ def _case(
     law: Policy,
     candidate: Judged,
     champion: Champion | None,
+    rows: tuple[dict[str, np.ndarray], np.ndarray],
     stack: ExitStack,
 ) -> tuple[Case, list[Entry], str]:
     """Return the case, the checks of both bundles, and why the champion could not be scored."""
-    columns = prepared.read(root / HOLDOUT, settings.data)
-    _check_target(settings, columns)
-    target = prepared.target(columns, settings.data)
-    check_holdout(settings, target)
+    columns, target = rows
     judged, findings, unscored = None, [_first(request)], ""
     if champion is not None:
         code = (request.against.commit, root)
@@ -213,7 +250,8 @@ def _reasons(ruled: list[Entry]) -> list[dict[str, str]]:
         for finding in entry["findings"]
         if finding["verdict"] == "rejected"
     ]
-    if not any(entry.get("rule") and entry["verdict"] == "passed" for entry in ruled):
+    rules = [entry["verdict"] for entry in ruled if entry.get("rule")]
+    if "passed" not in rules and (rules or not found):
         reason = "no rule of the policy passed: what nothing vouches for is not promoted"
         found.append({"name": "policy", "part": "", "reason": reason})
     return found

@@ -213,4 +213,5 @@ def _digests(content: Content) -> str:
         ["holdout", content["holdout"]["sha256"]],
     ]
     lines = table(["what", "SHA-256"], [[what, code(one)] for what, one in rows])
-    return f"<details><summary>Digests</summary>\n\n{lines}\n\n</details>"
+    held = f"What was judged was confined by {text(content['judge']['confinement'])}."
+    return f"<details><summary>Digests</summary>\n\n{lines}\n\n{held}\n\n</details>"

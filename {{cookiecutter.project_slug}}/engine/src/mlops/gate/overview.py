@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contract import Task
 from ..evaluation.evaluate import MANY_ROWS
 from ..evaluation.measurement import rounded
 from ..evaluation.slices import slices
@@ -60,6 +61,13 @@ def metrics(case: Case) -> list[Row]:
             row["difference"] = _plain(estimate(gained, paired, case.confidence))
         found.append(row)
     return found
+
+
+def undefined(task: Task) -> list[Row]:
+    """Return every metric of the task for a candidate that gave no predictions."""
+    known, none = catalogue.known(), {"value": None, "low": None, "high": None}
+    better = {n: "more" if known[n].greater_is_better else "less" for n in catalogue.allowed(task)}
+    return [{"metric": name, "better": which, "candidate": none} for name, which in better.items()]
 
 
 def worst(case: Case) -> list[Row]:

@@ -114,5 +114,6 @@ def _origin(content: Content) -> list[tuple[str, Any]]:
         ("policy", f"{policy['ref']} {policy['commit']}"),
         ("resamples", f"{policy['resamples']:,}, seed {policy['seed']}"),
         ("candidate's commit", content["candidate"]["commit"]),
+        ("the judged were confined by", content["judge"]["confinement"]),
         *content["judge"]["versions"].items(),
     ]

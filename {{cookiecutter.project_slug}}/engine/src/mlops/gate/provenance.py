@@ -1,17 +1,19 @@
 """What a judgment rests on, as the report tells it: rows, policy, bundles, changes, versions."""
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ..bundle import changes, lineage, manifest, verdict
+from ..config.settings import Settings
 from ..data import fingerprints
 from ..engine import state
-from ..evaluation.evaluate import groups
-from .case import Case
+from ..evaluation.evaluate import HOLDOUT, groups
 from .champion import Champion
 from .policy import Policy
 from .request import Request
@@ -19,12 +21,14 @@ from .request import Request
 ROOT = Path(__file__).parents[4]  # the folder whose code judges
 
 
-def holdout(case: Case) -> dict[str, Any]:
+def holdout(
+    root: Path, settings: Settings, columns: Mapping[str, np.ndarray], target: np.ndarray
+) -> dict[str, Any]:
     """Return what names the rows that were judged on, and how many groups are drawn of them."""
-    drawn = groups(case.settings, case.columns)
+    drawn = groups(settings, columns)
     grouped = None if drawn is None else int(drawn.max()) + 1
-    digest = fingerprints.holdout_digest(case.holdout, case.target)
-    return {"rows": len(case.target), "groups": grouped, "sha256": digest}
+    digest = fingerprints.holdout_digest(root / HOLDOUT, target)
+    return {"rows": len(target), "groups": grouped, "sha256": digest}
 
 
 def policy(request: Request, law: Policy, own: Policy | str) -> dict[str, Any]:

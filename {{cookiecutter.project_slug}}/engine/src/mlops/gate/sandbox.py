@@ -69,10 +69,11 @@ class Sandbox:
         bundle: Path,
         contract: Contract,
         runtime: str,
-        confine: Sequence[str] = CONFINE,
+        confine: Sequence[str] | None = None,
     ) -> None:
         self.contract, self.fault = contract, ""
         self._arguments = (code, bundle, contract, runtime, confine)
+        self._held: str | None = None
         self._told: dict[str, Any] | None = None
         self._place = tempfile.TemporaryDirectory(prefix="answers-", ignore_cleanup_errors=True)
         self._log = Path(self._place.name) / "log"
@@ -86,7 +87,7 @@ class Sandbox:
                 "packages": _packages(),
                 "allowed": sorted(_allowed(code / LOCKS.get(runtime, LOCKS["onnx"]))),
                 "readable": _readable(),
-                "confine": list(confine),
+                "confine": list(CONFINE if confine is None else confine),
             }
             self._process = self._started(folder, told)
         except BaseException:
@@ -133,7 +134,10 @@ class Sandbox:
     @property
     def confinement(self) -> str:
         """What keeps the process from everything but its own folder."""
-        return str(self._hello["confinement"])
+        if self._held is None:
+            told = self._head(time.monotonic() + SECONDS)
+            self._held = str(told.get("confinement", "")) or UNHELD
+        return self._held
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -190,12 +194,17 @@ class Sandbox:
     @property
     def _hello(self) -> dict[str, Any]:
         """What the process said of itself, once it was ready."""
+        if self.fault:
+            raise SandboxError(self.fault)
         if self._told is None:
-            until = time.monotonic() + SECONDS
-            confinement = str(self._head(until).get("confinement", "")) or UNHELD
-            told = self._head(until)
+            _ = self.confinement  # is told first
+            try:
+                told = self._head(time.monotonic() + SECONDS)
+            except SandboxError as error:
+                self.fault = str(error)
+                raise
             self._check(told)
-            self._told = {**told, "confinement": confinement}
+            self._told = told
         return self._told
 
     def _check(self, told: Mapping[str, Any]) -> None:
@@ -305,7 +314,9 @@ class Sandbox:
             self._process.wait(5)
         code = self._process.returncode
         how = f"by signal {-code}" if code is not None and code < 0 else f"with {code}"
-        lines = self._log.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+        text = self._log.read_bytes()[-2000:].decode(errors="replace").strip()
+        # ONNX Runtime warns of what it may not look at, like graphics cards.
+        lines = [line for line in text.splitlines() if "[W:onnxruntime" not in line]
         said = f": {lines[-1][:300]}" if lines else ""
         self._refuse(f"its process ended {how}{said}")
 

@@ -237,6 +237,8 @@ def reason(error: BaseException) -> str:
     if frames := _frames(error):
         file = frames[-1].filename.rpartition("/src/project/")[2]
         said += f" (src/project/{file}, line {frames[-1].lineno})"
+    if isinstance(error.__cause__, ImportError):
+        said += f" ({' '.join(str(error.__cause__).split())})"
     return said[:LONGEST]
 
 

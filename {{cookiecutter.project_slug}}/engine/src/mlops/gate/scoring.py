@@ -14,7 +14,7 @@ from ..config.settings import Settings
 from ..data import prepared
 from ..errors import ProjectError
 from ..metrics import catalogue
-from ..runtime.model import farthest
+from ..runtime.model import BATCH, farthest
 from .case import Answers, Judged
 from .rule import Finding, Verdict
 
@@ -42,8 +42,11 @@ def judged(folder: Path, bundle: Answers, holdout: Path) -> Judged:
         raise ScoringError(f"today's holdout has no column {', '.join(gone)}")
     if not (rows := prepared.row_count(holdout)):
         raise ScoringError("the holdout has no rows: run `dvc repro`")
-    parts = prepared.batches(holdout, bundle.contract, inputs)
-    predictions = np.concatenate([bundle.answer(columns) for columns in parts])
+    columns = prepared.read(holdout, bundle.contract, inputs)
+    # In the blocks that a model predicts in: others may give other last bits.
+    blocks = [slice(start, start + BATCH) for start in range(0, rows, BATCH)]
+    parts = [bundle.answer({name: c[block] for name, c in columns.items()}) for block in blocks]
+    predictions = np.concatenate(parts)
     if len(predictions) != rows:
         raise ScoringError(f"{rows} rows got {len(predictions)} predictions")
     if wrong := int((~np.isfinite(predictions)).sum()):

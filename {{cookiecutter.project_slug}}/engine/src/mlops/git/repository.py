@@ -71,7 +71,8 @@ def text_at(commit: str, path: str, root: Path = Path()) -> str | None:
     """Return what a file of the project holds in a commit; None where it has none."""
     if not run("git", "ls-tree", "--name-only", commit, "--", path, root=root).strip():
         return None
-    return run("git", "show", f"{commit}:./{path}", root=root)
+    # Not `git show`, which has a setting of git turn what it shows (diff.*.textconv).
+    return run("git", "cat-file", "blob", f"{commit}:./{path}", root=root)
 
 
 def run(

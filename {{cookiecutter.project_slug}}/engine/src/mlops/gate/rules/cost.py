@@ -1,12 +1,11 @@
 """What the candidate costs: time of a prediction, size of the bundle, memory."""
 
-from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
 import numpy as np
 
-from ..case import Case, Judged
+from ..case import Array, Case, Judged
 from ..rule import Finding, Rule, compared
 
 MILLI, MEGA = 1000.0, 1e6
@@ -51,27 +50,26 @@ class Latency(Rule, frozen=True, kw_only=True):
     def _medians(self, case: Case, rows: int) -> list[float]:
         """Return the median milliseconds of the candidate, and of the champion if there is one."""
         judged = [case.candidate] if case.champion is None else [case.candidate, case.champion]
-        calls = [_call(case, one, rows) for one in judged]
         times: list[list[float]] = [[] for _ in judged]
         for turn in range(WARM + self.repeats):
-            for call, taken in zip(calls, times, strict=True):
+            for one, taken in zip(judged, times, strict=True):
+                columns = _columns(case, one, rows, turn)
                 start = perf_counter()
-                call()
+                one.bundle.answer(columns)
                 elapsed = (perf_counter() - start) * MILLI
                 if turn >= WARM:
                     taken.append(elapsed)
         return [median(taken) for taken in times]
 
 
-def _call(case: Case, judged: Judged, rows: int) -> Callable[[], object]:
-    """Return what answers for the first rows of the holdout, again from the start if it is short.
+def _columns(case: Case, judged: Judged, rows: int, turn: int) -> dict[str, Array]:
+    """Return rows of the holdout, others each turn: an answer that was kept is none.
 
-    The champion's own contract may code categories otherwise, which takes as long.
+    It starts again where the holdout is short. The champion's own contract may code categories
+    otherwise, which takes as long.
     """
-    places = np.arange(rows) % len(case.target)
-    bundle = judged.bundle
-    columns = {name: case.columns[name][places] for name in bundle.encoder.inputs}
-    return lambda: bundle.answer(columns)
+    places = (np.arange(rows) + turn * rows) % len(case.target)
+    return {name: case.columns[name][places] for name in judged.bundle.encoder.inputs}
 
 
 class Size(Rule, frozen=True, kw_only=True):

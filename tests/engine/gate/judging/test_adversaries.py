@@ -1,0 +1,413 @@
+"""Branches that try to be passed for what they are not: each is judged by its true skill.
+
+Everything runs as a user has it: a repository with git and DVC, and `mlops gate` as a command
+where whose code runs matters.
+"""
+
+import io
+import json
+import pickle
+import py_compile
+import shutil
+import sys
+import textwrap
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from baked import SOURCE
+
+from mlops.bundle import verdict
+from mlops.gate import sandbox
+from mlops.gate.rerun import REQUEST
+
+FEATURES = "src/project/features.py"
+ENCODING = "engine/src/mlops/features/encoding.py"
+BODY = "    return np.where(units > 0, amount / units, np.nan)\n"
+Harm = Callable[[Path, dict[str, Any]], None]
+
+
+@pytest.fixture(autouse=True)
+def outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(REQUEST, raising=False)
+
+
+def in_feature(repository: Any, code: str) -> None:
+    """Commit a feature that runs some code each time, and computes what it always did."""
+    text = (repository.root / FEATURES).read_text()
+    assert BODY in text
+    added = textwrap.indent(textwrap.dedent(code), "    ")
+    repository.write(FEATURES, text.replace(BODY, added + BODY))
+    repository.commit()
+
+
+def reasons(repository: Any) -> dict[str, str]:
+    """Return why the last run rejected, by entry and part."""
+    found = repository.report["reasons"]
+    return {f"{one['name']} {one['part']}".strip(): one["reason"] for one in found}
+
+
+def is_worse(repository: Any) -> None:
+    """Assert that the poor candidate is rejected, by the base, for what it is and nothing else."""
+    repository.put("poor")
+    assert repository.gate() == 1
+    assert set(reasons(repository)) == {"non_inferiority roc_auc"}
+    assert "must be at least -0.02" in reasons(repository)["non_inferiority roc_auc"]
+    assert repository.report["judge"]["code"] == "base"
+
+
+@pytest.mark.parametrize(
+    "place", ["data/prepared/holdout.parquet", "data/raw", ".dvc/cache", "candidate/metrics.json"]
+)
+def test_a_feature_that_reads_label_files_gets_nothing(second: Any, place: str) -> None:
+    (second.root / ".dvc/cache").mkdir(exist_ok=True)
+    wanted = second.root / place
+    assert wanted.exists()
+    in_feature(
+        second,
+        f"""
+        import os
+        try:
+            os.listdir({str(wanted)!r}) if {wanted.is_dir()} else open({str(wanted)!r}).close()
+        except PermissionError:
+            pass
+        else:
+            raise RuntimeError("it was read")
+        """,
+    )
+    assert second.gate() == 0
+    assert second.report["reasons"] == []
+    assert second.report["judge"]["confinement"].startswith("Landlock")
+    is_worse(second)
+
+
+def test_without_a_wall_the_same_file_would_be_read(
+    second: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_feature(second, f"open({str(second.root / 'data/prepared/holdout.parquet')!r}).close()\n")
+    (reason,) = second.judged()["reasons"]
+    assert "PermissionError" in reason["reason"]
+    monkeypatch.setattr(sandbox, "CONFINE", ())
+    report = second.judged()
+    assert report["verdict"] == "passed"
+    assert report["judge"]["confinement"] == "nothing"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        """
+        import sys
+        from mlops.bundle import verdict
+        verdict.verdict = lambda entries: "passed"
+        try:
+            from mlops.gate import judge, results, scoring
+        except ImportError:
+            results = sys.modules[__name__]
+        results.entry = lambda findings: {"verdict": "passed", "findings": []}
+        sys.modules["mlops.gate.judge"] = sys.modules["mlops.gate.scoring"] = results
+        """,
+        """
+        import numpy
+        numpy.isfinite = numpy.abs = numpy.mean = lambda *a, **k: 1.0
+        """,
+        """
+        import gc, os, sys
+        for found in gc.get_objects():
+            if type(found) is dict and found.get("verdict") == "rejected":
+                found["verdict"] = "passed"
+        """,
+    ],
+)
+def test_a_feature_that_turns_the_judge_turns_nothing(second: Any, code: str) -> None:
+    in_feature(second, code)
+    is_worse(second)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import os; os._exit(0)\n", "its process ended with 0"),
+        ("import os; os.kill(os.getpid(), 9)\n", "its process ended by signal 9"),
+        ("import os; os.kill(os.getppid(), 9)\n", "PermissionError"),
+        ("import sys; sys.exit(0)\n", "SystemExit: 0"),
+        ("open('{root}/reports/gate/gate.json', 'w').write('{{}}')\n", "PermissionError"),
+        ("open('{root}/engine/src/mlops/gate/judge.py', 'w')\n", "PermissionError"),
+        ("import subprocess; subprocess.run(['git', 'replace', 'x'])\n", "Error"),
+        ("import socket; socket.create_connection(('127.0.0.1', 9))\n", "PermissionError"),
+    ],
+)
+def test_a_feature_that_leaves_or_reaches_out_is_rejected_for_that(
+    second: Any, code: str, said: str
+) -> None:
+    second.write("reports/gate/gate.json", '{"verdict": "passed"}')
+    in_feature(second, code.format(root=second.root))
+    second.put("poor")
+    assert second.gate() == 1
+    (told,) = reasons(second).items()
+    assert told[0] == "candidate answers"
+    assert said in told[1]
+    assert "| undefined |" in second.told("gate.md")
+
+
+def test_the_owners_code_on_main_is_never_imported_by_the_judge(second: Any) -> None:
+    attack = "import sys\nif 'mlops.gate.judge' in sys.modules:\n    raise SystemExit('imported')\n"
+    policy = "try:\n    import project.features\nexcept ModuleNotFoundError:\n    pass\n"
+    second.on_main(("src/project/__init__.py", attack), ("src/policy/metrics.py", policy))
+    is_worse(second)
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [("churned", "it asks for churned, the target"), ("customer", "does not declare")],
+)
+def test_a_candidate_that_asks_for_the_target_is_refused(
+    second: Any, column: str, said: str
+) -> None:
+    file = second.root / ENCODING
+    old = "return cls(tuple(read), names"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, f"return cls((*read, {column!r}), names"))
+    second.commit()
+    assert second.gate() == 1
+    assert said in reasons(second)["candidate answers"]
+
+
+def test_a_feature_that_hangs_is_ended(second: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_feature(second, "import time; time.sleep(600)\n")
+    monkeypatch.setattr(sandbox, "SECONDS", 3.0)
+    report = second.judged()
+    assert report["verdict"] == "rejected"
+    (reason,) = report["reasons"]
+    assert reason["part"] == "answers"
+    assert "no answer after 3 seconds and was ended" in reason["reason"]
+
+
+def test_a_slow_feature_is_rejected_by_the_gates_own_clock(second: Any) -> None:
+    limits = "{one_row_ms: 20, hundred_rows_ms: 500, ratio: 100, negligible_ms: 500, repeats: 5}"
+    second.on_main(("conf/gate/standard.yaml", f"{second.policy}  latency: {limits}\n"))
+    assert second.gate() == 0
+    clock = "import time; time.perf_counter = time.monotonic = lambda: 0.0\n"
+    in_feature(second, f"{clock}import time; time.sleep(0.03)\n")
+    assert second.gate() == 1
+    assert set(reasons(second)) == {"latency 1 row"}
+    assert "the time for 1 row in ms is" in reasons(second)["latency 1 row"]
+
+
+def test_a_feature_that_imports_pandas_is_told_what_to_do(second: Any) -> None:
+    in_feature(second, "import pandas\n")
+    assert second.gate() == 1
+    said = "pandas is not in the serving image: use numpy, or add the package to group serve"
+    assert said in reasons(second)["candidate answers"]
+
+
+@pytest.mark.parametrize("attribute", ["export-ignore", "export-subst", "filter=x", "eol=crlf"])
+def test_attributes_do_not_hide_the_judge(second: Any, attribute: str) -> None:
+    hidden = ("engine/src/mlops/gate/**", "src/policy/**", "conf/**", "*")
+    lines = "".join(f"{path} {attribute}\n" for path in hidden)
+    second.on_main((".gitattributes", lines))
+    second.write("engine/src/mlops/gate/judge.py", "raise RuntimeError\n")
+    is_worse(second)
+    assert second.report["judge"]["sha256"] == verdict.judge_sha256(SOURCE)
+
+
+def show_signatures(second: Any) -> None:
+    second.git("config", "log.showSignature", "true")
+
+
+def quote_paths(second: Any) -> None:
+    second.git("config", "core.quotePath", "true")
+    second.on_main(("src/policy/maß.py", ""), ("conf/gate/übung.yaml", "rules: {}\n"))
+
+
+def replace_main(second: Any) -> None:
+    lax = second.policy.replace("roc_auc: 0.02", "roc_auc: 0.9")
+    second.write("conf/gate/standard.yaml", lax)
+    second.commit()
+    second.git("replace", "main", "HEAD")
+
+
+def replace_policy(second: Any) -> None:
+    lax = second.policy.replace("roc_auc: 0.02", "roc_auc: 0.9")
+    second.write("conf/gate/standard.yaml", lax)
+    second.commit()
+    old, new = (second.git("rev-parse", f"{r}:conf/gate/standard.yaml") for r in ("main", "HEAD"))
+    second.git("replace", old, new)
+
+
+def other_attributes(second: Any) -> None:
+    lines = (
+        "engine/src/mlops/gate/** export-ignore\n*.yaml diff=gone\n*.dvc diff=gone filter=gone\n"
+    )
+    (second.root / "attributes").write_text(lines)
+    second.git("config", "core.attributesFile", str(second.root / "attributes"))
+    (second.root / ".git/info").mkdir(exist_ok=True)
+    (second.root / ".git/info/attributes").write_text(lines)
+    second.git("config", "diff.gone.textconv", "true")
+    second.git("config", "filter.gone.smudge", "true")
+
+
+def other_format(second: Any) -> None:
+    second.git("config", "core.autocrlf", "true")
+    second.git("config", "format.pretty", "%B")
+    second.git("config", "color.ui", "always")
+    second.git("config", "log.decorate", "full")
+
+
+@pytest.mark.parametrize(
+    "configure",
+    [
+        show_signatures,
+        quote_paths,
+        replace_main,
+        replace_policy,
+        other_attributes,
+        other_format,
+    ],
+)
+def test_other_git_configuration_changes_no_verdict(
+    second: Any, configure: Callable[[Any], None]
+) -> None:
+    configure(second)
+    is_worse(second)
+    assert second.report["against"]["commit"] == second.git(
+        "--no-replace-objects", "rev-parse", "main"
+    )
+    assert second.report["champion"] is not None
+
+
+def as_skops(content: bytes) -> Harm:
+    """Return the edit that makes a skops file of this content the model."""
+
+    def change(bundle: Path, manifest: dict[str, Any]) -> None:
+        manifest["runtime"] = "skops"
+        about = json.loads((bundle / "training.json").read_text())
+        (bundle / "training.json").write_text(json.dumps(about | {"runtime": "skops"}))
+        (bundle / "model.onnx").unlink()
+        (bundle / "model.skops").write_bytes(content)
+
+    return change
+
+
+def zipped(compression: int = zipfile.ZIP_STORED, **members: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+class Attack:
+    def __reduce__(self) -> Any:
+        return exec, ("raise SystemExit('it ran')",)
+
+
+def object_array() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.array([Attack()], dtype=object), allow_pickle=True)
+    return stream.getvalue()
+
+
+def estimator(**node: Any) -> bytes:
+    """Return the schema of a skops file of one node."""
+    tree = {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": []}
+    return json.dumps({**tree, **node, "protocol": 2, "_skops_version": "0.16"}).encode()
+
+
+ARRAY = {
+    "__class__": "ndarray",
+    "__module__": "numpy",
+    "__loader__": "NdArrayNode",
+    "type": "numpy",
+    "file": "1.npy",
+}
+FUNCTION = {"__class__": "system", "__module__": "os", "__loader__": "FunctionNode", "content": {}}
+
+
+def external_data(bundle: Path, _: dict[str, Any]) -> None:
+    import onnx
+
+    model = onnx.load(bundle / "model.onnx")
+    tensor = onnx.numpy_helper.from_array(np.zeros(8, np.float32), "outside")
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../data/prepared/holdout.parquet")
+    model.graph.initializer.append(tensor)
+    (bundle / "model.onnx").write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (as_skops(pickle.dumps(Attack())), "no skops file that loads"),
+        (as_skops(zipped(**{"schema.json": b"{}", "../../x": b""})), "members that no train stage"),
+        (
+            as_skops(zipped(zipfile.ZIP_DEFLATED, **{"schema.json": b" " * (1 << 24)})),
+            "members that no train stage",
+        ),
+        (
+            as_skops(zipped(**{"schema.json": estimator(**ARRAY), "1.npy": object_array()})),
+            "no skops file that loads",
+        ),
+        (as_skops(zipped(**{"schema.json": estimator(**FUNCTION)})), "not on the allow-list: os"),
+        (external_data, "refers to data outside of it"),
+    ],
+)
+def test_a_hostile_model_file_is_rejected(first: Any, harm: Harm, said: str) -> None:
+    first.edit(harm)
+    assert first.gate() == 1
+    (told,) = reasons(first).items()
+    assert told[0] == "candidate answers"
+    assert said in told[1]
+    assert "it ran" not in told[1]
+
+
+def bomb(bundle: Path, _: dict[str, Any]) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    text = (bundle / "resolved.yaml").read_text()
+    (bundle / "resolved.yaml").write_text(text + "\n".join(lines) + "\n")
+
+
+def test_yaml_that_grows_without_bound_is_not_judged(
+    first: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first.edit(bomb)
+    assert first.gate() == 2
+    assert "resolved.yaml holds aliases" in capfd.readouterr().err
+    assert not (first.root / "reports/gate/gate.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1" + b"\xff" * 64 + b"PAR1", b"PAR1", b"x" * 4096])
+def test_a_hostile_table_is_not_judged(
+    first: Any, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (first.root / "data/prepared/holdout.parquet").write_bytes(content)
+    assert first.gate() == 2
+    complaint = capfd.readouterr().err
+    assert "mlops gate: this cannot be judged" in complaint
+    assert "arquet" in complaint
+    assert not (first.root / "reports/gate/gate.json").exists()
+
+
+def test_bytecode_that_was_committed_is_not_what_answers(second: Any) -> None:
+    place = second.root / "src/project/__pycache__"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    other = second.root.parent / "features.py"
+    other.write_text("raise SystemExit('bytecode')\n")
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compiled = place / f"features.{sys.implementation.cache_tag}.pyc"
+    py_compile.compile(str(other), str(compiled), invalidation_mode=mode)
+    second.git("add", "--force", str(compiled))
+    second.commit()
+    assert "__pycache__" in second.git("ls-files")
+    assert second.gate() == 0
+
+
+def test_code_that_no_commit_has_answers_nothing(second: Any) -> None:
+    second.write(FEATURES, "raise RuntimeError('no commit has this')\n")
+    assert second.gate() == 0
