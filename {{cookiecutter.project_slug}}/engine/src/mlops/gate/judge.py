@@ -43,6 +43,7 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
             content = {
                 "format": verdict.FORMAT,
                 "verdict": "rejected",
+                "pending": [],
                 "reasons": [],
                 "against": msgspec.to_builtins(request.against),
                 "policy": provenance.policy(request, law, own),
@@ -62,7 +63,11 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
             if isinstance(encoder, sandbox.SandboxEncoder):
                 encoder.stop()
     ruled = [*content["checks"], *content["rules"]]
-    content |= {"verdict": verdict.verdict(ruled), "reasons": _reasons(ruled)}
+    content |= {
+        "verdict": verdict.verdict(ruled),
+        "pending": verdict.pending(ruled),
+        "reasons": _reasons(ruled),
+    }
     seconds = {entry["name"]: round(taken, 3) for entry, taken in found}
     total = round(time.perf_counter() - started, 3)
     return verdict.sealed({**content, "timings": {"seconds": total, "rules": seconds}})
@@ -121,6 +126,7 @@ def _case(
         law.settings.resamples,
         law.settings.confidence,
         request.against.commit,
+        request.rederive,
     )
     own = [
         *results.found(lambda: [_contract(candidate, settings)]),

@@ -12,7 +12,8 @@ import msgspec
 from ..errors import ProjectError
 from .case import Case
 
-Verdict = Literal["passed", "rejected", "not applicable"]
+# The first that one of its findings has is the verdict of a rule.
+Verdict = Literal["rejected", "pending", "passed", "not applicable"]
 
 
 class PolicyError(ProjectError):
