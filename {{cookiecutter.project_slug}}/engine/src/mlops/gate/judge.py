@@ -46,6 +46,7 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
         content = {
             "format": verdict.FORMAT,
             "verdict": "rejected",
+            "pending": [],
             "reasons": [],
             "against": msgspec.to_builtins(request.against),
             "policy": provenance.policy(request, law, own),
@@ -63,7 +64,11 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
             "rules": [entry for entry, _ in found],
         }
     ruled = [*content["checks"], *content["rules"]]
-    content |= {"verdict": verdict.verdict(ruled), "reasons": _reasons(ruled)}
+    content |= {
+        "verdict": verdict.verdict(ruled),
+        "pending": verdict.pending(ruled),
+        "reasons": _reasons(ruled),
+    }
     seconds = {entry["name"]: round(taken, 3) for entry, taken in found}
     total = round(time.perf_counter() - started, 3)
     return verdict.sealed({**content, "timings": {"seconds": total, "rules": seconds}})
@@ -144,6 +149,7 @@ def _case(
         law.settings.resamples,
         law.settings.confidence,
         request.against.commit,
+        request.rederive,
     )
     measured = candidate.bundle.settings.evaluation.measured
     own = [

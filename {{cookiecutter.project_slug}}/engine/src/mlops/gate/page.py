@@ -49,9 +49,8 @@ def _verdict(content: Content) -> str:
     notes = "".join(f'<p class="muted note">{escape(one)}</p>' for one in phrases.notes(content))
     said = content["verdict"]
     rules = [entry["verdict"] for entry in content["rules"]]
-    counts = ", ".join(
-        f"{rules.count(one)} {one}" for one in ("passed", "rejected", "not applicable")
-    )
+    kinds = ("passed", "rejected", *(["pending"] if content["pending"] else []), "not applicable")
+    counts = ", ".join(f"{rules.count(one)} {one}" for one in kinds)
     return (
         f'<div class="lead"><section class="card hero verdict {said}"><h3>Verdict</h3>'
         f'<p class="big">{said}</p><p class="muted">Rules: {counts}</p></section>'
