@@ -17,7 +17,7 @@ from mlops.gate.request import GateError, Origin, Request
 KEYS = {
     *("format", "verdict", "reasons", "against", "policy", "judge", "head", "candidate"),
     *("champion", "holdout", "metrics", "metrics_resamples", "slices", "configuration", "data"),
-    *("unknown_metrics", "checks", "rules", "timings", "digest"),
+    *("pending", "unknown_metrics", "checks", "rules", "timings", "digest"),
 }
 METRIC = {"metric": "roc_auc", "at_least": 0.6, "by": "value"}
 

@@ -81,7 +81,7 @@ def read(path: Path) -> dict[str, Any]:
         raise VerdictError(f"{path} has a format or verdict unknown here: run `make gate` again")
     if stated != found:
         raise VerdictError(f"{path} was changed after it was written: run `make gate` again")
-    if kind != verdict([*entries]):
+    if kind != verdict([*entries]) or content.get("pending", []) != pending(entries):
         raise VerdictError(f"{path} contradicts its own findings: run `make gate` again")
     return dict(content)
 
@@ -104,11 +104,19 @@ def confirmed(path: Path, judged: Mapping[str, str | None]) -> dict[str, Any]:
 
 
 def verdict(entries: list[dict[str, Any]]) -> str:
-    """Return `passed` where nothing was rejected and at least one rule of the policy passed."""
+    """Return `passed` where nothing was rejected and at least one rule of the policy passed.
+
+    A rule that is pending does neither: `pending` says what is still to come.
+    """
     found = [entry["verdict"] for entry in entries]
     judged = [entry["verdict"] for entry in entries if entry.get("rule")]
-    refused = any(one not in ("passed", "not applicable") for one in found)
+    refused = any(one not in ("passed", "pending", "not applicable") for one in found)
     return "rejected" if refused or "passed" not in judged else "passed"
+
+
+def pending(entries: list[dict[str, Any]]) -> list[str]:
+    """Return the entries whose verdict is still to come."""
+    return [entry["name"] for entry in entries if entry["verdict"] == "pending"]
 
 
 def _refused(constant: str) -> None:

@@ -11,6 +11,9 @@ def grammar(verb: Verb) -> None:
     add.add_argument("--against", metavar="REF", help="whose champion and policy, like origin/main")
     add.add_argument("--policy", metavar="REF", help="whose policy and code, if not those")
     add.add_argument("--report", metavar="DIR", type=Path, default=Path("reports/gate"))
+    add.add_argument(
+        "--rederive", action="store_true", help="make the candidate again, for rule reproduced"
+    )
     add.add_argument("--if-new", action="store_true", help="only what REF does not serve yet")
     add.add_argument(
         "--explain", metavar="RULE", nargs="?", const="", help="say what a rule does, or list all"
@@ -47,7 +50,9 @@ def gate(arguments: Arguments) -> int:
     if arguments.if_new and not _new(arguments.against, arguments.report):
         return 0
     try:
-        content = run(arguments.against, arguments.policy, arguments.report)
+        content = run(
+            arguments.against, arguments.policy, arguments.report, rederive=arguments.rederive
+        )
     except UnjudgedError:
         return COULD_NOT
     print(summary(content, arguments.report))
@@ -82,6 +87,11 @@ def promote(arguments: Arguments) -> None:
         print(f"{found.environment} declares {what} already: nothing to do")
     else:
         print(f"{found.environment} declares {what} from commit {found.commit[:12]} on")
+    if found.pending:
+        print(
+            f"still to come: {', '.join(found.pending)}: the workflow `model` does that, or "
+            "`mlops gate --rederive`, then `mlops promote`"
+        )
 
 
 def _new(against: str, report: Path) -> bool:

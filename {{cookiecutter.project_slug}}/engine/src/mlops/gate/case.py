@@ -79,7 +79,8 @@ class Case:
     `settings` are those that the candidate was made with; `columns` and `target` are the
     holdout (conventions of data/prepared.py); `champion` is None for a first model, and where it
     cannot be scored, which rejects whatever needs it. `root` is the project, `base` the commit
-    that declares the champion; `seed`, `resamples` and `confidence` are the policy's.
+    that declares the champion; `seed`, `resamples` and `confidence` are the policy's;
+    `rederive` says that the candidate is to be made again.
     """
 
     root: Path
@@ -92,6 +93,7 @@ class Case:
     resamples: int = 1000
     confidence: float = 0.95
     base: str | None = None
+    rederive: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
     @cached_property

@@ -46,6 +46,7 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
         report = {
             "format": verdict.FORMAT,
             "verdict": "rejected",
+            "pending": [],
             "reasons": [],
             "against": msgspec.to_builtins(request.against),
             "policy": provenance.policy(request, law, own),
@@ -67,7 +68,12 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
             told = _told(case, checks, _unknown(asked, candidate), [entry for entry, _ in found])
             seconds = {entry["name"]: round(taken, 3) for entry, taken in found}
     ruled = [*told["checks"], *told["rules"]]
-    report |= {**told, "verdict": verdict.verdict(ruled), "reasons": _reasons(ruled)}
+    report |= {
+        **told,
+        "verdict": verdict.verdict(ruled),
+        "pending": verdict.pending(ruled),
+        "reasons": _reasons(ruled),
+    }
     total = round(time.perf_counter() - started, 3)
     return verdict.sealed({**report, "timings": {"seconds": total, "rules": seconds}})
 
@@ -181,6 +187,7 @@ def _case(
         law.settings.resamples,
         law.settings.confidence,
         request.against.commit,
+        request.rederive,
     )
     measured = candidate.bundle.settings.evaluation.measured
     own = [

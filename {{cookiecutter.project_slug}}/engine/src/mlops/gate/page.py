@@ -39,7 +39,8 @@ def page(content: Content, templates: Path = TEMPLATES) -> str:
 
 def _counts(content: Content) -> str:
     rules = [entry["verdict"] for entry in content["rules"]]
-    verdicts = ("passed", "rejected", "not applicable")
+    pending = ["pending"] if content.get("pending") else []
+    verdicts = ("passed", "rejected", *pending, "not applicable")
     return ", ".join(f"{rules.count(one)} {one}" for one in verdicts)
 
 

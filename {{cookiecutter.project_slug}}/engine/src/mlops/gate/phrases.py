@@ -13,7 +13,17 @@ Content = Mapping[str, Any]
 def summary(content: Content, folder: Path) -> str:
     """Return the verdict and its reasons for a terminal."""
     lines = [f"{content['verdict']}: {folder / 'gate.md'}"]
-    return "\n".join([*lines, *(f"- {reason(one)}" for one in content["reasons"])])
+    lines += [f"- {reason(one)}" for one in content["reasons"]]
+    return "\n".join([*lines, *([f"- {coming(content)}"] if content.get("pending") else [])])
+
+
+def coming(content: Content) -> str:
+    """Return what is still to come before this can be released."""
+    return (
+        f"Still to come: {', '.join(content['pending'])}. Automation makes the candidate again "
+        "from what is pinned before this can be released: `mlops gate --rederive` does, and the "
+        "workflow `model`."
+    )
 
 
 def reason(one: Content) -> str:
@@ -38,7 +48,7 @@ def lead(content: Content) -> str:
 
 def notes(content: Content) -> list[str]:
     """Return what a reviewer has to know before believing the verdict."""
-    policy, found = content["policy"], []
+    policy, found = content["policy"], [coming(content)] if content.get("pending") else []
     ref = f"{policy['ref']} ({policy['commit'][:12]})"
     if content["judge"]["code"] == "branch":
         found.append(

@@ -23,9 +23,11 @@ class Request(msgspec.Struct, frozen=True):
 
     `folder` holds conf/ and params.yaml of the policy's commit. `code` says whose code judges:
     the policy's (`base`), or that of this branch, because there is no gate at the policy's.
+    `rederive` asks for the candidate to be made again.
     """
 
     against: Origin
     policy: Origin
     folder: str
     code: Literal["base", "branch"] = "base"
+    rederive: bool = False

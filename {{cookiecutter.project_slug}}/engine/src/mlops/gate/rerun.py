@@ -49,12 +49,18 @@ class UnjudgedError(GateError):
     """The run that was to judge has already said why it could not."""
 
 
-def run(against: str, policy: str | None, report: Path, root: Path = Path()) -> dict[str, Any]:
+def run(
+    against: str,
+    policy: str | None,
+    report: Path,
+    root: Path = Path(),
+    rederive: bool = False,
+) -> dict[str, Any]:
     """Judge candidate/, write the report and return it; raises where it could not be judged."""
     verdict.clear(report)
     try:
         if (request := handed_over()) is None:
-            return _begun(against, policy, report, root)
+            return _begun(against, policy, report, root, rederive)
         return _heard(request, report, root)
     except ProjectError:
         raise
@@ -73,12 +79,14 @@ def handed_over() -> Request | None:
     return request if own else None
 
 
-def _begun(against: str, policy: str | None, report: Path, root: Path) -> dict[str, Any]:
+def _begun(
+    against: str, policy: str | None, report: Path, root: Path, rederive: bool
+) -> dict[str, Any]:
     champion = Origin(against, repository.commit_of(against, root))
     law = champion if policy is None else Origin(policy, repository.commit_of(policy, root))
     with tempfile.TemporaryDirectory(prefix="gate-") as folder:
         repository.extract(law.commit, extraction.JUDGE, Path(folder), root)
-        request = Request(champion, law, folder)
+        request = Request(champion, law, folder, rederive=rederive)
         if not (Path(folder) / verdict.GATE).is_file():
             return _heard(msgspec.structs.replace(request, code="branch"), report, root)
         return _delegated(request, report, root)

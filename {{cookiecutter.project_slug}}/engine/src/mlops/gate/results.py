@@ -58,9 +58,9 @@ def found(judge: Callable[[], Any]) -> list[Finding]:
 
 
 def entry(findings: list[Finding]) -> Entry:
-    """Return findings with the verdict that follows: rejected by one, passed by at least one."""
+    """Return findings with the verdict that follows: rejected by one, else pending, else passed."""
     verdicts = {one.verdict for one in findings}
-    verdict = next(one for one in ("rejected", "passed", "not applicable") if one in verdicts)
+    verdict = next(one for one in get_args(Verdict) if one in verdicts)
     return {"verdict": verdict, "findings": [msgspec.to_builtins(one) for one in findings]}
 
 

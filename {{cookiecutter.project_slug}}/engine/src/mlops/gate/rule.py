@@ -14,7 +14,8 @@ from .. import owner
 from ..errors import ProjectError
 from .case import Case
 
-Verdict = Literal["passed", "rejected", "not applicable"]
+# The first that one of its findings has is the verdict of a rule.
+Verdict = Literal["rejected", "pending", "passed", "not applicable"]
 
 OWN = "policy.rules"  # src/policy/rules.py
 

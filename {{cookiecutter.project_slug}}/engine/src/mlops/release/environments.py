@@ -17,6 +17,13 @@ from .declaration import DEPLOY, NAME, Declared, declared, paths
 from .evidence import PRODUCTION
 
 ORDER = f"{DEPLOY}/environments.yaml"
+MAKE_AGAIN = (
+    "`mlops gate --rederive` against the base, then `mlops promote`; the workflow `model` does both"
+)
+TAKE_BACK = (
+    "take the declaration back with `git revert`, and bring it in by a pull request, whose "
+    "workflow `model` makes the candidate again"
+)
 PLAIN = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
@@ -127,8 +134,10 @@ def verify(
     if one is None:
         return None
     since = commit if base else introduced(commit, environment, root)
+    remedy = TAKE_BACK if base is None else MAKE_AGAIN
     base = base or commits.parent(since, root)
     check(one, base, since, root)
+    evidence.check_settled(one, remedy)
     bring(one, out, root)
     return Verified(one, since, base, out)
 

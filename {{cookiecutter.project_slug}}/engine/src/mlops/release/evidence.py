@@ -55,6 +55,20 @@ def check(one: Declared, base: str | None, own: str, root: Path = Path()) -> Non
         )
 
 
+def check_settled(one: Declared, remedy: str) -> None:
+    """Raise VerdictError where something of the verdict on a declaration is still to come."""
+    if coming := pending(one):
+        raise verdict.VerdictError(
+            f"{one.declaration.environment} declares {one.declaration.manifest[:12]} on a verdict "
+            f"of which {', '.join(coming)} is still to come: {remedy}"
+        )
+
+
+def pending(one: Declared) -> list[str]:
+    """Return what is still to come of the verdict on a declaration."""
+    return list(one.report.get("pending", []))
+
+
 def stated(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a report says that it judged by, and its digest."""
     try:

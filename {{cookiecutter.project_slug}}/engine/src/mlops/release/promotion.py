@@ -26,12 +26,16 @@ class PromotionError(ProjectError):
 
 
 class Promotion(NamedTuple):
-    """What an environment declares now; without a commit, it did so before."""
+    """What an environment declares now; without a commit, it did so before.
+
+    `pending` is what is still to come of its verdict, and has to before it is released.
+    """
 
     environment: str
     name: str
     digest: str
     commit: str | None
+    pending: list[str]
 
 
 class Subject(NamedTuple):
@@ -69,13 +73,12 @@ def promote(
             )
         source = None if before is None else _declared(head, before, environment, root)
         subject = _candidate(head, root) if source is None else _subject(source)
-        if _stands(environment, subject, head, against, root):
-            return Promotion(environment, subject.name, subject.manifest, None)
-        content = (
-            verdict.read((report or root / verdict.FOLDER) / verdict.REPORT)
-            if source is None or report is not None
-            else source.report
-        )
+        place = (report or root / verdict.FOLDER) / verdict.REPORT
+        standing = _standing(environment, subject, head, against, root)
+        if standing and not (evidence.pending(standing) and _settles(place, subject)):
+            known = (subject.name, subject.manifest, None, evidence.pending(standing))
+            return Promotion(environment, *known)
+        content = verdict.read(place) if source is None or report is not None else source.report
         holdout = _holdout(root) if source is None else source.declaration.holdout
         one = _declaration(environment, subject, content, holdout, evidence.image(head, root))
         base = repository.commit_of(against or content["against"]["ref"], root)
@@ -84,7 +87,7 @@ def promote(
         _check_stored(one, source is None, root)
         new = commits.made(head, one.texts, _message(one), root)
         landing.land(new, head, paths(environment), "mlops promote", root)
-        return Promotion(environment, subject.name, subject.manifest, new)
+        return Promotion(environment, subject.name, subject.manifest, new, evidence.pending(one))
 
 
 def _declared(head: str, before: str, environment: str, root: Path) -> Declared:
@@ -140,25 +143,37 @@ def _holdout(root: Path) -> str:
     return fingerprints.holdout_digest(root / HOLDOUT, prepared.target(columns, contract))
 
 
-def _stands(environment: str, subject: Subject, head: str, against: str | None, root: Path) -> bool:
-    """Say whether HEAD declares this bundle already, on evidence that holds today."""
+def _standing(
+    environment: str, subject: Subject, head: str, against: str | None, root: Path
+) -> Declared | None:
+    """Return HEAD's declaration of this bundle, if it has one on evidence that holds today."""
     try:
         standing = declared(head, environment, root)
     except DeclarationError:
-        return False  # promoting anew is how that is mended
+        return None  # promoting anew is how that is mended
     if standing is None or standing.declaration.manifest != subject.manifest:
-        return False
+        return None
     base = repository.commit_of(against or standing.report["against"]["ref"], root)
     files = paths(environment)
     if commits.blobs(base, files, root) == commits.blobs(head, files, root):
-        return True
+        return standing
     if environments.restored(head, environment, base, root):
-        return True
+        return standing
     try:
         environments.check(standing, base, head, root)
     except ProjectError:
+        return None
+    return standing
+
+
+def _settles(report: Path, subject: Subject) -> bool:
+    """Say whether a report passes the same bundle with nothing left to come."""
+    try:
+        content = verdict.read(report)
+    except verdict.VerdictError:
         return False
-    return True
+    same = content["candidate"]["sha256"] == subject.manifest
+    return same and content["verdict"] == "passed" and not content.get("pending")
 
 
 def _declaration(
@@ -199,8 +214,10 @@ def _message(one: Declared) -> str:
     stands = f"{said.primary} {estimate(row['candidate'])}" if row else "no primary metric"
     champion = f"; champion {estimate(row['champion'])}" if row and "champion" in row else ""
     against = report["against"]
+    coming = evidence.pending(one)
+    left = f"Still to come: {', '.join(coming)}.\n" if coming else ""
     return (
         f"Promote {said.name} {said.manifest[:12]} to {said.environment}\n\n"
         f"The gate passed it against {against['ref']} ({against['commit'][:12]}):\n"
-        f"{stands}{champion}.\nVerdict {said.verdict}.\n"
+        f"{stands}{champion}.\n{left}Verdict {said.verdict}.\n"
     )

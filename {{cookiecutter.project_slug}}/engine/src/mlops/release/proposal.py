@@ -10,7 +10,7 @@ from ..bundle.reading import CANDIDATE
 from ..bundle.verdict import MARKDOWN
 from ..errors import ProjectError
 from ..git import commits, dvc, repository
-from . import environments
+from . import environments, evidence
 from .declaration import NAME, declared, paths
 
 LOCK = "dvc.lock"
@@ -30,13 +30,21 @@ def known(against: str, root: Path = Path()) -> str:
     base, head = (repository.commit_of(ref, root) for ref in (against, "HEAD"))
     first = environments.order(base, root)[0]
     standing = declared(base, first, root)
-    if standing is not None and standing.pointer.md5 == found:
+    as_before = commits.blobs(head, paths(first), root) == commits.blobs(base, paths(first), root)
+    since = None if as_before else _judged_before(head, first, base, root)
+    if standing is not None and standing.pointer.md5 == found and (as_before or since):
         return f"{against} serves this candidate already"
-    if commits.blobs(head, paths(first), root) and (own := declared(head, first, root)):
-        since = environments.restored(head, first, base, root)
-        if since is not None and own.pointer.md5 == found:
-            return f"this brings back what {against} declared by {since[:12]}, where it was judged"
+    own = declared(head, first, root) if since else None
+    if since and own and own.pointer.md5 == found:
+        return f"this brings back what {against} declared by {since[:12]}, where it was judged"
     return ""
+
+
+def _judged_before(head: str, environment: str, base: str, root: Path) -> str | None:
+    """Return the commit of the base whose declaration HEAD brings back, if all was judged then."""
+    since = environments.restored(head, environment, base, root)
+    before = declared(since, environment, root) if since else None
+    return None if before is None or evidence.pending(before) else since
 
 
 def is_declared(root: Path = Path()) -> bool:
@@ -59,7 +67,7 @@ def verify(against: str, root: Path = Path()) -> list[str]:
         files = paths(environment)
         if commits.blobs(base, files, root) == commits.blobs(head, files, root):
             continue
-        since = environments.restored(head, environment, base, root)
+        since = _judged_before(head, environment, base, root)
         told = (since, None) if since else (head, base)
         with tempfile.TemporaryDirectory(prefix="declared-") as folder:
             if not environments.verify(told[0], environment, Path(folder, NAME), root, told[1]):

@@ -1,0 +1,183 @@
+"""What is promoted was made again, from what a commit pins."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from mlops.bundle.assembly import bundle
+from mlops.config.settings import Settings, load
+from mlops.data import prepare as stage
+from mlops.gate.case import Case
+from mlops.gate.rule import Finding
+from mlops.gate.rules.reproduced import Reproduced
+from mlops.git import dvc
+from mlops.training.fitting import train
+
+Make = Callable[..., Case]
+Rejected = Callable[[list[Finding]], set[str]]
+RULE = Reproduced(tolerance=1e-6, minutes=5)
+IGNORED = "/candidate\n/data/raw\n/data/prepared\n/model\n/.mlops\n__pycache__\n"
+
+
+def git(root: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True)
+
+
+def commit(root: Path) -> None:
+    git(root, "add", "--all")
+    git(root, "commit", "-q", "--allow-empty", "-m", "x")
+
+
+def point(root: Path) -> None:
+    """Write the pointer of the raw data that are there."""
+    out = {"md5": dvc.dvc_digest(root / "data/raw"), "hash": "md5", "path": "raw"}
+    (root / "data/raw.dvc").write_text(yaml.safe_dump({"outs": [out]}))
+
+
+@pytest.fixture
+def committed(project: Path) -> Path:
+    """The project, committed."""
+    point(project)
+    (project / ".gitignore").write_text(IGNORED)
+    git(project, "init", "-q", "-b", "main")
+    commit(project)
+    return project
+
+
+def append(root: Path, name: str, text: str) -> None:
+    path = root / name
+    path.write_text((path.read_text() if path.exists() else "") + text)
+
+
+def test_what_the_pinned_inputs_make_passes(
+    committed: Path, make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    findings = RULE.judge(make(rederive=True))
+    assert [(one.part, one.verdict) for one in findings] == [
+        ("rows", "passed"),
+        ("predictions", "passed"),
+    ]
+    assert findings[1].value == 0.0
+    said = capfd.readouterr().err
+    assert all(f"again: {name}" in said for name in ("resolve", "prepare", "train", "predict"))
+
+
+def test_it_is_pending_where_nobody_asked(committed: Path, make: Make) -> None:
+    (finding,) = RULE.judge(make())
+    assert finding.verdict == "pending"
+    assert "mlops gate --rederive" in finding.reason
+
+
+def test_a_model_fitted_on_the_holdout_by_code_that_no_commit_has(
+    committed: Path, make: Make, rejected: Rejected
+) -> None:
+    """Every digest of its manifest holds; the stages run again are the way out."""
+    with chdir(committed):
+        settings = load()
+        honest = Path("data/prepared/train.parquet").read_bytes()
+        shutil.copy("data/prepared/holdout.parquet", "data/prepared/train.parquet")
+        train(settings)
+        Path("data/prepared/train.parquet").write_bytes(honest)
+        bundle(settings)
+    findings = RULE.judge(make(rederive=True))
+    assert rejected(findings) == {"predictions"}
+    assert findings[1].value is not None
+    assert findings[1].value > 0.1
+    assert "dvc repro --force --downstream prepare" in findings[1].reason
+    with chdir(committed):
+        train(settings)
+        bundle(settings)
+    assert not rejected(RULE.judge(make(rederive=True)))
+
+
+def test_other_rows_are_rejected(
+    committed: Path, make: Make, rejected: Rejected, rewrite: Callable[..., None]
+) -> None:
+    path = committed / "data/prepared/train.parquet"
+    rows = pq.read_metadata(path).num_rows
+    rewrite(path, rows=np.arange(1, rows))
+    findings = RULE.judge(make(rederive=True))
+    assert rejected(findings) == {"rows"}
+    assert "other training rows" in findings[0].reason
+    with chdir(committed):
+        settings: Settings = load()
+        stage.prepare(settings.data, settings.split)
+    assert not rejected(RULE.judge(make(rederive=True)))
+
+
+def test_the_working_tree_is_not_believed(committed: Path, make: Make) -> None:
+    """What is not committed has no part in it, neither code nor configuration nor a study."""
+    append(committed, "src/project/features.py", "\nraise SystemExit('not of the commit')\n")
+    append(committed, "params.yaml", "tuning: {use: none, trials: 3, unheard: of}\n")
+    (committed / ".mlops").mkdir(exist_ok=True)
+    (committed / ".mlops/studies.db").write_text("no database")
+    case = make(rederive=True)
+    assert {one.verdict for one in RULE.judge(case)} == {"passed"}
+
+
+def test_no_secret_is_there_to_be_read(
+    committed: Path, make: Make, rejected: Rejected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    path = committed / "engine/src/mlops/training/__init__.py"
+    append(
+        committed,
+        str(path.relative_to(committed)),
+        "import os\nraise SystemExit(repr({**os.environ}))\n",
+    )
+    commit(committed)
+    findings = RULE.judge(make(rederive=True))
+    assert rejected(findings) == {"train"}
+    assert "PATH" in findings[0].reason
+    assert "secret" not in findings[0].reason
+    assert os.environ["HOME"] not in findings[0].reason
+
+
+def test_other_raw_data_are_not_taken(committed: Path, make: Make, rejected: Rejected) -> None:
+    case = make(rederive=True)
+    extra = committed / "data/raw/2025-09.parquet"
+    shutil.copy(committed / "data/raw/2025-02.parquet", extra)
+    findings = RULE.judge(case)
+    assert rejected(findings) == {"data"}
+    assert "dvc checkout data/raw.dvc" in findings[0].reason
+    extra.unlink()
+    assert not rejected(RULE.judge(case))
+    shutil.rmtree(committed / "data/raw")
+    assert "dvc pull" in RULE.judge(case)[0].reason
+
+
+def test_raw_data_of_a_stage_are_pinned_by_the_lock(
+    committed: Path, make: Make, rejected: Rejected
+) -> None:
+    (committed / "data/raw.dvc").unlink()
+    commit(committed)
+    findings = RULE.judge(make(rederive=True))
+    assert rejected(findings) == {"data"}
+    out = {"path": "data/raw", "hash": "md5", "md5": dvc.dvc_digest(committed / "data/raw")}
+    content = {"schema": "2.0", "stages": {"extract": {"cmd": "x", "outs": [out]}}}
+    (committed / "dvc.lock").write_text(yaml.safe_dump(content))
+    commit(committed)
+    assert not rejected(RULE.judge(make(rederive=True)))
+
+
+def test_a_stage_that_fails_says_why(committed: Path, make: Make, rejected: Rejected) -> None:
+    case = make(rederive=True)
+    append(committed, "params.yaml", "unheard: {of: 1}\n")
+    commit(committed)
+    findings = RULE.judge(case)
+    assert rejected(findings) == {"resolve"}
+    assert "unheard" in findings[0].reason
+
+
+def test_it_ends_after_its_minutes(committed: Path, make: Make, rejected: Rejected) -> None:
+    findings = Reproduced(tolerance=1e-6, minutes=0.001).judge(make(rederive=True))
+    assert rejected(findings) == {"resolve"}
+    assert "reproduced.minutes" in findings[0].reason

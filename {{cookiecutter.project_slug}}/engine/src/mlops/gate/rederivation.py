@@ -1,0 +1,182 @@
+"""A candidate made again: from what a commit has, in an empty folder, without any cache.
+
+Digests prove that nothing was changed since; that this code makes this model of this data, only
+making it again does. No DVC runs here, so that neither its cache nor its run cache answers, and
+no study of a search is there to be gone on from.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import yaml
+
+from ..errors import ProjectError
+from ..git import dvc, repository
+
+INPUTS = (
+    *("engine/src", "src", "conf", "requirements", "params.yaml", "dvc.yaml", "dvc.lock"),
+    *("data/raw.dvc", "pyproject.toml"),
+)
+RAW, LOCK = Path("data/raw"), "dvc.lock"
+PREPARED = Path("data/prepared")
+CODE = ("engine/src", "src")
+ANSWERS = "answers.npy"
+STAGES = ("resolve", "prepare", "train")
+# What a stage sees of the environment: where programs are and how they count, and no secret.
+SEEN = (
+    *("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"),
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+)
+# The code of this folder runs, not that of the project's own, which its environment may name.
+START = """
+import os, runpy, sys
+root, module, *sys.argv[1:] = sys.argv[1:]
+def inside(path, folder):
+    return (os.path.realpath(path) + os.sep).startswith(os.path.realpath(folder) + os.sep)
+sys.path[:] = [p for p in sys.path if not inside(p, root) or inside(p, sys.prefix)]
+sys.path[:0] = os.environ["PYTHONPATH"].split(os.pathsep)
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+AGAIN = "`dvc repro --force --downstream prepare`, then commit dvc.lock and gate again"
+
+
+class RederivationError(ProjectError):
+    """The candidate cannot be made again; `part` says how far that came."""
+
+    def __init__(self, part: str, reason: str) -> None:
+        super().__init__(reason)
+        self.part = part
+
+
+class Rederived(NamedTuple):
+    """What a commit's inputs make: prepared rows in `prepared`, and predictions of the holdout."""
+
+    commit: str
+    prepared: Path
+    predictions: np.ndarray
+
+
+@contextmanager
+def rederived(root: Path, minutes: float) -> Iterator[Rederived]:
+    """Make the model of HEAD again, in a folder that stands for as long as the block lasts.
+
+    Raises RederivationError for inputs that are not those of the commit, a stage that fails, and
+    after `minutes`.
+    """
+    commit = repository.commit_of("HEAD", root)
+    with tempfile.TemporaryDirectory(prefix="rederived-") as place:
+        folder = Path(place).resolve()
+        repository.extract(commit, INPUTS, folder, root)
+        _bring_data(commit, root, folder)
+        until = time.monotonic() + 60 * minutes
+        for stage in STAGES:
+            _run(stage, ("mlops.cli", stage), root, folder, until, minutes)
+        _run("predict", ("mlops.bundle.answers", ANSWERS), root, folder, until, minutes)
+        try:
+            predictions = np.load(folder / ANSWERS, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            reason = f"the code of {commit[:12]} wrote no predictions: bring its engine/ up to date"
+            raise RederivationError("predictions", reason) from error
+        yield Rederived(commit, folder / PREPARED, np.asarray(predictions, dtype=np.float64))
+
+
+def _bring_data(commit: str, root: Path, folder: Path) -> None:
+    """Copy the raw data, and believe nothing of them but the hash that the commit pins.
+
+    Copied and not linked: the code that runs beside them may write.
+    """
+    pinned = _pinned(commit, root)
+    if not (root / RAW).is_dir():
+        raise RederivationError("data", f"there is no {RAW}: `dvc pull`, then gate again")
+    shutil.rmtree(folder / RAW, ignore_errors=True)
+    shutil.copytree(root / RAW, folder / RAW)
+    if (found := dvc.dvc_digest(folder / RAW)) != pinned:
+        raise RederivationError(
+            "data",
+            f"{RAW} is {found} and {commit[:12]} pins {pinned}: `dvc checkout {RAW}.dvc`, or "
+            "commit what is there and make the candidate of it, then gate again",
+        )
+
+
+def _pinned(commit: str, root: Path) -> str:
+    """Return what a commit pins the raw data by: their pointer, or the stage that makes them."""
+    pointer = repository.text_at(commit, f"{RAW}.dvc", root)
+    try:
+        if pointer is not None:
+            return str(yaml.safe_load(pointer)["outs"][0]["md5"])
+        lock = yaml.safe_load(repository.text_at(commit, LOCK, root) or "")
+        if found := dvc.pinned(lock, RAW):
+            return found
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        reason = f"{commit[:12]} does not say which {RAW} it is of: `dvc add {RAW}` and commit that"
+        raise RederivationError("data", reason) from error
+    raise RederivationError(
+        "data", f"{commit[:12]} pins no {RAW}: `dvc add {RAW}`, or `dvc repro`, and commit that"
+    )
+
+
+def _run(
+    name: str, module: tuple[str, ...], root: Path, folder: Path, until: float, minutes: float
+) -> None:
+    """Run a module of the folder's code there, and raise where it fails or is not ready in time."""
+    started = time.monotonic()
+    print(f"\ngate: makes it again: {name}", end=" ", file=sys.stderr, flush=True)
+    command = [sys.executable, "-E", "-P", "-c", START, str(root.resolve()), *module]
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that its own children end with it
+        )
+        try:
+            process.wait(max(0.0, until - started))
+        except subprocess.TimeoutExpired as error:
+            raise RederivationError(
+                name,
+                f"it is not made again within {minutes:g} minutes: let it train for less, or give "
+                "`reproduced.minutes` more in conf/gate, in a pull request of its own",
+            ) from error
+        finally:
+            _end(process)
+        if process.returncode:
+            said.seek(0)
+            reason = _last(said.read(), folder)
+            raise RederivationError(
+                name, f"`{name}` of HEAD does not run ({reason}): mend that, then {AGAIN}"
+            )
+    print(f"({time.monotonic() - started:.1f} s)", end=" ", file=sys.stderr, flush=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process, and whatever it has started and left behind."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.kill()
+    process.wait()
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    own = {name: os.environ[name] for name in SEEN if name in os.environ}
+    places = os.pathsep.join(str(folder / place) for place in CODE)
+    return {**own, "PYTHONPATH": places, "HOME": str(folder)}
+
+
+def _last(said: str, folder: Path) -> str:
+    """Return the last line that a process printed, without the folder that is gone by then."""
+    lines = said.replace(f"{folder}/", "").strip().splitlines() or ["it said nothing"]
+    return " ".join(lines[-1].split())
