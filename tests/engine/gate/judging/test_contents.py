@@ -17,8 +17,17 @@ from mlops.gate.policy import parse
 from mlops.gate.request import GateError, Origin, Request
 
 KEYS = {
-    *("format", "verdict", "reasons", "against", "policy", "judge", "head", "candidate"),
-    *("champion", "holdout", "metrics", "metrics_resamples", "slices", "configuration", "data"),
+    *("format", "verdict", "pending", "reasons", "against", "policy", "judge", "head"),
+    *(
+        "candidate",
+        "champion",
+        "holdout",
+        "metrics",
+        "metrics_resamples",
+        "slices",
+        "configuration",
+        "data",
+    ),
     *("checks", "rules", "timings", "digest"),
 }
 METRIC = {"metric": "roc_auc", "at_least": 0.6, "by": "value"}

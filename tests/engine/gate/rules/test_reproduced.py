@@ -89,7 +89,7 @@ def test_a_model_fitted_on_the_holdout_by_code_that_no_commit_has(
         bundle(settings)
     findings = RULE.judge(make(rederive=True))
     assert rejected(findings) == {"predictions"}
-    assert findings[1].value is not None and findings[1].value > 0.1
+    assert (findings[1].value or 0.0) > 0.1
     assert "dvc repro --force --downstream prepare" in findings[1].reason
     with chdir(committed):
         train(settings)
@@ -126,12 +126,8 @@ def test_no_secret_is_there_to_be_read(
     committed: Path, make: Make, rejected: Rejected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    path = committed / "engine/src/mlops/training/__init__.py"
-    append(
-        committed,
-        str(path.relative_to(committed)),
-        "import os\nraise SystemExit(repr({**os.environ}))\n",
-    )
+    spying = "import os\nraise SystemExit(repr({**os.environ}))\n"
+    append(committed, "engine/src/mlops/training/__init__.py", spying)
     commit(committed)
     findings = RULE.judge(make(rederive=True))
     assert rejected(findings) == {"train"}
