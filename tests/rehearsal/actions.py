@@ -1,6 +1,7 @@
 """Stand-ins for the actions that the workflows pin: each known by its commit and its inputs."""
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -100,9 +101,20 @@ def _attest(call: Call) -> Answer:
     token = github.tokens[call.contexts["github"]["token"]]
     if not (token.may("id-token", "write") and token.may("attestations", "write")):
         return 1, "Failed to get ID token: the job needs id-token and attestations: write", {}
-    if not re.fullmatch(r"sha256:[0-9a-f]{64}", call.given.get("subject-digest", "")):
+    given = {name: value for name, value in call.given.items() if name != "subject-path"}
+    if path := call.given.get("subject-path"):
+        if "subject-digest" in given:
+            return 1, "Only one of subject-path and subject-digest may be provided", {}
+        files = [one for one in call.job.shell.workspace.glob(path) if one.is_file()]
+        digests = [f"sha256:{hashlib.sha256(one.read_bytes()).hexdigest()}" for one in files]
+        if not files:
+            return 1, f"Could not find subject at path {path}", {}
+    else:
+        digests = [given.get("subject-digest", "")]
+    if not all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in digests):
         return 1, "subject-digest must be a sha256 digest", {}
-    github.attestations.append({**call.given, "repository": REPOSITORY})
+    told = {**given, "repository": REPOSITORY, "signer": call.job.of.signer}
+    github.attestations += [{**told, "subject-digest": digest} for digest in digests]
     return 0, "", {}
 
 
@@ -147,7 +159,7 @@ ACTIONS: Mapping[str, Action] = {
     "actions/attest": _action(
         _attest,
         "1e69f48acb82d1966a394da916b4c1698aa569d6",
-        "subject-name subject-digest sbom-path push-to-registry",
+        "subject-path subject-name subject-digest sbom-path push-to-registry",
     ),
     "docker/login-action": _action(
         _login, "dbcb813823bdd20940b903addbd779551569679f", "registry username password"

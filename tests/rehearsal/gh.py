@@ -3,12 +3,14 @@
 A program of its own: it runs where a workflow calls `gh`.
 """
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 
@@ -29,11 +31,22 @@ def main(arguments: list[str]) -> None:
             call(path, dict(_fields(fields)))
         case ["api", path, "--jq", ".attestations | length > 0"]:
             print("true" if call(path)["attestations"] else "false")
+        case ["attestation", "verify", file, "--repo", repository, "--signer-workflow", signer]:
+            verify(Path(file), repository, signer)
         case ["workflow", "run", file, "--ref", ref]:
             repository = os.environ["GH_REPO"]
             call(f"repos/{repository}/actions/workflows/{file}/dispatches", {"ref": ref})
         case _:
             sys.exit(f"gh: not known in the rehearsal: {' '.join(arguments)}")
+
+
+def verify(file: Path, repository: str, signer: str) -> None:
+    """Fail unless a run of that workflow attested exactly this file."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    made = call(f"repos/{repository}/attestations/sha256:{digest}")["attestations"]
+    if signer not in [one["signer"] for one in made]:
+        sys.exit(f"gh: no attestation of {file} is by {signer}")
+    print(f"{file} was attested by {signer}")
 
 
 def _fields(arguments: list[str]) -> list[tuple[str, str]]:

@@ -60,7 +60,9 @@ def upload(call: Call) -> Answer:
     workspace, target = call.job.shell.workspace, call.job.of.artifacts / call.given["name"]
     if target.exists():
         return 1, f"an artifact with the name {call.given['name']} exists already", {}
-    roots = [workspace / one.strip() for one in call.given["path"].split("\n") if one.strip()]
+    told = [one.strip() for one in call.given["path"].split("\n") if one.strip()]
+    roots = [workspace / one for one in told if not one.startswith("!")]
+    without = {path for one in told if one.startswith("!") for path in workspace.glob(one[1:])}
     hidden = call.given.get("include-hidden-files") == "true"
     files = sorted(
         {
@@ -68,6 +70,7 @@ def upload(call: Call) -> Answer:
             for root in roots
             for file in ([root] if root.is_file() else root.rglob("*"))
             if file.is_file() and (hidden or not _hidden(file, workspace))
+            if without.isdisjoint([file, *file.parents])
         }
     )
     if not files:

@@ -56,9 +56,15 @@ class Run:
 
     workflow: str
     event: Event
+    file: str = ""
     concurrency: dict[str, Any] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     artifacts: Path = Path()
+
+    @property
+    def signer(self) -> str:
+        """What an attestation of this run is signed by."""
+        return f"{self.event.repository}/.github/workflows/{self.file}"
 
     @property
     def result(self) -> str:

@@ -32,7 +32,7 @@ class Runner:
         """Run a workflow file."""
         told = workflow.load(path)
         self.runs += 1
-        run = Run(told.get("name", path.stem), event)
+        run = Run(told.get("name", path.stem), event, path.name)
         run.artifacts = self.machine.folder / f"run-{self.runs}/artifacts"
         scope = Scope({"github": self.about(event, run, "", "", Path()), "inputs": Known()})
         scope.contexts = {**scope.contexts, "vars": Known(self.variables)}

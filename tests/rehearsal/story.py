@@ -29,6 +29,7 @@ rules:
   non_inferiority: {margins: {roc_auc: 0.08}, sides: two}
   parity: {at_most: 1.0e-5}
   lineage: {}
+  reproduced: {tolerance: 1.0e-6, minutes: 10}
 """
 EXPERIMENT = """
 data: {{use: churn}}
@@ -229,6 +230,7 @@ def copy(story: Story, folder: Path) -> Story:
             shutil.copy2(source, target)
     made = Story(folder, engine=story.engine)
     made.github.pulls.update(story.github.pulls)
+    made.github.attestations += story.github.attestations
     made.connect()
     return made
 

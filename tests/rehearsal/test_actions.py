@@ -19,6 +19,49 @@ DOWNLOAD = "actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c"
 CACHE = "actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae"
 
 
+ATTEST = "actions/attest@1e69f48acb82d1966a394da916b4c1698aa569d6"
+
+
+def test_an_attested_file_verifies_as_it_was(world: World) -> None:
+    told = f"""
+one:
+  {JOB}
+  permissions: {{id-token: write, attestations: write}}
+  env: {{GH_TOKEN: "${{{{ github.token }}}}"}}
+  steps:
+    - run: mkdir -p d/a d/b; echo 1 > d/a/v.json; echo 2 > d/b/v.json; echo 3 > d/other
+    - {{uses: {ATTEST}, with: {{subject-path: d/*/v.json}}}}
+    - run: |
+        verified() {{ gh attestation verify "$1" --repo "$GITHUB_REPOSITORY" \\
+          --signer-workflow "$GITHUB_REPOSITORY/.github/workflows/$2"; }}
+        verified d/a/v.json w.yml && verified d/b/v.json w.yml
+        ! verified d/other w.yml && ! verified d/a/v.json other.yml
+        echo more >> d/a/v.json; ! verified d/a/v.json w.yml
+"""
+    job = world.run(told).jobs["one"]
+    assert job.result == "success", job.output
+    denied = world.run(told.replace("id-token: write, ", "")).jobs["one"]
+    assert "Failed to get ID token" in denied.output
+    assert denied.result == "failure"
+
+
+def test_an_artifact_leaves_out_what_is_excluded(world: World) -> None:
+    run = world.run(f"""
+one:
+  {JOB}
+  steps:
+    - run: mkdir -p out/x/big; echo 1 > out/x/a; echo 2 > out/x/big/b
+    - {{uses: {UPLOAD}, with: {{name: out, path: "out\\n!out/*/big"}}}}
+two:
+  {JOB}
+  needs: one
+  steps:
+    - {{uses: {DOWNLOAD}, with: {{name: out, path: here}}}}
+    - run: find here -type f
+""")
+    assert run.jobs["two"].steps[1].output == "here/x/a\n"
+
+
 def test_artifacts_and_their_hidden_files(world: World) -> None:
     run = world.run(f"""
 one:

@@ -51,7 +51,7 @@ dvc repro
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate gate promote verify proposal handover accept release reconcile test check format lock clean anew
+.PHONY: help setup install remote repro candidate gate promote verify proposal handover accept signed release reconcile test check format lock clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,10 @@ handover:  ## put the commits since SINCE, if any, into a file; name the last
 
 accept:  ## push the commits of that file, if they follow ONTO and hold results alone, to BRANCH
 	PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.transfer $(HANDOVER) --onto "$$ONTO" --branch "$$BRANCH"
+
+signed:  ## verify that the workflow `model` has signed what this commit declares
+	@for verdict in deploy/*/gate.json; do test ! -e "$$verdict" || gh attestation verify "$$verdict" \
+		--repo "$$GITHUB_REPOSITORY" --signer-workflow "$$GITHUB_REPOSITORY/.github/workflows/model.yml" || exit 1; done
 
 release: $(INSTALLED)  ## release what this commit declares
 	mlops release

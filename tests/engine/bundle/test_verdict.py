@@ -131,3 +131,19 @@ def test_clearing_leaves_other_files(path: Path) -> None:
     (path.parent / "notes.txt").write_text("mine")
     verdict.clear(path.parent)
     assert [file.name for file in path.parent.iterdir()] == ["notes.txt"]
+
+
+def test_what_is_still_to_come_is_stated(path: Path) -> None:
+    coming = {"verdict": "pending", "findings": [{"verdict": "pending", "reason": "later"}]}
+    entry = {"name": "again", "rule": "reproduced", **coming}
+    rewrite(path, lambda content: content["rules"].append(entry), seal=True)
+    with pytest.raises(VerdictError, match="contradicts its own findings"):
+        verdict.read(path)
+    rewrite(path, lambda content: content.update(pending=["again"]), seal=True)
+    assert verdict.read(path)["verdict"] == "passed"
+
+
+def test_what_is_only_pending_has_not_passed() -> None:
+    assert (
+        verdict.verdict([{"name": "a", "rule": "reproduced", "verdict": "pending"}]) == "rejected"
+    )

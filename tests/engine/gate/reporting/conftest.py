@@ -25,6 +25,7 @@ def content() -> dict[str, Any]:
     return {
         "format": 1,
         "verdict": "rejected",
+        "pending": [],
         "reasons": [{"name": "slices", "part": HOSTILE, "reason": f"{HOSTILE} is 3"}],
         "against": {"ref": HOSTILE, "commit": "b" * 40},
         "policy": {

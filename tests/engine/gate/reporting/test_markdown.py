@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.gate.markdown import LONGEST, SHOWN, bar, code, markdown, table, text
+from mlops.gate.page import page
+from mlops.gate.phrases import summary
 
 
 def test_the_verdict_comes_first_then_the_reasons(content: dict[str, Any]) -> None:
@@ -44,6 +47,18 @@ def test_what_a_reviewer_must_know_is_said(content: dict[str, Any]) -> None:
     assert "engine/ of this branch is not as version 0.2.0 made it" in markdown(content)
     content["policy"]["branch"] = {"error": "nothing there"}
     assert "does not take: nothing there" in markdown(content)
+
+
+def test_what_is_still_to_come_is_said_everywhere(content: dict[str, Any]) -> None:
+    for said in (markdown(content), page(content), summary(content, Path("reports/gate"))):
+        assert "Still to come" not in said
+        assert "pending" not in said
+    content |= {"verdict": "passed", "reasons": [], "pending": ["reproduced"]}
+    content["rules"][0] |= {"name": "reproduced", "verdict": "pending"}
+    for said in (markdown(content), page(content), summary(content, Path("reports/gate"))):
+        assert "Still to come: reproduced." in said
+        assert "mlops gate --rederive" in said
+    assert "0 rejected, 1 pending" in page(content)
 
 
 def test_a_first_model_has_nothing_to_compare(content: dict[str, Any]) -> None:

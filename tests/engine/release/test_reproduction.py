@@ -1,0 +1,135 @@
+"""A verdict of which something is still to come: declared on a laptop, released by nobody."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlops.bundle.verdict import VerdictError
+from mlops.release import environments
+from mlops.release.proposal import known, verify
+
+POLICY = "conf/gate/standard.yaml"
+RULE = "\n  reproduced: {tolerance: 1.0e-4, minutes: 5}\n"
+
+
+@pytest.fixture(scope="module")
+def laid_down(crowned: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A policy with the rule on main, and a branch whose inputs make its candidate."""
+    workshop = type(crowned).copied(crowned, tmp_path_factory.mktemp("laid"))
+    workshop.git("checkout", "-q", "main")
+    workshop.write(POLICY, (workshop.root / POLICY).read_text().rstrip() + RULE)
+    out = {"md5": dvc.dvc_digest(workshop.root / "data/raw"), "path": "raw"}
+    workshop.write("data/raw.dvc", yaml.safe_dump({"outs": [out]}))
+    workshop.git("add", "--force", "data/raw.dvc")
+    workshop.commit("Policy")
+    workshop.branch("good")
+    return workshop
+
+
+@pytest.fixture
+def laptop(laid_down: Any, copy: Callable[[Any], Any]) -> Any:
+    """The candidate, gated and promoted where nobody made it again."""
+    workshop = copy(laid_down)
+    assert workshop.gate() == 0
+    assert workshop.mlops("promote") == 0
+    return workshop
+
+
+def rederived(workshop: Any) -> int:
+    return int(workshop.mlops("gate", "--against", "main", "--if-new", "--rederive"))
+
+
+def pending(workshop: Any, ref: str = "HEAD") -> list[str]:
+    return list(json.loads(workshop.declared(ref)["gate.json"])["pending"])
+
+
+def test_a_laptop_declares_and_says_what_is_to_come(
+    laid_down: Any, copy: Callable[[Any], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop = copy(laid_down)
+    assert workshop.gate() == 0
+    assert "Still to come: reproduced" in capsys.readouterr().out
+    assert workshop.mlops("promote") == 0
+    assert "still to come: reproduced" in capsys.readouterr().out
+    assert "Still to come: reproduced." in workshop.git("log", "-1", "--format=%b")
+    assert pending(workshop) == ["reproduced"]
+    assert workshop.mlops("promote") == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_what_is_pending_is_not_verified_and_the_remedy_works(
+    laptop: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert laptop.mlops("verify", "--against", "main") == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "mlops gate --rederive" in told
+    assert known("main", laptop.root) == ""
+    before = laptop.git("rev-parse", "HEAD")
+    assert rederived(laptop) == 0
+    assert laptop.mlops("promote", "--against", "main") == 0
+    assert laptop.git("rev-parse", "HEAD~1") == before
+    assert pending(laptop) == []
+    assert verify("main", laptop.root) == ["production"]
+    assert rederived(laptop) == 0
+    assert laptop.mlops("promote", "--against", "main") == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert laptop.git("rev-parse", "HEAD~1") == before
+
+
+def test_another_pending_report_replaces_nothing(laptop: Any) -> None:
+    head = laptop.git("rev-parse", "HEAD")
+    assert laptop.gate() == 0
+    assert laptop.mlops("promote") == 0
+    assert laptop.git("rev-parse", "HEAD") == head
+
+
+def test_what_the_inputs_do_not_make_is_not_declared(
+    laid_down: Any, copy: Callable[[Any], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bundle of other inputs passes on a laptop, and nowhere else."""
+    workshop = copy(laid_down)
+    workshop.put("good")
+    workshop.replace("params.yaml", "max_iter: 60", "max_iter: 5")
+    workshop.commit("Another experiment, the same candidate")
+    assert workshop.gate() == 0
+    assert rederived(workshop) == 1
+    assert "predicts something else" in capsys.readouterr().out
+    assert workshop.mlops("promote") == 2
+    assert "rejected the candidate" in capsys.readouterr().err
+    workshop.replace("params.yaml", "max_iter: 5", "max_iter: 60")
+    workshop.commit("What made it")
+    assert rederived(workshop) == 0
+    assert workshop.mlops("promote") == 0
+
+
+def test_what_is_pending_is_not_released_and_comes_in_again(laptop: Any, tmp_path: Path) -> None:
+    """Somebody merged it past the required check: it is taken back, and made again."""
+    laptop.merge()
+    with pytest.raises(VerdictError, match=r"`git revert`.* pull request"):
+        environments.verify("HEAD", "production", tmp_path / "x", laptop.root)
+    laptop.git("revert", "--no-edit", "-m", "1", "HEAD")
+    assert environments.verify("HEAD", "production", tmp_path / "y", laptop.root)
+    laptop.git("checkout", "-q", "-b", "again")
+    laptop.git("revert", "--no-edit", "HEAD")
+    laptop.put("good")
+    assert pending(laptop) == ["reproduced"]
+    assert known("main", laptop.root) == ""  # it came back, but was never judged to the end
+    with pytest.raises(VerdictError, match="--rederive"):
+        verify("main", laptop.root)
+    assert rederived(laptop) == 0
+    assert laptop.mlops("promote", "--against", "main") == 0
+    assert verify("main", laptop.root) == ["production"]
+    laptop.merge("again")
+    assert environments.verify("HEAD", "production", tmp_path / "z", laptop.root)
+
+
+def test_a_declaration_of_something_else_than_the_candidate_is_judged(laptop: Any) -> None:
+    """The lock pins what main serves, so that the gate might look away."""
+    laptop.put("middle")
+    assert known("main", laptop.root) == ""
+    assert rederived(laptop) == 1
