@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from mlops.bundle.verdict import VerdictError
+from mlops.git import dvc
 from mlops.release import environments
 from mlops.release.proposal import known, verify
 
