@@ -47,8 +47,11 @@ def place(error: BaseException, name: str) -> str:
 def check_declared(stage: str, root: Path = Path()) -> None:
     """Raise OwnerError where a stage has run a file of the owner's that dvc.yaml does not name.
 
-    An edit of that file would leave the stage's results as they are.
+    An edit of that file would leave the stage's results as they are. Where there is no pipeline,
+    there are no results to leave.
     """
+    if not (root / "dvc.yaml").is_file():
+        return
     place = root.resolve()
     deps = read_yaml(root / "dvc.yaml")["stages"].get(stage, {}).get("deps", [])
     declared = [place / (dep if isinstance(dep, str) else next(iter(dep))) for dep in deps]
