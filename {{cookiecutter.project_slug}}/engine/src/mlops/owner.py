@@ -47,13 +47,13 @@ def place(error: BaseException, name: str) -> str:
 def check_declared(stage: str, root: Path = Path()) -> None:
     """Raise OwnerError where a stage has run a file of the owner's that dvc.yaml does not name.
 
-    An edit of that file would leave the stage's results as they are. Where there is no pipeline,
-    there are no results to leave.
+    An edit of that file would leave the stage's results as they are. Of a stage that is none of the
+    pipeline's, DVC keeps no results.
     """
-    if not (root / "dvc.yaml").is_file():
+    asked = read_yaml(root / "dvc.yaml")["stages"].get(stage)
+    if asked is None:
         return
-    place = root.resolve()
-    deps = read_yaml(root / "dvc.yaml")["stages"].get(stage, {}).get("deps", [])
+    place, deps = root.resolve(), asked.get("deps", [])
     declared = [place / (dep if isinstance(dep, str) else next(iter(dep))) for dep in deps]
     run = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
     files = {Path(file) for file in run if file}
