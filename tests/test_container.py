@@ -93,7 +93,7 @@ def shipped(
         project.run("dvc", "repro")
         project.commit("Candidate")
         project.run("git", "push", "--quiet", "origin", "main")
-        project.run("mlops", "gate", "--against", "main")
+        project.run("mlops", "gate", "--rederive", "--against", "main")
         project.run("mlops", "promote")
         project.run("git", "push", "--quiet", "origin", "main")
         project.run("mlops", "release")

