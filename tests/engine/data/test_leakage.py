@@ -3,11 +3,12 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
+from mlops.adoption.exclusion import leave_out
 from mlops.adoption.inference import infer
 from mlops.adoption.statistics import Statistics
 from mlops.adoption.target import decide
 from mlops.contract import Column, Source
-from mlops.data.leakage import Candidate, leaks, leave_out
+from mlops.data.leakage import Candidate, leaks
 
 RNG = np.random.default_rng(0)
 ROWS = 1000

@@ -12,12 +12,12 @@ import pandas as pd
 
 from ..config.settings import Derived
 from ..contract import Contract, Role, Source, Task
-from ..data.leakage import leave_out
 from ..data.sniffing import sniff
 from ..data.sources import DataError, frames
 from ..errors import ProjectError
 from ..progress import progress
 from .declaration import WORDS
+from .exclusion import leave_out
 from .inference import blanks, infer
 from .statistics import Statistics
 from .target import decide

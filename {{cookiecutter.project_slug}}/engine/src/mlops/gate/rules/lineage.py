@@ -9,7 +9,6 @@ from ...bundle import contents, lineage
 from ...bundle.reading import CANDIDATE, CONFIG
 from ...config.compose import CONF, composed, written
 from ...config.experiment import EXPERIMENT, read_experiment
-from ...data.sources import raw_files
 from ...files import read_yaml, sha256
 from ...git import dvc, repository
 from ...git.commits import is_shallow
@@ -124,6 +123,8 @@ def _packages(used: dict[str, str], lock: str) -> tuple[str, bool, str]:
 
 
 def _raw(root: Path, files: list[dict[str, Any]]) -> tuple[str, bool, str]:
+    from ...data.sources import raw_files  # with pandas, which no composing of a policy needs
+
     recorded = {file["name"]: file["sha256"] for file in files}
     folder = root / RAW
     now = {path.relative_to(folder).as_posix(): sha256(path) for path in raw_files(folder)}
