@@ -1,9 +1,10 @@
 """The folders and commands that the tests share: a baked project and what runs in it."""
 
+import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,3 +97,19 @@ def files(folder: Path) -> dict[str, Path]:
     ).stdout
     names = sorted(set(filter(None, listing.split("\0"))))
     return {name: folder / name for name in names if (folder / name).is_file()}
+
+
+def once(base: Path, name: str, build: Callable[[Path], None]) -> Path:
+    """Return a folder that the first worker of a test run builds, while others wait for it.
+
+    `base` is the worker's own folder for temporary files. What is in there is not to be changed.
+    """
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, built = shared / name, shared / f"{name}.built"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.exists():
+            folder.mkdir()  # a build that failed once fails here again, and in its first words
+            build(folder)
+            built.touch()
+    return folder

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baked import ROOT, Project, clean_environment, files, sharing
+from baked import ROOT, Project, clean_environment, files, once, sharing
 from cookiecutter.main import cookiecutter
 
 Bake = Callable[..., Path]
@@ -67,18 +67,21 @@ def project(bake: Bake, tmp_path: Path) -> Project:
     return sharing(bake(), tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, isolated: Path, template: Path) -> Project:
     """A committed project that ran its pipeline on a small sample: copy it before changing it."""
-    folder = tmp_path_factory.mktemp("finished")
-    made = sharing(generate(str(template), folder, isolated, {}), folder)
-    made.run("git", "init", "--quiet", "--initial-branch", "main")
-    made.run("mlops", "sample", "--rows", "2000", "--months", "3")
-    made.run("dvc", "add", "--quiet", "data/raw")
-    made.commit("Start")
-    made.run("dvc", "repro")
-    made.commit("Candidate")
-    return made
+
+    def build(folder: Path) -> None:
+        made = sharing(generate(str(template), folder, isolated, {}), folder)
+        made.run("git", "init", "--quiet", "--initial-branch", "main")
+        made.run("mlops", "sample", "--rows", "2000", "--months", "3")
+        made.run("dvc", "add", "--quiet", "data/raw")
+        made.commit("Start")
+        made.run("dvc", "repro")
+        made.commit("Candidate")
+
+    folder = once(tmp_path_factory.getbasetemp(), "finished", build)
+    return sharing(folder / "customer-churn", tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture
