@@ -57,7 +57,7 @@ demo: $(INSTALLED)  ## generate a project in build/demo, run it on its sample da
 		"  your own table    mlops adopt FILE --target COLUMN && dvc repro"
 
 test: check $(INSTALLED)  ## lint, types, and what projects do that the template generates
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED)  ## lint and types, of the template and of what it generates
 	ruff check hooks tests benchmarks "$(PROJECT)"

@@ -6,6 +6,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,10 +116,10 @@ class Story(Rehearsal):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
 
-    def begin(self, branch: str) -> None:
-        """Start a branch at main as it is on GitHub."""
+    def begin(self, branch: str, at: str = "main") -> None:
+        """Start a branch at main, or another one, as it is on GitHub."""
         bare = str(self.github.bare())
-        self.author.run("git", "fetch", "--quiet", bare, "main")
+        self.author.run("git", "fetch", "--quiet", bare, at)
         self.author.run("git", "checkout", "--quiet", "--force", "-B", branch, "FETCH_HEAD")
 
     def change(self, model: str) -> None:
@@ -229,8 +230,9 @@ def copy(story: Story, folder: Path) -> Story:
         elif source.exists():
             shutil.copy2(source, target)
     made = Story(folder, engine=story.engine)
-    made.github.pulls.update(story.github.pulls)
-    made.github.attestations += story.github.attestations
+    for name in ("statuses", "comments", "attestations", "pulls"):
+        setattr(made.github, name, deepcopy(getattr(story.github, name)))
+    made.runs += story.runs
     made.connect()
     return made
 

@@ -225,28 +225,35 @@ def test_a_fork_reads_no_secret_and_a_maintainer_is_told(sequel: Story) -> None:
     assert not [one for one in sequel.github.comments.values() if one["issue"] == number]
 
 
-def test_the_second_of_two_is_judged_again(sequel: Story) -> None:
-    """Both passed against one champion; when one is promoted, the other's verdict is stale."""
-    numbers = {}
-    for name in ("better", "other"):
-        sequel.begin(name)
-        sequel.change(name)
-        numbers[name], runs = sequel.propose(name)
-        assert states(runs["model"])["pass"] == "success", runs["model"].output
-    sequel.accept(numbers["better"])
-    champion = sequel.declared()
-    assert sequel.blocked(numbers["other"])
-    assert sequel.synchronize(numbers["other"]) == []
-    sequel.take(numbers["other"])
-    _merge_main(sequel, "other")
-    stale = sequel.declared("refs/heads/other")
-    run = sequel.update(numbers["other"])["model"]
-    assert states(run)["pass"] == "success", run.output
-    assert champion[:12] in sequel.at("other", "deploy/production/release.yaml")
-    sequel.accept(numbers["other"])
-    assert sequel.declared() == stale
-    if sequel.engine:
-        assert sequel.deployed()["model"] == stale
+@pytest.fixture(scope="module")
+def two(begun: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """Two that passed against one champion, and the first of them merged."""
+    with copy(begun, tmp_path_factory.mktemp("two") / "world") as story:
+        for name in ("better", "other"):
+            story.begin(name)
+            story.change(name)
+            _, runs = story.propose(name)
+            assert states(runs["model"])["pass"] == "success", runs["model"].output
+        story.accept(2)
+        yield story
+
+
+def test_the_second_of_two_is_judged_again(two: Story, tmp_path: Path) -> None:
+    """When one is promoted, the other's verdict is stale."""
+    with copy(two, tmp_path / "world") as sequel:
+        champion = sequel.declared()
+        assert sequel.blocked(3)
+        assert sequel.synchronize(3) == []
+        sequel.begin("other", "other")
+        _merge_main(sequel, "other")
+        stale = sequel.declared("refs/heads/other")
+        run = sequel.update(3)["model"]
+        assert states(run)["pass"] == "success", run.output
+        assert champion[:12] in sequel.at("other", "deploy/production/release.yaml")
+        sequel.accept(3)
+        assert sequel.declared() == stale
+        if sequel.engine:
+            assert sequel.deployed()["model"] == stale
 
 
 def _merge_main(story: Story, name: str) -> None:
@@ -256,22 +263,17 @@ def _merge_main(story: Story, name: str) -> None:
 
 
 @contained
-def test_a_stale_verdict_that_reaches_main_is_not_released(sequel: Story) -> None:
+def test_a_stale_verdict_that_reaches_main_is_not_released(two: Story, tmp_path: Path) -> None:
     """An administrator merges past the ruleset: main declares it, and nothing serves it."""
-    numbers = {}
-    for name in ("better", "other"):
-        sequel.begin(name)
-        sequel.change(name)
-        numbers[name], _ = sequel.propose(name)
-    sequel.accept(numbers["better"])
-    before = sequel.deployed()
-    sequel.begin("main")
-    sequel.author.run("git", "fetch", "--quiet", str(sequel.github.bare()), "other")
-    sequel.author.run("git", "merge", "--quiet", "--strategy-option=theirs", "FETCH_HEAD")
-    runs = sequel.finished(sequel.push(sequel.author.path, "main"))
-    assert runs["release"].result == "failure"
-    assert "Traceback" not in runs["release"].output
-    assert sequel.deployed() == before
+    with copy(two, tmp_path / "world") as sequel:
+        before = sequel.deployed()
+        sequel.begin("main")
+        sequel.author.run("git", "fetch", "--quiet", str(sequel.github.bare()), "other")
+        sequel.author.run("git", "merge", "--quiet", "--strategy-option=theirs", "FETCH_HEAD")
+        runs = sequel.finished(sequel.push(sequel.author.path, "main"))
+        assert runs["release"].result == "failure"
+        assert "Traceback" not in runs["release"].output
+        assert sequel.deployed() == before
 
 
 @contained
