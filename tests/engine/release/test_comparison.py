@@ -31,7 +31,7 @@ def changed(second: Any) -> Any:
 
 
 def test_two_models_differ_in_what_made_them(second: Any) -> None:
-    found = compared("trained/middle", "candidate", second.root)
+    found = compared(second.repository, "trained/middle", "candidate")
     assert [row["key"] for row in found["configuration"]] == ["model.max_iter"]
     row = found["metrics"][0]
     assert row["metric"] == "roc_auc"
@@ -45,7 +45,7 @@ def test_two_models_differ_in_what_made_them(second: Any) -> None:
 
 
 def test_everything_else_that_may_differ(changed: Any) -> None:
-    found = compared("candidate", "other", changed.root)
+    found = compared(changed.repository, "candidate", "other")
     first = manifest.read(changed.root / "candidate")["features"][0]
     assert found["features"] == {"added": ["new"], "removed": [first]}
     assert {row["key"] for row in found["columns"]} >= {"email.type", "plan.categories"}

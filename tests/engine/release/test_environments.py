@@ -8,7 +8,8 @@ import pytest
 
 from mlops.bundle import manifest
 from mlops.errors import ProjectError
-from mlops.git import dvc, repository
+from mlops.git import dvc
+from mlops.git.repository import Repository
 from mlops.release.environments import EnvironmentsError, Verified, introduced, order, verify
 
 RELEASE = "deploy/production/release.yaml"
@@ -30,8 +31,8 @@ def ready(promoted: Any, copy: Any) -> Any:
 
 
 def checked(workshop: Any, ref: str = "main", environment: str = "production") -> Verified | None:
-    commit = repository.commit_of(ref, workshop.root)
-    return verify(commit, environment, workshop.root.parent / "out" / commit, workshop.root)
+    commit = workshop.repository.commit_of(ref)
+    return verify(workshop.repository, commit, environment, workshop.root.parent / "out" / commit)
 
 
 def merged(ready: Any) -> None:
@@ -175,7 +176,7 @@ def test_the_end_of_a_history_is_not_enough(ready: Any) -> None:
     clone = ready.root.parent / "clone"
     ready.git("clone", "-q", "--depth", "1", f"file://{ready.root}", str(clone))
     with pytest.raises(EnvironmentsError, match="--unshallow"):
-        introduced("HEAD", "production", clone)
+        introduced(Repository(clone), "HEAD", "production")
 
 
 @pytest.mark.parametrize(
@@ -199,8 +200,8 @@ def test_an_order_is_a_list_of_names_that_ends_with_production(
     small.git("init", "-q")
     small.write(ORDER, "environments: [staging, production]\n")
     small.commit()
-    assert order("HEAD", root) == ["staging", "production"]
+    assert order(Repository(root), "HEAD") == ["staging", "production"]
     small.write(ORDER, text)
     small.commit()
     with pytest.raises(EnvironmentsError, match=said):
-        order("HEAD", root)
+        order(Repository(root), "HEAD")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mlops.git.repository import Repository
 from mlops.release.history import HistoryError, at, history, shown
 
 DAYS = ("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04")
@@ -40,7 +41,7 @@ def story(first_judged: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_every_declaration_with_when_who_and_on_what_evidence(story: Any) -> None:
-    none, back, second, first = history("production", "main", story.root)
+    none, back, second, first = history(story.repository, "production", "main")
     assert [one.since[:10] for one in (first, second, back, none)] == list(DAYS)
     assert [one.until and one.until[:10] for one in (first, second, back, none)] == [
         *DAYS[1:],
@@ -90,7 +91,7 @@ def test_a_table_for_people_and_json_for_programs(
     ],
 )
 def test_what_was_declared_then(story: Any, date: str, which: int | None) -> None:
-    entries = history("production", "main", story.root)
+    entries = history(story.repository, "production", "main")
     assert at(entries, date) == ([] if which is None else [entries[which]])
 
 
@@ -106,7 +107,7 @@ def test_what_cannot_be_read_is_shown_as_such(story: Any, copy: Any) -> None:
     workshop.git("revert", "--no-edit", "HEAD")
     workshop.replace("deploy/production/release.yaml", "format: 1", "format: 2")
     workshop.commit()
-    newest = history("production", "HEAD", workshop.root)[0]
+    newest = history(workshop.repository, "production", "HEAD")[0]
     assert newest.manifest is None
     assert "unreadable: deploy/production of" in shown([newest], "production")
 
@@ -115,4 +116,4 @@ def test_a_shallow_clone_does_not_know(story: Any, tmp_path: Any) -> None:
     clone = tmp_path / "clone"
     story.git("clone", "-q", "--depth", "1", f"file://{story.root}", str(clone))
     with pytest.raises(HistoryError, match="--unshallow"):
-        history("production", "HEAD", clone)
+        history(Repository(clone), "production", "HEAD")

@@ -174,7 +174,7 @@ def test_clones_that_push_make_one_line_of_judged_declarations(second: Any) -> N
     assert sorted(one.manifest for _, one in line[:-1]) == sorted(map(second.digest, names))
     for commit, _ in line:
         out = second.root.parent / "out" / commit
-        assert verify(commit, "production", out, clones[0].root) is not None
+        assert verify(clones[0].repository, commit, "production", out) is not None
 
 
 def pushed(clone: Any, name: str) -> int:
@@ -203,7 +203,7 @@ def declarations(workshop: Any, ref: str) -> Iterator[tuple[str, Any]]:
     """Yield what was declared on a branch, the newest first."""
     told = workshop.git("log", "--first-parent", "--format=%H", ref, "--", "deploy/production")
     for commit in told.split("\n"):
-        one = declared(commit, "production", workshop.root)
+        one = declared(workshop.repository, commit, "production")
         assert one is not None
         yield commit, one.declaration
 
@@ -280,7 +280,8 @@ def test_damage_to_what_is_declared_is_found_before_release(second: Any, tmp_pat
         path = second.root / FILES[number % len(FILES)]
         damaged(path, chance)
         second.git("commit", "-q", "-a", "-m", "damaged")
+        head = second.git("rev-parse", "HEAD")
         with pytest.raises(ProjectError):
-            verify(second.git("rev-parse", "HEAD"), "production", tmp_path / "out", second.root)
+            verify(second.repository, head, "production", tmp_path / "out")
         second.git("reset", "-q", "--hard", merged)
-    assert verify(merged, "production", tmp_path / "out", second.root) is not None
+    assert verify(second.repository, merged, "production", tmp_path / "out") is not None

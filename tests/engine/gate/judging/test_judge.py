@@ -96,12 +96,12 @@ def test_a_champion_for_another_target_rejects(second: Any) -> None:
     assert "today's is 'churned'" in reasons(second.judged())["champion"]
 
 
-def crown(repository: Any, edit: Edit) -> None:
+def crown(project: Any, edit: Edit) -> None:
     """Promote the middle one after an edit, and have the good one as candidate."""
-    repository.put("middle")
-    repository.edit(edit)
-    repository.promote()
-    repository.put("good")
+    project.put("middle")
+    project.edit(edit)
+    project.promote()
+    project.put("good")
 
 
 def other_predictions(_: Path, content: dict[str, Any]) -> None:

@@ -12,7 +12,8 @@ import yaml
 from ..bundle.verdict import OUTSIDE
 from ..contract import Task
 from ..errors import ProjectError
-from ..git import dvc, repository
+from ..git import dvc
+from ..git.repository import Repository
 
 DEPLOY = "deploy"
 NAME = "champion"
@@ -106,13 +107,13 @@ def report_text(report: Mapping[str, Any]) -> str:
     return json.dumps(kept, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def declared(commit: str, environment: str, root: Path = Path()) -> Declared | None:
+def declared(repository: Repository, commit: str, environment: str) -> Declared | None:
     """Return what a commit declares for an environment; None where it declares nothing.
 
     Raises DeclarationError where one of the files is missing or not to the byte what promote
     writes for what it says. Whether that is true is for environments.verify to find out.
     """
-    texts = {path: repository.text_at(commit, path, root) for path in paths(environment)}
+    texts = {path: repository.text_at(commit, path) for path in paths(environment)}
     return parsed(texts, environment, commit[:12])
 
 
