@@ -111,8 +111,8 @@ class Workshop(NamedTuple):
         self.promoted(which)
         return self.merge()
 
-    def digest(self, which: str) -> str:
-        return manifest.identity(self.root / "trained" / which)
+    def bundle_digest(self, which: str) -> str:
+        return manifest.bundle_digest(self.root / "trained" / which)
 
     def declared(self, ref: str = "HEAD", environment: str = "production") -> dict[str, str]:
         """Return the files that a commit declares with."""

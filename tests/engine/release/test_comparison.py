@@ -40,7 +40,7 @@ def test_two_models_differ_in_what_made_them(second: Any) -> None:
     assert row["difference"] == pytest.approx(gained, abs=1e-6)
     assert found["same_holdout"]
     assert found["columns"] == found["environment"] == []
-    assert found["before"]["manifest"] == second.digest("middle")
+    assert found["before"]["manifest"] == second.bundle_digest("middle")
     assert found["after"]["bytes"] > found["before"]["bytes"]
 
 
@@ -61,7 +61,7 @@ def test_what_is_declared_is_fetched(second: Any, capsys: pytest.CaptureFixture[
     shutil.rmtree(second.root / ".dvc/cache")
     assert second.mlops("diff", "main:production", "candidate", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["before"]["manifest"] == second.digest("middle")
+    assert found["before"]["manifest"] == second.bundle_digest("middle")
     assert second.mlops("diff", "main:production", "trained/middle") == 0
     assert "the same bundle" in capsys.readouterr().out
 

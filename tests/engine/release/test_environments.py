@@ -62,7 +62,7 @@ def test_every_way_to_merge_keeps_the_evidence(ready: Any, how: Callable[[Any], 
     ready.commit()
     found = checked(ready)
     assert found is not None
-    assert manifest.identity(found.folder) == ready.digest("good")
+    assert manifest.bundle_digest(found.folder) == ready.bundle_digest("good")
     assert found.base == ready.git("rev-parse", "main~2")
     assert found.introduced == ready.git("rev-parse", "main~1")
 
@@ -73,11 +73,12 @@ def test_a_revert_returns_to_the_evidence_of_then(ready: Any) -> None:
     ready.git("revert", "--no-edit", "-m", "1", "HEAD")
     found = checked(ready)
     assert found is not None
-    assert (found.introduced, found.declared.declaration.manifest) == (then, ready.digest("middle"))
+    assert found.introduced == then
+    assert found.declared.declaration.bundle_digest == ready.bundle_digest("middle")
     ready.git("revert", "--no-edit", "HEAD")
     found = checked(ready)
     assert found is not None
-    assert found.declared.declaration.manifest == ready.digest("good")
+    assert found.declared.declaration.bundle_digest == ready.bundle_digest("good")
     assert found.introduced == ready.git("rev-parse", "main~2")
 
 
@@ -107,7 +108,8 @@ def image_changed(ready: Any) -> None:
 
 
 def another_bundle(ready: Any) -> None:
-    ready.replace(RELEASE, f"manifest: {ready.digest('good')}", f"manifest: {ready.digest('poor')}")
+    good, poor = (ready.bundle_digest(which) for which in ("good", "poor"))
+    ready.replace(RELEASE, f"manifest: {good}", f"manifest: {poor}")
 
 
 def another_pointer(ready: Any) -> None:

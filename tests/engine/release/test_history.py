@@ -47,7 +47,8 @@ def test_every_declaration_with_when_who_and_on_what_evidence(story: Any) -> Non
         *DAYS[1:],
         None,
     ]
-    assert (first.manifest, second.manifest) == (story.digest("good"), story.digest("liked"))
+    assert first.bundle_digest == story.bundle_digest("good")
+    assert second.bundle_digest == story.bundle_digest("liked")
     assert (first.pull_request, second.pull_request) == (12, 13)
     assert first.by == "Ada <ada@example.invalid>"
     assert first.promoted_by == "test <test@example.invalid>"
@@ -57,9 +58,9 @@ def test_every_declaration_with_when_who_and_on_what_evidence(story: Any) -> Non
     assert first.metric["candidate"]["low"] < first.metric["candidate"]["high"]
     assert second.metric is not None
     assert second.metric["champion"]["value"] == first.metric["candidate"]["value"]
-    assert (back.manifest, back.verdict) == (first.manifest, first.verdict)
+    assert (back.bundle_digest, back.verdict) == (first.bundle_digest, first.verdict)
     assert back.returned_to == first.commit
-    assert (none.manifest, none.name) == (None, None)
+    assert (none.bundle_digest, none.name) == (None, None)
 
 
 def test_a_table_for_people_and_json_for_programs(
@@ -108,7 +109,7 @@ def test_what_cannot_be_read_is_shown_as_such(story: Any, copy: Any) -> None:
     workshop.replace("deploy/production/release.yaml", "format: 1", "format: 2")
     workshop.commit()
     newest = history(workshop.repository, "production", "HEAD")[0]
-    assert newest.manifest is None
+    assert newest.bundle_digest is None
     assert "unreadable: deploy/production of" in shown([newest], "production")
 
 

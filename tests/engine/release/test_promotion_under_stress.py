@@ -150,7 +150,7 @@ def test_different_ones_from_the_working_trees_of_one_clone(second: Any) -> None
     assert [code for code, _ in results] == [0] * len(trees), results
     for tree, name in zip(trees, names, strict=True):
         said = yaml.safe_load(tree.declared()["release.yaml"])
-        assert said["manifest"] == second.digest(name)
+        assert said["manifest"] == second.bundle_digest(name)
         assert tree.git("rev-parse", "HEAD~2") == second.git("rev-parse", "main")
 
 
@@ -170,8 +170,9 @@ def test_clones_that_push_make_one_line_of_judged_declarations(second: Any) -> N
     print(f"{sum(tries)} judgments for {len(names)} promotions")
     clones[0].git("fetch", "-q")
     line = list(declarations(clones[0], "origin/main"))
-    assert [one.champion for _, one in line[:-1]] == [one.manifest for _, one in line[1:]]
-    assert sorted(one.manifest for _, one in line[:-1]) == sorted(map(second.digest, names))
+    assert [one.champion for _, one in line[:-1]] == [one.bundle_digest for _, one in line[1:]]
+    declared_digests = sorted(one.bundle_digest for _, one in line[:-1])
+    assert declared_digests == sorted(map(second.bundle_digest, names))
     for commit, _ in line:
         out = second.root.parent / "out" / commit
         assert verify(clones[0].repository, commit, "production", out) is not None

@@ -110,7 +110,7 @@ def test_new_bundle_is_found(
     swap: Callable[[Path, Path], None], folder: Path, tmp_path: Path, bundle_folder: Path
 ) -> None:
     new = another(bundle_folder, tmp_path / "new")
-    expected = manifest.identity(new)
+    expected = manifest.bundle_digest(new)
 
     async def work(models: ServedModels) -> None:
         first = models.champion
@@ -135,7 +135,7 @@ def test_link_to_another_bundle_is_followed(
         (tmp_path / "next").replace(current)
         await until(lambda: models.champion is not None and models.champion.digest == digest)
 
-    digest = manifest.identity(new)
+    digest = manifest.bundle_digest(new)
     run(work, bundle=current, watch_seconds=0.01)
 
 
@@ -194,7 +194,7 @@ def test_expected_digest_holds_for_what_follows(
         assert "which is expected" in models.reason
         assert models.champion is old
 
-    run(work, bundle=folder, expect=manifest.identity(folder))
+    run(work, bundle=folder, expect=manifest.bundle_digest(folder))
 
 
 def test_shadow_answers_nobody(folder: Path, tmp_path: Path, bundle_folder: Path) -> None:

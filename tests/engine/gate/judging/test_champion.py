@@ -26,7 +26,7 @@ def test_the_declared_bundle_comes_from_the_remote(second: Any, out: Path) -> No
     second.commit()
     found = fetch(second.repository, second.git("rev-parse", "main"), out)
     assert found is not None
-    assert found.digest == manifest.identity(second.root / "trained/middle")
+    assert found.bundle_digest == manifest.bundle_digest(second.root / "trained/middle")
     assert found.pointer == dvc.dvc_digest(second.root / "trained/middle")
     assert second.git("status", "--porcelain") == ""
 

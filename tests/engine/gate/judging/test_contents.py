@@ -33,7 +33,7 @@ def test_the_report_holds_what_it_rests_on(second: Any) -> None:
     candidate = dict(report["candidate"])
     assert candidate.pop("engine") == state(second.root)._asdict()
     assert candidate == {
-        "sha256": manifest.identity(second.root / "candidate"),
+        "sha256": manifest.bundle_digest(second.root / "candidate"),
         **{name: made[name] for name in ("name", "task", "runtime")},
         "commit": made["lineage"]["commit"],
         "clean": made["lineage"]["clean"],

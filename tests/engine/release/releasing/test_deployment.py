@@ -15,8 +15,8 @@ from mlops.release.image import Image
 DIGEST = f"sha256:{'a' * 64}"
 
 
-def record(yard: Any, digest: str = DIGEST, model: str = "b" * 64) -> deployment.Record:
-    image = Image("registry.invalid/acme/demo", model, "c" * 64, {})
+def record(yard: Any, digest: str = DIGEST, bundle_digest: str = "b" * 64) -> deployment.Record:
+    image = Image("registry.invalid/acme/demo", bundle_digest, "c" * 64, {})
     commit = yard.workshop.git("rev-parse", "HEAD")
     return deployment.record(commit, "production", "churn", image, digest)
 
@@ -58,7 +58,7 @@ def test_what_deployers_read_changes_with_its_commit(yard: Any) -> None:
 def test_a_later_commit_stays(yard: Any) -> None:
     older = record(yard)
     yard.workshop.commit("later")
-    newer = deployment.deploy(yard.repository, record(yard, model="d" * 64))
+    newer = deployment.deploy(yard.repository, record(yard, bundle_digest="d" * 64))
     assert deployment.deploy(yard.repository, older) is None
     assert yard.line() == [newer]
 
@@ -69,7 +69,7 @@ def test_a_clone_that_does_not_know_the_later_commit_fetches_it(yard: Any, tmp_p
     older = record(yard)
     yard.workshop.commit("later")
     yard.workshop.git("push", "-q", "origin", "main")
-    deployment.deploy(yard.repository, record(yard, model="d" * 64))
+    deployment.deploy(yard.repository, record(yard, bundle_digest="d" * 64))
     assert deployment.deploy(Repository(clone), older) is None
 
 
@@ -113,7 +113,7 @@ def test_twenty_at_once_make_one_line(yard: Any, tmp_path: Path) -> None:
 
 def test_the_digest_of_a_tag_is_found_in_the_history(yard: Any) -> None:
     deployment.deploy(yard.repository, record(yard))
-    other = record(yard, digest=f"sha256:{'e' * 64}", model="d" * 64)
+    other = record(yard, digest=f"sha256:{'e' * 64}", bundle_digest="d" * 64)
     deployment.deploy(yard.repository, other)
     assert deployment.recorded(yard.repository, "production", record(yard).tag) == DIGEST
     assert deployment.recorded(yard.repository, "production", "unknown") is None

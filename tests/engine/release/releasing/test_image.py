@@ -14,8 +14,10 @@ MODEL = "b" * 64
 
 @pytest.fixture
 def tag(yard: Any) -> Any:
-    def tag(model: str = MODEL, runtime: str = "onnx", base: str | None = None) -> str:
-        return image.describe(yard.repository, "HEAD", "host/demo", model, runtime, base).tag
+    def tag(bundle_digest: str = MODEL, runtime: str = "onnx", base: str | None = None) -> str:
+        return image.describe(
+            yard.repository, "HEAD", "host/demo", bundle_digest, runtime, base
+        ).tag
 
     return tag
 
@@ -44,7 +46,7 @@ def test_the_tag_follows_what_is_in_the_image(
 
 
 def test_the_tag_follows_model_runtime_and_base(tag: Any) -> None:
-    tags = {tag(), tag(model="d" * 64), tag(runtime="skops"), tag(base="other:1")}
+    tags = {tag(), tag(bundle_digest="d" * 64), tag(runtime="skops"), tag(base="other:1")}
     assert len(tags) == 4
     assert tag().startswith(MODEL[:12])
 

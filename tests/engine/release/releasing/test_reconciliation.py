@@ -110,4 +110,4 @@ def test_an_old_checkout_repairs_nothing(yard: Any, capsys: pytest.CaptureFixtur
     assert yard.release() == 0
     assert yard.workshop.mlops("reconcile", "--commit", older) == 2
     assert "a later commit" in capsys.readouterr().err
-    assert yard.alias() == yard.workshop.digest("good")
+    assert yard.alias() == yard.workshop.bundle_digest("good")

@@ -72,7 +72,7 @@ def bundle(
         text = card.card(settings, about, measured[METRICS], measured[SLICES], content)
         (folder / CARD).write_text(text, encoding="utf-8")
         manifest.write(folder, content)
-    return manifest.identity(out)
+    return manifest.bundle_digest(out)
 
 
 def _after(after: After, holdout: Path, encoder: Encoder, predictions: np.ndarray) -> np.ndarray:

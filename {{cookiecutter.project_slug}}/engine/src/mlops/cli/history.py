@@ -52,7 +52,7 @@ def lineage(arguments: Arguments) -> int:
     from ..bundle.lineage import is_premature
     from ..git.repository import Repository
 
-    digest, content, _ = contents.read(arguments.bundle)
+    bundle_digest, content, _ = contents.read(arguments.bundle)
     if arguments.check:
         repository = Repository()
         against = arguments.against
@@ -60,7 +60,7 @@ def lineage(arguments: Arguments) -> int:
             print(f"{arguments.bundle} names no commit that has its inputs: once more")
         return int(premature)
     shown = {
-        "bundle": digest,
+        "bundle": bundle_digest,
         **{name: content[name] for name in ("name", "task", "runtime", "holdout", "lineage")},
     }
     print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")

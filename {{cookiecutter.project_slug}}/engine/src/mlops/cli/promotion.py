@@ -89,7 +89,7 @@ def promote(arguments: Arguments) -> None:
     from ..release.promotion import promote
 
     found = promote(Repository(), arguments.environment, arguments.report, arguments.against)
-    what = f"{found.name} {found.digest[:12]}"
+    what = f"{found.name} {found.bundle_digest[:12]}"
     if found.commit is None:
         print(f"{found.environment} declares {what} already: nothing to do")
     else:

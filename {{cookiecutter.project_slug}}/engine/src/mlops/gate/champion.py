@@ -29,9 +29,9 @@ class Champion(NamedTuple):
     pointer: str
 
     @property
-    def digest(self) -> str:
-        """The digest of the bundle."""
-        return manifest.identity(self.folder)
+    def bundle_digest(self) -> str:
+        """The digest that names it."""
+        return manifest.bundle_digest(self.folder)
 
 
 def fetch(repository: Repository, commit: str, out: Path) -> Champion | None:

@@ -227,7 +227,7 @@ def _rescored(
         return None, [Finding("rejected", f"it cannot be scored on today's rows: {reason}")], reason
     rows = len(judged.predictions)
     findings = [Finding("passed", f"it was scored again, on the same {rows:,} rows", "holdout")]
-    if champion.digest == manifest.identity(candidate.folder):
+    if champion.bundle_digest == manifest.bundle_digest(candidate.folder):
         same = "the candidate is the champion itself: there is nothing to promote"
         findings.append(Finding("rejected", same, "bundle"))
     return judged, [*findings, *results.found(lambda: [scoring.golden(judged)])], ""

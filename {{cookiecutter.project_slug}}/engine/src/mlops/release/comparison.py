@@ -72,7 +72,7 @@ def _about(side: _Bundle, content: Mapping[str, Any]) -> Content:
     files = [path for path in side.folder.rglob("*") if path.is_file()]
     return {
         "bundle": side.name,
-        "manifest": manifest.identity(side.folder),
+        "manifest": manifest.bundle_digest(side.folder),
         **{key: content[key] for key in ("name", "task", "runtime")},
         "commit": content["lineage"]["commit"],
         "bytes": sum(path.stat().st_size for path in files),

@@ -57,10 +57,11 @@ class Pointer(NamedTuple):
 class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """release.yaml: which bundle, and what vouches for it.
 
-    `manifest` is the SHA-256 that names the bundle, `commit` what it was made from, `primary` the
-    metric that it was made for. `verdict` is the digest of the report beside it; `policy`,
-    `champion` (that of production before; null for a first model) and `holdout` are the SHA-256
-    of what it judged by. `image` is the repository that the image is pushed to.
+    `bundle_digest` (`manifest` in the file) is the SHA-256 that names the bundle, `commit` what
+    it was made from, `primary` the metric that it was made for. `verdict` is the digest of the
+    report beside it; `policy`, `champion` (that of production before; null for a first model) and
+    `holdout` are the SHA-256 of what it judged by. `image` is the repository that the image is
+    pushed to.
     """
 
     format: Literal[1]
@@ -68,7 +69,7 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     task: Task
     primary: str
-    manifest: Sha256
+    bundle_digest: Sha256 = msgspec.field(name="manifest")
     commit: Commit
     verdict: Sha256
     policy: Sha256

@@ -34,7 +34,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal[1]
     environment: str
     name: str
-    model: Sha256
+    bundle_digest: Sha256 = msgspec.field(name="model")
     image: str
     tag: str
     digest: Digest
@@ -65,7 +65,9 @@ def name(environment: str) -> str:
 
 def record(commit: str, environment: str, model: str, image: Image, digest: str) -> Record:
     """Return what is to be recorded of a release of the model of this name."""
-    return Record(1, environment, model, image.model, image.repository, image.tag, digest, commit)
+    return Record(
+        1, environment, model, image.bundle_digest, image.repository, image.tag, digest, commit
+    )
 
 
 def texts(repository: Repository, said: Record) -> Texts:
@@ -175,5 +177,5 @@ def deploy(repository: Repository, said: Record) -> str | None:
 
 
 def _message(said: Record) -> str:
-    subject = f"{said.environment}: {said.name} {said.model[:12]}"
+    subject = f"{said.environment}: {said.name} {said.bundle_digest[:12]}"
     return f"{subject}\n\n{said.pinned}\nfrom {said.commit}\n"

@@ -73,12 +73,12 @@ def check_order(repository: Repository, one: Declared, base: str | None, own: st
     if before is None:
         return
     standing = None if base is None else declared(repository, base, before)
-    found = standing.declaration.manifest if standing else None
-    if found != one.declaration.manifest:
+    found = standing.declaration.bundle_digest if standing else None
+    if found != one.declaration.bundle_digest:
         served = f"declares {found[:12]}" if found else "declares none"
         raise EnvironmentsError(
             f"{before} {served}, and {environment} takes only what {before} has: promote "
-            f"{one.declaration.manifest[:12]} to {before} and merge that first"
+            f"{one.declaration.bundle_digest[:12]} to {before} and merge that first"
         )
 
 
@@ -165,7 +165,7 @@ def bring(repository: Repository, one: Declared, out: Path, afresh: bool = False
         fetch(repository, pointer.text(), NAME, out)
     except RepositoryError as error:
         raise EnvironmentsError(
-            f"{said.manifest[:12]} cannot be fetched from the {source} ({error}); where it is "
+            f"{said.bundle_digest[:12]} cannot be fetched from the {source} ({error}); where it is "
             "whole, `dvc push` it"
         ) from error
     found = type(pointer).of(out)
@@ -174,11 +174,11 @@ def bring(repository: Repository, one: Declared, out: Path, afresh: bool = False
             f"what the {source} has as {pointer.md5} is {found.md5}: remove it there, and bring "
             "it back with `dvc commit` or `dvc push` from where it is whole"
         )
-    digest, content, _ = contents.read(out)
+    bundle_digest, content, _ = contents.read(out)
     primary = Settings.parse(read_yaml(out / CONFIG)).evaluation.primary
-    known = (digest, content["name"], content["task"], primary)
+    known = (bundle_digest, content["name"], content["task"], primary)
     origin = content["lineage"]["commit"]
-    if (*known, origin) != (said.manifest, said.name, said.task, said.primary, said.commit):
+    if (*known, origin) != (said.bundle_digest, said.name, said.task, said.primary, said.commit):
         raise EnvironmentsError(
             f"release.yaml of {said.environment} does not name the bundle that {NAME}.dvc points "
             "to: promote again"

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..bundle import verdict
 from ..git import extraction
 from ..git.repository import Repository
@@ -38,8 +40,8 @@ def check(repository: Repository, one: Declared, base: str | None, own: str) -> 
     said, report = one.declaration, one.report
     champion = None if base is None else declared(repository, base, PRODUCTION)
     now = {
-        "candidate": said.manifest,
-        "champion": champion.declaration.manifest if champion else None,
+        "candidate": said.bundle_digest,
+        "champion": champion.declaration.bundle_digest if champion else None,
         "policy": policy(repository, base, own, said.task),
         "holdout": said.holdout,
     }
@@ -48,7 +50,8 @@ def check(repository: Repository, one: Declared, base: str | None, own: str) -> 
     stated = {**now, "name": report["candidate"]["name"], "commit": report["candidate"]["commit"]}
     stated |= {"task": report["candidate"]["task"], "verdict": report["digest"]}
     stated |= {"image": image(repository, own), "manifest": stated.pop("candidate")}
-    if wrong := [name for name, value in stated.items() if getattr(said, name) != value]:
+    release = msgspec.to_builtins(said)
+    if wrong := [name for name, value in stated.items() if release[name] != value]:
         raise verdict.VerdictError(
             f"release.yaml of {said.environment} and what it rests on disagree about "
             f"{', '.join(wrong)}: promote again"
@@ -57,10 +60,11 @@ def check(repository: Repository, one: Declared, base: str | None, own: str) -> 
 
 def check_settled(one: Declared, remedy: str) -> None:
     """Raise VerdictError where something of the verdict on a declaration is still to come."""
+    said = one.declaration
     if coming := pending(one):
         raise verdict.VerdictError(
-            f"{one.declaration.environment} declares {one.declaration.manifest[:12]} on a verdict "
-            f"of which {', '.join(coming)} is still to come: {remedy}"
+            f"{said.environment} declares {said.bundle_digest[:12]} on a verdict of which "
+            f"{', '.join(coming)} is still to come: {remedy}"
         )
 
 

@@ -32,7 +32,7 @@ class Entry(msgspec.Struct, frozen=True):
     environment: str
     since: str
     until: str | None
-    manifest: str | None
+    bundle_digest: str | None = msgspec.field(name="manifest")
     name: str | None
     commit: str
     title: str
@@ -85,7 +85,7 @@ def _entry(repository: Repository, environment: str, step: Step, before: str | N
         environment=environment,
         since=_utc(step.when),
         until=None,
-        manifest=one.declaration.manifest if one else None,
+        bundle_digest=one.declaration.bundle_digest if one else None,
         name=one.declaration.name if one else None,
         commit=step.commit,
         title=says or step.subject,
@@ -138,7 +138,7 @@ def shown(entries: list[Entry], environment: str, as_json: bool = False) -> str:
 
 def _lines(one: Entry) -> list[str]:
     until = _minute(one.until) if one.until else "now"
-    what = f"{one.name} {one.manifest[:12]}" if one.manifest else "nothing"
+    what = f"{one.name} {one.bundle_digest[:12]}" if one.bundle_digest else "nothing"
     lines = [f"{_minute(one.since)} to {until}: {what}"]
     if one.trouble:
         lines.append(f"  unreadable: {one.trouble}")

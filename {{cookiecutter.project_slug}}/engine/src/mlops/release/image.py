@@ -26,19 +26,19 @@ class ImageError(ProjectError):
 class Image(NamedTuple):
     """The image of a bundle and the code that serves it, by what it is made from.
 
-    `model` is the digest of the bundle, `code` that of everything else, `arguments` what the
+    `bundle_digest` names the bundle, `code` is the digest of everything else, `arguments` what the
     build is told.
     """
 
     repository: str
-    model: str
+    bundle_digest: str
     code: str
     arguments: Mapping[str, str]
 
     @property
     def tag(self) -> str:
         """The tag: another bundle has another one, and so has other code."""
-        return f"{self.model[:SHOWN]}-{self.code[:SHOWN]}"
+        return f"{self.bundle_digest[:SHOWN]}-{self.code[:SHOWN]}"
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ def describe(
     repository: Repository,
     commit: str,
     repository_name: str,
-    model: str,
+    bundle_digest: str,
     runtime: str,
     base: str | None,
 ) -> Image:
@@ -68,7 +68,7 @@ def describe(
     digest = hashlib.sha256(repr(sorted(told.items())).encode())
     for path, blob in sorted(_blobs(repository, commit, runtime).items()):
         digest.update(f"{path}\0{blob}\n".encode())
-    return Image(repository_name, model, digest.hexdigest(), told)
+    return Image(repository_name, bundle_digest, digest.hexdigest(), told)
 
 
 def base(repository: Repository, commit: str) -> str:

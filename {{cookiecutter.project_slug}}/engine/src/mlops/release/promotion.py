@@ -34,7 +34,7 @@ class Promotion(NamedTuple):
 
     environment: str
     name: str
-    digest: str
+    bundle_digest: str
     commit: str | None
     pending: list[str]
 
@@ -46,7 +46,7 @@ class Subject(NamedTuple):
     name: str
     task: Any
     primary: str
-    manifest: str
+    bundle_digest: str
     commit: str
 
 
@@ -77,7 +77,7 @@ def promote(
         place = (report or repository.root / verdict.FOLDER) / verdict.REPORT
         standing = _standing(repository, environment, subject, head, against)
         if standing and not (evidence.pending(standing) and _settles(place, subject)):
-            known = (subject.name, subject.manifest, None, evidence.pending(standing))
+            known = (subject.name, subject.bundle_digest, None, evidence.pending(standing))
             return Promotion(environment, *known)
         content = verdict.read(place) if source is None or report is not None else source.report
         holdout = _holdout(repository.root) if source is None else source.declaration.holdout
@@ -88,7 +88,8 @@ def promote(
         _check_stored(repository, one, source is None)
         new = commits.made(repository, head, one.texts, _message(one))
         landing.land(repository, new, head, paths(environment), "mlops promote")
-        return Promotion(environment, subject.name, subject.manifest, new, evidence.pending(one))
+        coming = evidence.pending(one)
+        return Promotion(environment, subject.name, subject.bundle_digest, new, coming)
 
 
 def _declared(repository: Repository, head: str, before: str, environment: str) -> Declared:
@@ -102,14 +103,14 @@ def _declared(repository: Repository, head: str, before: str, environment: str) 
 
 def _subject(source: Declared) -> Subject:
     said = source.declaration
-    known = (said.name, said.task, said.primary, said.manifest, said.commit)
+    known = (said.name, said.task, said.primary, said.bundle_digest, said.commit)
     return Subject(source.pointer, *known)
 
 
 def _candidate(repository: Repository, head: str) -> Subject:
     """Return candidate/, verified, and pinned by the dvc.lock of a commit."""
     folder = repository.root / CANDIDATE
-    digest, content, _ = contents.read(folder)
+    bundle_digest, content, _ = contents.read(folder)
     pointer = Pointer.of(folder)
     dvc.read_lock(repository.root)
     text = repository.text_at(head, LOCK)
@@ -129,7 +130,7 @@ def _candidate(repository: Repository, head: str) -> Subject:
             f"{CANDIDATE} was made outside git: commit the project, then run `make repro`"
         )
     primary = _settings(repository.root).evaluation.primary
-    known = (content["name"], content["task"], primary, digest)
+    known = (content["name"], content["task"], primary, bundle_digest)
     return Subject(pointer, *known, content["lineage"]["commit"])
 
 
@@ -152,7 +153,7 @@ def _standing(
         standing = declared(repository, head, environment)
     except DeclarationError:
         return None  # promoting anew is how that is mended
-    if standing is None or standing.declaration.manifest != subject.manifest:
+    if standing is None or standing.declaration.bundle_digest != subject.bundle_digest:
         return None
     base = repository.commit_of(against or standing.report["against"]["ref"])
     files = paths(environment)
@@ -173,7 +174,7 @@ def _settles(report: Path, subject: Subject) -> bool:
         content = verdict.read(report)
     except verdict.VerdictError:
         return False
-    same = content["candidate"]["sha256"] == subject.manifest
+    same = content["candidate"]["sha256"] == subject.bundle_digest
     return same and content["verdict"] == "passed" and not content.get("pending")
 
 
@@ -220,7 +221,7 @@ def _message(one: Declared) -> str:
     coming = evidence.pending(one)
     left = f"Still to come: {', '.join(coming)}.\n" if coming else ""
     return (
-        f"Promote {said.name} {said.manifest[:12]} to {said.environment}\n\n"
+        f"Promote {said.name} {said.bundle_digest[:12]} to {said.environment}\n\n"
         f"The gate passed it against {against['ref']} ({against['commit'][:12]}):\n"
         f"{stands}{champion}.\n{left}Verdict {said.verdict}.\n"
     )

@@ -25,7 +25,7 @@ class Reconciled(NamedTuple):
     """What an environment declares, what differed from it, and whether it does no more."""
 
     environment: str
-    model: str | None
+    bundle_digest: str | None
     differences: list[Difference]
     settled: bool
 
@@ -53,7 +53,7 @@ def reconcile(
         found = differences(plan)
         if found and repair:
             releasing.released(plan, say)
-        return Reconciled(environment, plan.image.model, found, repair or not found)
+        return Reconciled(environment, plan.image.bundle_digest, found, repair or not found)
 
 
 def _check_current(plan: Plan) -> None:
@@ -81,19 +81,21 @@ def _mirrored(plan: Plan) -> list[Difference]:
 
     name, alias = releasing.project(plan), releasing.alias(plan)
     held = registry.mirrored(name, alias, plan.repository.root.resolve())
-    if held == plan.image.model:
+    declared = plan.image.bundle_digest
+    if held == declared:
         return []
-    return [Difference(f"MLflow alias {name}@{alias}", _shown(plan.image.model), _shown(held))]
+    return [Difference(f"MLflow alias {name}@{alias}", _shown(declared), _shown(held))]
 
 
 def _deployment(plan: Plan, pushed: str | None) -> list[Difference]:
     place = f"branch {deployment.name(plan.environment)}"
+    declared = plan.image.bundle_digest
     now = deployment.deployed(plan.repository, plan.environment)
     if now is None or now.record is None:
         held = "nothing" if now is None else "no record of a release"
-        return [Difference(place, _shown(plan.image.model), held)]
-    if now.record.model != plan.image.model:
-        return [Difference(place, _shown(plan.image.model), _shown(now.record.model))]
+        return [Difference(place, _shown(declared), held)]
+    if now.record.bundle_digest != declared:
+        return [Difference(place, _shown(declared), _shown(now.record.bundle_digest))]
     digest = pushed or now.record.digest
     said = deployment.record(plan.commit, plan.environment, plan.said.name, plan.image, digest)
     if deployment.stands(plan.repository, now, said):
@@ -107,9 +109,9 @@ def _undeclared(repository: Repository, environment: str) -> list[Difference]:
     now = deployment.deployed(repository, environment)
     if now is None:
         return []
-    held = _shown(now.record.model) if now.record else "no record of a release"
+    held = _shown(now.record.bundle_digest) if now.record else "no record of a release"
     return [Difference(f"branch {deployment.name(environment)}", "nothing", held)]
 
 
-def _shown(digest: str | None) -> str:
-    return digest[:12] if digest else "nothing"
+def _shown(bundle_digest: str | None) -> str:
+    return bundle_digest[:12] if bundle_digest else "nothing"

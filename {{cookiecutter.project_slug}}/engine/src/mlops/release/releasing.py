@@ -78,7 +78,7 @@ def release(
         plan = planned(repository, environment, commit, Path(folder, "bundle"), base)
         if plan is None:
             return None
-        say("verify", f"{plan.said.name} {plan.image.model[:12]}")
+        say("verify", f"{plan.said.name} {plan.image.bundle_digest[:12]}")
         return released(plan, say)
 
 
@@ -92,7 +92,7 @@ def planned(
         return None
     said = verified.declared.declaration
     runtime = manifest.read(out)["runtime"]
-    described = image.describe(repository, commit, said.image, said.manifest, runtime, base)
+    described = image.describe(repository, commit, said.image, said.bundle_digest, runtime, base)
     base = base or image.base(repository, commit)
     return Plan(repository, commit, said, out, runtime, described, base)
 
@@ -149,7 +149,7 @@ def _image(plan: Plan, runs: Engine, packages: dict[str, str], say: Say) -> tupl
         say("image", f"{plan.image.name} is in the registry")
         return known, False
     mine = runs.labels(plan.image.name)
-    if built := mine is None or mine.get(image.MODEL_LABEL) != plan.image.model:
+    if built := mine is None or mine.get(image.MODEL_LABEL) != plan.image.bundle_digest:
         _build(plan, runs)
     say("build", f"{plan.image.name}{'' if built else ' is here'}")
     smoke.check(runs, plan.image.name, plan.folder, packages)
@@ -168,7 +168,7 @@ def found(plan: Plan, runs: Engine) -> str | None:
     if known is None:
         return None
     before = deployment.recorded(plan.repository, plan.environment, plan.image.tag)
-    if known.labels.get(image.MODEL_LABEL) != plan.image.model or before not in (
+    if known.labels.get(image.MODEL_LABEL) != plan.image.bundle_digest or before not in (
         None,
         known.digest,
     ):
@@ -185,7 +185,7 @@ def _build(plan: Plan, runs: Engine) -> None:
         image.context(plan.repository, plan.commit, plan.folder, Path(folder))
         arguments = {
             **plan.image.arguments,
-            "MODEL": plan.image.model,
+            "MODEL": plan.image.bundle_digest,
             "COMMIT": plan.commit,
             "SOURCE": branch.address(plan.repository),
             "TITLE": title,

@@ -57,7 +57,7 @@ class Slot:
 def _digest(folder: Path) -> str:
     """Return the digest of the manifest, or none where it cannot be read."""
     try:
-        return manifest.identity(folder)
+        return manifest.bundle_digest(folder)
     except OSError:
         return ""
 
