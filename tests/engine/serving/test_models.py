@@ -115,9 +115,11 @@ def test_new_bundle_is_found(
     async def work(models: ServedModels) -> None:
         first = models.champion
         swap(folder, new)
-        await until(lambda: models.champion is not None and models.champion.digest == expected)
+        await until(
+            lambda: models.champion is not None and models.champion.bundle_digest == expected
+        )
         assert first is not None
-        assert first.digest != expected
+        assert first.bundle_digest != expected
         assert models.reason == ""
 
     run(work, bundle=folder, watch_seconds=0.01)
@@ -133,7 +135,7 @@ def test_link_to_another_bundle_is_followed(
     async def work(models: ServedModels) -> None:
         (tmp_path / "next").symlink_to(new)
         (tmp_path / "next").replace(current)
-        await until(lambda: models.champion is not None and models.champion.digest == digest)
+        await until(lambda: models.champion is not None and models.champion.bundle_digest == digest)
 
     digest = manifest.bundle_digest(new)
     run(work, bundle=current, watch_seconds=0.01)
