@@ -30,6 +30,7 @@ from mlops.evaluation.evaluate import evaluate
 from mlops.gate.judge import judge
 from mlops.gate.request import Origin, Request
 from mlops.git import dvc
+from mlops.git.repository import Repository
 from mlops.training.fitting import train
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
@@ -91,7 +92,7 @@ def judged(seed: int, rows: int, policy: str) -> dict[str, Any]:
         run("git", "checkout", "-q", "-b", "branch")
         made(150, policy)
         main = Origin("main", run("git", "rev-parse", "main"))
-        return judge(Request(main, main, folder), Path(folder))
+        return judge(Repository(Path(folder)), Request(main, main, folder))
 
 
 def main() -> None:

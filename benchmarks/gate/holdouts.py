@@ -10,6 +10,7 @@ from mlops.config.settings import Evaluation, Features, Model, Settings, Split, 
 from mlops.contract import Column, Contract
 from mlops.features.encoding import Encoder
 from mlops.gate.case import Case, Judged
+from mlops.git.repository import Repository
 from mlops.runtime import model as runtime
 
 Array = np.ndarray
@@ -57,7 +58,7 @@ def case(truth: Array, candidate: Array, champion: Array, seed: int, resamples: 
     bundle = Loaded({}, contract, encoder, model, settings)
     folder = Path()
     return Case(
-        root=folder,
+        repository=Repository(),
         settings=settings,
         candidate=Judged(folder, bundle, candidate),
         champion=Judged(folder, bundle, champion),

@@ -29,6 +29,7 @@ from mlops.data.splitting import is_holdout, keys, row_hash
 from mlops.features.encoding import Encoder
 from mlops.gate.case import Case, Judged
 from mlops.gate.rules.labels import LabelQuality
+from mlops.git.repository import Repository
 from mlops.runtime.model import Model as Answers
 
 NUMBERS = ("tenure_months", "monthly_fee", "usage_hours", "support_calls", "satisfaction")
@@ -88,7 +89,8 @@ def cases(
     rng = np.random.default_rng(seed)
     for scenario in scenarios:
         flipped = flips(scenario, train, rng)
-        case = Case(folder, settings, Judged(folder, loaded, target * 0.5), None, holdout, target)
+        judged = Judged(folder, loaded, target * 0.5)
+        case = Case(Repository(folder), settings, judged, None, holdout, target)
         labels = np.where(flipped, 1 - train["churned"], train["churned"])
         case.__dict__["train_columns"] = {**train, "churned": labels}
         yield scenario, case

@@ -12,6 +12,7 @@ from mlops.adoption.adopt import adopt
 from mlops.config.compose import composed, read_experiment
 from mlops.config.settings import Settings
 from mlops.errors import ProjectError
+from mlops.git.repository import Repository
 
 ROOT = SOURCE
 ROWS = 300
@@ -62,7 +63,7 @@ def tree(project: Path) -> dict[str, bytes]:
 
 
 def test_sets_the_experiment_on_the_data_and_keeps_the_rest(project: Path) -> None:
-    adoption = adopt(put(project.parent), "y", project=project)
+    adoption = adopt(Repository(project), put(project.parent), "y")
     assert settings(project).data == adoption.proposal.contract
     assert (project / "data/raw/table.csv").read_text() == CSV
     assert "md5:" in (project / "data/raw.dvc").read_text()
@@ -77,13 +78,13 @@ def test_sets_the_experiment_on_the_data_and_keeps_the_rest(project: Path) -> No
 def test_a_split_by_time_is_offered_where_there_is_one(project: Path) -> None:
     days = pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d")
     file = put(project.parent, TABLE.assign(day=days).to_csv(index=False))
-    assert "--time 'day' would hold out" in str(adopt(file, "y", project=project))
+    assert "--time 'day' would hold out" in str(adopt(Repository(project), file, "y"))
 
 
 def test_derived_features_get_a_file_and_time_a_cutoff(project: Path) -> None:
     days = pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d")
     file = put(project.parent, TABLE.assign(day=days).to_csv(index=False))
-    assert "--time 'day' would" not in str(adopt(file, "y", time="day", project=project))
+    assert "--time 'day' would" not in str(adopt(Repository(project), file, "y", time="day"))
     found = settings(project)
     assert (found.split.method, found.split.cutoff) == ("time", "2020-08-28")
     assert list(found.features.derived) == ["day_day_of_week"]
@@ -91,17 +92,17 @@ def test_derived_features_get_a_file_and_time_a_cutoff(project: Path) -> None:
 
 def test_adopting_twice_gives_the_same_files(project: Path) -> None:
     file = put(project.parent)
-    adopt(file, "y", project=project)
+    adopt(Repository(project), file, "y")
     once = tree(project)
-    adopt(file, "y", project=project)
+    adopt(Repository(project), file, "y")
     assert tree(project) == once
-    adopt(project / "data/raw/table.csv", "y", project=project)
+    adopt(Repository(project), project / "data/raw/table.csv", "y")
     assert tree(project) == once
 
 
 def test_another_table_takes_the_place_of_a_versioned_one(project: Path) -> None:
-    adopt(put(project.parent), "y", project=project)
-    adopt(put(project.parent, name="Other Table (2).csv"), "city", project=project)
+    adopt(Repository(project), put(project.parent), "y")
+    adopt(Repository(project), put(project.parent, name="Other Table (2).csv"), "city")
     assert [path.name for path in (project / "data/raw").iterdir()] == ["Other Table (2).csv"]
     assert settings(project).data.name == "other_table_2"
     assert settings(project).data.task == "multiclass"
@@ -119,7 +120,7 @@ def test_refuses_and_changes_nothing(
 ) -> None:
     before = tree(project)
     with pytest.raises(ProjectError, match=message):
-        adopt(put(project.parent), target, name=name, project=project)
+        adopt(Repository(project), put(project.parent), target, name=name)
     assert tree(project) == before
 
 
@@ -127,17 +128,17 @@ def test_refuses_to_lose_unversioned_data_and_edits(project: Path) -> None:
     (project / "data/raw").mkdir(parents=True)
     mine = put(project / "data/raw", name="mine.csv")
     with pytest.raises(ProjectError, match=r"no copy of \(data/raw/mine.csv\)"):
-        adopt(put(project.parent), "y", project=project)
-    adopt(mine, "y", project=project)
+        adopt(Repository(project), put(project.parent), "y")
+    adopt(Repository(project), mine, "y")
     contract = project / "conf/data/mine.yaml"
     contract.write_text(contract.read_text().replace("max: 140", "max: 99"))
     edited = tree(project)
     with pytest.raises(ProjectError, match="was edited since its adoption"):
-        adopt(mine, "y", project=project)
+        adopt(Repository(project), mine, "y")
     assert tree(project) == edited
     subprocess.run(["git", "add", "conf"], cwd=project, check=True)
     subprocess.run(["git", "commit", "-qm", "x"], cwd=project, check=True)
-    adopt(mine, "y", project=project)
+    adopt(Repository(project), mine, "y")
     assert "max: 140" in contract.read_text()
 
 
@@ -145,7 +146,7 @@ def test_a_model_that_does_not_suit_the_task_changes_nothing(project: Path) -> N
     (project / "params.yaml").write_text("model: {use: logistic}\n")
     before = tree(project)
     with pytest.raises(ProjectError, match=r"set model\.use to one of"):
-        adopt(put(project.parent), "income", project=project)
+        adopt(Repository(project), put(project.parent), "income")
     assert tree(project) == before
 
 
@@ -153,10 +154,10 @@ def test_a_failure_of_dvc_changes_nothing(project: Path) -> None:
     (project / ".dvc/config").write_text("[core\n")
     before = tree(project)
     with pytest.raises(ProjectError, match="dvc add"):
-        adopt(put(project.parent), "y", project=project)
+        adopt(Repository(project), put(project.parent), "y")
     assert tree(project) == before
 
 
 def test_runs_in_a_project_only(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="run this in a project's root folder"):
-        adopt(put(tmp_path), "y", project=tmp_path)
+        adopt(Repository(tmp_path), put(tmp_path), "y")

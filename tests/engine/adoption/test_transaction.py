@@ -14,7 +14,7 @@ from mlops.adoption.transaction import (
     exclusive,
     settle,
 )
-from mlops.git.repository import RepositoryError
+from mlops.git.repository import Repository, RepositoryError
 
 TEXTS = {Path("conf/data/new.yaml"): "new\n", Path("params.yaml"): "new\n"}
 KILLED = """
@@ -140,8 +140,8 @@ def test_refuses_to_lose_data_and_to_run_twice(
 ) -> None:
     (root / "data/raw.dvc").unlink()
     with pytest.raises(TransactionError, match=r"no copy of \(data/raw/sample.csv\)"):
-        check_raw(root, root / "own.csv")
-    check_raw(root, root / "data/raw/sample.csv")
+        check_raw(Repository(root), root / "own.csv")
+    check_raw(Repository(root), root / "data/raw/sample.csv")
     with (
         exclusive(root),
         pytest.raises(TransactionError, match="another adoption"),

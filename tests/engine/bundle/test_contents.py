@@ -37,9 +37,9 @@ def refused(folder: Path, said: str, expect: str | None = None) -> None:
 
 
 def test_whole_bundle(bundle: Path) -> None:
-    digest = manifest.identity(bundle)
-    found = contents.read(bundle, digest)
-    assert (found.digest, found.manifest["name"]) == (digest, "t")
+    bundle_digest = manifest.bundle_digest(bundle)
+    found = contents.read(bundle, bundle_digest)
+    assert (found.bundle_digest, found.manifest["name"]) == (bundle_digest, "t")
     assert found.files == {path.name: path.read_bytes() for path in bundle.iterdir()}
 
 
@@ -109,7 +109,7 @@ def test_folder_that_is_not_what_its_manifest_says(
 
 
 def test_another_bundle_than_expected(bundle: Path) -> None:
-    expect = manifest.identity(bundle)
+    expect = manifest.bundle_digest(bundle)
     edit(bundle / "manifest.json", lambda content: content | {"name": "another"})
     refused(bundle, f"and not {expect[:12]}", expect=expect)
 

@@ -8,7 +8,7 @@ import pytest
 
 from mlops.bundle.contents import read
 from mlops.bundle.lineage import data_digest
-from mlops.bundle.manifest import BundleError, digest, identity, write
+from mlops.bundle.manifest import BundleError, bundle_digest, digest, write
 
 
 @pytest.fixture
@@ -63,11 +63,11 @@ def test_a_name_in_the_manifest_cannot_leave_the_folder(bundle: Path) -> None:
         read(bundle)
 
 
-def test_identity_changes_with_any_file(bundle: Path) -> None:
-    before = identity(bundle)
+def test_bundle_digest_changes_with_any_file(bundle: Path) -> None:
+    before = bundle_digest(bundle)
     (bundle / "card.md").write_text("# another\n")
     write(bundle, {"name": "t"})
-    assert identity(bundle) != before
+    assert bundle_digest(bundle) != before
 
 
 def test_digest_is_of_the_numbers_and_their_order() -> None:

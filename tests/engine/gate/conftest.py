@@ -21,6 +21,7 @@ from mlops.contract import Contract
 from mlops.data import prepared
 from mlops.features.encoding import Encoder
 from mlops.gate.case import Case, Judged
+from mlops.git.repository import Repository
 from mlops.runtime import model as runtime
 from mlops.training.compilation import compile_model
 
@@ -104,7 +105,7 @@ class Workshop:
         columns = simulated(task, rows, seed=3)
         candidate = self.judged(task, columns, declared=declared)
         base = Case(
-            root=self.folder,
+            repository=Repository(self.folder),
             settings=settings(declared),
             candidate=candidate,
             champion=None,

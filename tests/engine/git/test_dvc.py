@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlops.git.dvc import dvc_add, dvc_digest, fetch, mend, unversioned
-from mlops.git.repository import RepositoryError
+from mlops.git.repository import Repository, RepositoryError
 
 RAW = Path("data/raw")
 
@@ -29,45 +29,48 @@ def put(root: Path, name: str, text: str = "a,b\n") -> Path:
 
 
 def test_only_what_dvc_has_no_copy_of_is_unversioned(root: Path) -> None:
-    assert unversioned(RAW, root) == []
+    repository = Repository(root)
+    assert unversioned(repository, RAW) == []
     first = put(root, "data/raw/first.csv")
-    assert unversioned(RAW, root) == [first]
-    assert dvc_add(RAW, root) == Path("data/raw.dvc")
+    assert unversioned(repository, RAW) == [first]
+    assert dvc_add(repository, RAW) == Path("data/raw.dvc")
     assert (root / "data/raw.dvc").is_file()
-    assert unversioned(RAW, root) == []
+    assert unversioned(repository, RAW) == []
     second = put(root, "data/raw/deep/größe.csv", "c\n")
-    assert unversioned(RAW, root) == [second]
+    assert unversioned(repository, RAW) == [second]
     (root / first).chmod(0o644)
     put(root, "data/raw/first.csv", "changed\n")
-    assert unversioned(RAW, root) == [second, first]
+    assert unversioned(repository, RAW) == [second, first]
 
 
 def test_a_lost_cache_brings_nothing_back(root: Path) -> None:
+    repository = Repository(root)
     first = put(root, "data/raw/first.csv")
-    dvc_add(RAW, root)
+    dvc_add(repository, RAW)
     for path in (root / ".dvc/cache").rglob("*"):
         if path.is_file():
             path.unlink()
-    assert unversioned(RAW, root) == [first]
+    assert unversioned(repository, RAW) == [first]
 
 
 def test_says_what_dvc_complains_about(
     root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with pytest.raises(RepositoryError, match=r"dvc add .* failed \(.*absent"):
-        dvc_add(Path("absent"), root)
+        dvc_add(Repository(root), Path("absent"))
     with pytest.raises(RepositoryError, match="make setup"):
-        dvc_add(RAW, tmp_path_factory.mktemp("elsewhere"))
+        dvc_add(Repository(tmp_path_factory.mktemp("elsewhere")), RAW)
 
 
 def test_a_pointer_from_elsewhere_is_fetched_and_hashed(root: Path, tmp_path: Path) -> None:
+    repository = Repository(root)
     put(root, "data/raw/first.csv")
     put(root, "data/raw/deep/größe.csv", "c\n")
-    pointer = (root / dvc_add(RAW, root)).read_text()
+    pointer = (root / dvc_add(repository, RAW)).read_text()
     digest = dvc_digest(root / RAW)
     assert f"md5: {digest}" in pointer
     (root / "data/raw.dvc").unlink()
-    fetch(pointer, "raw", tmp_path / "out", root)
+    fetch(repository, pointer, "raw", tmp_path / "out")
     assert dvc_digest(tmp_path / "out") == digest
     assert not list(root.glob("fetched-*"))
     put(tmp_path, "out/deep/größe.csv", "d\n")
@@ -76,21 +79,23 @@ def test_a_pointer_from_elsewhere_is_fetched_and_hashed(root: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("left", ["", "schema: '2.0'\nstages:\n  a: {", "stages:\n", "\0"])
 def test_half_written_lock_is_taken_from_the_last_commit(root: Path, left: str) -> None:
+    repository = Repository(root)
     whole = "schema: '2.0'\nstages: {}\n"
     (root / "dvc.lock").write_text(whole)
     git(root, "add", "dvc.lock")
     git(root, "commit", "--quiet", "-m", "lock")
-    assert mend(root) == []
+    assert mend(repository) == []
     (root / "dvc.lock").write_text(left)
-    assert mend(root) == [root / "dvc.lock"]
+    assert mend(repository) == [root / "dvc.lock"]
     assert (root / "dvc.lock").read_text() == whole
 
 
 def test_half_written_lock_without_a_commit_is_begun_anew(root: Path) -> None:
+    repository = Repository(root)
     (root / "dvc.lock").write_text("schema: '2.0'\nstag")
     (root / ".dvc/tmp").mkdir(exist_ok=True)
     (root / ".dvc/tmp/rwlock").write_text('{"a": ')
-    assert len(mend(root)) == 2
+    assert len(mend(repository)) == 2
     assert not (root / "dvc.lock").exists()
     assert not (root / ".dvc/tmp/rwlock").exists()
-    assert mend(root) == []
+    assert mend(repository) == []

@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 
 from mlops.git import commits, landing
-from mlops.git.repository import RepositoryError, commit_of
+from mlops.git.repository import Repository, RepositoryError
 
 FILES = {"deploy/e/one": "new one\n", "deploy/e/two": "new two\n", "deploy/e/three": "new three\n"}
 MAKE = f"""
-from pathlib import Path
-from mlops.git import commits, landing, repository
-with landing.serial():
+from mlops.git import commits, landing
+from mlops.git.repository import Repository
+repository = Repository()
+with landing.serial(repository):
     head = repository.commit_of("HEAD")
-    new = commits.made(head, {FILES!r}, "New")
-    landing.land(new, head, list({FILES!r}), "test")
+    new = commits.made(repository, head, {FILES!r}, "New")
+    landing.land(repository, new, head, list({FILES!r}), "test")
 """
 # Stands before git on PATH, and kills the whole group before or after the call that is counted out.
 KILLER = """#!/bin/sh
@@ -130,7 +131,7 @@ def test_killed_anywhere_it_is_the_old_or_the_new(root: Path, by_git: bool, when
         found.append(state(root))
         if found[-1] == "old":
             assert not killed(root, 0, when, by_git)
-        with landing.serial(root):
+        with landing.serial(Repository(root)):
             pass
         assert state(root) == "new"
         check_settled(root)
@@ -141,56 +142,62 @@ def test_killed_anywhere_it_is_the_old_or_the_new(root: Path, by_git: bool, when
 
 
 def test_nothing_is_settled_that_somebody_has_worked_on(root: Path) -> None:
-    head = commit_of("HEAD", root)
-    new = commits.made(head, FILES, "New", root)
-    commits.git_path(landing.UNFINISHED, root).write_text(
+    repository = Repository(root)
+    head = repository.commit_of("HEAD")
+    new = commits.made(repository, head, FILES, "New")
+    repository.git_path(landing.UNFINISHED).write_text(
         f'{{"commit": "{new}", "paths": ["deploy/e/one"]}}'
     )
     for _ in range(2):
-        with landing.serial(root) as brought:
+        with landing.serial(repository) as brought:
             assert brought == []
         assert git(root, "status", "--porcelain", "--", *FILES) == ""
 
 
 def test_head_that_moved_is_not_moved(root: Path) -> None:
-    head = commit_of("HEAD", root)
-    new = commits.made(head, FILES, "New", root)
+    repository = Repository(root)
+    head = repository.commit_of("HEAD")
+    new = commits.made(repository, head, FILES, "New")
     git(root, "commit", "-q", "-m", "somebody else's")
-    moved = commit_of("HEAD", root)
+    moved = repository.commit_of("HEAD")
     with pytest.raises(RepositoryError, match="HEAD moved meanwhile"):
-        landing.land(new, head, list(FILES), "test", root)
-    assert commit_of("HEAD", root) == moved
-    assert not commits.git_path(landing.UNFINISHED, root).exists()
+        landing.land(repository, new, head, list(FILES), "test")
+    assert repository.commit_of("HEAD") == moved
+    assert not repository.git_path(landing.UNFINISHED).exists()
 
 
 def test_the_index_is_waited_for(root: Path) -> None:
+    repository = Repository(root)
     lock = root / ".git/index.lock"
     lock.touch()
     release = subprocess.Popen(["bash", "-c", f"sleep 0.5; rm '{lock}'"])
-    head = commit_of("HEAD", root)
-    landing.land(commits.made(head, FILES, "New", root), head, list(FILES), "test", root)
+    head = repository.commit_of("HEAD")
+    new = commits.made(repository, head, FILES, "New")
+    landing.land(repository, new, head, list(FILES), "test")
     release.wait()
     check_settled(root)
 
 
 @pytest.mark.parametrize("name", sorted(landing.UNDER_WAY))
 def test_nothing_is_committed_in_the_middle_of_something(root: Path, name: str) -> None:
-    landing.check_ready(root)
+    repository = Repository(root)
+    landing.check_ready(repository)
     (root / ".git" / name).mkdir()
     with pytest.raises(RepositoryError, match="is under way here"):
-        landing.check_ready(root)
+        landing.check_ready(repository)
 
 
 def test_nobody_commits_while_files_follow(root: Path) -> None:
+    repository = Repository(root)
     others = "while git commit -q --allow-empty -m other || true; do sleep 0.4; done"
     landed = 0
     with subprocess.Popen(["bash", "-c", others], cwd=root, stderr=subprocess.DEVNULL) as process:
         while landed < 2:
-            head = commit_of("HEAD", root)
+            head = repository.commit_of("HEAD")
             files = {name: f"{text}{landed}\n" for name, text in FILES.items()}
-            new = commits.made(head, files, "New", root)
-            with suppress(RepositoryError), landing.serial(root):
-                landing.land(new, head, list(files), "test", root)
+            new = commits.made(repository, head, files, "New")
+            with suppress(RepositoryError), landing.serial(repository):
+                landing.land(repository, new, head, list(files), "test")
                 landed += 1
         process.kill()
     (root / ".git/index.lock").unlink(missing_ok=True)  # where a commit of the others was killed
@@ -201,16 +208,17 @@ def test_nobody_commits_while_files_follow(root: Path) -> None:
 
 
 def test_an_index_that_stays_locked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = Repository(root)
     (root / ".git/index.lock").touch()
     monkeypatch.setattr(landing, "WAITS", 2)
-    head = commit_of("HEAD", root)
-    new = commits.made(head, FILES, "New", root)
+    head = repository.commit_of("HEAD")
+    new = commits.made(repository, head, FILES, "New")
     with pytest.raises(RepositoryError, match=r"index\.lock exists"):
-        landing.land(new, head, list(FILES), "test", root)
-    assert commit_of("HEAD", root) == head
+        landing.land(repository, new, head, list(FILES), "test")
+    assert repository.commit_of("HEAD") == head
     assert (root / ".git/index.lock").exists()
 
 
 def test_outside_git_nothing_is_waited_for(tmp_path: Path) -> None:
-    with landing.serial(tmp_path) as brought:
+    with landing.serial(Repository(tmp_path)) as brought:
         assert brought == []

@@ -14,6 +14,7 @@ from baked import SOURCE
 
 from mlops.bundle import manifest
 from mlops.cli import main
+from mlops.git.repository import Repository
 
 PROJECT = SOURCE
 COPIED = ("conf", "engine", "src", "requirements", "pyproject.toml", ".dvcignore", "deploy")
@@ -48,6 +49,10 @@ class Workshop(NamedTuple):
     def copied(cls, source: "Workshop", place: Path) -> "Workshop":
         shutil.copytree(source.root.parent, place, dirs_exist_ok=True, symlinks=True)
         return cls(place / source.root.name)
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(self.root)
 
     def git(self, *arguments: str, **environment: str) -> str:
         return run(self.root, "git", *arguments, **environment)
@@ -106,8 +111,8 @@ class Workshop(NamedTuple):
         self.promoted(which)
         return self.merge()
 
-    def digest(self, which: str) -> str:
-        return manifest.identity(self.root / "trained" / which)
+    def bundle_digest(self, which: str) -> str:
+        return manifest.bundle_digest(self.root / "trained" / which)
 
     def declared(self, ref: str = "HEAD", environment: str = "production") -> dict[str, str]:
         """Return the files that a commit declares with."""

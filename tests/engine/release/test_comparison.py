@@ -31,7 +31,7 @@ def changed(second: Any) -> Any:
 
 
 def test_two_models_differ_in_what_made_them(second: Any) -> None:
-    found = compared("trained/middle", "candidate", second.root)
+    found = compared(second.repository, "trained/middle", "candidate")
     assert [row["key"] for row in found["configuration"]] == ["model.max_iter"]
     row = found["metrics"][0]
     assert row["metric"] == "roc_auc"
@@ -40,12 +40,12 @@ def test_two_models_differ_in_what_made_them(second: Any) -> None:
     assert row["difference"] == pytest.approx(gained, abs=1e-6)
     assert found["same_holdout"]
     assert found["columns"] == found["environment"] == []
-    assert found["before"]["manifest"] == second.digest("middle")
+    assert found["before"]["manifest"] == second.bundle_digest("middle")
     assert found["after"]["bytes"] > found["before"]["bytes"]
 
 
 def test_everything_else_that_may_differ(changed: Any) -> None:
-    found = compared("candidate", "other", changed.root)
+    found = compared(changed.repository, "candidate", "other")
     first = manifest.read(changed.root / "candidate")["features"][0]
     assert found["features"] == {"added": ["new"], "removed": [first]}
     assert {row["key"] for row in found["columns"]} >= {"email.type", "plan.categories"}
@@ -61,7 +61,7 @@ def test_what_is_declared_is_fetched(second: Any, capsys: pytest.CaptureFixture[
     shutil.rmtree(second.root / ".dvc/cache")
     assert second.mlops("diff", "main:production", "candidate", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["before"]["manifest"] == second.digest("middle")
+    assert found["before"]["manifest"] == second.bundle_digest("middle")
     assert second.mlops("diff", "main:production", "trained/middle") == 0
     assert "the same bundle" in capsys.readouterr().out
 

@@ -8,7 +8,8 @@ import pytest
 
 from mlops.bundle import manifest
 from mlops.errors import ProjectError
-from mlops.git import dvc, repository
+from mlops.git import dvc
+from mlops.git.repository import Repository
 from mlops.release.environments import EnvironmentsError, Verified, introduced, order, verify
 
 RELEASE = "deploy/production/release.yaml"
@@ -30,8 +31,8 @@ def ready(promoted: Any, copy: Any) -> Any:
 
 
 def checked(workshop: Any, ref: str = "main", environment: str = "production") -> Verified | None:
-    commit = repository.commit_of(ref, workshop.root)
-    return verify(commit, environment, workshop.root.parent / "out" / commit, workshop.root)
+    commit = workshop.repository.commit_of(ref)
+    return verify(workshop.repository, commit, environment, workshop.root.parent / "out" / commit)
 
 
 def merged(ready: Any) -> None:
@@ -61,7 +62,7 @@ def test_every_way_to_merge_keeps_the_evidence(ready: Any, how: Callable[[Any], 
     ready.commit()
     found = checked(ready)
     assert found is not None
-    assert manifest.identity(found.folder) == ready.digest("good")
+    assert manifest.bundle_digest(found.folder) == ready.bundle_digest("good")
     assert found.base == ready.git("rev-parse", "main~2")
     assert found.introduced == ready.git("rev-parse", "main~1")
 
@@ -72,11 +73,12 @@ def test_a_revert_returns_to_the_evidence_of_then(ready: Any) -> None:
     ready.git("revert", "--no-edit", "-m", "1", "HEAD")
     found = checked(ready)
     assert found is not None
-    assert (found.introduced, found.declared.declaration.manifest) == (then, ready.digest("middle"))
+    assert found.introduced == then
+    assert found.declared.declaration.bundle_digest == ready.bundle_digest("middle")
     ready.git("revert", "--no-edit", "HEAD")
     found = checked(ready)
     assert found is not None
-    assert found.declared.declaration.manifest == ready.digest("good")
+    assert found.declared.declaration.bundle_digest == ready.bundle_digest("good")
     assert found.introduced == ready.git("rev-parse", "main~2")
 
 
@@ -106,7 +108,8 @@ def image_changed(ready: Any) -> None:
 
 
 def another_bundle(ready: Any) -> None:
-    ready.replace(RELEASE, f"manifest: {ready.digest('good')}", f"manifest: {ready.digest('poor')}")
+    good, poor = (ready.bundle_digest(which) for which in ("good", "poor"))
+    ready.replace(RELEASE, f"manifest: {good}", f"manifest: {poor}")
 
 
 def another_pointer(ready: Any) -> None:
@@ -175,7 +178,7 @@ def test_the_end_of_a_history_is_not_enough(ready: Any) -> None:
     clone = ready.root.parent / "clone"
     ready.git("clone", "-q", "--depth", "1", f"file://{ready.root}", str(clone))
     with pytest.raises(EnvironmentsError, match="--unshallow"):
-        introduced("HEAD", "production", clone)
+        introduced(Repository(clone), "HEAD", "production")
 
 
 @pytest.mark.parametrize(
@@ -199,8 +202,8 @@ def test_an_order_is_a_list_of_names_that_ends_with_production(
     small.git("init", "-q")
     small.write(ORDER, "environments: [staging, production]\n")
     small.commit()
-    assert order("HEAD", root) == ["staging", "production"]
+    assert order(Repository(root), "HEAD") == ["staging", "production"]
     small.write(ORDER, text)
     small.commit()
     with pytest.raises(EnvironmentsError, match=said):
-        order("HEAD", root)
+        order(Repository(root), "HEAD")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mlops.git.repository import Repository
 from mlops.release.history import HistoryError, at, history, shown
 
 DAYS = ("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04")
@@ -40,13 +41,14 @@ def story(first_judged: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_every_declaration_with_when_who_and_on_what_evidence(story: Any) -> None:
-    none, back, second, first = history("production", "main", story.root)
+    none, back, second, first = history(story.repository, "production", "main")
     assert [one.since[:10] for one in (first, second, back, none)] == list(DAYS)
     assert [one.until and one.until[:10] for one in (first, second, back, none)] == [
         *DAYS[1:],
         None,
     ]
-    assert (first.manifest, second.manifest) == (story.digest("good"), story.digest("liked"))
+    assert first.bundle_digest == story.bundle_digest("good")
+    assert second.bundle_digest == story.bundle_digest("liked")
     assert (first.pull_request, second.pull_request) == (12, 13)
     assert first.by == "Ada <ada@example.invalid>"
     assert first.promoted_by == "test <test@example.invalid>"
@@ -56,9 +58,9 @@ def test_every_declaration_with_when_who_and_on_what_evidence(story: Any) -> Non
     assert first.metric["candidate"]["low"] < first.metric["candidate"]["high"]
     assert second.metric is not None
     assert second.metric["champion"]["value"] == first.metric["candidate"]["value"]
-    assert (back.manifest, back.verdict) == (first.manifest, first.verdict)
+    assert (back.bundle_digest, back.verdict) == (first.bundle_digest, first.verdict)
     assert back.returned_to == first.commit
-    assert (none.manifest, none.name) == (None, None)
+    assert (none.bundle_digest, none.name) == (None, None)
 
 
 def test_a_table_for_people_and_json_for_programs(
@@ -90,7 +92,7 @@ def test_a_table_for_people_and_json_for_programs(
     ],
 )
 def test_what_was_declared_then(story: Any, date: str, which: int | None) -> None:
-    entries = history("production", "main", story.root)
+    entries = history(story.repository, "production", "main")
     assert at(entries, date) == ([] if which is None else [entries[which]])
 
 
@@ -106,8 +108,8 @@ def test_what_cannot_be_read_is_shown_as_such(story: Any, copy: Any) -> None:
     workshop.git("revert", "--no-edit", "HEAD")
     workshop.replace("deploy/production/release.yaml", "format: 1", "format: 2")
     workshop.commit()
-    newest = history("production", "HEAD", workshop.root)[0]
-    assert newest.manifest is None
+    newest = history(workshop.repository, "production", "HEAD")[0]
+    assert newest.bundle_digest is None
     assert "unreadable: deploy/production of" in shown([newest], "production")
 
 
@@ -115,4 +117,4 @@ def test_a_shallow_clone_does_not_know(story: Any, tmp_path: Any) -> None:
     clone = tmp_path / "clone"
     story.git("clone", "-q", "--depth", "1", f"file://{story.root}", str(clone))
     with pytest.raises(HistoryError, match="--unshallow"):
-        history("production", "HEAD", clone)
+        history(Repository(clone), "production", "HEAD")

@@ -39,11 +39,11 @@ def test_a_first_model_is_declared_by_one_commit(first: Any) -> None:
     assert first.git("diff", "--name-only", "HEAD~1").split() == [
         f"deploy/production/{name}" for name in FILES
     ]
-    assert (said(first)["manifest"], said(first)["champion"]) == (first.digest("good"), None)
+    assert (said(first)["manifest"], said(first)["champion"]) == (first.bundle_digest("good"), None)
     assert first.git("status", "--porcelain") == ""
     assert (first.root / "deploy/production/release.yaml").read_text().startswith("format: 1\n")
     assert first.git("log", "-1", "--format=%s") == (
-        f"Promote churn {first.digest('good')[:12]} to production"
+        f"Promote churn {first.bundle_digest('good')[:12]} to production"
     )
 
 
@@ -51,7 +51,8 @@ def test_what_is_declared_is_an_ordinary_dvc_pointer(first: Any) -> None:
     assert first.mlops("promote") == 0
     shutil.rmtree(first.root / ".dvc/cache")
     first.dvc("pull", "--quiet", "deploy/production/champion.dvc")
-    assert manifest.identity(first.root / "deploy/production/champion") == first.digest("good")
+    pulled = manifest.bundle_digest(first.root / "deploy/production/champion")
+    assert pulled == first.bundle_digest("good")
     text = (first.root / "deploy/production/champion.dvc").read_text()
     first.dvc("commit", "--quiet", "--force", "deploy/production/champion.dvc")
     assert (first.root / "deploy/production/champion.dvc").read_text() == text
@@ -60,7 +61,7 @@ def test_what_is_declared_is_an_ordinary_dvc_pointer(first: Any) -> None:
 
 def test_a_second_names_the_one_before(second: Any) -> None:
     assert second.mlops("promote") == 0
-    assert said(second)["champion"] == second.digest("middle")
+    assert said(second)["champion"] == second.bundle_digest("middle")
     report = json.loads(second.declared()["gate.json"])
     assert said(second)["verdict"] == report["digest"]
     assert "timings" not in report
@@ -206,7 +207,7 @@ def no_remote(second: Any) -> None:
 
 
 def declaration_edited_on_main(second: Any) -> None:
-    middle, poor = (second.digest(which) for which in ("middle", "poor"))
+    middle, poor = (second.bundle_digest(which) for which in ("middle", "poor"))
     on_main(second, "deploy/production/release.yaml", f"manifest: {middle}", f"manifest: {poor}")
     second.git("merge", "-q", "--no-edit", "main")
 
@@ -288,7 +289,7 @@ def test_environments_are_gone_through_in_order(
     shutil.rmtree(staged.root / "reports")
     shutil.rmtree(staged.root / "candidate")
     assert staged.mlops("promote", "--environment", "production") == 0
-    assert said(staged)["manifest"] == staged.digest("good")
+    assert said(staged)["manifest"] == staged.bundle_digest("good")
     assert said(staged)["verdict"] == said(staged, environment="staging")["verdict"]
 
 
@@ -309,7 +310,7 @@ def test_production_asks_for_a_new_verdict_where_its_champion_changed(
     assert staged.gate() == 0
     arguments = ("--environment", "production", "--report", "reports/gate")
     assert staged.mlops("promote", *arguments) == 0
-    assert said(staged)["champion"] == staged.digest("good")
+    assert said(staged)["champion"] == staged.bundle_digest("good")
 
 
 def test_a_project_that_is_a_folder_of_a_repository(first: Any) -> None:
@@ -325,7 +326,7 @@ def test_a_project_that_is_a_folder_of_a_repository(first: Any) -> None:
     inner.put("good")
     assert inner.gate() == 0
     assert inner.mlops("promote") == 0
-    assert said_in(inner)["manifest"] == inner.digest("good")
+    assert said_in(inner)["manifest"] == inner.bundle_digest("good")
     assert inner.git("diff", "--name-only", "HEAD~1").split() == [
         f"part/project/deploy/production/{name}" for name in FILES
     ]

@@ -150,7 +150,7 @@ def test_different_ones_from_the_working_trees_of_one_clone(second: Any) -> None
     assert [code for code, _ in results] == [0] * len(trees), results
     for tree, name in zip(trees, names, strict=True):
         said = yaml.safe_load(tree.declared()["release.yaml"])
-        assert said["manifest"] == second.digest(name)
+        assert said["manifest"] == second.bundle_digest(name)
         assert tree.git("rev-parse", "HEAD~2") == second.git("rev-parse", "main")
 
 
@@ -170,11 +170,12 @@ def test_clones_that_push_make_one_line_of_judged_declarations(second: Any) -> N
     print(f"{sum(tries)} judgments for {len(names)} promotions")
     clones[0].git("fetch", "-q")
     line = list(declarations(clones[0], "origin/main"))
-    assert [one.champion for _, one in line[:-1]] == [one.manifest for _, one in line[1:]]
-    assert sorted(one.manifest for _, one in line[:-1]) == sorted(map(second.digest, names))
+    assert [one.champion for _, one in line[:-1]] == [one.bundle_digest for _, one in line[1:]]
+    declared_digests = sorted(one.bundle_digest for _, one in line[:-1])
+    assert declared_digests == sorted(map(second.bundle_digest, names))
     for commit, _ in line:
         out = second.root.parent / "out" / commit
-        assert verify(commit, "production", out, clones[0].root) is not None
+        assert verify(clones[0].repository, commit, "production", out) is not None
 
 
 def pushed(clone: Any, name: str) -> int:
@@ -203,7 +204,7 @@ def declarations(workshop: Any, ref: str) -> Iterator[tuple[str, Any]]:
     """Yield what was declared on a branch, the newest first."""
     told = workshop.git("log", "--first-parent", "--format=%H", ref, "--", "deploy/production")
     for commit in told.split("\n"):
-        one = declared(commit, "production", workshop.root)
+        one = declared(workshop.repository, commit, "production")
         assert one is not None
         yield commit, one.declaration
 
@@ -280,7 +281,8 @@ def test_damage_to_what_is_declared_is_found_before_release(second: Any, tmp_pat
         path = second.root / FILES[number % len(FILES)]
         damaged(path, chance)
         second.git("commit", "-q", "-a", "-m", "damaged")
+        head = second.git("rev-parse", "HEAD")
         with pytest.raises(ProjectError):
-            verify(second.git("rev-parse", "HEAD"), "production", tmp_path / "out", second.root)
+            verify(second.repository, head, "production", tmp_path / "out")
         second.git("reset", "-q", "--hard", merged)
-    assert verify(merged, "production", tmp_path / "out", second.root) is not None
+    assert verify(second.repository, merged, "production", tmp_path / "out") is not None

@@ -11,13 +11,13 @@ DECLARED = "deploy/production"
 
 
 def test_what_no_environment_has_is_new(second: Any) -> None:
-    assert not known("main", second.root)
+    assert not known(second.repository, "main")
     second.branch("middle", "other")
-    assert "already" in known("main", second.root)
+    assert "already" in known(second.repository, "main")
 
 
 def test_a_first_model_is_new(first: Any) -> None:
-    assert not known("main", first.root)
+    assert not known(first.repository, "main")
 
 
 @pytest.mark.parametrize("lock", [None, "schema: '2.0'\n", "[", "schema: '2.0'\nstages: {}\n"])
@@ -28,7 +28,7 @@ def test_without_a_candidate_the_remedy_is_named(second: Any, lock: str | None) 
         second.write("dvc.lock", lock)
     second.commit()
     with pytest.raises(ProposalError, match="dvc repro"):
-        known("main", second.root)
+        known(second.repository, "main")
 
 
 def test_the_gate_leaves_alone_what_is_served(
@@ -51,12 +51,12 @@ def test_a_revert_needs_no_verdict(second: Any, capsys: pytest.CaptureFixture[st
     second.git("checkout", "-q", "-b", "back")
     second.git("revert", "--no-edit", "-m", "1", "HEAD")
     second.put("middle")
-    assert "brings back" in known("main", second.root)
+    assert "brings back" in known(second.repository, "main")
     assert second.mlops("gate", "--against", "main", "--if-new") == 0
     assert second.mlops("promote", "--against", "main") == 0
     assert "nothing to do" in capsys.readouterr().out
-    assert verify("main", second.root) == ["production"]
-    assert "brings back" in page("main", "HEAD", root=second.root)
+    assert verify(second.repository, "main") == ["production"]
+    assert "brings back" in page(second.repository, "main", "HEAD")
 
 
 def test_part_of_a_revert_needs_one(second: Any) -> None:
@@ -65,7 +65,7 @@ def test_part_of_a_revert_needs_one(second: Any) -> None:
     second.git("checkout", "-q", "-b", "back")
     second.git("revert", "--no-edit", "-m", "1", "HEAD")
     second.put("poor")  # not what the declaration that came back points to
-    assert known("main", second.root) == ""
+    assert known(second.repository, "main") == ""
     second.put("middle")
     second.replace(f"{DECLARED}/release.yaml", "format: 1", "format: 1 ")
     second.commit()
@@ -73,9 +73,9 @@ def test_part_of_a_revert_needs_one(second: Any) -> None:
 
 
 def test_a_promotion_verifies(second: Any) -> None:
-    assert verify("main", second.root) == []
+    assert verify(second.repository, "main") == []
     assert second.mlops("promote") == 0
-    assert verify("main", second.root) == ["production"]
+    assert verify(second.repository, "main") == ["production"]
     assert second.mlops("verify", "--against", "main") == 0
 
 
@@ -105,19 +105,19 @@ def test_a_declaration_that_is_gone_does_not(
 def test_the_page_of_a_judgment(second: Any) -> None:
     since = second.git("rev-parse", "HEAD")
     assert second.mlops("promote") == 0
-    text = page("main", since, root=second.root)
+    text = page(second.repository, "main", since)
     assert text.startswith((second.root / "reports/gate/gate.md").read_text())
     assert f"- `{second.git('rev-parse', '--short', 'HEAD')}` Promote churn" in text
     (second.root / "reports/gate/gate.md").write_text("x" * 2 * LONGEST)
-    assert len(page("main", since, root=second.root)) < 65_536
+    assert len(page(second.repository, "main", since)) < 65_536
 
 
 def test_the_page_where_nothing_was_judged(second: Any) -> None:
     (second.root / "reports/gate/gate.md").unlink()
-    assert page("main", "HEAD", root=second.root).startswith("## Not judged")
+    assert page(second.repository, "main", "HEAD").startswith("## Not judged")
     second.branch("middle", "other")
-    assert page("main", "HEAD", root=second.root).startswith("## Nothing to judge")
-    assert page("main", "HEAD", failed=True, root=second.root).startswith("## Not judged")
+    assert page(second.repository, "main", "HEAD").startswith("## Nothing to judge")
+    assert page(second.repository, "main", "HEAD", failed=True).startswith("## Not judged")
 
 
 def test_a_maintainer_of_a_fork_is_told_what_to_do(

@@ -69,13 +69,13 @@ def test_what_is_pending_is_not_verified_and_the_remedy_works(
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "mlops gate --rederive" in told
-    assert known("main", laptop.root) == ""
+    assert known(laptop.repository, "main") == ""
     before = laptop.git("rev-parse", "HEAD")
     assert rederived(laptop) == 0
     assert laptop.mlops("promote", "--against", "main") == 0
     assert laptop.git("rev-parse", "HEAD~1") == before
     assert pending(laptop) == []
-    assert verify("main", laptop.root) == ["production"]
+    assert verify(laptop.repository, "main") == ["production"]
     assert rederived(laptop) == 0
     assert laptop.mlops("promote", "--against", "main") == 0
     assert "nothing to do" in capsys.readouterr().out
@@ -112,25 +112,25 @@ def test_what_is_pending_is_not_released_and_comes_in_again(laptop: Any, tmp_pat
     """Somebody merged it past the required check: it is taken back, and made again."""
     laptop.merge()
     with pytest.raises(VerdictError, match=r"`git revert`.* pull request"):
-        environments.verify("HEAD", "production", tmp_path / "x", laptop.root)
+        environments.verify(laptop.repository, "HEAD", "production", tmp_path / "x")
     laptop.git("revert", "--no-edit", "-m", "1", "HEAD")
-    assert environments.verify("HEAD", "production", tmp_path / "y", laptop.root)
+    assert environments.verify(laptop.repository, "HEAD", "production", tmp_path / "y")
     laptop.git("checkout", "-q", "-b", "again")
     laptop.git("revert", "--no-edit", "HEAD")
     laptop.put("good")
     assert pending(laptop) == ["reproduced"]
-    assert known("main", laptop.root) == ""  # it came back, but was never judged to the end
+    assert known(laptop.repository, "main") == ""  # it came back, but was never judged to the end
     with pytest.raises(VerdictError, match="--rederive"):
-        verify("main", laptop.root)
+        verify(laptop.repository, "main")
     assert rederived(laptop) == 0
     assert laptop.mlops("promote", "--against", "main") == 0
-    assert verify("main", laptop.root) == ["production"]
+    assert verify(laptop.repository, "main") == ["production"]
     laptop.merge("again")
-    assert environments.verify("HEAD", "production", tmp_path / "z", laptop.root)
+    assert environments.verify(laptop.repository, "HEAD", "production", tmp_path / "z")
 
 
 def test_a_declaration_of_something_else_than_the_candidate_is_judged(laptop: Any) -> None:
     """The lock pins what main serves, so that the gate might look away."""
     laptop.put("middle")
-    assert known("main", laptop.root) == ""
+    assert known(laptop.repository, "main") == ""
     assert rederived(laptop) == 1

@@ -63,7 +63,7 @@ def router():
         predictor = served(request)
         rows = predictor.decode(await request.body())
         risk = float(predictor.answered(rows)[0])
-        return {"plan": plan, "risk": risk, "model": predictor.digest}
+        return {"plan": plan, "risk": risk, "model": predictor.bundle_digest}
 
     return routes
 """

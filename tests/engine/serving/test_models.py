@@ -110,14 +110,16 @@ def test_new_bundle_is_found(
     swap: Callable[[Path, Path], None], folder: Path, tmp_path: Path, bundle_folder: Path
 ) -> None:
     new = another(bundle_folder, tmp_path / "new")
-    expected = manifest.identity(new)
+    expected = manifest.bundle_digest(new)
 
     async def work(models: ServedModels) -> None:
         first = models.champion
         swap(folder, new)
-        await until(lambda: models.champion is not None and models.champion.digest == expected)
+        await until(
+            lambda: models.champion is not None and models.champion.bundle_digest == expected
+        )
         assert first is not None
-        assert first.digest != expected
+        assert first.bundle_digest != expected
         assert models.reason == ""
 
     run(work, bundle=folder, watch_seconds=0.01)
@@ -133,9 +135,9 @@ def test_link_to_another_bundle_is_followed(
     async def work(models: ServedModels) -> None:
         (tmp_path / "next").symlink_to(new)
         (tmp_path / "next").replace(current)
-        await until(lambda: models.champion is not None and models.champion.digest == digest)
+        await until(lambda: models.champion is not None and models.champion.bundle_digest == digest)
 
-    digest = manifest.identity(new)
+    digest = manifest.bundle_digest(new)
     run(work, bundle=current, watch_seconds=0.01)
 
 
@@ -194,7 +196,7 @@ def test_expected_digest_holds_for_what_follows(
         assert "which is expected" in models.reason
         assert models.champion is old
 
-    run(work, bundle=folder, expect=manifest.identity(folder))
+    run(work, bundle=folder, expect=manifest.bundle_digest(folder))
 
 
 def test_shadow_answers_nobody(folder: Path, tmp_path: Path, bundle_folder: Path) -> None:

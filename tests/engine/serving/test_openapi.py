@@ -43,7 +43,7 @@ def test_every_refusal_is_a_problem(described: dict[str, Any]) -> None:
 
 def test_title_and_version_are_the_bundle_s(described: dict[str, Any], champion: Predictor) -> None:
     info = described["info"]
-    assert (info["title"], info["version"]) == ("churn", champion.digest[:12])
+    assert (info["title"], info["version"]) == ("churn", champion.bundle_digest[:12])
 
 
 def test_description_follows_the_bundle_that_serves(bundle_folder: Path) -> None:

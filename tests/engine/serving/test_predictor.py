@@ -112,7 +112,7 @@ def test_answer_of_a_classifier_holds_decision_probabilities_and_names(
 ) -> None:
     answer = json.loads(champion.answer(np.array([0.25, 0.75]), "r-1"))
     assert answer == {
-        "model": champion.digest,
+        "model": champion.bundle_digest,
         "threshold": 0.5,
         "request_id": "r-1",
         "predictions": [

@@ -99,7 +99,7 @@ def test_line_that_says_where_comes_when_it_is_ready(start: Start, folder: Path)
     assert ready == {
         "ready": True,
         "reason": "",
-        "model": manifest.identity(folder),
+        "model": manifest.bundle_digest(folder),
         "challenger": None,
     }
     assert stop(server) == 0
@@ -273,8 +273,8 @@ def test_every_answer_under_swaps_is_of_one_whole_bundle(
     others = json.loads((other / "golden.json").read_text())
     body = json.dumps(golden[0]["row"]).encode()
     expected = {
-        manifest.identity(bundle_folder): golden[0]["prediction"],
-        manifest.identity(other): others[0]["prediction"],
+        manifest.bundle_digest(bundle_folder): golden[0]["prediction"],
+        manifest.bundle_digest(other): others[0]["prediction"],
     }
     assert abs(np.subtract(*expected.values())) > 1e-3
     label = load(bundle_folder).loaded.contract.labels[1]
@@ -297,7 +297,7 @@ def test_every_answer_under_swaps_is_of_one_whole_bundle(
         for number in range(5):
             source = other if number % 2 == 0 else bundle_folder
             swap(folder, Path(shutil.copytree(source, tmp_path / f"swap{number}")))
-            digest = manifest.identity(source)
+            digest = manifest.bundle_digest(source)
             until(lambda digest=digest: get(server, "/readyz")[1]["model"] == digest)  # type: ignore[misc]
     finally:
         done.set()

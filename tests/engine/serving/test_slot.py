@@ -29,7 +29,7 @@ def test_what_is_good_is_loaded_once(folder: Path) -> None:
     assert slot.refresh() == "loaded"
     first = slot.predictor
     assert first is not None
-    assert first.digest == manifest.identity(folder)
+    assert first.bundle_digest == manifest.bundle_digest(folder)
     assert [slot.refresh(), slot.refresh(always=True)] == ["", ""]
     assert slot.predictor is first
     rename(folder)

@@ -54,7 +54,7 @@ def test_run_holds_parameters_metrics_lineage_and_report(project: Path, settings
     assert run.info.status == "FINISHED"
     assert run.data.params["model.max_iter"] == "20"
     assert 0.5 < run.data.metrics["roc_auc.low"] < run.data.metrics["roc_auc"] < 1
-    assert run.data.tags["candidate"] == manifest.identity(project / "candidate")
+    assert run.data.tags["candidate"] == manifest.bundle_digest(project / "candidate")
     assert len(run.data.tags["data"]) == 64
     assert {"candidate", "report.html"} <= {file.path for file in client.list_artifacts(key)}
     assert (project / "mlartifacts").is_dir()
@@ -68,7 +68,7 @@ def test_the_same_candidate_is_logged_once(project: Path, settings: Settings) ->
 
 def test_run_that_a_killed_command_left_is_closed(project: Path, settings: Settings) -> None:
     client = MlflowClient(f"sqlite:///{project}/mlflow.db")
-    tags = {"candidate": manifest.identity(project / "candidate")}
+    tags = {"candidate": manifest.bundle_digest(project / "candidate")}
     left = client.create_run(client.create_experiment("demo"), tags=tags).info.run_id
     key = track(settings, "demo", project / "candidate")
     assert sorted(runs(project)) == sorted([(left, "KILLED"), (key, "FINISHED")])

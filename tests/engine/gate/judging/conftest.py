@@ -15,6 +15,7 @@ from mlops.bundle import manifest, verdict
 from mlops.cli import main
 from mlops.gate.judge import judge
 from mlops.gate.request import Origin, Request
+from mlops.git.repository import Repository
 
 PROJECT = SOURCE
 COPIED = ("conf", "engine", "src", "requirements", "pyproject.toml", ".dvcignore")
@@ -38,11 +39,15 @@ def run(root: Path, *command: str) -> str:
     return done.stdout.strip()
 
 
-class Repository(NamedTuple):
+class Project(NamedTuple):
     """A project in git with the storage of its DVC remote beside it."""
 
     root: Path
     policy: str = POLICY
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(self.root)
 
     def git(self, *arguments: str) -> str:
         return run(self.root, "git", *arguments)
@@ -95,7 +100,7 @@ class Repository(NamedTuple):
     def judged(self) -> dict[str, Any]:
         """Judge in this process, by this code, and return the report."""
         main = Origin("main", self.git("rev-parse", "main"))
-        return judge(Request(main, main, str(self.root)), self.root)
+        return judge(self.repository, Request(main, main, str(self.root)))
 
     @property
     def report(self) -> dict[str, Any]:
@@ -106,7 +111,7 @@ class Repository(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Three trained bundles and no champion."""
     from mlops.bundle.assembly import bundle
     from mlops.config.compose import resolve
@@ -115,22 +120,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     from mlops.evaluation.evaluate import evaluate
     from mlops.training.fitting import train
 
-    repository = Repository(tmp_path_factory.mktemp("built") / "project")
-    root = repository.root
+    project = Project(tmp_path_factory.mktemp("built") / "project")
+    root = project.root
     (root / "trained").mkdir(parents=True)
     for name in COPIED:
         copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
         copy(PROJECT / name, root / name)
     shutil.rmtree(root / "conf/gate")
-    repository.write("conf/gate/standard.yaml", POLICY)
-    repository.write(".gitignore", IGNORED)
-    repository.git("init", "-q", "-b", "main")
-    repository.dvc("init", "--quiet")
-    repository.write(".dvc/config", REMOTE)
+    project.write("conf/gate/standard.yaml", POLICY)
+    project.write(".gitignore", IGNORED)
+    project.git("init", "-q", "-b", "main")
+    project.dvc("init", "--quiet")
+    project.write(".dvc/config", REMOTE)
     with chdir(root):
         write(Path("data/raw"), rows=900, months=2)
         for name, trees in TREES.items():
-            repository.write("params.yaml", PARAMS.format(trees=trees))
+            project.write("params.yaml", PARAMS.format(trees=trees))
             settings = resolve()
             if not Path("data/prepared").exists():
                 prepare(settings.data, settings.split)
@@ -138,37 +143,37 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Repository:
             evaluate(settings)
             bundle(settings)
             shutil.move("candidate", f"trained/{name}")
-    repository.commit()
-    return repository
+    project.commit()
+    return project
 
 
 @pytest.fixture(scope="session")
-def crowned(built: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def crowned(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same, with the middle one as champion on main; only the remote has it."""
-    repository = Repository(tmp_path_factory.mktemp("crowned") / "project")
-    shutil.copytree(built.root, repository.root)
-    repository.put("middle")
-    repository.promote()
-    shutil.rmtree(repository.root / CHAMPION)
-    shutil.rmtree(repository.root / ".dvc/cache")
-    return repository
+    project = Project(tmp_path_factory.mktemp("crowned") / "project")
+    shutil.copytree(built.root, project.root)
+    project.put("middle")
+    project.promote()
+    shutil.rmtree(project.root / CHAMPION)
+    shutil.rmtree(project.root / ".dvc/cache")
+    return project
 
 
-def copied(source: Repository, place: Path) -> Repository:
+def copied(source: Project, place: Path) -> Project:
     shutil.copytree(source.root.parent, place, dirs_exist_ok=True)
-    repository = Repository(place / source.root.name)
-    repository.git("checkout", "-q", "-B", "branch")
-    repository.put("good")
-    return repository
+    project = Project(place / source.root.name)
+    project.git("checkout", "-q", "-B", "branch")
+    project.put("good")
+    return project
 
 
 @pytest.fixture
-def first(built: Repository, tmp_path: Path) -> Repository:
+def first(built: Project, tmp_path: Path) -> Project:
     """The good one as candidate on a branch, and no champion."""
     return copied(built, tmp_path)
 
 
 @pytest.fixture
-def second(crowned: Repository, tmp_path: Path) -> Repository:
+def second(crowned: Project, tmp_path: Path) -> Project:
     """The good one as candidate on a branch, and the middle one as champion."""
     return copied(crowned, tmp_path)

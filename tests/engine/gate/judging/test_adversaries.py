@@ -35,28 +35,28 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(REQUEST, raising=False)
 
 
-def in_feature(repository: Any, code: str) -> None:
+def in_feature(project: Any, code: str) -> None:
     """Commit a feature that runs some code each time, and computes what it always did."""
-    text = (repository.root / FEATURES).read_text()
+    text = (project.root / FEATURES).read_text()
     assert BODY in text
     added = textwrap.indent(textwrap.dedent(code), "    ")
-    repository.write(FEATURES, text.replace(BODY, added + BODY))
-    repository.commit()
+    project.write(FEATURES, text.replace(BODY, added + BODY))
+    project.commit()
 
 
-def reasons(repository: Any) -> dict[str, str]:
+def reasons(project: Any) -> dict[str, str]:
     """Return why the last run rejected, by entry and part."""
-    found = repository.report["reasons"]
+    found = project.report["reasons"]
     return {f"{one['name']} {one['part']}".strip(): one["reason"] for one in found}
 
 
-def is_worse(repository: Any) -> None:
+def is_worse(project: Any) -> None:
     """Assert that the poor candidate is rejected, by the base, for what it is and nothing else."""
-    repository.put("poor")
-    assert repository.gate() == 1
-    assert set(reasons(repository)) == {"non_inferiority roc_auc"}
-    assert "must be at least -0.02" in reasons(repository)["non_inferiority roc_auc"]
-    assert repository.report["judge"]["code"] == "base"
+    project.put("poor")
+    assert project.gate() == 1
+    assert set(reasons(project)) == {"non_inferiority roc_auc"}
+    assert "must be at least -0.02" in reasons(project)["non_inferiority roc_auc"]
+    assert project.report["judge"]["code"] == "base"
 
 
 @pytest.mark.parametrize(

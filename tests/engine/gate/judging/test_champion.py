@@ -17,16 +17,16 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_no_pointer_is_no_champion(first: Any, out: Path) -> None:
-    assert fetch(first.git("rev-parse", "main"), out, first.root) is None
+    assert fetch(first.repository, first.git("rev-parse", "main"), out) is None
     assert not out.exists()
 
 
 def test_the_declared_bundle_comes_from_the_remote(second: Any, out: Path) -> None:
     second.git("rm", "-q", POINTER)
     second.commit()
-    found = fetch(second.git("rev-parse", "main"), out, second.root)
+    found = fetch(second.repository, second.git("rev-parse", "main"), out)
     assert found is not None
-    assert found.digest == manifest.identity(second.root / "trained/middle")
+    assert found.bundle_digest == manifest.bundle_digest(second.root / "trained/middle")
     assert found.pointer == dvc.dvc_digest(second.root / "trained/middle")
     assert second.git("status", "--porcelain") == ""
 
@@ -69,5 +69,5 @@ def no_bundle(second: Any) -> None:
 def test_what_is_not_whole_is_refused(second: Any, out: Path, harm: Any, said: str) -> None:
     harm(second)
     with pytest.raises(ChampionError, match=said):
-        fetch(second.git("rev-parse", "main"), out, second.root)
+        fetch(second.repository, second.git("rev-parse", "main"), out)
     assert second.git("status", "--porcelain") == ""

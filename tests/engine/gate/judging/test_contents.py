@@ -33,7 +33,7 @@ def test_the_report_holds_what_it_rests_on(second: Any) -> None:
     candidate = dict(report["candidate"])
     assert candidate.pop("engine") == state(second.root)._asdict()
     assert candidate == {
-        "sha256": manifest.identity(second.root / "candidate"),
+        "sha256": manifest.bundle_digest(second.root / "candidate"),
         **{name: made[name] for name in ("name", "task", "runtime")},
         "commit": made["lineage"]["commit"],
         "clean": made["lineage"]["clean"],
@@ -84,7 +84,7 @@ def test_the_holdout_is_named_by_its_rows_in_their_order(workshop: Any) -> None:
 
     def told(hashes: np.ndarray, target: np.ndarray) -> dict[str, Any]:
         pq.write_table(pa.table({"row_hash": pa.array(hashes)}), case.holdout)
-        return provenance.holdout(case.root, case.settings, case.columns, target)
+        return provenance.holdout(case.repository.root, case.settings, case.columns, target)
 
     hashes = np.arange(400, dtype=np.uint64)
     first = told(hashes, case.target)
@@ -92,8 +92,8 @@ def test_the_holdout_is_named_by_its_rows_in_their_order(workshop: Any) -> None:
     assert told(hashes, case.target) == first
     others = told(hashes[::-1], case.target), told(hashes, 1 - case.target)
     assert len({one["sha256"] for one in (first, *others)}) == 3
-    alone = workshop.case(rows=400, root=case.root)
-    given = alone.root, alone.settings, alone.columns, alone.target
+    alone = workshop.case(rows=400, repository=case.repository)
+    given = alone.repository.root, alone.settings, alone.columns, alone.target
     assert provenance.holdout(*given)["groups"] is None
 
 

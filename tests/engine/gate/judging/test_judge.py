@@ -34,8 +34,8 @@ def test_a_better_one_passes_with_what_it_rests_on(second: Any) -> None:
     report = second.judged()
     assert report["verdict"] == "passed"
     assert report["reasons"] == []
-    assert report["champion"]["sha256"] == manifest.identity(second.root / "trained/middle")
-    assert report["candidate"]["sha256"] == manifest.identity(second.root / "trained/good")
+    assert report["champion"]["sha256"] == manifest.bundle_digest(second.root / "trained/middle")
+    assert report["candidate"]["sha256"] == manifest.bundle_digest(second.root / "trained/good")
     assert report["configuration"] == [{"key": "model.max_iter", "before": 10, "after": 60}]
     assert report["data"]["kept"] == 2
     assert report["digest"] == verdict.digest(report)
@@ -96,12 +96,12 @@ def test_a_champion_for_another_target_rejects(second: Any) -> None:
     assert "today's is 'churned'" in reasons(second.judged())["champion"]
 
 
-def crown(repository: Any, edit: Edit) -> None:
+def crown(project: Any, edit: Edit) -> None:
     """Promote the middle one after an edit, and have the good one as candidate."""
-    repository.put("middle")
-    repository.edit(edit)
-    repository.promote()
-    repository.put("good")
+    project.put("middle")
+    project.edit(edit)
+    project.promote()
+    project.put("good")
 
 
 def other_predictions(_: Path, content: dict[str, Any]) -> None:

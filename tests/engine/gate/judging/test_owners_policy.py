@@ -84,14 +84,14 @@ def test_the_rules_of_main_judge_and_those_of_the_branch_are_told(second: Any) -
 def test_the_digest_of_the_judge_covers_the_owners_policy(second: Any) -> None:
     assert second.gate() == 0
     before, main = second.report, second.git("rev-parse", "main")
-    check_judge(before, main, second.root)
+    check_judge(second.repository, before, main)
     assert before["judge"]["sha256"] == verdict.judge_sha256(second.root)
     second.on_main(("src/policy/rules.py", RULE))
     assert second.gate() == 0
     assert second.report["judge"]["sha256"] != before["judge"]["sha256"]
     wrong = second.report | {"judge": before["judge"]}
     with pytest.raises(verdict.VerdictError, match="not judged by the code of"):
-        check_judge(wrong, second.git("rev-parse", "main"), second.root)
+        check_judge(second.repository, wrong, second.git("rev-parse", "main"))
 
 
 def test_a_broken_policy_of_main_ends_in_two_with_file_and_line(

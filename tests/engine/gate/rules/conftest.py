@@ -15,6 +15,7 @@ from mlops.config import settings
 from mlops.data import prepared
 from mlops.gate.case import Case, Judged
 from mlops.gate.rule import Finding
+from mlops.git.repository import Repository
 
 Make = Callable[..., Case]
 
@@ -38,7 +39,7 @@ def make(project: Path) -> Make:
             return Judged(folder, bundle, bundle.answer(columns))
 
         fields: dict[str, Any] = {
-            "root": project,
+            "repository": Repository(project),
             "settings": asked,
             "candidate": judged(project / "candidate"),
             "champion": None if champion is None else judged(champion),

@@ -24,6 +24,7 @@ from mlops.features.encoding import Encoder
 from mlops.gate.case import Case, Judged
 from mlops.gate.rule import Finding
 from mlops.gate.rules.labels import LabelQuality, _probability
+from mlops.git.repository import Repository
 from mlops.runtime import model as runtime
 
 SETTINGS: dict[str, Any] = {
@@ -143,7 +144,7 @@ def build(
     )
     bundle = Loaded({}, contract, encoder, model, settings)
     return Case(
-        root=folder,
+        repository=Repository(folder),
         settings=settings,
         candidate=Judged(folder, bundle, np.zeros(len(target))),
         champion=None,

@@ -13,6 +13,7 @@ import pytest
 from baked import SOURCE
 from mlflow import MlflowClient
 
+from mlops.git.repository import Repository
 from mlops.release import sbom
 
 PROJECT = SOURCE
@@ -48,6 +49,10 @@ class Yard(NamedTuple):
     @property
     def root(self) -> Path:
         return self.workshop.root
+
+    @property
+    def repository(self) -> Repository:
+        return self.workshop.repository
 
     def push(self) -> None:
         self.workshop.git("push", "-q", "--force", "origin", "HEAD:main")

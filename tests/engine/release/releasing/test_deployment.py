@@ -8,29 +8,29 @@ from typing import Any
 import pytest
 import yaml
 
-from mlops.git.repository import RepositoryError
+from mlops.git.repository import Repository, RepositoryError
 from mlops.release import branch, deployment
 from mlops.release.image import Image
 
 DIGEST = f"sha256:{'a' * 64}"
 
 
-def record(yard: Any, digest: str = DIGEST, model: str = "b" * 64) -> deployment.Record:
-    image = Image("registry.invalid/acme/demo", model, "c" * 64, {})
+def record(yard: Any, digest: str = DIGEST, bundle_digest: str = "b" * 64) -> deployment.Record:
+    image = Image("registry.invalid/acme/demo", bundle_digest, "c" * 64, {})
     commit = yard.workshop.git("rev-parse", "HEAD")
     return deployment.record(commit, "production", "churn", image, digest)
 
 
 def test_the_first_commit_has_no_parent_and_is_by_who_caused_it(yard: Any) -> None:
-    new = deployment.deploy(record(yard), yard.root)
+    new = deployment.deploy(yard.repository, record(yard))
     assert yard.line() == [new]
     told = yard.workshop.git("show", "--no-patch", "--format=%an <%ae>", new)
     assert told == yard.workshop.git("show", "--no-patch", "--format=%an <%ae>", "HEAD")
 
 
 def test_files_are_the_record_and_what_deployers_read(yard: Any) -> None:
-    deployment.deploy(record(yard), yard.root)
-    now = deployment.deployed("production", yard.root)
+    deployment.deploy(yard.repository, record(yard))
+    now = deployment.deployed(yard.repository, "production")
     assert now is not None
     assert set(now.texts) >= {"release.json", ".env", "compose.yaml", "kubernetes/service.yaml"}
     content = yaml.safe_load(now.texts["kubernetes/kustomization.yaml"])
@@ -40,26 +40,26 @@ def test_files_are_the_record_and_what_deployers_read(yard: Any) -> None:
 
 
 def test_the_same_release_is_written_once(yard: Any) -> None:
-    assert deployment.deploy(record(yard), yard.root)
+    assert deployment.deploy(yard.repository, record(yard))
     yard.workshop.write("README.md", "words")
     yard.workshop.commit("words")
-    assert deployment.deploy(record(yard), yard.root) is None
+    assert deployment.deploy(yard.repository, record(yard)) is None
 
 
 def test_what_deployers_read_changes_with_its_commit(yard: Any) -> None:
-    deployment.deploy(record(yard), yard.root)
+    deployment.deploy(yard.repository, record(yard))
     text = (yard.root / "deploy/compose.yaml").read_text()
     yard.workshop.write("deploy/compose.yaml", text.replace("512m", "1g"))
     yard.workshop.commit("more memory")
-    assert deployment.deploy(record(yard), yard.root)
+    assert deployment.deploy(yard.repository, record(yard))
     assert "1g" in str(yard.branch("compose.yaml"))
 
 
 def test_a_later_commit_stays(yard: Any) -> None:
     older = record(yard)
     yard.workshop.commit("later")
-    newer = deployment.deploy(record(yard, model="d" * 64), yard.root)
-    assert deployment.deploy(older, yard.root) is None
+    newer = deployment.deploy(yard.repository, record(yard, bundle_digest="d" * 64))
+    assert deployment.deploy(yard.repository, older) is None
     assert yard.line() == [newer]
 
 
@@ -69,29 +69,29 @@ def test_a_clone_that_does_not_know_the_later_commit_fetches_it(yard: Any, tmp_p
     older = record(yard)
     yard.workshop.commit("later")
     yard.workshop.git("push", "-q", "origin", "main")
-    deployment.deploy(record(yard, model="d" * 64), yard.root)
-    assert deployment.deploy(older, clone) is None
+    deployment.deploy(yard.repository, record(yard, bundle_digest="d" * 64))
+    assert deployment.deploy(Repository(clone), older) is None
 
 
 def test_without_a_remote_the_branch_is_local(yard: Any) -> None:
     yard.workshop.git("remote", "remove", "origin")
-    new = deployment.deploy(record(yard), yard.root)
+    new = deployment.deploy(yard.repository, record(yard))
     assert yard.workshop.git("rev-parse", "env/production") == new
-    assert deployment.deploy(record(yard), yard.root) is None
+    assert deployment.deploy(yard.repository, record(yard)) is None
 
 
 def test_the_branch_does_not_move_from_what_it_is_not(yard: Any) -> None:
-    first = deployment.deploy(record(yard), yard.root)
-    files = deployment.texts(record(yard), yard.root)
-    orphan = branch.made(files, "x", "HEAD", None, yard.root)
+    first = deployment.deploy(yard.repository, record(yard))
+    files = deployment.texts(yard.repository, record(yard))
+    orphan = branch.made(yard.repository, files, "x", "HEAD", None)
     for old in (None, orphan):
         with pytest.raises(RepositoryError):
-            branch.move("env/production", orphan, old, yard.root)
+            branch.move(yard.repository, "env/production", orphan, old)
     assert yard.line() == [first]
 
 
 def test_twenty_at_once_make_one_line(yard: Any, tmp_path: Path) -> None:
-    deployment.deploy(record(yard), yard.root)
+    deployment.deploy(yard.repository, record(yard))
     clones = []
     for number in range(4):
         clones.append(tmp_path / f"clone{number}")
@@ -100,7 +100,7 @@ def test_twenty_at_once_make_one_line(yard: Any, tmp_path: Path) -> None:
     def attempt(number: int) -> str | None:
         said = record(yard, digest=f"sha256:{number:064x}")
         try:
-            return deployment.deploy(said, clones[number % 4])
+            return deployment.deploy(Repository(clones[number % 4]), said)
         except deployment.DeploymentError:
             return None
 
@@ -112,12 +112,12 @@ def test_twenty_at_once_make_one_line(yard: Any, tmp_path: Path) -> None:
 
 
 def test_the_digest_of_a_tag_is_found_in_the_history(yard: Any) -> None:
-    deployment.deploy(record(yard), yard.root)
-    other = record(yard, digest=f"sha256:{'e' * 64}", model="d" * 64)
-    deployment.deploy(other, yard.root)
-    assert deployment.recorded("production", record(yard).tag, yard.root) == DIGEST
-    assert deployment.recorded("production", "unknown", yard.root) is None
-    assert deployment.recorded("staging", other.tag, yard.root) is None
+    deployment.deploy(yard.repository, record(yard))
+    other = record(yard, digest=f"sha256:{'e' * 64}", bundle_digest="d" * 64)
+    deployment.deploy(yard.repository, other)
+    assert deployment.recorded(yard.repository, "production", record(yard).tag) == DIGEST
+    assert deployment.recorded(yard.repository, "production", "unknown") is None
+    assert deployment.recorded(yard.repository, "staging", other.tag) is None
 
 
 @pytest.mark.parametrize(
@@ -130,4 +130,4 @@ def test_the_digest_of_a_tag_is_found_in_the_history(yard: Any) -> None:
 )
 def test_the_address_in_labels_holds_no_password(yard: Any, url: str, shown: str) -> None:
     yard.workshop.git("remote", "set-url", "origin", url)
-    assert branch.address(yard.root) == shown
+    assert branch.address(yard.repository) == shown

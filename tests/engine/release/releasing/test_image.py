@@ -14,8 +14,10 @@ MODEL = "b" * 64
 
 @pytest.fixture
 def tag(yard: Any) -> Any:
-    def tag(model: str = MODEL, runtime: str = "onnx", base: str | None = None) -> str:
-        return image.describe("HEAD", "host/demo", model, runtime, base, yard.root).tag
+    def tag(bundle_digest: str = MODEL, runtime: str = "onnx", base: str | None = None) -> str:
+        return image.describe(
+            yard.repository, "HEAD", "host/demo", bundle_digest, runtime, base
+        ).tag
 
     return tag
 
@@ -44,14 +46,14 @@ def test_the_tag_follows_what_is_in_the_image(
 
 
 def test_the_tag_follows_model_runtime_and_base(tag: Any) -> None:
-    tags = {tag(), tag(model="d" * 64), tag(runtime="skops"), tag(base="other:1")}
+    tags = {tag(), tag(bundle_digest="d" * 64), tag(runtime="skops"), tag(base="other:1")}
     assert len(tags) == 4
     assert tag().startswith(MODEL[:12])
 
 
 def test_the_context_holds_the_recipe_and_the_bundle(yard: Any, tmp_path: Path) -> None:
     bundle = yard.root / "trained/middle"
-    image.context("HEAD", bundle, tmp_path / "context", yard.root)
+    image.context(yard.repository, "HEAD", bundle, tmp_path / "context")
     names = {p.relative_to(tmp_path / "context").as_posix() for p in tmp_path.rglob("context/**/*")}
     assert {
         "deploy/Dockerfile",
@@ -63,7 +65,7 @@ def test_the_context_holds_the_recipe_and_the_bundle(yard: Any, tmp_path: Path) 
 
 
 def test_the_base_is_pinned_by_digest(yard: Any) -> None:
-    name, _, digest = image.base("HEAD", yard.root).partition("@")
+    name, _, digest = image.base(yard.repository, "HEAD").partition("@")
     assert name.startswith("python:")
     assert len(digest) == len("sha256:") + 64
 
@@ -74,10 +76,10 @@ def test_a_commit_that_says_nothing_of_images(yard: Any) -> None:
     shutil.rmtree(yard.root / "requirements")
     yard.workshop.commit("none")
     with pytest.raises(ImageError, match="ARG BASE"):
-        image.base("HEAD", yard.root)
+        image.base(yard.repository, "HEAD")
     with pytest.raises(ImageError, match="make lock"):
-        image.lock("HEAD", "onnx", yard.root)
+        image.lock(yard.repository, "HEAD", "onnx")
     with pytest.raises(ImageError, match="what an image is made from"):
-        image.describe("HEAD", "host/demo", MODEL, "onnx", None, yard.root)
+        image.describe(yard.repository, "HEAD", "host/demo", MODEL, "onnx", None)
     with pytest.raises(ImageError, match="names no image"):
-        image.describe("HEAD", "", MODEL, "onnx", None, yard.root)
+        image.describe(yard.repository, "HEAD", "", MODEL, "onnx", None)

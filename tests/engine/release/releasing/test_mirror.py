@@ -72,9 +72,9 @@ def test_one_version_for_a_bundle_and_one_alias_for_the_champion(root: Path) -> 
     assert mirror("demo", "champion", root / "candidate", {}, root) == "1"
     assert mirror("demo", "champion", root / "candidate", {}, root) == "1"
     assert mirror("demo", "champion", other, {}, root) == "2"
-    assert mirrored("demo", "champion", root) == manifest.identity(other)
+    assert mirrored("demo", "champion", root) == manifest.bundle_digest(other)
     assert mirror("demo", "champion", root / "candidate", {"verdict": "c"}, root) == "1"
-    assert mirrored("demo", "champion", root) == manifest.identity(root / "candidate")
+    assert mirrored("demo", "champion", root) == manifest.bundle_digest(root / "candidate")
     assert mirror("demo", "staging", other, {}, root) == "2"
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
     assert len(client.search_model_versions("name = 'demo'")) == 2

@@ -41,10 +41,10 @@ def lose_branch(yard: Any) -> None:
 
 def write(yard: Any, path: str, text: str) -> None:
     """Write to the branch as somebody does by hand."""
-    now = deployed("production", yard.root)
+    now = deployed(yard.repository, "production")
     assert now is not None
-    new = made({**now.texts, path: text}, "by hand", "HEAD", now.commit, yard.root)
-    move("env/production", new, now.commit, yard.root)
+    new = made(yard.repository, {**now.texts, path: text}, "by hand", "HEAD", now.commit)
+    move(yard.repository, "env/production", new, now.commit)
 
 
 def break_record(yard: Any) -> None:
@@ -110,4 +110,4 @@ def test_an_old_checkout_repairs_nothing(yard: Any, capsys: pytest.CaptureFixtur
     assert yard.release() == 0
     assert yard.workshop.mlops("reconcile", "--commit", older) == 2
     assert "a later commit" in capsys.readouterr().err
-    assert yard.alias() == yard.workshop.digest("good")
+    assert yard.alias() == yard.workshop.bundle_digest("good")

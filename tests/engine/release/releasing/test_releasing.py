@@ -30,7 +30,7 @@ KILLS = [
 def check_released(yard: Any, which: str) -> None:
     """Branch, registry and MLflow agree on this bundle."""
     record = yard.record()
-    assert record["model"] == yard.workshop.digest(which) == yard.alias()
+    assert record["model"] == yard.workshop.bundle_digest(which) == yard.alias()
     assert record["commit"] == yard.workshop.git("rev-parse", "HEAD")
     assert yard.branch(".env") == f"IMAGE={record['image']}@{record['digest']}\n"
     assert f"digest: {record['digest']}" in yard.branch("kubernetes/kustomization.yaml")
@@ -147,7 +147,7 @@ def test_an_older_commit_does_not_undo_a_later_one(yard: Any) -> None:
     line = yard.line()
     assert yard.release("--commit", older) == 0
     assert yard.line() == line
-    assert yard.alias() == yard.workshop.digest("good")
+    assert yard.alias() == yard.workshop.bundle_digest("good")
 
 
 def test_a_merge_with_its_parents_the_wrong_way_round_is_not_released(

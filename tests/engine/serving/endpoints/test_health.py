@@ -42,7 +42,7 @@ def test_alive_and_ready(folder: Path) -> None:
         assert answer.json() == {
             "ready": True,
             "reason": "",
-            "model": manifest.identity(folder),
+            "model": manifest.bundle_digest(folder),
             "challenger": None,
         }
 
@@ -71,7 +71,7 @@ def test_stopping_is_not_ready(folder: Path) -> None:
 
 
 def test_reload_tells_of_a_bad_bundle_and_takes_a_good_one(folder: Path) -> None:
-    old = manifest.identity(folder)
+    old = manifest.bundle_digest(folder)
 
     async def work(_: App, client: AsyncClient) -> None:
         client.headers["x-api-key"] = KEY
@@ -86,7 +86,7 @@ def test_reload_tells_of_a_bad_bundle_and_takes_a_good_one(folder: Path) -> None
         (folder / "added.txt").unlink()
         good = (await client.post("/reload")).json()
         assert good["reason"] == ""
-        assert good["model"] == good["challenger"] == manifest.identity(folder) != old
+        assert good["model"] == good["challenger"] == manifest.bundle_digest(folder) != old
 
     served(work, bundle=folder, challenger=folder, api_key=KEY)
 

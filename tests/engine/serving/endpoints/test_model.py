@@ -12,7 +12,7 @@ from mlops.bundle import manifest
 def test_what_serves_is_described(client: Any, bundle_folder: Path) -> None:
     model = client.get("/model").json()
     content = manifest.read(bundle_folder)
-    assert model["digest"] == manifest.identity(bundle_folder)
+    assert model["digest"] == manifest.bundle_digest(bundle_folder)
     assert model["name"] == content["name"]
     assert model["task"] == content["task"] == "binary"
     assert model["features"] == content["features"]

@@ -39,7 +39,7 @@ def test_one_row_and_a_list(
     several = standing.ask("POST", "/predict", json.dumps(golden), JSON)
     assert (one.status, several.status) == (200, 200)
     assert one.headers["content-type"] == "application/json"
-    assert one.content["model"] == several.content["model"] == champion.digest
+    assert one.content["model"] == several.content["model"] == champion.bundle_digest
     np.testing.assert_allclose(given(several), expected(champion, golden), atol=1e-6)
     np.testing.assert_allclose(given(one), given(several)[3:4], atol=1e-6)
 

@@ -42,7 +42,7 @@ def answered(
     predictions = predictor.predict(predictor.matrix(decoded))
     declaration, take = declared(predictor)
     block = Answers(
-        predictor.digest,
+        predictor.bundle_digest,
         "champion",
         [f"r{i}" for i in range(len(rows))],
         [1] * len(rows),
@@ -66,7 +66,7 @@ def test_columns_are_typed_as_prepared_data(
     assert list(folder.iterdir()) == []
     (path,) = parts(folder)
     day = path.parent.parent.name, path.parent.name
-    assert day == ("date=2026-03-01", f"model={binary.digest[:12]}")
+    assert day == ("date=2026-03-01", f"model={binary.bundle_digest[:12]}")
     with pq.ParquetFile(path) as file:
         table = file.read()
     inputs = {"input_model" if n == "model" else n: c for n, c in binary.schema.columns.items()}
@@ -82,7 +82,7 @@ def test_columns_are_typed_as_prepared_data(
     assert table["renews"].to_pylist()[:2] == [True, False]
     assert table["paid"].to_pylist()[:2] == [None, datetime(2026, 1, 3, 12)]
     assert table["time"].to_pylist()[0] == datetime(2026, 3, 1, 12)
-    assert table["digest"].to_pylist()[0] == binary.digest
+    assert table["digest"].to_pylist()[0] == binary.bundle_digest
 
 
 def test_any_reader_of_partitioned_folders_reads_it(
@@ -94,7 +94,7 @@ def test_any_reader_of_partitioned_folders_reads_it(
     frame = pd.read_parquet(folder.parent.parent / "predictions")
     assert frame["request_id"].tolist() == ["r0", "r1", "r2"]
     assert frame["date"].astype(str).tolist() == ["2026-03-01", "2026-03-02", "2026-03-02"]
-    assert set(frame["model"]) == {binary.digest[:12]}
+    assert set(frame["model"]) == {binary.bundle_digest[:12]}
     assert set(frame["input_model"]) == {"a"}
 
 

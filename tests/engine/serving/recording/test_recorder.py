@@ -174,7 +174,7 @@ def test_a_shadow_answers_what_the_champion_answers(
 ) -> None:
     champion = make()
     shadow = make(fee={"description": "other"}, derived=derived)
-    assert shadow.digest != champion.digest
+    assert shadow.bundle_digest != champion.bundle_digest
     rows = [bill(number) for number in range(20)]
     metrics = record(
         lambda desk: [desk.answer([row], f"r{i}") for i, row in enumerate(rows)],
@@ -183,12 +183,12 @@ def test_a_shadow_answers_what_the_champion_answers(
     table = logged(tmp_path / "log")
     mine = table.filter(pa.array([role == "shadow" for role in table["role"].to_pylist()]))
     assert mine["request_id"].to_pylist() == [f"r{i}" for i in range(20)]
-    assert set(mine["digest"].to_pylist()) == {shadow.digest}
+    assert set(mine["digest"].to_pylist()) == {shadow.bundle_digest}
     decoded = [shadow.decode(_body(shadow, row))[0] for row in rows]
     expected = shadow.predict(shadow.matrix(decoded))
     np.testing.assert_allclose([p[-1] for p in mine["probabilities"].to_pylist()], expected)
     assert table.num_rows == 40
-    assert set(metrics.models) == {champion.digest, shadow.digest}
+    assert set(metrics.models) == {champion.bundle_digest, shadow.bundle_digest}
     assert metrics.rows == 20
 
 

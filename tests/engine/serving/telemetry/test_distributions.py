@@ -19,7 +19,7 @@ def bundle(features: dict[str, Any], predictions: dict[str, Any], task: str) -> 
         encoder=SimpleNamespace(names=tuple(features)),
         contract=SimpleNamespace(task=task),
     )
-    return cast(Predictor, SimpleNamespace(digest="d" * 64, loaded=loaded))
+    return cast(Predictor, SimpleNamespace(bundle_digest="d" * 64, loaded=loaded))
 
 
 def column(*values: float) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_of_the_real_bundle(predictor: Predictor) -> None:
     matrix = predictor.matrix(rows)
     counted = Distributions(predictor)
     counted.add(matrix, predictor.predict(matrix))
-    assert counted.model == predictor.digest[:12]
+    assert counted.model == predictor.bundle_digest[:12]
     found = {number.name: number for number in counted.numbers()}
     plans = {category.feature: category for category in counted.categories()}
     assert {*found, *plans} == set(predictor.loaded.encoder.names)

@@ -68,12 +68,12 @@ def test_what_was_observed(served: Metrics, predictor: Predictor) -> None:
     assert found["mlops_rows_total"] == {(): 20}
     seconds = {dict(k)["le"]: v for k, v in found["mlops_request_seconds_bucket"].items()}
     assert (seconds["0.00025"], seconds["0.0005"], seconds["+Inf"]) == (0, 5, 5)
-    model = predictor.digest[:12]
+    model = predictor.bundle_digest[:12]
     (info,) = found["mlops_model_info"]
     assert dict(info) == {
         "name": "churn",
         "model": model,
-        "digest": predictor.digest,
+        "digest": predictor.bundle_digest,
         "role": "champion",
     }
     (age,) = found["mlops_model_age_seconds"].values()
@@ -140,6 +140,6 @@ def test_distributions_of_bundles_long_gone_are_forgotten(predictor: Predictor) 
     metrics = Metrics()
     width = len(predictor.loaded.encoder.names)
     for number in range(20):
-        swapped = SimpleNamespace(digest=f"{number:064x}", loaded=predictor.loaded)
+        swapped = SimpleNamespace(bundle_digest=f"{number:064x}", loaded=predictor.loaded)
         metrics.distributed(swapped, np.zeros((1, width), np.float32), np.zeros(1))  # type: ignore[arg-type]
     assert list(metrics.models) == [f"{number:064x}" for number in range(20 - MODELS, 20)]

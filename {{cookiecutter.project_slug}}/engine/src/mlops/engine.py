@@ -16,7 +16,7 @@ class State(NamedTuple):
     intact: bool
 
 
-def state(root: Path = Path()) -> State:
+def state(root: Path) -> State:
     """Return what the engine of a project is; one without its VERSION or DIGEST was edited."""
     folder = root / ENGINE
     version, stated = (_stated(folder / name) for name in (VERSION, DIGEST))

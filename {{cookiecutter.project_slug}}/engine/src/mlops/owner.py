@@ -44,7 +44,7 @@ def place(error: BaseException, name: str) -> str:
     return f"{file}:{lines[-1]}" if lines else file
 
 
-def check_declared(stage: str, root: Path = Path()) -> None:
+def check_declared(stage: str, root: Path) -> None:
     """Raise OwnerError where a stage has run a file of the owner's that dvc.yaml does not name.
 
     An edit of that file would leave the stage's results as they are. Of a stage that is none of the

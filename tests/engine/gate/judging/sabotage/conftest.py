@@ -61,11 +61,11 @@ Tamper = Callable[[Path], None]
 class Bench(NamedTuple):
     """A copy of the project, its stages, and what the gate says of it."""
 
-    repository: Any
+    project: Any
     root: Path
 
     def write(self, name: str, text: str) -> None:
-        self.repository.write(name, text)
+        self.project.write(name, text)
 
     def replace(self, name: str, old: str, new: str) -> None:
         text = (self.root / name).read_text()
@@ -86,7 +86,7 @@ class Bench(NamedTuple):
         with chdir(self.root):
             settings = resolve()
             if commit:
-                self.repository.commit()
+                self.project.commit()
             if prepare:
                 prepared(settings.data, settings.split)
             if tamper:
@@ -98,7 +98,7 @@ class Bench(NamedTuple):
 
     def edit(self, change: Callable[[Path, dict[str, Any]], None]) -> None:
         """Change the candidate, its manifest and dvc.lock, so that all digests agree again."""
-        self.repository.edit(change)
+        self.project.edit(change)
         self.pin()
 
     def pin(self) -> None:
@@ -109,7 +109,7 @@ class Bench(NamedTuple):
         ]
         stages = {"bundle": {"cmd": "mlops bundle", "outs": outs}}
         self.write("dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": stages}))
-        self.repository.commit()
+        self.project.commit()
 
     def point(self) -> None:
         """Write the pointer of the raw data, as `dvc add` would."""
@@ -128,8 +128,8 @@ class Bench(NamedTuple):
             pq.write_table(change(pq.read_table(path), np.random.default_rng(7)), path)
 
     def report(self, against: str = "main") -> dict[str, Any]:
-        origin = Origin(against, self.repository.git("rev-parse", f"{against}^{{commit}}"))
-        return judge(Request(origin, origin, str(self.root)), self.root)
+        origin = Origin(against, self.project.git("rev-parse", f"{against}^{{commit}}"))
+        return judge(self.project.repository, Request(origin, origin, str(self.root)))
 
     def outcome(self, against: str = "main") -> dict[str, str]:
         """Return why each entry rejected, by `entry part`; or why it could not be judged."""
@@ -154,8 +154,8 @@ def honest(built: Any, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     bench.write("conf/gate/standard.yaml", POLICY)
     bench.write("params.yaml", PARAMS.format(trees=15))
     bench.remake()
-    bench.repository.git("tag", START)
-    bench.repository.promote()
+    bench.project.git("tag", START)
+    bench.project.promote()
     bench.write("params.yaml", PARAMS.format(trees=60))
     bench.remake(prepare=False)
     return bench
@@ -166,7 +166,7 @@ def bench(honest: Bench, tmp_path: Path) -> Bench:
     """A copy of the honest project."""
     shutil.copytree(honest.root.parent, tmp_path, dirs_exist_ok=True)
     root = tmp_path / honest.root.name
-    return Bench(honest.repository._replace(root=root), root)
+    return Bench(honest.project._replace(root=root), root)
 
 
 def lock_packages(root: Path) -> None:

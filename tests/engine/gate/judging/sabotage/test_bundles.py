@@ -83,7 +83,7 @@ def test_files_that_are_not_the_manifests_are_not_judged(
 
 
 def test_an_edited_manifest_is_no_longer_what_dvc_lock_pins(bench: Any) -> None:
-    bench.repository.edit(lambda _, content: content.update(name="other"))
+    bench.project.edit(lambda _, content: content.update(name="other"))
     assert "dvc.lock says" in bench.outcome("start")["lineage candidate"]
 
 

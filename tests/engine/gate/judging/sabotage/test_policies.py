@@ -146,11 +146,11 @@ def test_rules_that_misbehave_reject(bench: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv(REQUEST, raising=False)
     entries = "".join(f"  {name}: {{}}\n" for name in BROKEN)
     text = (bench.root / POLICY).read_text()
-    bench.repository.on_main(
+    bench.project.on_main(
         ("engine/src/mlops/gate/rules/broken.py", RULES), (POLICY, text + entries)
     )
-    assert bench.repository.gate() == 1
-    reasons = {one["name"]: one["reason"] for one in bench.repository.report["reasons"]}
+    assert bench.project.gate() == 1
+    reasons = {one["name"]: one["reason"] for one in bench.project.report["reasons"]}
     for name, said in BROKEN.items():
         assert said in reasons[name]
 
@@ -167,8 +167,8 @@ def test_a_branch_changes_neither_policy_nor_judge_nor_report(
     passing = {"verdict": "passed", "reasons": []}
     bench.write("reports/gate/gate.json", json.dumps(passing))
     bench.remake(prepare=False)
-    assert bench.repository.gate() == 1
-    report = bench.repository.report
+    assert bench.project.gate() == 1
+    report = bench.project.report
     assert "non_inferiority" in {one["name"] for one in report["reasons"]}
     assert report["policy"]["branch"]["changes"]
 
@@ -178,7 +178,7 @@ def sealed(honest: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a candidate that is rejected, as the gate writes it."""
     root = tmp_path_factory.mktemp("sealed") / "project"
     shutil.copytree(honest.root, root)
-    bench = honest._replace(repository=honest.repository._replace(root=root), root=root)
+    bench = honest._replace(project=honest.project._replace(root=root), root=root)
     bench.replace(POLICY, "at_least: 0.7", "at_least: 0.99")
     verdict.write(root, bench.report("start"), "", "")
     return root / verdict.REPORT

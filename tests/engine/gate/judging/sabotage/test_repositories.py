@@ -19,28 +19,28 @@ Harm = Callable[[Any], None]
 
 def code_changed(bench: Any) -> None:
     append(bench.root / "engine/src/mlops/contract.py")
-    bench.repository.commit()
+    bench.project.commit()
 
 
 def config_changed(bench: Any) -> None:
     append(bench.root / "resolved.yaml")
-    bench.repository.commit()
+    bench.project.commit()
 
 
 def parameters_changed(bench: Any) -> None:
     bench.replace("params.yaml", "max_iter: 60", "max_iter: 600")
-    bench.repository.commit()
+    bench.project.commit()
 
 
 def environment_changed(bench: Any) -> None:
     append(bench.root / "requirements/train.txt")
-    bench.repository.commit()
+    bench.project.commit()
 
 
 def raw_data_changed(bench: Any) -> None:
     bench.raw(lambda rows, _: rows.slice(1))
     bench.point()
-    bench.repository.commit()
+    bench.project.commit()
 
 
 def raw_data_unversioned(bench: Any) -> None:
@@ -49,7 +49,7 @@ def raw_data_unversioned(bench: Any) -> None:
     bench.raw(lambda rows, _: rows.slice(1))
     bench.remake()
     bench.write("data/raw.dvc", pointer)
-    bench.repository.commit()
+    bench.project.commit()
 
 
 def prepared_rows_changed(bench: Any) -> None:
@@ -74,8 +74,8 @@ def uncommitted(bench: Any) -> None:
 
 
 def other_history(bench: Any) -> None:
-    bench.repository.git("checkout", "-q", "--orphan", "other")
-    bench.repository.commit()
+    bench.project.git("checkout", "-q", "--orphan", "other")
+    bench.project.commit()
 
 
 def empty_holdout(bench: Any) -> None:
@@ -177,7 +177,7 @@ def pointer_to_a_file(bench: Any) -> None:
 
 def pointer_that_leaves(bench: Any) -> None:
     text = (bench.root / POINTER).read_text()
-    bench.repository.on_main((POINTER, text.replace("path: champion", "path: ../../src")))
+    bench.project.on_main((POINTER, text.replace("path: champion", "path: ../../src")))
 
 
 def pointer_removed_on_the_branch(bench: Any) -> None:
@@ -220,4 +220,4 @@ def rewrite(bench: Any, change: Callable[[pa.Table], pa.Table]) -> None:
 
 def point_to(bench: Any, digest: str) -> None:
     text = f"outs:\n- md5: {digest}\n  hash: md5\n  path: champion\n"
-    bench.repository.on_main((POINTER, text))
+    bench.project.on_main((POINTER, text))

@@ -9,7 +9,7 @@ from ..config import compose, settings
 from ..config.experiment import read_experiment
 from ..errors import ProjectError
 from ..git.dvc import dvc_add
-from ..git.repository import is_clean
+from ..git.repository import Repository
 from .declaration import adopted, contract_text, features_text, unedited, with_choices
 from .proposal import SHOWN, Options, Proposal, propose
 from .transaction import RAW, check_raw, exchange, exclusive
@@ -64,29 +64,28 @@ class Adoption:
         return "\n".join([*lines, "next: commit that, then dvc repro"])
 
 
-def adopt(
-    file: Path, target: str, *, project: Path = Path(), **options: Unpack[Options]
-) -> Adoption:
+def adopt(repository: Repository, file: Path, target: str, **options: Unpack[Options]) -> Adoption:
     """Adopt a CSV or Parquet file as the data of this project, all or nothing.
 
     Raises a ProjectError, having changed nothing, for a table that cannot be one (see propose),
     and where raw data or files of conf/ would be lost.
     """
+    project = repository.root
     if not (project / PARAMS).is_file() or not (project / CONF).is_dir():
         raise AdoptionError(
             f"{project.resolve()} has no params.yaml and conf/: run this in a project's root folder"
         )
     with exclusive(project):
         proposal = propose(file, target, **options)
-        check_raw(project, file)
-        texts = _texts(file, proposal, project)
+        check_raw(repository, file)
+        texts = _texts(repository, file, proposal)
         with exchange(project, file, texts):
             _check_experiment(project)
-            pointer = dvc_add(RAW, project)
+            pointer = dvc_add(repository, RAW)
     return Adoption(file, proposal, (*texts, pointer))
 
 
-def _texts(file: Path, proposal: Proposal, project: Path) -> dict[Path, str]:
+def _texts(repository: Repository, file: Path, proposal: Proposal) -> dict[Path, str]:
     """Return the files to write; params.yaml is the last of them."""
     name = proposal.contract.name
     texts = {
@@ -94,28 +93,29 @@ def _texts(file: Path, proposal: Proposal, project: Path) -> dict[Path, str]:
     }
     if proposal.derived:
         texts[CONF / "features" / f"{name}.yaml"] = features_text(name, proposal.derived)
-    fresh = _check_overwritten(project, texts)
+    fresh = _check_overwritten(repository, texts)
     choices: dict[str, Mapping[str, str]] = {
         "data": {"use": name},
         "features": {"use": name if proposal.derived else "columns"},
         "split": proposal.split,
     }
-    read_experiment(project / PARAMS)
-    before = (project / PARAMS).read_text(encoding="utf-8")
+    read_experiment(repository.root / PARAMS)
+    before = (repository.root / PARAMS).read_text(encoding="utf-8")
     return texts | {PARAMS: with_choices(before, choices, fresh)}
 
 
-def _check_overwritten(project: Path, texts: Mapping[Path, str]) -> bool:
+def _check_overwritten(repository: Repository, texts: Mapping[Path, str]) -> bool:
     """Say whether a file will change; raise where somebody's own work would be lost."""
     fresh = False
     for path, text in texts.items():
-        old = (project / path).read_text(encoding="utf-8") if (project / path).exists() else None
+        place = repository.root / path
+        old = place.read_text(encoding="utf-8") if place.exists() else None
         fresh |= old != text
         if old is None or old == text or unedited(old):
             continue
         if not adopted(old):
             raise AdoptionError(f"{path} is not from an adoption: choose another --name")
-        if not is_clean([path], project):
+        if not repository.is_clean([path]):
             raise AdoptionError(
                 f"{path} was edited since its adoption: commit it, or choose another --name"
             )

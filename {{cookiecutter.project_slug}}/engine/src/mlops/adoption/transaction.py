@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import ProjectError
 from ..files import sha256, sha256_of, write_text
 from ..git.dvc import unversioned
-from ..git.repository import RepositoryError
+from ..git.repository import Repository, RepositoryError
 
 RAW = Path("data/raw")
 POINTERS = (Path("data/raw.dvc"), Path("data/.gitignore"))
@@ -107,9 +107,10 @@ def _same(one: Path, other: Path) -> bool:
     return other.exists() and sha256(one) == sha256(other)
 
 
-def check_raw(root: Path, file: Path) -> None:
+def check_raw(repository: Repository, file: Path) -> None:
     """Raise TransactionError where data/raw holds a file that DVC could not bring back."""
-    own = [path for path in unversioned(RAW, root) if (root / path).resolve() != file.resolve()]
+    raw, root = unversioned(repository, RAW), repository.root
+    own = [path for path in raw if (root / path).resolve() != file.resolve()]
     if own:
         shown = ", ".join(map(str, own[:3])) + (", …" if len(own) > 3 else "")
         raise TransactionError(

@@ -12,6 +12,7 @@ from ..config.settings import RESOLVED, Settings
 from ..data import fingerprints, prepared
 from ..features.encoding import Encoder
 from ..files import atomic_directory
+from ..git.repository import Repository
 from ..runtime import model as runtime
 from ..runtime.hooks import After
 from . import card, golden, lineage, manifest, profile
@@ -54,7 +55,7 @@ def bundle(
             "digest": fingerprints.digest(prints),
             "predictions": manifest.digest(predictions),
         },
-        "lineage": lineage.lineage(summary),
+        "lineage": lineage.lineage(Repository(), summary),
     }
     reference = profile.profile(contract, encoder, matrices["train"], predictions, contract.task)
     rows = golden.golden(data / "holdout.parquet", contract, encoder.inputs, predictions)
@@ -71,7 +72,7 @@ def bundle(
         text = card.card(settings, about, measured[METRICS], measured[SLICES], content)
         (folder / CARD).write_text(text, encoding="utf-8")
         manifest.write(folder, content)
-    return manifest.identity(out)
+    return manifest.bundle_digest(out)
 
 
 def _after(after: After, holdout: Path, encoder: Encoder, predictions: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ FLAGS = os.O_RDONLY | sum(getattr(os, f, 0) for f in ("O_NOFOLLOW", "O_NONBLOCK"
 class Contents(NamedTuple):
     """A verified bundle: the digest that names it, its manifest, and every file by its name."""
 
-    digest: str
+    bundle_digest: str
     manifest: dict[str, Any]
     files: Mapping[str, bytes]
 
@@ -36,11 +36,11 @@ def read(folder: Path, expect: str | None = None) -> Contents:
     if MANIFEST not in names:
         raise unreadable(folder)
     text = _bytes(place / MANIFEST, MAX_BYTES)
-    digest = hashlib.sha256(text).hexdigest()
-    if expect is not None and digest != expect:
+    bundle_digest = hashlib.sha256(text).hexdigest()
+    if expect is not None and bundle_digest != expect:
         raise BundleError(
-            f"{folder} is bundle {digest[:12]} and not {expect[:12]}, which is expected: fetch "
-            "that one, or change `expect`"
+            f"{folder} is bundle {bundle_digest[:12]} and not {expect[:12]}, which is expected: "
+            "fetch that one, or change `expect`"
         )
     content = _manifest(folder, text)
     files = {MANIFEST: text}
@@ -57,7 +57,7 @@ def read(folder: Path, expect: str | None = None) -> Contents:
             f"{folder} is not what its manifest says ({', '.join(sorted(wrong))}): fetch it again "
             "with `dvc checkout --force`, or rebuild it with `dvc repro`"
         )
-    return Contents(digest, content, files)
+    return Contents(bundle_digest, content, files)
 
 
 def _names(folder: Path, place: Path) -> list[str]:

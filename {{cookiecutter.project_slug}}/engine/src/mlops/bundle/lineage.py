@@ -9,8 +9,7 @@ from typing import Any
 
 from ..errors import ProjectError
 from ..files import read_yaml, sha256, sha256_of, tree_sha256
-from ..git import repository
-from ..git.commits import is_shallow
+from ..git.repository import Repository
 
 PACKAGES = ("scikit-learn", "numpy", "skl2onnx", "onnxruntime", "skops")
 # The code that makes a model what it is: an edit of it makes another candidate, and no other edit
@@ -57,7 +56,7 @@ SAID = (*(Path("conf", part) for part in PARTS), Path("params.yaml"), Path("dvc.
 INPUTS = (*COMPUTED, LOCK, Path("data/raw.dvc"), *SAID)
 
 
-def lineage(summary: dict[str, Any], root: Path = Path()) -> dict[str, Any]:
+def lineage(repository: Repository, summary: dict[str, Any]) -> dict[str, Any]:
     """Return what the bundle came from.
 
     `commit` is the last that changed an input, so that committing the results of a run does not
@@ -65,11 +64,11 @@ def lineage(summary: dict[str, Any], root: Path = Path()) -> dict[str, Any]:
     digests what they were in either case.
     """
     return {
-        "commit": repository.commit(INPUTS, root),
-        "clean": is_clean(root),
-        "code": code(root),
-        "config": sha256(root / "resolved.yaml"),
-        "environment": sha256(root / LOCK),
+        "commit": repository.commit(INPUTS),
+        "clean": is_clean(repository),
+        "code": code(repository.root),
+        "config": sha256(repository.root / "resolved.yaml"),
+        "environment": sha256(repository.root / LOCK),
         "data": summary["files"],
         "rows": summary["rows"],
         "python": platform.python_version(),
@@ -77,29 +76,29 @@ def lineage(summary: dict[str, Any], root: Path = Path()) -> dict[str, Any]:
     }
 
 
-def code(root: Path = Path()) -> str:
+def code(root: Path) -> str:
     """Return one SHA-256 over the code that a model is computed with: the engine's and its own."""
     return sha256_of("".join(f"{path.as_posix()}\0{_digest(root / path)}\n" for path in COMPUTED))
 
 
-def is_clean(root: Path = Path()) -> bool:
+def is_clean(repository: Repository) -> bool:
     """Say whether git has every input as it is now, or one that comes to the same."""
     given = tuple(path for path in INPUTS if path not in SAID)
-    if not repository.is_clean(given, root):
+    if not repository.is_clean(given):
         return False
-    return repository.is_clean(SAID, root) or _says_the_same(root)
+    return repository.is_clean(SAID) or _says_the_same(repository)
 
 
-def is_premature(content: dict[str, Any], root: Path = Path()) -> bool:
+def is_premature(repository: Repository, content: dict[str, Any]) -> bool:
     """Say whether a bundle names no commit of this branch that has its inputs, and now could.
 
     It was made before they were committed, or its commit was replaced since: by a rebase, a
     squash, an amendment. A shallow clone cannot tell.
     """
     origin = content["lineage"]
-    if origin["clean"] is True and _is_here(origin["commit"], root):
+    if origin["clean"] is True and _is_here(repository, origin["commit"]):
         return False
-    return is_clean(root)
+    return is_clean(repository)
 
 
 def data_digest(content: dict[str, Any]) -> str:
@@ -115,11 +114,11 @@ def _digest(path: Path) -> str:
     return sha256(path) if path.is_file() else ""
 
 
-def _is_here(commit: str | None, root: Path) -> bool:
-    return commit is not None and (repository.is_ancestor(commit, root) or is_shallow(root))
+def _is_here(repository: Repository, commit: str | None) -> bool:
+    return commit is not None and (repository.is_ancestor(commit) or repository.is_shallow())
 
 
-def _says_the_same(root: Path) -> bool:
+def _says_the_same(repository: Repository) -> bool:
     """Say whether HEAD composes to resolved.yaml too, and its pipeline differs in no value."""
     from ..config.compose import CONF, composed, written
     from ..config.experiment import EXPERIMENT, read_experiment
@@ -129,10 +128,10 @@ def _says_the_same(root: Path) -> bool:
         then = Path(folder)
         try:
             named = [path.as_posix() for path in (CONF, EXPERIMENT, pipeline)]
-            repository.extract("HEAD", named, then, root)
+            repository.extract("HEAD", named, then)
             resolved = written(composed(then / CONF, read_experiment(then / EXPERIMENT)))
         except ProjectError:
             return False
-        if resolved != read_yaml(root / "resolved.yaml"):
+        if resolved != read_yaml(repository.root / "resolved.yaml"):
             return False
-        return bool(read_yaml(then / pipeline) == read_yaml(root / pipeline))
+        return bool(read_yaml(then / pipeline) == read_yaml(repository.root / pipeline))

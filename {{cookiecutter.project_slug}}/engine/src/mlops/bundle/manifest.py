@@ -52,6 +52,6 @@ def unreadable(folder: Path) -> BundleError:
     )
 
 
-def identity(folder: Path) -> str:
+def bundle_digest(folder: Path) -> str:
     """Return the digest that names a bundle: the SHA-256 of its manifest."""
     return sha256(folder / MANIFEST)

@@ -1,8 +1,12 @@
 """Looking back, and comparing."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .verb import Arguments, Verb
+
+if TYPE_CHECKING:
+    from ..git.repository import Repository
 
 
 def grammar(verb: Verb) -> None:
@@ -25,18 +29,20 @@ def grammar(verb: Verb) -> None:
 
 
 def history(arguments: Arguments) -> None:
+    from ..git.repository import Repository
     from ..release.history import at, history, shown
 
-    entries = history(arguments.environment, arguments.ref)
+    entries = history(Repository(), arguments.environment, arguments.ref)
     if arguments.at is not None:
         entries = at(entries, arguments.at)
     print(shown(entries, arguments.environment, arguments.json))
 
 
 def diff(arguments: Arguments) -> None:
+    from ..git.repository import Repository
     from ..release.comparison import compared, shown
 
-    print(shown(compared(arguments.before, arguments.after), arguments.json))
+    print(shown(compared(Repository(), arguments.before, arguments.after), arguments.json))
 
 
 def lineage(arguments: Arguments) -> int:
@@ -44,21 +50,24 @@ def lineage(arguments: Arguments) -> int:
 
     from ..bundle import contents
     from ..bundle.lineage import is_premature
+    from ..git.repository import Repository
 
-    digest, content, _ = contents.read(arguments.bundle)
+    bundle_digest, content, _ = contents.read(arguments.bundle)
     if arguments.check:
-        if premature := is_premature(content) and not _is_served(arguments.against):
+        repository = Repository()
+        against = arguments.against
+        if premature := is_premature(repository, content) and not _is_served(repository, against):
             print(f"{arguments.bundle} names no commit that has its inputs: once more")
         return int(premature)
     shown = {
-        "bundle": digest,
+        "bundle": bundle_digest,
         **{name: content[name] for name in ("name", "task", "runtime", "holdout", "lineage")},
     }
     print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
     return 0
 
 
-def _is_served(against: str | None) -> bool:
+def _is_served(repository: "Repository", against: str | None) -> bool:
     """Say whether a base has promoted the candidate; one that does not exist has promoted none.
 
     Its commit may be on no branch any more, where the pull request was squashed.
@@ -67,6 +76,6 @@ def _is_served(against: str | None) -> bool:
     from ..release.proposal import known
 
     try:
-        return bool(against and known(against))
+        return bool(against and known(repository, against))
     except ProjectError:
         return False

@@ -1,8 +1,12 @@
 """What is done about a candidate: the gate, the pull request, the promotion."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .verb import Arguments, Verb
+
+if TYPE_CHECKING:
+    from ..git.repository import Repository
 
 
 def grammar(verb: Verb) -> None:
@@ -44,26 +48,27 @@ def gate(arguments: Arguments) -> int:
     from ..gate.phrases import summary
     from ..gate.request import GateError
     from ..gate.rerun import COULD_NOT, EXIT, UnjudgedError, run
+    from ..git.repository import Repository
 
     if arguments.against is None:
         raise GateError("say whose champion it is judged against, like --against origin/main")
-    if arguments.if_new and not _new(arguments.against, arguments.report):
+    repository, report = Repository(), arguments.report
+    if arguments.if_new and not _new(repository, arguments.against, report):
         return 0
     try:
-        content = run(
-            arguments.against, arguments.policy, arguments.report, rederive=arguments.rederive
-        )
+        content = run(repository, arguments.against, arguments.policy, report, arguments.rederive)
     except UnjudgedError:
         return COULD_NOT
-    print(summary(content, arguments.report))
+    print(summary(content, report))
     return EXIT[content["verdict"]]
 
 
 def proposal(arguments: Arguments) -> int:
     from ..files import write_text
+    from ..git.repository import Repository
     from ..release.proposal import acts, page
 
-    told = (arguments.against, arguments.since)
+    told = (Repository(), arguments.against, arguments.since)
     text = page(*told, arguments.fork, arguments.failed)
     if arguments.out is not None:
         write_text(arguments.out, text)
@@ -72,17 +77,19 @@ def proposal(arguments: Arguments) -> int:
 
 
 def verify(arguments: Arguments) -> None:
+    from ..git.repository import Repository
     from ..release.proposal import verify
 
-    changed = verify(arguments.against)
+    changed = verify(Repository(), arguments.against)
     print(f"{', '.join(changed)}: verified" if changed else "as before: nothing to verify")
 
 
 def promote(arguments: Arguments) -> None:
+    from ..git.repository import Repository
     from ..release.promotion import promote
 
-    found = promote(arguments.environment, arguments.report, arguments.against)
-    what = f"{found.name} {found.digest[:12]}"
+    found = promote(Repository(), arguments.environment, arguments.report, arguments.against)
+    what = f"{found.name} {found.bundle_digest[:12]}"
     if found.commit is None:
         print(f"{found.environment} declares {what} already: nothing to do")
     else:
@@ -94,11 +101,11 @@ def promote(arguments: Arguments) -> None:
         )
 
 
-def _new(against: str, report: Path) -> bool:
+def _new(repository: "Repository", against: str, report: Path) -> bool:
     from ..bundle import verdict
     from ..release.proposal import known
 
-    if not (reason := known(against)):
+    if not (reason := known(repository, against)):
         return True
     verdict.clear(report)
     print(f"{reason}: nothing to judge")

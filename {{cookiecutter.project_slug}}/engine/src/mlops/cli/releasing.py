@@ -4,8 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .verb import Arguments, Verb
+
+if TYPE_CHECKING:
+    from ..git.repository import Repository
 
 
 def grammar(verb: Verb) -> None:
@@ -19,11 +23,13 @@ def grammar(verb: Verb) -> None:
 
 
 def release(arguments: Arguments) -> None:
+    from ..git.repository import Repository
     from ..release import job_summary, releasing
 
+    repository = Repository()
     done = []
-    for name in _environments(arguments):
-        one = releasing.release(name, arguments.commit, _step(name), arguments.base)
+    for name in _environments(repository, arguments):
+        one = releasing.release(repository, name, arguments.commit, _step(name), arguments.base)
         done += [one] if one else []
     job_summary.tell(job_summary.outputs(done), job_summary.page(done))
     for one in done:
@@ -33,13 +39,15 @@ def release(arguments: Arguments) -> None:
 
 
 def reconcile(arguments: Arguments) -> int:
+    from ..git.repository import Repository
     from ..release import job_summary, reconciliation
 
+    repository = Repository()
     found = [
         reconciliation.reconcile(
-            name, arguments.commit, not arguments.check, _step(name), arguments.base
+            repository, name, arguments.commit, not arguments.check, _step(name), arguments.base
         )
-        for name in _environments(arguments)
+        for name in _environments(repository, arguments)
     ]
     for one in found:
         for difference in one.differences:
@@ -63,14 +71,13 @@ def _released(add: argparse.ArgumentParser) -> None:
     )
 
 
-def _environments(arguments: Arguments) -> list[str]:
-    from ..git.repository import commit_of
+def _environments(repository: "Repository", arguments: Arguments) -> list[str]:
     from ..release.environments import order, previous
 
-    commit = commit_of(arguments.commit)
+    commit = repository.commit_of(arguments.commit)
     if arguments.environment is None:
-        return order(commit)
-    previous(arguments.environment, commit)  # refuses one that there is not
+        return order(repository, commit)
+    previous(repository, arguments.environment, commit)  # refuses one that there is not
     return [arguments.environment]
 
 

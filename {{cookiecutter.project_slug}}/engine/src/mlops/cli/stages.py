@@ -84,7 +84,7 @@ def track(_: Arguments) -> None:
 def engine(_: Arguments) -> int:
     from ..engine import state
 
-    found = state()
+    found = state(Path())
     if found.intact:
         print(f"engine {found.version}, as the template made it")
         return 0
@@ -99,15 +99,17 @@ def mend(_: Arguments) -> None:
     from ..adoption.transaction import settle
     from ..git import landing
     from ..git.dvc import mend
+    from ..git.repository import Repository
 
-    if settle(Path()):
+    repository = Repository()
+    if settle(repository.root):
         print("an adoption that was killed half-way is undone: adopt again")
 
-    with landing.serial() as brought:
+    with landing.serial(repository) as brought:
         for name in brought:
             print(f"{name} was not brought along by a killed promotion: it is as HEAD has it")
 
-    for path in mend():
+    for path in mend(repository):
         print(f"{path} was left half written by a killed command: mended")
 
 
@@ -124,7 +126,7 @@ def _check_declared(stage: str) -> None:
     if Path("dvc.yaml").is_file():
         from ..owner import check_declared
 
-        check_declared(stage)
+        check_declared(stage, Path())
 
 
 def _project() -> str:

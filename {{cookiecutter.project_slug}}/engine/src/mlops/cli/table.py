@@ -30,10 +30,13 @@ def grammar(verb: Verb) -> None:
 def adopt(arguments: Arguments) -> None:
     from ..adoption.adopt import adopt
     from ..git.dvc import mend
+    from ..git.repository import Repository
 
-    mend()
+    repository = Repository()
+    mend(repository)
     columns = arguments.columns.split(",") if arguments.columns else None
     adoption = adopt(
+        repository,
         arguments.file,
         arguments.target,
         task=arguments.task,

@@ -11,6 +11,7 @@ import numpy as np
 from ..config.settings import Settings
 from ..contract import Contract
 from ..data import prepared
+from ..git.repository import Repository
 
 Array = np.ndarray
 
@@ -78,12 +79,12 @@ class Case:
 
     `settings` are those that the candidate was made with; `columns` and `target` are the
     holdout (conventions of data/prepared.py); `champion` is None for a first model, and where it
-    cannot be scored, which rejects whatever needs it. `root` is the project, `base` the commit
-    that declares the champion; `seed`, `resamples` and `confidence` are the policy's;
+    cannot be scored, which rejects whatever needs it. `repository` is the project, `base` the
+    commit that declares the champion; `seed`, `resamples` and `confidence` are the policy's;
     `rederive` says that the candidate is to be made again.
     """
 
-    root: Path
+    repository: Repository
     settings: Settings
     candidate: Judged
     champion: Judged | None
@@ -104,12 +105,12 @@ class Case:
     @property
     def train(self) -> Path:
         """The prepared training rows."""
-        return self.root / "data/prepared/train.parquet"
+        return self.repository.root / "data/prepared/train.parquet"
 
     @property
     def holdout(self) -> Path:
         """The prepared holdout rows."""
-        return self.root / "data/prepared/holdout.parquet"
+        return self.repository.root / "data/prepared/holdout.parquet"
 
     @cached_property
     def train_columns(self) -> dict[str, Array]:

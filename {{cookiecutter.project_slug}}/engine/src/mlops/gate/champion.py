@@ -9,7 +9,8 @@ import yaml
 from ..bundle import contents, manifest
 from ..contract import Contract
 from ..errors import ProjectError
-from ..git import dvc, repository
+from ..git import dvc
+from ..git.repository import Repository, RepositoryError
 from . import scoring
 from .case import Answers, Judged
 
@@ -28,24 +29,24 @@ class Champion(NamedTuple):
     pointer: str
 
     @property
-    def digest(self) -> str:
-        """The digest of the bundle."""
-        return manifest.identity(self.folder)
+    def bundle_digest(self) -> str:
+        """The digest that names it."""
+        return manifest.bundle_digest(self.folder)
 
 
-def fetch(commit: str, out: Path, root: Path = Path()) -> Champion | None:
+def fetch(repository: Repository, commit: str, out: Path) -> Champion | None:
     """Bring the champion of a commit to the folder `out`; None where it declares none.
 
     DVC believes its cache and its remote, so what came is hashed again here: against the
     pointer, and each file against the manifest.
     """
-    text = repository.text_at(commit, POINTER, root)
+    text = repository.text_at(commit, POINTER)
     if text is None:
         return None
     declared = _declared(text, commit)
     try:
-        dvc.fetch(text, NAME, out, root)
-    except repository.RepositoryError as error:
+        dvc.fetch(repository, text, NAME, out)
+    except RepositoryError as error:
         raise ChampionError(
             f"the champion that {POINTER} declares at {commit[:12]} cannot be fetched ({error}); "
             f"where it is, `dvc push {POINTER}`"

@@ -15,7 +15,7 @@ from ..config.settings import Settings
 from ..data import prepared
 from ..errors import ProjectError
 from ..evaluation.evaluate import HOLDOUT, check_holdout
-from ..git import repository
+from ..git.repository import Repository
 from ..metrics import catalogue
 from . import champion as champions
 from . import overview, policy, provenance, results, sandbox, scoring
@@ -29,19 +29,20 @@ from .sandbox import SandboxError
 from .scoring import ScoringError
 
 
-def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
+def judge(repository: Repository, request: Request) -> dict[str, Any]:
     """Judge candidate/ and return the sealed report; raises where it cannot be judged."""
     started = time.perf_counter()
+    root = repository.root
     folder = root / CANDIDATE
     made = contents.read(folder).manifest
     asked = _settings(folder, request)
     settings = _known(asked)
-    law, own = _policies(request, settings, root)
+    law, own = _policies(root, request, settings)
     with ExitStack() as stack:
-        head = repository.commit_of("HEAD", root)
-        bundle = stack.enter_context(sandbox.confined(folder, head, root))  # starts meanwhile
+        head = repository.commit_of("HEAD")
+        bundle = stack.enter_context(sandbox.confined(repository, folder, head))  # starts meanwhile
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="champion-"))
-        champion = champions.fetch(request.against.commit, Path(place) / champions.NAME, root)
+        champion = champions.fetch(repository, request.against.commit, Path(place) / champions.NAME)
         rows = _rows(root, settings)
         report = {
             "format": verdict.FORMAT,
@@ -62,7 +63,7 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
         except (SandboxError, ScoringError) as error:
             told, seconds = _silent(settings, str(error)), {}
         else:
-            given = (root, request, settings, law, candidate, champion)
+            given = (repository, request, settings, law, candidate, champion)
             case, checks, unscored = _case(*given, rows, stack)
             found = [results.judged(name, rule, case, unscored) for name, rule in law.rules.items()]
             told = _told(case, checks, _unknown(asked, candidate), [entry for entry, _ in found])
@@ -146,7 +147,7 @@ def _unknown(asked: Settings, candidate: Judged) -> dict[str, Any]:
     return {"names": names, "primary": primary if primary in names else None}
 
 
-def _policies(request: Request, settings: Settings, root: Path) -> tuple[Policy, Policy | str]:
+def _policies(root: Path, request: Request, settings: Settings) -> tuple[Policy, Policy | str]:
     """Return the policy that judges, and the branch's own or why there is none."""
     task = settings.data.task
     try:
@@ -161,7 +162,7 @@ def _policies(request: Request, settings: Settings, root: Path) -> tuple[Policy,
 
 
 def _case(
-    root: Path,
+    repository: Repository,
     request: Request,
     settings: Settings,
     law: Policy,
@@ -174,10 +175,12 @@ def _case(
     columns, target = rows
     judged, findings, unscored = None, [_first(request)], ""
     if champion is not None:
-        code = (request.against.commit, root)
-        judged, findings, unscored = _rescored(champion, candidate, settings, code, stack)
+        commit = request.against.commit
+        judged, findings, unscored = _rescored(
+            repository, champion, commit, candidate, settings, stack
+        )
     case = Case(
-        root,
+        repository,
         settings,
         candidate,
         judged,
@@ -204,10 +207,11 @@ def _case(
 
 
 def _rescored(
+    repository: Repository,
     champion: Champion,
+    commit: str,
     candidate: Judged,
     settings: Settings,
-    code: tuple[str, Path],
     stack: ExitStack,
 ) -> tuple[Judged | None, list[Finding], str]:
     """Score the champion on today's rows; whatever keeps it from that rejects the candidate.
@@ -215,14 +219,15 @@ def _rescored(
     It answers with the code of the commit that declares it, until the stack is closed.
     """
     try:
-        bundle = stack.enter_context(sandbox.confined(champion.folder, *code))
-        judged = champions.rescored(champion, bundle, settings.data, code[1] / HOLDOUT)
+        bundle = stack.enter_context(sandbox.confined(repository, champion.folder, commit))
+        holdout = repository.root / HOLDOUT
+        judged = champions.rescored(champion, bundle, settings.data, holdout)
     except Exception as error:  # whatever a bundle of another day may raise
         reason = " ".join(str(error).split()) or type(error).__name__
         return None, [Finding("rejected", f"it cannot be scored on today's rows: {reason}")], reason
     rows = len(judged.predictions)
     findings = [Finding("passed", f"it was scored again, on the same {rows:,} rows", "holdout")]
-    if champion.digest == manifest.identity(candidate.folder):
+    if champion.bundle_digest == manifest.bundle_digest(candidate.folder):
         same = "the candidate is the champion itself: there is nothing to promote"
         findings.append(Finding("rejected", same, "bundle"))
     return judged, [*findings, *results.found(lambda: [scoring.golden(judged)])], ""

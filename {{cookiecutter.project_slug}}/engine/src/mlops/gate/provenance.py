@@ -57,7 +57,7 @@ def bundle(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     origin = content["lineage"]
     known = {name: content[name] for name in ("name", "task", "runtime")}
     return {
-        "sha256": manifest.identity(folder),
+        "sha256": manifest.bundle_digest(folder),
         **known,
         "commit": origin["commit"],
         "clean": origin["clean"],

@@ -21,7 +21,8 @@ import numpy as np
 import yaml
 
 from ..errors import ProjectError
-from ..git import dvc, repository
+from ..git import dvc
+from ..git.repository import Repository
 
 INPUTS = (
     *("engine/src", "src", "conf", "requirements", "params.yaml", "dvc.yaml", "dvc.lock"),
@@ -67,21 +68,21 @@ class Rederived(NamedTuple):
 
 
 @contextmanager
-def rederived(root: Path, minutes: float) -> Iterator[Rederived]:
+def rederived(repository: Repository, minutes: float) -> Iterator[Rederived]:
     """Make the model of HEAD again, in a folder that stands for as long as the block lasts.
 
     Raises RederivationError for inputs that are not those of the commit, a stage that fails, and
     after `minutes`.
     """
-    commit = repository.commit_of("HEAD", root)
+    commit = repository.commit_of("HEAD")
     with tempfile.TemporaryDirectory(prefix="rederived-") as place:
         folder = Path(place).resolve()
-        repository.extract(commit, INPUTS, folder, root)
-        _bring_data(commit, root, folder)
+        repository.extract(commit, INPUTS, folder)
+        _bring_data(repository, commit, folder)
         until = time.monotonic() + 60 * minutes
         for stage in STAGES:
-            _run(stage, ("mlops.cli", stage), root, folder, until, minutes)
-        _run("predict", ("mlops.bundle.answers", ANSWERS), root, folder, until, minutes)
+            _run(stage, ("mlops.cli", stage), repository.root, folder, until, minutes)
+        _run("predict", ("mlops.bundle.answers", ANSWERS), repository.root, folder, until, minutes)
         try:
             predictions = np.load(folder / ANSWERS, allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -90,16 +91,16 @@ def rederived(root: Path, minutes: float) -> Iterator[Rederived]:
         yield Rederived(commit, folder / PREPARED, np.asarray(predictions, dtype=np.float64))
 
 
-def _bring_data(commit: str, root: Path, folder: Path) -> None:
+def _bring_data(repository: Repository, commit: str, folder: Path) -> None:
     """Copy the raw data, and believe nothing of them but the hash that the commit pins.
 
     Copied and not linked: the code that runs beside them may write.
     """
-    pinned = _pinned(commit, root)
-    if not (root / RAW).is_dir():
+    pinned = _pinned(repository, commit)
+    if not (repository.root / RAW).is_dir():
         raise RederivationError("data", f"there is no {RAW}: `dvc pull`, then gate again")
     shutil.rmtree(folder / RAW, ignore_errors=True)
-    shutil.copytree(root / RAW, folder / RAW)
+    shutil.copytree(repository.root / RAW, folder / RAW)
     if (found := dvc.dvc_digest(folder / RAW)) != pinned:
         raise RederivationError(
             "data",
@@ -108,13 +109,13 @@ def _bring_data(commit: str, root: Path, folder: Path) -> None:
         )
 
 
-def _pinned(commit: str, root: Path) -> str:
+def _pinned(repository: Repository, commit: str) -> str:
     """Return what a commit pins the raw data by: their pointer, or the stage that makes them."""
-    pointer = repository.text_at(commit, f"{RAW}.dvc", root)
+    pointer = repository.text_at(commit, f"{RAW}.dvc")
     try:
         if pointer is not None:
             return str(yaml.safe_load(pointer)["outs"][0]["md5"])
-        lock = yaml.safe_load(repository.text_at(commit, LOCK, root) or "")
+        lock = yaml.safe_load(repository.text_at(commit, LOCK) or "")
         if found := dvc.pinned(lock, RAW):
             return found
     except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:

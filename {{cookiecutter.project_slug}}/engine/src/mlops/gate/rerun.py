@@ -15,7 +15,8 @@ import msgspec
 
 from ..bundle import verdict
 from ..errors import ProjectError
-from ..git import extraction, repository
+from ..git import extraction
+from ..git.repository import Repository
 from .request import GateError, Origin, Request
 
 REQUEST = "MLOPS_GATE_REQUEST"
@@ -50,18 +51,18 @@ class UnjudgedError(GateError):
 
 
 def run(
+    repository: Repository,
     against: str,
     policy: str | None,
     report: Path,
-    root: Path = Path(),
     rederive: bool = False,
 ) -> dict[str, Any]:
     """Judge candidate/, write the report and return it; raises where it could not be judged."""
     verdict.clear(report)
     try:
         if (request := handed_over()) is None:
-            return _begun(against, policy, report, root, rederive)
-        return _heard(request, report, root)
+            return _begun(repository, against, policy, report, rederive)
+        return _heard(repository, request, report)
     except ProjectError:
         raise
     except Exception as error:  # the promise is a sentence, whatever happens
@@ -80,34 +81,34 @@ def handed_over() -> Request | None:
 
 
 def _begun(
-    against: str, policy: str | None, report: Path, root: Path, rederive: bool
+    repository: Repository, against: str, policy: str | None, report: Path, rederive: bool
 ) -> dict[str, Any]:
-    champion = Origin(against, repository.commit_of(against, root))
-    law = champion if policy is None else Origin(policy, repository.commit_of(policy, root))
+    champion = Origin(against, repository.commit_of(against))
+    law = champion if policy is None else Origin(policy, repository.commit_of(policy))
     with tempfile.TemporaryDirectory(prefix="gate-") as folder:
-        repository.extract(law.commit, extraction.JUDGE, Path(folder), root)
+        repository.extract(law.commit, extraction.JUDGE, Path(folder))
         request = Request(champion, law, folder, rederive=rederive)
         if not (Path(folder) / verdict.GATE).is_file():
-            return _heard(msgspec.structs.replace(request, code="branch"), report, root)
-        return _delegated(request, report, root)
+            return _heard(repository, msgspec.structs.replace(request, code="branch"), report)
+        return _delegated(repository, request, report)
 
 
-def _heard(request: Request, report: Path, root: Path) -> dict[str, Any]:
+def _heard(repository: Repository, request: Request, report: Path) -> dict[str, Any]:
     from . import judge, markdown, page
 
-    content = judge.judge(request, root)
+    content = judge.judge(repository, request)
     verdict.write(report, content, markdown.markdown(content), page.page(content))
     return content
 
 
-def _delegated(request: Request, report: Path, root: Path) -> dict[str, Any]:
+def _delegated(repository: Repository, request: Request, report: Path) -> dict[str, Any]:
     """Have the code of the policy's commit judge, and believe its report, not its exit code."""
     command = [sys.executable, "-E", "-P", "-B", "-c", START]
-    source, home = str(Path(request.folder) / verdict.ENGINE), str(root.resolve())
+    source, home = str(Path(request.folder) / verdict.ENGINE), str(repository.root.resolve())
     arguments = ["gate", "--against", request.against.ref, "--report", str(report.resolve())]
     done = subprocess.run(
         [*command, source, home, *arguments],
-        cwd=root,
+        cwd=repository.root,
         env={**os.environ, REQUEST: msgspec.json.encode(request).decode()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

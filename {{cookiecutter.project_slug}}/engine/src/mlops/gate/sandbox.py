@@ -33,7 +33,7 @@ from ..bundle.manifest import BundleError
 from ..config.settings import Settings
 from ..contract import Contract
 from ..errors import ProjectError
-from ..git import repository
+from ..git.repository import Repository
 
 SECONDS = 300.0  # for one answer: what takes longer is ended
 PROCESS = Path(__file__).with_name("sandbox_process.py")
@@ -355,7 +355,7 @@ class Confined(NamedTuple):
 
 
 @contextmanager
-def confined(bundle: Path, commit: str, root: Path) -> Iterator[Confined]:
+def confined(repository: Repository, bundle: Path, commit: str) -> Iterator[Confined]:
     """Yield a bundle that answers with the code that a commit has, as an image of it would.
 
     Raises SandboxError where it does not answer. What is read of it here are bytes that were
@@ -366,7 +366,7 @@ def confined(bundle: Path, commit: str, root: Path) -> Iterator[Confined]:
     settings = Settings.parse(reading.plain_yaml(content.files[reading.CONFIG]))
     with tempfile.TemporaryDirectory(prefix="code-") as place:
         code = Path(place)
-        repository.extract(commit, SERVED, code, root)
+        repository.extract(commit, SERVED, code)
         runtime = str(content.manifest.get("runtime"))
         with Sandbox(code, bundle, contract, runtime) as sandbox:
             yield Confined(content.manifest, contract, settings, sandbox)

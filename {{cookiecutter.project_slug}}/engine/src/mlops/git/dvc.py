@@ -14,43 +14,44 @@ from typing import Any
 import yaml
 
 from ..files import read_yaml, sweep
-from .repository import RepositoryError, run
+from .repository import Repository, RepositoryError
 
 
-def dvc_add(path: Path, root: Path = Path()) -> Path:
+def dvc_add(repository: Repository, path: Path) -> Path:
     """Version a file or folder with DVC and return its pointer, the .dvc file."""
-    _check_dvc(root)
-    run("dvc", "add", str(path), root=root)
+    _check_dvc(repository)
+    repository.run("dvc", "add", str(path))
     return path.with_name(f"{path.name}.dvc")
 
 
-def unversioned(path: Path, root: Path = Path()) -> list[Path]:
+def unversioned(repository: Repository, path: Path) -> list[Path]:
     """Return the files in the folder `path` that the DVC cache could not bring back."""
-    _check_dvc(root)
+    _check_dvc(repository)
+    root = repository.root
     folder = root / path
     files = [file.relative_to(root) for file in sorted(folder.rglob("*")) if not file.is_dir()]
     if not files or not (root / f"{path}.dvc").is_file():
         return files
-    status = json.loads(run("dvc", "data", "status", "--json", "--granular", root=root) or "{}")
+    status = json.loads(repository.run("dvc", "data", "status", "--json", "--granular") or "{}")
     # Not only added and modified: they are "unknown" where the cache has lost the listing.
     changed = [*status.get("uncommitted", {}).values(), status.get("not_in_cache", [])]
     endangered = {Path(name.rstrip("/")) for names in changed for name in names}
     return [file for file in files if file in endangered]
 
 
-def fetch(pointer: str, name: str, out: Path, root: Path = Path()) -> None:
+def fetch(repository: Repository, pointer: str, name: str, out: Path) -> None:
     """Write the folder `name` that the text of a DVC pointer names to `out`, from cache or remote.
 
     What was fetched is not verified.
     """
-    with _placed(pointer, name, root) as place:
-        run("dvc", "pull", place, root=root)
-        shutil.copytree((root / place).with_suffix(""), out)
+    with _placed(repository, pointer, name) as place:
+        repository.run("dvc", "pull", place)
+        shutil.copytree((repository.root / place).with_suffix(""), out)
 
 
-def fetch_afresh(pointer: str, name: str, out: Path, root: Path = Path()) -> None:
+def fetch_afresh(repository: Repository, pointer: str, name: str, out: Path) -> None:
     """Do the same from the remote alone, as somebody does who has nothing in the cache."""
-    with _placed(pointer, name, root) as place, tempfile.TemporaryDirectory() as cache:
+    with _placed(repository, pointer, name) as place, tempfile.TemporaryDirectory() as cache:
         # Of all that DVC is configured with only the cache's place differs, and no option of
         # the command sets that.
         pull = (
@@ -59,14 +60,14 @@ def fetch_afresh(pointer: str, name: str, out: Path, root: Path = Path()) -> Non
         )
         shown = f"dvc pull {name}.dvc"
         python = Path(sys.executable).name
-        run(python, "-P", "-c", pull, cache, place, root=root, shown=shown)
-        shutil.copytree((root / place).with_suffix(""), out)
+        repository.run(python, "-P", "-c", pull, cache, place, shown=shown)
+        shutil.copytree((repository.root / place).with_suffix(""), out)
 
 
-def push(pointer: str, name: str, root: Path = Path()) -> None:
+def push(repository: Repository, pointer: str, name: str) -> None:
     """Upload the folder `name` that the text of a DVC pointer names from the cache."""
-    with _placed(pointer, name, root) as place:
-        run("dvc", "push", place, root=root)
+    with _placed(repository, pointer, name) as place:
+        repository.run("dvc", "push", place)
 
 
 def dvc_digest(folder: Path) -> str:
@@ -84,7 +85,7 @@ def dvc_digest(folder: Path) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
-def read_lock(root: Path = Path()) -> dict[str, Any]:
+def read_lock(root: Path) -> dict[str, Any]:
     """Return what dvc.lock holds; raises RepositoryError where a killed DVC left half of it."""
     path = root / "dvc.lock"
     if not path.is_file() or not _readable(path):
@@ -106,19 +107,20 @@ def home() -> Path:
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
-def mend(root: Path = Path()) -> list[Path]:
+def mend(repository: Repository) -> list[Path]:
     """Put right what a killed command left half written; return the files.
 
     DVC writes dvc.lock and its lock on files in place, and then refuses to start. The lock file
     is taken from the last commit, or begun anew: DVC's run cache knows the later runs. What our
     own stages leave is never at a final path, and is removed.
     """
+    root = repository.root
     mended = [path for name in ("", "data", "reports") for path in sweep(root / name)]
     lock, busy = root / "dvc.lock", root / ".dvc/tmp/rwlock"
     if lock.exists() and not _readable(lock):
         lock.unlink()
         with suppress(RepositoryError):
-            lock.write_text(run("git", "show", "HEAD:./dvc.lock", root=root), encoding="utf-8")
+            lock.write_text(repository.git("show", "HEAD:./dvc.lock"), encoding="utf-8")
         if lock.exists() and not _readable(lock):
             lock.unlink()  # it was committed like that
         mended.append(lock)
@@ -129,19 +131,21 @@ def mend(root: Path = Path()) -> list[Path]:
 
 
 @contextmanager
-def _placed(pointer: str, name: str, root: Path) -> Iterator[str]:
+def _placed(repository: Repository, pointer: str, name: str) -> Iterator[str]:
     """Yield the path of a pointer in a folder that stands for as long as the block lasts.
 
     DVC reads pointers only inside its repository, where git does not ignore them.
     """
-    _check_dvc(root)
+    _check_dvc(repository)
+    root = repository.root
     with tempfile.TemporaryDirectory(prefix="fetched-", dir=root) as folder:
         place = Path(folder) / f"{name}.dvc"
         place.write_text(pointer, encoding="utf-8")
         yield str(place.resolve().relative_to(root.resolve()))
 
 
-def _check_dvc(root: Path) -> None:
+def _check_dvc(repository: Repository) -> None:
+    root = repository.root
     if not (root / ".dvc").is_dir():
         raise RepositoryError(f"{root.resolve()} is no DVC repository: run `make setup` there")
 

@@ -19,7 +19,7 @@ class ExtractionError(ValueError):
     """The files cannot be taken out of git."""
 
 
-def extract(commit: str, paths: Sequence[str], out: Path, root: Path = Path()) -> None:
+def extract(commit: str, paths: Sequence[str], out: Path, root: Path) -> None:
     """Write those of the files and folders in `root` that a commit has to the folder `out`.
 
     Raises ExtractionError for a commit that git does not know, and for a link that leads out of
@@ -75,7 +75,7 @@ def _git(*arguments: str, root: Path, text: str = "") -> bytes:
 def main() -> int:
     """Take what the gate of a commit judges with to a folder, both named on the command line."""
     try:
-        extract(sys.argv[1], JUDGE, Path(sys.argv[2]))
+        extract(sys.argv[1], JUDGE, Path(sys.argv[2]), Path())
     except ExtractionError as error:
         print(f"gate: {error}", file=sys.stderr)
         return 2

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..files import write_text
-from .commits import FILE, blobs, git_path
-from .repository import RepositoryError, commit_of, run
+from .commits import FILE
+from .repository import Repository, RepositoryError
 
 UNDER_WAY = {
     "MERGE_HEAD": "merge",
@@ -27,30 +27,30 @@ WAIT, WAITS = 0.1, 50  # for whoever holds git's index: editors look at it all t
 
 
 @contextmanager
-def serial(root: Path = Path()) -> Iterator[list[str]]:
+def serial(repository: Repository) -> Iterator[list[str]]:
     """Wait for others in this working tree, and have later ones wait.
 
     Yields the files that a killed `land` had not brought along, and that now are: none outside
     git.
     """
     try:
-        place = git_path(SERIAL, root)
+        place = repository.git_path(SERIAL)
     except RepositoryError:
         yield []
         return
     with place.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        yield _settled(root)
+        yield _settled(repository)
 
 
-def check_ready(root: Path = Path()) -> None:
+def check_ready(repository: Repository) -> None:
     """Raise RepositoryError where no commit can be made: nobody's name, or another at work."""
     for name, what in UNDER_WAY.items():
-        if git_path(name, root).exists():
+        if repository.git_path(name).exists():
             raise RepositoryError(f"a {what} is under way here: end or abort it first")
     for who in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
         try:
-            run("git", "var", who, root=root)
+            repository.git("var", who)
         except RepositoryError as error:
             raise RepositoryError(
                 "git does not know who commits: `git config user.name NAME` and "
@@ -58,63 +58,63 @@ def check_ready(root: Path = Path()) -> None:
             ) from error
 
 
-def touched(paths: Sequence[str], root: Path = Path()) -> list[str]:
+def touched(repository: Repository, paths: Sequence[str]) -> list[str]:
     """Return those of the files that index or working tree hold otherwise than HEAD."""
-    told = run("git", "status", "--porcelain", "-z", "-uall", "--", *paths, root=root)
+    told = repository.git("status", "--porcelain", "-z", "-uall", "--", *paths)
     return [entry[3:] for entry in told.split("\0") if entry]
 
 
-def land(new: str, old: str, paths: Sequence[str], reason: str, root: Path = Path()) -> None:
+def land(repository: Repository, new: str, old: str, paths: Sequence[str], reason: str) -> None:
     """Move HEAD and its branch from `old` to `new`, then have index and files follow; or nothing.
 
     Meanwhile nobody else can commit, who would take back with the old index what HEAD has new.
     Killed in between, the next `serial` does the rest. To be called inside `serial`.
     """
-    note = git_path(UNFINISHED, root)
+    note = repository.git_path(UNFINISHED)
     write_text(note, json.dumps({"commit": new, "paths": list(paths)}))
     try:
-        _lock_index(note, root)
-        _write_index(new, paths, root)
+        _lock_index(repository, note)
+        _write_index(repository, new, paths)
         try:
-            run("git", "update-ref", "-m", reason, "HEAD", new, old, root=root)
+            repository.git("update-ref", "-m", reason, "HEAD", new, old)
         except RepositoryError as error:
             raise RepositoryError(f"HEAD moved meanwhile, so nothing changed ({error})") from error
     except RepositoryError:
-        _unlock_index(note, root)
+        _unlock_index(repository, note)
         note.unlink()
         raise
-    _follow(new, paths, note, root)
+    _follow(repository, new, paths, note)
 
 
-def _settled(root: Path) -> list[str]:
+def _settled(repository: Repository) -> list[str]:
     """Do what a killed `land` did not, and return its files.
 
     Where HEAD had not moved yet, or somebody has moved it since, everything stays as it is.
     """
-    note = git_path(UNFINISHED, root)
+    note = repository.git_path(UNFINISHED)
     if not note.exists():
         return []
     left = json.loads(note.read_text(encoding="utf-8"))
     commit, paths = left["commit"], left["paths"]
-    if commit != commit_of("HEAD", root):
-        _unlock_index(note, root)
+    if commit != repository.commit_of("HEAD"):
+        _unlock_index(repository, note)
         note.unlink()
         return []
-    if not _is_mine(note, root):
-        _lock_index(note, root)
-    _write_index(commit, paths, root)
-    _follow(commit, paths, note, root)
+    if not _is_mine(repository, note):
+        _lock_index(repository, note)
+    _write_index(repository, commit, paths)
+    _follow(repository, commit, paths, note)
     return list(paths)
 
 
-def _is_mine(note: Path, root: Path) -> bool:
-    lock = git_path("index.lock", root)
+def _is_mine(repository: Repository, note: Path) -> bool:
+    lock = repository.git_path("index.lock")
     return lock.exists() and os.path.samefile(lock, note)
 
 
-def _lock_index(note: Path, root: Path) -> None:
+def _lock_index(repository: Repository, note: Path) -> None:
     """Lock the index as git does, with a file that is the note: so it is known whose lock it is."""
-    lock = git_path("index.lock", root)
+    lock = repository.git_path("index.lock")
     for _ in range(WAITS):
         try:
             return os.link(note, lock)
@@ -125,28 +125,28 @@ def _lock_index(note: Path, root: Path) -> None:
     )
 
 
-def _unlock_index(note: Path, root: Path) -> None:
-    if _is_mine(note, root):
-        git_path("index.lock", root).unlink()
+def _unlock_index(repository: Repository, note: Path) -> None:
+    if _is_mine(repository, note):
+        repository.git_path("index.lock").unlink()
 
 
-def _write_index(commit: str, paths: Sequence[str], root: Path) -> None:
+def _write_index(repository: Repository, commit: str, paths: Sequence[str]) -> None:
     """Write beside the index what it will be: these files as the commit has them, all else kept."""
-    index, copy = git_path("index", root), git_path(INDEX, root)
+    index, copy = repository.git_path("index"), repository.git_path(INDEX)
     copy.unlink(missing_ok=True)
     if index.exists():
         shutil.copyfile(index, copy)
-    before = run("git", "rev-parse", "--show-prefix", root=root).strip()
+    before = repository.git("rev-parse", "--show-prefix").strip()
     entries = []
-    for path, blob in blobs(commit, paths, root).items():
+    for path, blob in repository.blobs(commit, paths).items():
         entries += ["--cacheinfo", f"{FILE},{blob},{before}{path}"]
     own = {"GIT_INDEX_FILE": str(copy)}
-    run("git", "update-index", "--add", *entries, root=root, environment=own)
+    repository.git("update-index", "--add", *entries, environment=own)
 
 
-def _follow(commit: str, paths: Sequence[str], note: Path, root: Path) -> None:
+def _follow(repository: Repository, commit: str, paths: Sequence[str], note: Path) -> None:
     for path in paths:
-        write_text(root / path, run("git", "show", f"{commit}:./{path}", root=root))
-    os.replace(git_path(INDEX, root), git_path("index", root))
-    _unlock_index(note, root)
+        write_text(repository.root / path, repository.git("show", f"{commit}:./{path}"))
+    os.replace(repository.git_path(INDEX), repository.git_path("index"))
+    _unlock_index(repository, note)
     note.unlink()

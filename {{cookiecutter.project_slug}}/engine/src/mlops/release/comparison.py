@@ -13,7 +13,7 @@ from ..bundle.figures import shown as plain
 from ..bundle.reading import CONTRACT
 from ..bundle.reading import METRICS as MEASURED
 from ..evaluation.measurement import rounded
-from ..git import repository
+from ..git.repository import Repository
 from ..metrics.catalogue import known as known_metrics
 from . import environments
 from .declaration import declared
@@ -23,13 +23,13 @@ APART = ("data.columns.",)  # of the settings: shown as columns
 SIDES = ("before", "after")
 
 
-def compared(before: str, after: str, root: Path = Path()) -> Content:
+def compared(repository: Repository, before: str, after: str) -> Content:
     """Return what differs between two bundles, each a folder or REF:ENVIRONMENT.
 
     A declared bundle is fetched. Every digest of both is verified first.
     """
     with ExitStack() as stack:
-        sides = [stack.enter_context(_Bundle(name, root)) for name in (before, after)]
+        sides = [stack.enter_context(_Bundle(repository, name)) for name in (before, after)]
         one, other = (side.folder for side in sides)
         manifests = [contents.read(side.folder).manifest for side in sides]
         abouts = [_about(side, content) for side, content in zip(sides, manifests, strict=True)]
@@ -51,13 +51,13 @@ def compared(before: str, after: str, root: Path = Path()) -> Content:
 class _Bundle(ExitStack):
     """A bundle in a folder for as long as the block lasts."""
 
-    def __init__(self, name: str, root: Path) -> None:
+    def __init__(self, repository: Repository, name: str) -> None:
         super().__init__()
-        self.name, self.folder = name, root / name
+        self.name, self.folder = name, repository.root / name
         ref, found, environment = name.rpartition(":")
         if self.folder.is_dir() or not found:
             return
-        one = declared(repository.commit_of(ref, root), environment, root)
+        one = declared(repository, repository.commit_of(ref), environment)
         if one is None:
             raise environments.EnvironmentsError(
                 f"{ref} declares nothing for {environment!r}: name a folder, or a declaration "
@@ -65,14 +65,14 @@ class _Bundle(ExitStack):
             )
         place = self.enter_context(tempfile.TemporaryDirectory(prefix="compared-"))
         self.folder = Path(place, "bundle")
-        environments.bring(one, self.folder, root)
+        environments.bring(repository, one, self.folder)
 
 
 def _about(side: _Bundle, content: Mapping[str, Any]) -> Content:
     files = [path for path in side.folder.rglob("*") if path.is_file()]
     return {
         "bundle": side.name,
-        "manifest": manifest.identity(side.folder),
+        "manifest": manifest.bundle_digest(side.folder),
         **{key: content[key] for key in ("name", "task", "runtime")},
         "commit": content["lineage"]["commit"],
         "bytes": sum(path.stat().st_size for path in files),

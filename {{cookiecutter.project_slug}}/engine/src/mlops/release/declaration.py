@@ -12,7 +12,8 @@ import yaml
 from ..bundle.verdict import OUTSIDE
 from ..contract import Task
 from ..errors import ProjectError
-from ..git import dvc, repository
+from ..git import dvc
+from ..git.repository import Repository
 
 DEPLOY = "deploy"
 NAME = "champion"
@@ -56,10 +57,11 @@ class Pointer(NamedTuple):
 class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """release.yaml: which bundle, and what vouches for it.
 
-    `manifest` is the SHA-256 that names the bundle, `commit` what it was made from, `primary` the
-    metric that it was made for. `verdict` is the digest of the report beside it; `policy`,
-    `champion` (that of production before; null for a first model) and `holdout` are the SHA-256
-    of what it judged by. `image` is the repository that the image is pushed to.
+    `bundle_digest` (`manifest` in the file) is the SHA-256 that names the bundle, `commit` what
+    it was made from, `primary` the metric that it was made for. `verdict` is the digest of the
+    report beside it; `policy`, `champion` (that of production before; null for a first model) and
+    `holdout` are the SHA-256 of what it judged by. `image` is the repository that the image is
+    pushed to.
     """
 
     format: Literal[1]
@@ -67,7 +69,7 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     task: Task
     primary: str
-    manifest: Sha256
+    bundle_digest: Sha256 = msgspec.field(name="manifest")
     commit: Commit
     verdict: Sha256
     policy: Sha256
@@ -106,13 +108,13 @@ def report_text(report: Mapping[str, Any]) -> str:
     return json.dumps(kept, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def declared(commit: str, environment: str, root: Path = Path()) -> Declared | None:
+def declared(repository: Repository, commit: str, environment: str) -> Declared | None:
     """Return what a commit declares for an environment; None where it declares nothing.
 
     Raises DeclarationError where one of the files is missing or not to the byte what promote
     writes for what it says. Whether that is true is for environments.verify to find out.
     """
-    texts = {path: repository.text_at(commit, path, root) for path in paths(environment)}
+    texts = {path: repository.text_at(commit, path) for path in paths(environment)}
     return parsed(texts, environment, commit[:12])
 
 

@@ -8,8 +8,7 @@ import msgspec
 import yaml
 
 from ..errors import ProjectError
-from ..git import commits, repository
-from ..git.repository import RepositoryError, run
+from ..git.repository import Repository, RepositoryError
 from . import branch
 from .declaration import DEPLOY, Commit, Sha256
 from .image import Image
@@ -35,7 +34,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal[1]
     environment: str
     name: str
-    model: Sha256
+    bundle_digest: Sha256 = msgspec.field(name="model")
     image: str
     tag: str
     digest: Digest
@@ -66,14 +65,16 @@ def name(environment: str) -> str:
 
 def record(commit: str, environment: str, model: str, image: Image, digest: str) -> Record:
     """Return what is to be recorded of a release of the model of this name."""
-    return Record(1, environment, model, image.model, image.repository, image.tag, digest, commit)
+    return Record(
+        1, environment, model, image.bundle_digest, image.repository, image.tag, digest, commit
+    )
 
 
-def texts(said: Record, root: Path = Path()) -> Texts:
+def texts(repository: Repository, said: Record) -> Texts:
     """Return the files of the branch: the record, and what deployers read, from its commit."""
     found = {RECORD: said.text(), DOTENV: f"IMAGE={said.pinned}\n"}
-    for path in _sources(said.commit, root):
-        text = repository.text_at(said.commit, f"{DEPLOY}/{path}", root)
+    for path in _sources(repository, said.commit):
+        text = repository.text_at(said.commit, f"{DEPLOY}/{path}")
         if text is not None:
             found[path] = text
     if KUSTOMIZATION in found:
@@ -86,18 +87,18 @@ def texts(said: Record, root: Path = Path()) -> Texts:
     return found
 
 
-def _sources(commit: str, root: Path) -> list[str]:
+def _sources(repository: Repository, commit: str) -> list[str]:
     folder = f"{DEPLOY}/{KUBERNETES}/"
-    told = run("git", "ls-tree", "-z", "--name-only", commit, "--", folder, root=root)
+    told = repository.git("ls-tree", "-z", "--name-only", commit, "--", folder)
     return [COMPOSE, *(f"{KUBERNETES}/{Path(path).name}" for path in told.split("\0") if path)]
 
 
-def deployed(environment: str, root: Path = Path()) -> Deployed | None:
+def deployed(repository: Repository, environment: str) -> Deployed | None:
     """Return what the branch says, at the remote where there is one; None before the first."""
-    commit = branch.tip(name(environment), root)
+    commit = branch.tip(repository, name(environment))
     if commit is None:
         return None
-    found = branch.texts(commit, root)
+    found = branch.texts(repository, commit)
     return Deployed(commit, found, _record(found.get(RECORD)))
 
 
@@ -108,17 +109,17 @@ def _record(text: str | None) -> Record | None:
         return None
 
 
-def recorded(environment: str, tag: str, root: Path = Path()) -> str | None:
+def recorded(repository: Repository, environment: str, tag: str) -> str | None:
     """Return the digest under which a tag was last deployed; None where it never was."""
-    commit = branch.tip(name(environment), root)
-    for one in commits.line(commit, root) if commit else ():
-        said = _record(branch.text(one, RECORD, root))
+    commit = branch.tip(repository, name(environment))
+    for one in repository.line(commit) if commit else ():
+        said = _record(branch.text(repository, one, RECORD))
         if said and said.tag == tag:
             return said.digest
     return None
 
 
-def stands(now: Deployed | None, said: Record, root: Path = Path()) -> bool:
+def stands(repository: Repository, now: Deployed | None, said: Record) -> bool:
     """Say whether the branch already runs this release.
 
     What was deployed for an earlier commit with the same files is the same release.
@@ -126,27 +127,27 @@ def stands(now: Deployed | None, said: Record, root: Path = Path()) -> bool:
     if now is None or now.record is None:
         return False
     same = msgspec.structs.replace(said, commit=now.record.commit)
-    return same == now.record and {**texts(said, root), RECORD: same.text()} == now.texts
+    return same == now.record and {**texts(repository, said), RECORD: same.text()} == now.texts
 
 
-def later(now: Deployed | None, commit: str, root: Path = Path()) -> Record | None:
+def later(repository: Repository, now: Deployed | None, commit: str) -> Record | None:
     """Return what the branch records if that is of a commit after this one, else None."""
     if now is None or now.record is None or now.record.commit == commit:
         return None
     with suppress(RepositoryError):  # a main that was rewritten has it no more
-        branch.fetch(now.record.commit, root)
-        if repository.is_ancestor(commit, root, now.record.commit):
+        branch.fetch(repository, now.record.commit)
+        if repository.is_ancestor(commit, now.record.commit):
             return now.record
     return None
 
 
-def check_line(now: Deployed | None, commit: str, root: Path = Path()) -> None:
+def check_line(repository: Repository, now: Deployed | None, commit: str) -> None:
     """Raise DeploymentError where what runs was declared on another line than this commit's.
 
     A commit is verified by its first parent. Where somebody pushed a merge with its parents the
     wrong way round, that is the branch that was merged, with the policy that it brought.
     """
-    if now is None or now.record is None or now.record.commit in commits.line(commit, root):
+    if now is None or now.record is None or now.record.commit in repository.line(commit):
         return
     raise DeploymentError(
         f"{name(now.record.environment)} runs what {now.record.commit[:12]} declares, which "
@@ -155,21 +156,20 @@ def check_line(now: Deployed | None, commit: str, root: Path = Path()) -> None:
     )
 
 
-def deploy(said: Record, root: Path = Path()) -> str | None:
+def deploy(repository: Repository, said: Record) -> str | None:
     """Bring the branch to this release in one step; return its new commit, or None if it stands.
 
     The branch only ever moves forward, from what was read to what follows it. Whoever comes
     between is read again.
     """
     for _ in range(TRIES):
-        now = deployed(said.environment, root)
-        if stands(now, said, root) or later(now, said.commit, root):
+        now = deployed(repository, said.environment)
+        if stands(repository, now, said) or later(repository, now, said.commit):
             return None
-        new = branch.made(
-            texts(said, root), _message(said), said.commit, now.commit if now else None, root
-        )
+        before, files = now.commit if now else None, texts(repository, said)
+        new = branch.made(repository, files, _message(said), said.commit, before)
         try:
-            branch.move(name(said.environment), new, now.commit if now else None, root)
+            branch.move(repository, name(said.environment), new, before)
             return new
         except RepositoryError as error:
             refused = error
@@ -177,5 +177,5 @@ def deploy(said: Record, root: Path = Path()) -> str | None:
 
 
 def _message(said: Record) -> str:
-    subject = f"{said.environment}: {said.name} {said.model[:12]}"
+    subject = f"{said.environment}: {said.name} {said.bundle_digest[:12]}"
     return f"{subject}\n\n{said.pinned}\nfrom {said.commit}\n"

@@ -11,7 +11,8 @@ from ..bundle.reading import CONFIG
 from ..config.settings import Settings
 from ..errors import ProjectError
 from ..files import read_yaml
-from ..git import commits, dvc, repository
+from ..git import dvc
+from ..git.repository import Repository, RepositoryError
 from . import evidence
 from .declaration import DEPLOY, NAME, Declared, declared, paths
 from .evidence import PRODUCTION
@@ -40,9 +41,9 @@ class Verified(NamedTuple):
     folder: Path
 
 
-def order(commit: str, root: Path = Path()) -> list[str]:
+def order(repository: Repository, commit: str) -> list[str]:
     """Return the environments of a commit, the first to be promoted to first."""
-    text = repository.text_at(commit, ORDER, root)
+    text = repository.text_at(commit, ORDER)
     if text is None:
         return [PRODUCTION]
     where = f"{ORDER} of {commit[:12]}"
@@ -62,28 +63,28 @@ def order(commit: str, root: Path = Path()) -> list[str]:
     return list(names)
 
 
-def check_order(one: Declared, base: str | None, own: str, root: Path = Path()) -> None:
+def check_order(repository: Repository, one: Declared, base: str | None, own: str) -> None:
     """Raise EnvironmentsError where the environment before does not declare the same bundle.
 
     Order and environment are those of the base: a bundle goes through one after the other.
     """
     environment = one.declaration.environment
-    before = previous(environment, base or own, root)
+    before = previous(repository, environment, base or own)
     if before is None:
         return
-    standing = None if base is None else declared(base, before, root)
-    found = standing.declaration.manifest if standing else None
-    if found != one.declaration.manifest:
+    standing = None if base is None else declared(repository, base, before)
+    found = standing.declaration.bundle_digest if standing else None
+    if found != one.declaration.bundle_digest:
         served = f"declares {found[:12]}" if found else "declares none"
         raise EnvironmentsError(
             f"{before} {served}, and {environment} takes only what {before} has: promote "
-            f"{one.declaration.manifest[:12]} to {before} and merge that first"
+            f"{one.declaration.bundle_digest[:12]} to {before} and merge that first"
         )
 
 
-def previous(environment: str, commit: str, root: Path = Path()) -> str | None:
+def previous(repository: Repository, environment: str, commit: str) -> str | None:
     """Return the environment before this one; None for the first."""
-    names = order(commit, root)
+    names = order(repository, commit)
     if environment not in names:
         raise EnvironmentsError(
             f"there is no environment {environment!r}: choose from {', '.join(names)}, or add it "
@@ -93,65 +94,65 @@ def previous(environment: str, commit: str, root: Path = Path()) -> str | None:
     return names[place - 1] if place else None
 
 
-def introduced(commit: str, environment: str, root: Path = Path()) -> str:
+def introduced(repository: Repository, commit: str, environment: str) -> str:
     """Return the first commit of the branch that had the three files as this commit has them.
 
     After a revert that is the commit that promoted them at the time, whose first parent holds
     what they were judged by. Only the branch's own line counts: a merge, not what it brought.
     """
-    if commits.is_shallow(root):
+    if repository.is_shallow():
         raise EnvironmentsError(
             "this clone has only the end of the history, which holds the evidence: fetch the rest "
             "(`git fetch --unshallow`)"
         )
-    return restored(commit, environment, commit, root) or commit
+    return restored(repository, commit, environment, commit) or commit
 
 
-def restored(commit: str, environment: str, base: str, root: Path = Path()) -> str | None:
+def restored(repository: Repository, commit: str, environment: str, base: str) -> str | None:
     """Return the commit on the line of `base` that first had the three files as `commit` has them.
 
     None where there is none, or nothing is declared. A revert brings them back to the byte: what
     was judged then, and merged, needs no verdict.
     """
     files = paths(environment)
-    mine = commits.blobs(commit, files, root)
+    mine = repository.blobs(commit, files)
     if not mine:
         return None
-    steps = commits.changed(base, files, root)
+    steps = repository.changed(base, files)
     line = (s.commit for s in reversed(steps))
-    return next((one for one in line if commits.blobs(one, files, root) == mine), None)
+    return next((one for one in line if repository.blobs(one, files) == mine), None)
 
 
 def verify(
-    commit: str, environment: str, out: Path, root: Path = Path(), base: str | None = None
+    repository: Repository, commit: str, environment: str, out: Path, base: str | None = None
 ) -> Verified | None:
     """Verify what a commit declares, bring the bundle to `out`; None where it declares nothing.
 
     What counts are champion, policy and order of `base`: if not given, the first parent of the
     commit that introduced the declaration. Raises a ProjectError for whatever does not hold.
     """
-    one = declared(commit, environment, root)
+    one = declared(repository, commit, environment)
     if one is None:
         return None
-    since = commit if base else introduced(commit, environment, root)
+    since = commit if base else introduced(repository, commit, environment)
     remedy = TAKE_BACK if base is None else MAKE_AGAIN
-    base = base or commits.parent(since, root)
-    check(one, base, since, root)
+    base = base or repository.parent(since)
+    check(repository, one, base, since)
     evidence.check_settled(one, remedy)
-    bring(one, out, root)
+    bring(repository, one, out)
     return Verified(one, since, base, out)
 
 
-def check(one: Declared, base: str | None, own: str, root: Path = Path()) -> None:
+def check(repository: Repository, one: Declared, base: str | None, own: str) -> None:
     """Raise a ProjectError where evidence or order do not allow a declaration.
 
     `own` is the commit that declares; champion, policy and order are those of `base`.
     """
-    evidence.check(one, base, own, root)
-    check_order(one, base, own, root)
+    evidence.check(repository, one, base, own)
+    check_order(repository, one, base, own)
 
 
-def bring(one: Declared, out: Path, root: Path = Path(), afresh: bool = False) -> None:
+def bring(repository: Repository, one: Declared, out: Path, afresh: bool = False) -> None:
     """Fetch the declared bundle to `out` and hash it; `afresh`, from the remote alone.
 
     DVC believes its cache and its remote: what came has to be what the pointer, its own manifest
@@ -161,10 +162,10 @@ def bring(one: Declared, out: Path, root: Path = Path(), afresh: bool = False) -
     source = "remote" if afresh else "DVC cache or remote"
     fetch = dvc.fetch_afresh if afresh else dvc.fetch
     try:
-        fetch(pointer.text(), NAME, out, root)
-    except repository.RepositoryError as error:
+        fetch(repository, pointer.text(), NAME, out)
+    except RepositoryError as error:
         raise EnvironmentsError(
-            f"{said.manifest[:12]} cannot be fetched from the {source} ({error}); where it is "
+            f"{said.bundle_digest[:12]} cannot be fetched from the {source} ({error}); where it is "
             "whole, `dvc push` it"
         ) from error
     found = type(pointer).of(out)
@@ -173,11 +174,11 @@ def bring(one: Declared, out: Path, root: Path = Path(), afresh: bool = False) -
             f"what the {source} has as {pointer.md5} is {found.md5}: remove it there, and bring "
             "it back with `dvc commit` or `dvc push` from where it is whole"
         )
-    digest, content, _ = contents.read(out)
+    bundle_digest, content, _ = contents.read(out)
     primary = Settings.parse(read_yaml(out / CONFIG)).evaluation.primary
-    known = (digest, content["name"], content["task"], primary)
+    known = (bundle_digest, content["name"], content["task"], primary)
     origin = content["lineage"]["commit"]
-    if (*known, origin) != (said.manifest, said.name, said.task, said.primary, said.commit):
+    if (*known, origin) != (said.bundle_digest, said.name, said.task, said.primary, said.commit):
         raise EnvironmentsError(
             f"release.yaml of {said.environment} does not name the bundle that {NAME}.dvc points "
             "to: promote again"

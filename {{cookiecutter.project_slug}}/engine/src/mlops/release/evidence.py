@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..bundle import verdict
-from ..git import commits, extraction, repository
-from ..git.repository import run
+from ..git import extraction
+from ..git.repository import Repository
 from .declaration import Declared, declared, report_text
 
 PRODUCTION = "production"
@@ -29,26 +31,27 @@ except ProjectError as error:
 """
 
 
-def check(one: Declared, base: str | None, own: str, root: Path = Path()) -> None:
+def check(repository: Repository, one: Declared, base: str | None, own: str) -> None:
     """Raise VerdictError where the report of a declaration does not vouch for it.
 
     `base` is the commit whose champion and policy count, None before the first; `own` the commit
     that declares. Nothing is asked but git.
     """
     said, report = one.declaration, one.report
-    champion = None if base is None else declared(base, PRODUCTION, root)
+    champion = None if base is None else declared(repository, base, PRODUCTION)
     now = {
-        "candidate": said.manifest,
-        "champion": champion.declaration.manifest if champion else None,
-        "policy": policy(base, own, said.task, root),
+        "candidate": said.bundle_digest,
+        "champion": champion.declaration.bundle_digest if champion else None,
+        "policy": policy(repository, base, own, said.task),
         "holdout": said.holdout,
     }
     confirmed(report, now)
-    check_judge(report, base, root)
+    check_judge(repository, report, base)
     stated = {**now, "name": report["candidate"]["name"], "commit": report["candidate"]["commit"]}
     stated |= {"task": report["candidate"]["task"], "verdict": report["digest"]}
-    stated |= {"image": image(own, root), "manifest": stated.pop("candidate")}
-    if wrong := [name for name, value in stated.items() if getattr(said, name) != value]:
+    stated |= {"image": image(repository, own), "manifest": stated.pop("candidate")}
+    release = msgspec.to_builtins(said)
+    if wrong := [name for name, value in stated.items() if release[name] != value]:
         raise verdict.VerdictError(
             f"release.yaml of {said.environment} and what it rests on disagree about "
             f"{', '.join(wrong)}: promote again"
@@ -57,10 +60,11 @@ def check(one: Declared, base: str | None, own: str, root: Path = Path()) -> Non
 
 def check_settled(one: Declared, remedy: str) -> None:
     """Raise VerdictError where something of the verdict on a declaration is still to come."""
+    said = one.declaration
     if coming := pending(one):
         raise verdict.VerdictError(
-            f"{one.declaration.environment} declares {one.declaration.manifest[:12]} on a verdict "
-            f"of which {', '.join(coming)} is still to come: {remedy}"
+            f"{said.environment} declares {said.bundle_digest[:12]} on a verdict of which "
+            f"{', '.join(coming)} is still to come: {remedy}"
         )
 
 
@@ -96,10 +100,10 @@ def confirmed(report: Mapping[str, Any], now: Mapping[str, str | None]) -> None:
             raise verdict.VerdictError(SHAPELESS) from error
 
 
-def check_judge(report: Mapping[str, Any], base: str | None, root: Path = Path()) -> None:
+def check_judge(repository: Repository, report: Mapping[str, Any], base: str | None) -> None:
     """Raise VerdictError where another code than one that the base had judged."""
     judge, law = report["judge"], report["policy"]["commit"]
-    known = set() if base is None else set(commits.line(base, root))
+    known = set() if base is None else set(repository.line(base))
     if base is not None and not {law, report["against"]["commit"]} <= known:
         raise verdict.VerdictError(
             f"the report was judged by {law[:12]} against {report['against']['commit'][:12]}, "
@@ -108,7 +112,7 @@ def check_judge(report: Mapping[str, Any], base: str | None, root: Path = Path()
         )
     with tempfile.TemporaryDirectory() as folder:
         if base is not None:
-            repository.extract(law, [str(place) for place in verdict.CODE], Path(folder), root)
+            repository.extract(law, [str(place) for place in verdict.CODE], Path(folder))
         has_gate = Path(folder, verdict.GATE).is_file()
         own = verdict.judge_sha256(Path(folder)) if has_gate else judge["sha256"]
     if judge["code"] != ("base" if has_gate else "branch") or judge["sha256"] != own:
@@ -117,7 +121,7 @@ def check_judge(report: Mapping[str, Any], base: str | None, root: Path = Path()
         )
 
 
-def policy(base: str | None, own: str, task: str, root: Path = Path()) -> str:
+def policy(repository: Repository, base: str | None, own: str, task: str) -> str:
     """Return the digest of the policy at the base, as the base's own code composes it.
 
     Where the base has no gate yet, the code of `own` does, as it judged; and where it has no
@@ -129,7 +133,7 @@ def policy(base: str | None, own: str, task: str, root: Path = Path()) -> str:
             places[name] = Path(folder, name)
             places[name].mkdir()
             if commit is not None:
-                repository.extract(commit, extraction.JUDGE, places[name], root)
+                repository.extract(commit, extraction.JUDGE, places[name])
         base_has_gate = (places["base"] / verdict.GATE).is_file()
         base_has_policy = base_has_gate or (places["base"] / "conf/gate").is_dir()
         code = places["base" if base_has_gate else "own"]
@@ -137,11 +141,11 @@ def policy(base: str | None, own: str, task: str, root: Path = Path()) -> str:
         name = (base if base_has_policy and base else own)[:12]
         arguments = [str(code / verdict.ENGINE), str(law), task, name]
         python = [Path(sys.executable).name, "-E", "-P", "-B", "-c", COMPOSE]
-        told = run(*python, *arguments, root=root, shown="mlops gate")
+        told = repository.run(*python, *arguments, shown="mlops gate")
     return told.strip()
 
 
-def image(commit: str, root: Path = Path()) -> str:
+def image(repository: Repository, commit: str) -> str:
     """Return the repository that a commit has its images pushed to."""
-    text = repository.text_at(commit, "pyproject.toml", root) or ""
+    text = repository.text_at(commit, "pyproject.toml") or ""
     return str(tomllib.loads(text).get("tool", {}).get("mlops", {}).get("image", ""))

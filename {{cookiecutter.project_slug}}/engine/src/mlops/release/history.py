@@ -3,14 +3,14 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ..bundle.figures import estimate
 from ..errors import ProjectError
-from ..git import commits, repository
+from ..git.repository import Repository
+from ..git.steps import Step
 from .declaration import DeclarationError, Declared, declared, paths
 
 NUMBER = re.compile(r"^Merge pull request #(\d+)|\(#(\d+)\)$")
@@ -32,7 +32,7 @@ class Entry(msgspec.Struct, frozen=True):
     environment: str
     since: str
     until: str | None
-    manifest: str | None
+    bundle_digest: str | None = msgspec.field(name="manifest")
     name: str | None
     commit: str
     title: str
@@ -46,37 +46,37 @@ class Entry(msgspec.Struct, frozen=True):
     trouble: str | None
 
 
-def history(environment: str, ref: str = "HEAD", root: Path = Path()) -> list[Entry]:
+def history(repository: Repository, environment: str, ref: str = "HEAD") -> list[Entry]:
     """Return the declarations of a branch, the newest first.
 
     A merge counts with its own date and author: from then on it held.
     """
     files = paths(environment)
-    head = repository.commit_of(ref, root)
-    if commits.is_shallow(root):
+    head = repository.commit_of(ref)
+    if repository.is_shallow():
         raise HistoryError(
             "this clone has only the end of the history: fetch the rest (`git fetch --unshallow`)"
         )
     seen: dict[tuple[str | None, ...], str] = {}
     found: list[Entry] = []
     standing: tuple[str | None, ...] = (None,) * len(files)
-    for step in reversed(commits.changed(head, files, root)):
-        held = commits.blobs(step.commit, files, root)
+    for step in reversed(repository.changed(head, files)):
+        held = repository.blobs(step.commit, files)
         state = tuple(held.get(path) for path in files)
         if state == standing:
             continue
         if found:
             found[-1] = msgspec.structs.replace(found[-1], until=_utc(step.when))
-        found.append(_entry(environment, step, seen.get(state), root))
+        found.append(_entry(repository, environment, step, seen.get(state)))
         seen.setdefault(state, step.commit)
         standing = state
     return found[::-1]
 
 
-def _entry(environment: str, step: commits.Step, before: str | None, root: Path) -> Entry:
+def _entry(repository: Repository, environment: str, step: Step, before: str | None) -> Entry:
     one, trouble = None, None
     try:
-        one = declared(step.commit, environment, root)
+        one = declared(repository, step.commit, environment)
     except DeclarationError as error:
         trouble = str(error)
     number = NUMBER.search(step.subject)
@@ -85,12 +85,12 @@ def _entry(environment: str, step: commits.Step, before: str | None, root: Path)
         environment=environment,
         since=_utc(step.when),
         until=None,
-        manifest=one.declaration.manifest if one else None,
+        bundle_digest=one.declaration.bundle_digest if one else None,
         name=one.declaration.name if one else None,
         commit=step.commit,
         title=says or step.subject,
         by=f"{step.author} <{step.email}>",
-        promoted_by=commits.last_author(step.commit, paths(environment), root),
+        promoted_by=repository.last_author(step.commit, paths(environment)),
         approved=step.approved,
         pull_request=int(number[1] or number[2]) if number else None,
         returned_to=before if one else None,
@@ -138,7 +138,7 @@ def shown(entries: list[Entry], environment: str, as_json: bool = False) -> str:
 
 def _lines(one: Entry) -> list[str]:
     until = _minute(one.until) if one.until else "now"
-    what = f"{one.name} {one.manifest[:12]}" if one.manifest else "nothing"
+    what = f"{one.name} {one.bundle_digest[:12]}" if one.bundle_digest else "nothing"
     lines = [f"{_minute(one.since)} to {until}: {what}"]
     if one.trouble:
         lines.append(f"  unreadable: {one.trouble}")

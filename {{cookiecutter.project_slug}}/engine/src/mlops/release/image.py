@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ProjectError
-from ..git import commits, repository
+from ..git.repository import Blobs, Repository
 
 DOCKERFILE = "deploy/Dockerfile"
 RECIPE = ".dockerignore"
@@ -26,19 +26,19 @@ class ImageError(ProjectError):
 class Image(NamedTuple):
     """The image of a bundle and the code that serves it, by what it is made from.
 
-    `model` is the digest of the bundle, `code` that of everything else, `arguments` what the
+    `bundle_digest` names the bundle, `code` is the digest of everything else, `arguments` what the
     build is told.
     """
 
     repository: str
-    model: str
+    bundle_digest: str
     code: str
     arguments: Mapping[str, str]
 
     @property
     def tag(self) -> str:
         """The tag: another bundle has another one, and so has other code."""
-        return f"{self.model[:SHOWN]}-{self.code[:SHOWN]}"
+        return f"{self.bundle_digest[:SHOWN]}-{self.code[:SHOWN]}"
 
     @property
     def name(self) -> str:
@@ -51,7 +51,12 @@ class Image(NamedTuple):
 
 
 def describe(
-    commit: str, repository_name: str, model: str, runtime: str, base: str | None, root: Path
+    repository: Repository,
+    commit: str,
+    repository_name: str,
+    bundle_digest: str,
+    runtime: str,
+    base: str | None,
 ) -> Image:
     """Return the image of a bundle as the code of a commit serves it.
 
@@ -61,48 +66,48 @@ def describe(
         raise ImageError("pyproject.toml names no image under [tool.mlops]: name the repository")
     told = {"LOCK": LOCKS[runtime]} | ({"BASE": base} if base else {})
     digest = hashlib.sha256(repr(sorted(told.items())).encode())
-    for path, blob in sorted(_blobs(commit, runtime, root).items()):
+    for path, blob in sorted(_blobs(repository, commit, runtime).items()):
         digest.update(f"{path}\0{blob}\n".encode())
-    return Image(repository_name, model, digest.hexdigest(), told)
+    return Image(repository_name, bundle_digest, digest.hexdigest(), told)
 
 
-def base(commit: str, root: Path = Path()) -> str:
+def base(repository: Repository, commit: str) -> str:
     """Return the image that the Dockerfile of a commit starts from."""
-    found = BASE.search(repository.text_at(commit, DOCKERFILE, root) or "")
+    found = BASE.search(repository.text_at(commit, DOCKERFILE) or "")
     if found is None:
         raise ImageError(f"{DOCKERFILE} of {commit[:12]} has no line `ARG BASE=…`: give it one")
     return found[1]
 
 
-def lock(commit: str, runtime: str, root: Path = Path()) -> str:
+def lock(repository: Repository, commit: str, runtime: str) -> str:
     """Return the requirements that the image of a commit installs."""
     path = f"requirements/{LOCKS[runtime]}"
-    text = repository.text_at(commit, path, root)
+    text = repository.text_at(commit, path)
     if text is None:
         raise ImageError(f"{commit[:12]} has no {path}: run `make lock` and commit it")
     return text
 
 
-def context(commit: str, bundle: Path, out: Path, root: Path = Path()) -> None:
+def context(repository: Repository, commit: str, bundle: Path, out: Path) -> None:
     """Write to the folder `out` what the image is built from."""
-    repository.extract(commit, [RECIPE, DOCKERFILE, *_recipe(commit, root)], out, root)
+    repository.extract(commit, [RECIPE, DOCKERFILE, *_recipe(repository, commit)], out)
     shutil.copytree(bundle, out / BUNDLE)
 
 
-def _recipe(commit: str, root: Path) -> list[str]:
+def _recipe(repository: Repository, commit: str) -> list[str]:
     """Return the files and folders that .dockerignore lets through, without the bundle."""
-    text = repository.text_at(commit, RECIPE, root) or ""
+    text = repository.text_at(commit, RECIPE) or ""
     named = [line[1:].strip() for line in text.splitlines() if line.startswith("!")]
     return [name for name in named if name != BUNDLE and "*" not in name]
 
 
-def _blobs(commit: str, runtime: str, root: Path) -> commits.Blobs:
+def _blobs(repository: Repository, commit: str, runtime: str) -> Blobs:
     """Return the objects that go into the image of this runtime; the other's lock does not."""
-    recipe = _recipe(commit, root)
+    recipe = _recipe(repository, commit)
     if not recipe:
         raise ImageError(f"{commit[:12]} has no {RECIPE} that says what an image is made from")
     others = {f"requirements/{name}" for name in LOCKS.values()} - {
         f"requirements/{LOCKS[runtime]}"
     }
-    found = commits.blobs(commit, [*recipe, RECIPE, DOCKERFILE], root)
+    found = repository.blobs(commit, [*recipe, RECIPE, DOCKERFILE])
     return {path: blob for path, blob in found.items() if path not in others}

@@ -20,7 +20,7 @@ def outputs(done: Sequence[Released]) -> dict[str, str]:
     return {
         "released": "true",
         "environment": said.environment,
-        "model": said.model,
+        "model": said.bundle_digest,
         "image": said.image,
         "tag": said.tag,
         "digest": said.digest,
@@ -40,7 +40,8 @@ def page(done: Sequence[Released]) -> str:
 
 
 def _row(said: Record, became: str) -> str:
-    cells = (said.environment, f"{said.name} `{said.model[:12]}`", f"`{said.pinned}`", became)
+    model = f"{said.name} `{said.bundle_digest[:12]}`"
+    cells = (said.environment, model, f"`{said.pinned}`", became)
     return f"| {' | '.join(cells)} |"
 
 

@@ -14,7 +14,8 @@ from ..data import fingerprints, prepared
 from ..errors import ProjectError
 from ..evaluation.evaluate import HOLDOUT
 from ..files import read_yaml
-from ..git import commits, dvc, landing, repository
+from ..git import commits, dvc, landing
+from ..git.repository import Repository
 from . import environments, evidence
 from .declaration import NAME, Declaration, DeclarationError, Declared, Pointer, declared, paths
 
@@ -33,7 +34,7 @@ class Promotion(NamedTuple):
 
     environment: str
     name: str
-    digest: str
+    bundle_digest: str
     commit: str | None
     pending: list[str]
 
@@ -45,15 +46,15 @@ class Subject(NamedTuple):
     name: str
     task: Any
     primary: str
-    manifest: str
+    bundle_digest: str
     commit: str
 
 
 def promote(
+    repository: Repository,
     environment: str | None = None,
     report: Path | None = None,
     against: str | None = None,
-    root: Path = Path(),
 ) -> Promotion:
     """Commit the declaration of candidate/, or of what the environment before this one declares.
 
@@ -62,36 +63,37 @@ def promote(
     now. At every moment HEAD declares all of the old or all of the new; then index and working
     tree follow, and keep whatever else they hold.
     """
-    with landing.serial(root):
-        head = repository.commit_of("HEAD", root)
-        landing.check_ready(root)
-        environment = environment or environments.order(head, root)[0]
-        before = environments.previous(environment, head, root)
-        if changed := landing.touched(paths(environment), root):
+    with landing.serial(repository):
+        head = repository.commit_of("HEAD")
+        landing.check_ready(repository)
+        environment = environment or environments.order(repository, head)[0]
+        before = environments.previous(repository, environment, head)
+        if changed := landing.touched(repository, paths(environment)):
             raise PromotionError(
                 f"{', '.join(changed)} differs from HEAD: commit that or take it back first"
             )
-        source = None if before is None else _declared(head, before, environment, root)
-        subject = _candidate(head, root) if source is None else _subject(source)
-        place = (report or root / verdict.FOLDER) / verdict.REPORT
-        standing = _standing(environment, subject, head, against, root)
+        source = None if before is None else _declared(repository, head, before, environment)
+        subject = _candidate(repository, head) if source is None else _subject(source)
+        place = (report or repository.root / verdict.FOLDER) / verdict.REPORT
+        standing = _standing(repository, environment, subject, head, against)
         if standing and not (evidence.pending(standing) and _settles(place, subject)):
-            known = (subject.name, subject.manifest, None, evidence.pending(standing))
+            known = (subject.name, subject.bundle_digest, None, evidence.pending(standing))
             return Promotion(environment, *known)
         content = verdict.read(place) if source is None or report is not None else source.report
-        holdout = _holdout(root) if source is None else source.declaration.holdout
-        one = _declaration(environment, subject, content, holdout, evidence.image(head, root))
-        base = repository.commit_of(against or content["against"]["ref"], root)
-        _check_current(environment, head, base, against or content["against"]["ref"], root)
-        environments.check(one, base, head, root)
-        _check_stored(one, source is None, root)
-        new = commits.made(head, one.texts, _message(one), root)
-        landing.land(new, head, paths(environment), "mlops promote", root)
-        return Promotion(environment, subject.name, subject.manifest, new, evidence.pending(one))
+        holdout = _holdout(repository.root) if source is None else source.declaration.holdout
+        one = _declaration(environment, subject, content, holdout, evidence.image(repository, head))
+        base = repository.commit_of(against or content["against"]["ref"])
+        _check_current(repository, environment, head, base, against or content["against"]["ref"])
+        environments.check(repository, one, base, head)
+        _check_stored(repository, one, source is None)
+        new = commits.made(repository, head, one.texts, _message(one))
+        landing.land(repository, new, head, paths(environment), "mlops promote")
+        coming = evidence.pending(one)
+        return Promotion(environment, subject.name, subject.bundle_digest, new, coming)
 
 
-def _declared(head: str, before: str, environment: str, root: Path) -> Declared:
-    found = declared(head, before, root)
+def _declared(repository: Repository, head: str, before: str, environment: str) -> Declared:
+    found = declared(repository, head, before)
     if found is None:
         raise PromotionError(
             f"{before} comes before {environment} and declares nothing: promote to it first"
@@ -101,18 +103,18 @@ def _declared(head: str, before: str, environment: str, root: Path) -> Declared:
 
 def _subject(source: Declared) -> Subject:
     said = source.declaration
-    known = (said.name, said.task, said.primary, said.manifest, said.commit)
+    known = (said.name, said.task, said.primary, said.bundle_digest, said.commit)
     return Subject(source.pointer, *known)
 
 
-def _candidate(head: str, root: Path) -> Subject:
+def _candidate(repository: Repository, head: str) -> Subject:
     """Return candidate/, verified, and pinned by the dvc.lock of a commit."""
-    folder = root / CANDIDATE
-    digest, content, _ = contents.read(folder)
+    folder = repository.root / CANDIDATE
+    bundle_digest, content, _ = contents.read(folder)
     pointer = Pointer.of(folder)
-    dvc.read_lock(root)
-    text = repository.text_at(head, LOCK, root)
-    if text is None or landing.touched([LOCK], root):
+    dvc.read_lock(repository.root)
+    text = repository.text_at(head, LOCK)
+    if text is None or landing.touched(repository, [LOCK]):
         raise PromotionError(f"{LOCK} is not committed as it is: `git add {LOCK}`, then commit")
     try:
         expected = dvc.pinned(yaml.safe_load(text), CANDIDATE)
@@ -127,8 +129,8 @@ def _candidate(head: str, root: Path) -> Subject:
         raise PromotionError(
             f"{CANDIDATE} was made outside git: commit the project, then run `make repro`"
         )
-    primary = _settings(root).evaluation.primary
-    known = (content["name"], content["task"], primary, digest)
+    primary = _settings(repository.root).evaluation.primary
+    known = (content["name"], content["task"], primary, bundle_digest)
     return Subject(pointer, *known, content["lineage"]["commit"])
 
 
@@ -144,23 +146,23 @@ def _holdout(root: Path) -> str:
 
 
 def _standing(
-    environment: str, subject: Subject, head: str, against: str | None, root: Path
+    repository: Repository, environment: str, subject: Subject, head: str, against: str | None
 ) -> Declared | None:
     """Return HEAD's declaration of this bundle, if it has one on evidence that holds today."""
     try:
-        standing = declared(head, environment, root)
+        standing = declared(repository, head, environment)
     except DeclarationError:
         return None  # promoting anew is how that is mended
-    if standing is None or standing.declaration.manifest != subject.manifest:
+    if standing is None or standing.declaration.bundle_digest != subject.bundle_digest:
         return None
-    base = repository.commit_of(against or standing.report["against"]["ref"], root)
+    base = repository.commit_of(against or standing.report["against"]["ref"])
     files = paths(environment)
-    if commits.blobs(base, files, root) == commits.blobs(head, files, root):
+    if repository.blobs(base, files) == repository.blobs(head, files):
         return standing
-    if environments.restored(head, environment, base, root):
+    if environments.restored(repository, head, environment, base):
         return standing
     try:
-        environments.check(standing, base, head, root)
+        environments.check(repository, standing, base, head)
     except ProjectError:
         return None
     return standing
@@ -172,7 +174,7 @@ def _settles(report: Path, subject: Subject) -> bool:
         content = verdict.read(report)
     except verdict.VerdictError:
         return False
-    same = content["candidate"]["sha256"] == subject.manifest
+    same = content["candidate"]["sha256"] == subject.bundle_digest
     return same and content["verdict"] == "passed" and not content.get("pending")
 
 
@@ -187,11 +189,13 @@ def _declaration(
     return Declared(said, subject.pointer, content)
 
 
-def _check_current(environment: str, head: str, base: str, ref: str, root: Path) -> None:
+def _check_current(
+    repository: Repository, environment: str, head: str, base: str, ref: str
+) -> None:
     """Raise where the base has promoted since this branch left it, which would not merge."""
     files = [*paths(environment), *paths(evidence.PRODUCTION)]
-    parted = commits.merge_base(head, base, root)
-    if commits.blobs(parted, files, root) != commits.blobs(base, files, root):
+    parted = repository.merge_base(head, base)
+    if repository.blobs(parted, files) != repository.blobs(base, files):
         raise PromotionError(
             f"{ref} has promoted since this branch left it: `git merge {ref}` (of what the "
             "pipeline wrote take either side), have `make repro` make it anew, commit, then "
@@ -199,13 +203,13 @@ def _check_current(environment: str, head: str, base: str, ref: str, root: Path)
         )
 
 
-def _check_stored(one: Declared, is_new: bool, root: Path) -> None:
+def _check_stored(repository: Repository, one: Declared, is_new: bool) -> None:
     """Raise where the bundle is not whole in the cache, or not in the remote, which gets it now."""
     with tempfile.TemporaryDirectory(prefix="promoted-") as folder:
-        environments.bring(one, Path(folder, "here"), root)
+        environments.bring(repository, one, Path(folder, "here"))
         if is_new:
-            dvc.push(one.pointer.text(), NAME, root)
-        environments.bring(one, Path(folder, "afresh"), root, afresh=True)
+            dvc.push(repository, one.pointer.text(), NAME)
+        environments.bring(repository, one, Path(folder, "afresh"), afresh=True)
 
 
 def _message(one: Declared) -> str:
@@ -217,7 +221,7 @@ def _message(one: Declared) -> str:
     coming = evidence.pending(one)
     left = f"Still to come: {', '.join(coming)}.\n" if coming else ""
     return (
-        f"Promote {said.name} {said.manifest[:12]} to {said.environment}\n\n"
+        f"Promote {said.name} {said.bundle_digest[:12]} to {said.environment}\n\n"
         f"The gate passed it against {against['ref']} ({against['commit'][:12]}):\n"
         f"{stands}{champion}.\n{left}Verdict {said.verdict}.\n"
     )

@@ -9,7 +9,8 @@ from ..bundle import verdict
 from ..bundle.reading import CANDIDATE
 from ..bundle.verdict import MARKDOWN
 from ..errors import ProjectError
-from ..git import commits, dvc, repository
+from ..git import dvc
+from ..git.repository import Repository
 from . import environments, evidence
 from .declaration import NAME, declared, paths
 
@@ -21,56 +22,57 @@ class ProposalError(ProjectError):
     """A branch does not say what it proposes."""
 
 
-def known(against: str, root: Path = Path()) -> str:
+def known(repository: Repository, against: str) -> str:
     """Return why the candidate that dvc.lock of HEAD pins needs no verdict; nothing if it does.
 
     The commit serves it already, or served it before and HEAD brings that declaration back.
     """
-    found = _pinned(root)
-    base, head = (repository.commit_of(ref, root) for ref in (against, "HEAD"))
-    first = environments.order(base, root)[0]
-    standing = declared(base, first, root)
-    as_before = commits.blobs(head, paths(first), root) == commits.blobs(base, paths(first), root)
-    since = None if as_before else _judged_before(head, first, base, root)
+    found = _pinned(repository)
+    base, head = (repository.commit_of(ref) for ref in (against, "HEAD"))
+    first = environments.order(repository, base)[0]
+    standing = declared(repository, base, first)
+    as_before = repository.blobs(head, paths(first)) == repository.blobs(base, paths(first))
+    since = None if as_before else _judged_before(repository, head, first, base)
     if standing is not None and standing.pointer.md5 == found and (as_before or since):
         return f"{against} serves this candidate already"
-    own = declared(head, first, root) if since else None
+    own = declared(repository, head, first) if since else None
     if since and own and own.pointer.md5 == found:
         return f"this brings back what {against} declared by {since[:12]}, where it was judged"
     return ""
 
 
-def _judged_before(head: str, environment: str, base: str, root: Path) -> str | None:
+def _judged_before(repository: Repository, head: str, environment: str, base: str) -> str | None:
     """Return the commit of the base whose declaration HEAD brings back, if all was judged then."""
-    since = environments.restored(head, environment, base, root)
-    before = declared(since, environment, root) if since else None
+    since = environments.restored(repository, head, environment, base)
+    before = declared(repository, since, environment) if since else None
     return None if before is None or evidence.pending(before) else since
 
 
-def is_declared(root: Path = Path()) -> bool:
+def is_declared(repository: Repository) -> bool:
     """Say whether HEAD declares the candidate that its dvc.lock pins."""
-    return bool(known("HEAD", root))
+    return bool(known(repository, "HEAD"))
 
 
-def verify(against: str, root: Path = Path()) -> list[str]:
+def verify(repository: Repository, against: str) -> list[str]:
     """Verify what HEAD declares and a commit does not; return the environments.
 
     Champion, policy and order are those of that commit, as they will be at the merge; of what it
     declared before and HEAD brings back, those of then. Raises a ProjectError for a declaration
     that does not hold, or that is gone.
     """
-    base, head = (repository.commit_of(ref, root) for ref in (against, "HEAD"))
+    base, head = (repository.commit_of(ref) for ref in (against, "HEAD"))
     changed = []
     for environment in dict.fromkeys(
-        [*environments.order(base, root), *environments.order(head, root)]
+        [*environments.order(repository, base), *environments.order(repository, head)]
     ):
         files = paths(environment)
-        if commits.blobs(base, files, root) == commits.blobs(head, files, root):
+        if repository.blobs(base, files) == repository.blobs(head, files):
             continue
-        since = _judged_before(head, environment, base, root)
-        told = (since, None) if since else (head, base)
+        since = _judged_before(repository, head, environment, base)
+        commit, law = (since, None) if since else (head, base)
         with tempfile.TemporaryDirectory(prefix="declared-") as folder:
-            if not environments.verify(told[0], environment, Path(folder, NAME), root, told[1]):
+            out = Path(folder, NAME)
+            if not environments.verify(repository, commit, environment, out, law):
                 raise environments.EnvironmentsError(
                     f"{environment} declares nothing here, and does at {against}: bring its "
                     "files back"
@@ -80,20 +82,18 @@ def verify(against: str, root: Path = Path()) -> list[str]:
 
 
 def page(
-    against: str, since: str, fork: bool = False, failed: bool = False, root: Path = Path()
+    repository: Repository, against: str, since: str, fork: bool = False, failed: bool = False
 ) -> str:
     """Return, as Markdown, what became of the candidate and what the branch since `since` got.
 
     With `fork`, what a maintainer has to do instead, as automation cannot write there; `failed`
     says that a step before this one did.
     """
-    parts = [_verdict(against, failed, root)]
-    added = repository.run(
-        "git", "log", "--reverse", "--format=- `%h` %s", f"{since}..HEAD", root=root
-    )
+    parts = [_verdict(repository, against, failed)]
+    added = repository.git("log", "--reverse", "--format=- `%h` %s", f"{since}..HEAD")
     if added and not fork:
         parts.append(f"Added to the branch:\n\n{added}")
-    if fork and acts(against, since, failed, root):
+    if fork and acts(repository, against, since, failed):
         parts.append(
             "**For a maintainer.** Automation neither reads the remote's secrets nor writes to a "
             "fork, so this candidate is not promoted here. After a review of the code, bring the "
@@ -103,32 +103,32 @@ def page(
     return "\n\n".join(parts) + "\n"
 
 
-def acts(against: str, since: str, failed: bool = False, root: Path = Path()) -> bool:
+def acts(repository: Repository, against: str, since: str, failed: bool = False) -> bool:
     """Say whether a branch that automation cannot write to needs somebody who can.
 
     It lacks results or their declaration, or they could not be made; what was judged and
     rejected needs its author.
     """
     if failed:
-        return not (root / verdict.FOLDER / MARKDOWN).is_file()
-    lacks = repository.commit_of("HEAD", root) != repository.commit_of(since, root)
-    return lacks or not (known(against, root) or is_declared(root))
+        return not (repository.root / verdict.FOLDER / MARKDOWN).is_file()
+    lacks = repository.commit_of("HEAD") != repository.commit_of(since)
+    return lacks or not (known(repository, against) or is_declared(repository))
 
 
-def _verdict(against: str, failed: bool, root: Path) -> str:
-    report = root / verdict.FOLDER / MARKDOWN
+def _verdict(repository: Repository, against: str, failed: bool) -> str:
+    report = repository.root / verdict.FOLDER / MARKDOWN
     if report.is_file():
         text = report.read_text(encoding="utf-8")
         cut = "\n\n… the whole of it is in the artefact `report`."
         return text if len(text) <= LONGEST else text[:LONGEST] + cut
-    reason = "" if failed else known(against, root)
+    reason = "" if failed else known(repository, against)
     if not reason:
         return "## Not judged\n\nThe log of the step that failed says why."
     return f"## Nothing to judge\n\n{reason[0].upper()}{reason[1:]}."
 
 
-def _pinned(root: Path) -> str:
-    text = repository.text_at(repository.commit_of("HEAD", root), LOCK, root)
+def _pinned(repository: Repository) -> str:
+    text = repository.text_at(repository.commit_of("HEAD"), LOCK)
     try:
         found = dvc.pinned(yaml.safe_load(text or ""), CANDIDATE)
     except (yaml.YAMLError, LookupError, TypeError, AttributeError):

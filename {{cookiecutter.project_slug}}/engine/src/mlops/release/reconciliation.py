@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from ..git import repository
+from ..git.repository import Repository
 from . import deployment, releasing
 from .containers import engine
 from .releasing import OUT, Plan, ReleaseError, Say
@@ -25,40 +25,40 @@ class Reconciled(NamedTuple):
     """What an environment declares, what differed from it, and whether it does no more."""
 
     environment: str
-    model: str | None
+    bundle_digest: str | None
     differences: list[Difference]
     settled: bool
 
 
 def reconcile(
+    repository: Repository,
     environment: str,
     commit: str,
     repair: bool,
     say: Say,
     base: str | None = None,
-    root: Path = Path(),
 ) -> Reconciled:
     """Compare what a commit declares with its mirrors, and with `repair` release it again.
 
     What is declared is never changed: that is main's to do.
     """
-    commit = repository.commit_of(commit, root)
-    (root / OUT).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root / OUT) as folder:
-        plan = releasing.planned(environment, commit, Path(folder, "bundle"), base, root)
+    commit = repository.commit_of(commit)
+    (repository.root / OUT).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=repository.root / OUT) as folder:
+        plan = releasing.planned(repository, environment, commit, Path(folder, "bundle"), base)
         if plan is None:
-            left = _undeclared(environment, root)
+            left = _undeclared(repository, environment)
             return Reconciled(environment, None, left, not left)
         _check_current(plan)
         found = differences(plan)
         if found and repair:
             releasing.released(plan, say)
-        return Reconciled(environment, plan.image.model, found, repair or not found)
+        return Reconciled(environment, plan.image.bundle_digest, found, repair or not found)
 
 
 def _check_current(plan: Plan) -> None:
-    now = deployment.deployed(plan.environment, plan.root)
-    if deployment.later(now, plan.commit, plan.root):
+    now = deployment.deployed(plan.repository, plan.environment)
+    if deployment.later(plan.repository, now, plan.commit):
         raise ReleaseError(
             f"{deployment.name(plan.environment)} follows a later commit than "
             f"{plan.commit[:12]}: check out what main is now"
@@ -80,36 +80,38 @@ def _mirrored(plan: Plan) -> list[Difference]:
     from ..tracking import registry
 
     name, alias = releasing.project(plan), releasing.alias(plan)
-    held = registry.mirrored(name, alias, plan.root.resolve())
-    if held == plan.image.model:
+    held = registry.mirrored(name, alias, plan.repository.root.resolve())
+    declared = plan.image.bundle_digest
+    if held == declared:
         return []
-    return [Difference(f"MLflow alias {name}@{alias}", _shown(plan.image.model), _shown(held))]
+    return [Difference(f"MLflow alias {name}@{alias}", _shown(declared), _shown(held))]
 
 
 def _deployment(plan: Plan, pushed: str | None) -> list[Difference]:
     place = f"branch {deployment.name(plan.environment)}"
-    now = deployment.deployed(plan.environment, plan.root)
+    declared = plan.image.bundle_digest
+    now = deployment.deployed(plan.repository, plan.environment)
     if now is None or now.record is None:
         held = "nothing" if now is None else "no record of a release"
-        return [Difference(place, _shown(plan.image.model), held)]
-    if now.record.model != plan.image.model:
-        return [Difference(place, _shown(plan.image.model), _shown(now.record.model))]
+        return [Difference(place, _shown(declared), held)]
+    if now.record.bundle_digest != declared:
+        return [Difference(place, _shown(declared), _shown(now.record.bundle_digest))]
     digest = pushed or now.record.digest
     said = deployment.record(plan.commit, plan.environment, plan.said.name, plan.image, digest)
-    if deployment.stands(now, said, plan.root):
+    if deployment.stands(plan.repository, now, said):
         return []
     if now.record.digest != digest:
         return [Difference(place, digest, now.record.digest)]
     return [Difference(place, "the files of this commit", "others")]
 
 
-def _undeclared(environment: str, root: Path) -> list[Difference]:
-    now = deployment.deployed(environment, root)
+def _undeclared(repository: Repository, environment: str) -> list[Difference]:
+    now = deployment.deployed(repository, environment)
     if now is None:
         return []
-    held = _shown(now.record.model) if now.record else "no record of a release"
+    held = _shown(now.record.bundle_digest) if now.record else "no record of a release"
     return [Difference(f"branch {deployment.name(environment)}", "nothing", held)]
 
 
-def _shown(digest: str | None) -> str:
-    return digest[:12] if digest else "nothing"
+def _shown(bundle_digest: str | None) -> str:
+    return bundle_digest[:12] if bundle_digest else "nothing"

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ..bundle import manifest
 from ..errors import ProjectError
 from ..files import write_text
-from ..git import commits, repository
+from ..git.repository import Repository
 from . import branch, deployment, environments, image, sbom, smoke
 from .containers import Engine, engine
 from .declaration import Declaration
@@ -51,13 +51,13 @@ class Plan(NamedTuple):
     `runtime` is what its model runs in, which decides the lock.
     """
 
+    repository: Repository
     commit: str
     said: Declaration
     folder: Path
     runtime: str
     image: Image
     base: str
-    root: Path
 
     @property
     def environment(self) -> str:
@@ -66,43 +66,44 @@ class Plan(NamedTuple):
 
 
 def release(
-    environment: str, commit: str, say: Say, base: str | None = None, root: Path = Path()
+    repository: Repository, environment: str, commit: str, say: Say, base: str | None = None
 ) -> Released | None:
     """Release what a commit declares for an environment; None where it declares nothing.
 
     `base` stands in for the image that the Dockerfile starts from.
     """
-    commit = repository.commit_of(commit, root)
-    (root / OUT).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root / OUT) as folder:
-        plan = planned(environment, commit, Path(folder, "bundle"), base, root)
+    commit = repository.commit_of(commit)
+    (repository.root / OUT).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=repository.root / OUT) as folder:
+        plan = planned(repository, environment, commit, Path(folder, "bundle"), base)
         if plan is None:
             return None
-        say("verify", f"{plan.said.name} {plan.image.model[:12]}")
+        say("verify", f"{plan.said.name} {plan.image.bundle_digest[:12]}")
         return released(plan, say)
 
 
 def planned(
-    environment: str, commit: str, out: Path, base: str | None, root: Path = Path()
+    repository: Repository, environment: str, commit: str, out: Path, base: str | None
 ) -> Plan | None:
     """Verify what a commit declares and bring its bundle to `out`; None where there is nothing."""
-    _check_main(commit, root)
-    verified = environments.verify(commit, environment, out, root)
+    _check_main(repository, commit)
+    verified = environments.verify(repository, commit, environment, out)
     if verified is None:
         return None
     said = verified.declared.declaration
     runtime = manifest.read(out)["runtime"]
-    described = image.describe(commit, said.image, said.manifest, runtime, base, root)
-    return Plan(commit, said, out, runtime, described, base or image.base(commit, root), root)
+    described = image.describe(repository, commit, said.image, said.bundle_digest, runtime, base)
+    base = base or image.base(repository, commit)
+    return Plan(repository, commit, said, out, runtime, described, base)
 
 
-def _check_main(commit: str, root: Path) -> None:
+def _check_main(repository: Repository, commit: str) -> None:
     """Raise ReleaseError for a commit that is not on the line of main, which alone declares.
 
     Verified by its own first parents, a branch would answer to the policy that it brings.
     """
-    tip = branch.tip(MAIN, root)
-    if tip is not None and commit not in commits.line(tip, root):
+    tip = branch.tip(repository, MAIN)
+    if tip is not None and commit not in repository.line(tip):
         raise ReleaseError(
             f"{commit[:12]} is not on {MAIN}, and what runs is what {MAIN} declares: merge it "
             "(and push) first"
@@ -111,28 +112,28 @@ def _check_main(commit: str, root: Path) -> None:
 
 def released(plan: Plan, say: Say) -> Released:
     """Go through the steps that follow the verification."""
-    now = deployment.deployed(plan.environment, plan.root)
-    if later := deployment.later(now, plan.commit, plan.root):
+    now = deployment.deployed(plan.repository, plan.environment)
+    if later := deployment.later(plan.repository, now, plan.commit):
         say("deploy", f"{deployment.name(plan.environment)} follows a later commit: left as it is")
         return Released(later, None, False, None)
-    deployment.check_line(now, plan.commit, plan.root)
+    deployment.check_line(plan.repository, now, plan.commit)
     runs = engine()
     bill, packages = _bill(plan)
     say("sbom", f"{len(packages)} packages: {bill}")
     digest, built = _image(plan, runs, packages, say)
     say("mirror", mirror(plan) if mirrors() else "MLFLOW_TRACKING_URI is empty: nowhere")
     said = deployment.record(plan.commit, plan.environment, plan.said.name, plan.image, digest)
-    moved = deployment.deploy(said, plan.root)
+    moved = deployment.deploy(plan.repository, said)
     say("deploy", f"{deployment.name(plan.environment)} {'runs' if moved else 'ran'} {digest}")
     return Released(said, bill, built, moved)
 
 
 def _bill(plan: Plan) -> tuple[Path, dict[str, str]]:
     """Write the bill of materials; return where, and the packages that the image has to hold."""
-    lock = image.lock(plan.commit, plan.runtime, plan.root)
-    packages = sbom.installed(lock, sbom.python(image.base(plan.commit, plan.root)))
+    lock = image.lock(plan.repository, plan.commit, plan.runtime)
+    packages = sbom.installed(lock, sbom.python(image.base(plan.repository, plan.commit)))
     content = sbom.sbom(plan.said, plan.image, plan.base, packages, lock)
-    path = plan.root / OUT / f"{plan.image.tag}.{BILL}"
+    path = plan.repository.root / OUT / f"{plan.image.tag}.{BILL}"
     write_text(path, json.dumps(content, indent=2) + "\n")
     return path, packages
 
@@ -148,7 +149,7 @@ def _image(plan: Plan, runs: Engine, packages: dict[str, str], say: Say) -> tupl
         say("image", f"{plan.image.name} is in the registry")
         return known, False
     mine = runs.labels(plan.image.name)
-    if built := mine is None or mine.get(image.MODEL_LABEL) != plan.image.model:
+    if built := mine is None or mine.get(image.MODEL_LABEL) != plan.image.bundle_digest:
         _build(plan, runs)
     say("build", f"{plan.image.name}{'' if built else ' is here'}")
     smoke.check(runs, plan.image.name, plan.folder, packages)
@@ -166,8 +167,8 @@ def found(plan: Plan, runs: Engine) -> str | None:
     known = runs.find(plan.image.name)
     if known is None:
         return None
-    before = deployment.recorded(plan.environment, plan.image.tag, plan.root)
-    if known.labels.get(image.MODEL_LABEL) != plan.image.model or before not in (
+    before = deployment.recorded(plan.repository, plan.environment, plan.image.tag)
+    if known.labels.get(image.MODEL_LABEL) != plan.image.bundle_digest or before not in (
         None,
         known.digest,
     ):
@@ -181,12 +182,12 @@ def found(plan: Plan, runs: Engine) -> str | None:
 def _build(plan: Plan, runs: Engine) -> None:
     title = _project(plan)["tool"]["mlops"].get("title", "")
     with tempfile.TemporaryDirectory() as folder:
-        image.context(plan.commit, plan.folder, Path(folder), plan.root)
+        image.context(plan.repository, plan.commit, plan.folder, Path(folder))
         arguments = {
             **plan.image.arguments,
-            "MODEL": plan.image.model,
+            "MODEL": plan.image.bundle_digest,
             "COMMIT": plan.commit,
-            "SOURCE": branch.address(plan.root),
+            "SOURCE": branch.address(plan.repository),
             "TITLE": title,
         }
         runs.build(Path(folder), plan.image.name, arguments)
@@ -202,7 +203,7 @@ def mirror(plan: Plan) -> str:
     from ..tracking import registry
 
     tags = {"commit": plan.commit, "image": plan.image.name, "verdict": plan.said.verdict}
-    home = plan.root.resolve()
+    home = plan.repository.root.resolve()
     number = registry.mirror(project(plan), alias(plan), plan.folder, tags, home)
     return f"{project(plan)} version {number} is {alias(plan)}"
 
@@ -218,4 +219,4 @@ def project(plan: Plan) -> str:
 
 
 def _project(plan: Plan) -> dict[str, Any]:
-    return tomllib.loads(repository.text_at(plan.commit, "pyproject.toml", plan.root) or "")
+    return tomllib.loads(plan.repository.text_at(plan.commit, "pyproject.toml") or "")

@@ -56,11 +56,12 @@ def sbom(
 ) -> dict[str, Any]:
     """Return the bill of materials of an image."""
     purl = "pkg:oci/{}?repository_url={}&tag={}"
+    number = uuid.uuid5(uuid.NAMESPACE_URL, image.bundle_digest + image.code)
     name = image.repository.rpartition("/")[2]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, image.model + image.code)}",
+        "serialNumber": f"urn:uuid:{number}",
         "version": 1,
         "metadata": {
             "component": {
@@ -78,8 +79,8 @@ def sbom(
                 "type": "machine-learning-model",
                 "bom-ref": "model",
                 "name": said.name,
-                "version": image.model,
-                "hashes": [{"alg": "SHA-256", "content": image.model}],
+                "version": image.bundle_digest,
+                "hashes": [{"alg": "SHA-256", "content": image.bundle_digest}],
             },
             *(
                 {

@@ -34,7 +34,7 @@ def check(engine: Engine, image: str, folder: Path, installed: dict[str, str]) -
     rows = json.dumps([one["row"] for one in golden])
     with engine.running(image, f"mlops-smoke-{image.rpartition(':')[2]}") as container:
         told = json.loads(engine.ask(container, ["python3", "-c", probe], rows))
-    wrong = _wrong(told, golden, contract.labels, manifest.identity(folder))
+    wrong = _wrong(told, golden, contract.labels, manifest.bundle_digest(folder))
     found = {normal(name): version for name, version in told["installed"]}
     for one in sorted(set(found.items()) ^ set(installed.items())):
         what = "installed and not locked" if one in found.items() else "locked and not installed"
@@ -48,7 +48,7 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _wrong(told: Any, golden: list[Any], labels: Sequence[str], model: str) -> list[str]:
+def _wrong(told: Any, golden: list[Any], labels: Sequence[str], bundle_digest: str) -> list[str]:
     """Return what is wrong with the answers."""
     if told["status"] != 200:
         return [f"its server answers the golden rows with {told['status']}: {told['answer']}"]
@@ -56,8 +56,8 @@ def _wrong(told: Any, golden: list[Any], labels: Sequence[str], model: str) -> l
     if told["user"] == 0:
         wrong.append("it runs as root")
     served = {told["model"]["digest"], told["answer"]["model"]}
-    if served != {model}:
-        wrong.append(f"it serves {' and '.join(sorted(served))}, not {model}")
+    if served != {bundle_digest}:
+        wrong.append(f"it serves {' and '.join(sorted(served))}, not {bundle_digest}")
     answers = told["answer"]["predictions"]
     if len(answers) != len(golden):
         return [*wrong, f"it answers {len(answers)} of {len(golden)} golden rows"]

@@ -27,7 +27,7 @@ class TransferError(ProjectError):
     """What was handed over is not what automation writes."""
 
 
-def accepted(bundle: Path, onto: str, root: Path = Path()) -> str:
+def accepted(bundle: Path, onto: str, root: Path) -> str:
     """Return the last commit of a bundle whose commits follow `onto` and write what they may."""
     if not re.fullmatch(r"[0-9a-f]{40}", onto):
         raise TransferError(f"{onto!r} is no commit: give the hash that the branch had")
@@ -61,7 +61,7 @@ def _check(commit: str, root: Path) -> None:
             )
 
 
-def push(commit: str, branch: str, root: Path = Path()) -> None:
+def push(commit: str, branch: str, root: Path) -> None:
     """Push a commit to a branch that is where the commit's line left it, or has it already."""
     try:
         _git("push", "--quiet", "origin", f"{commit}:refs/heads/{branch}", root=root)
@@ -80,8 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--branch", required=True)
     given = parser.parse_args(argv)
     try:
-        commit = accepted(given.bundle, given.onto)
-        push(commit, given.branch)
+        commit = accepted(given.bundle, given.onto, Path())
+        push(commit, given.branch, Path())
     except ProjectError as error:
         print(f"handover: {error}", file=sys.stderr)
         return 2

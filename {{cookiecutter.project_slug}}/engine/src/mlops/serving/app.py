@@ -106,7 +106,7 @@ class App(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the description of every route, with the rows of the bundle that serves."""
         champion = self.state.models.champion
-        serving = champion.digest if champion else ""
+        serving = champion.bundle_digest if champion else ""
         if self.openapi_schema is None or serving != self._described:
             self.openapi_schema = None
             self._described = serving

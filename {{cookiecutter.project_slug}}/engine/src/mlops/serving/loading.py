@@ -33,7 +33,7 @@ def load(
     check_schema(loaded)
     from .predictor import Predictor
 
-    predictor = Predictor(loaded, content.digest, unseen)
+    predictor = Predictor(loaded, content.bundle_digest, unseen)
     _answer_golden(predictor)
     return predictor
 

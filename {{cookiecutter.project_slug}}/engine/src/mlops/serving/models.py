@@ -123,7 +123,7 @@ class ServedModels:
                 self._take()
                 if result:
                     self._swapped(result)
-                    model = slot.predictor.digest if slot.predictor else ""
+                    model = slot.predictor.bundle_digest if slot.predictor else ""
                     level = logging.WARNING if slot.reason else logging.INFO
                     extra = {"reason": slot.reason, "model": model}
                     logger.log(level, f"bundle {result}", extra=extra)

@@ -32,7 +32,7 @@ def describe(schema: dict[str, Any], predictor: Predictor | None, has_key: bool)
         schemas["Predictions"] = {"type": "object"}
     else:
         loaded = predictor.loaded
-        schema["info"] |= {"title": loaded.contract.name, "version": predictor.digest[:12]}
+        schema["info"] |= {"title": loaded.contract.name, "version": predictor.bundle_digest[:12]}
         if loaded.contract.description:
             schema["info"]["description"] = loaded.contract.description
         schemas["Row"] = predictor.schema.json_schema()

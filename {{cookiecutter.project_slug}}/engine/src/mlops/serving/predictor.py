@@ -19,8 +19,8 @@ encode = msgspec.json.Encoder().encode
 class Predictor:
     """A bundle from the rows of a request to its answer; it never changes.
 
-    `digest` names the bundle. `threshold` is the probability above which the last of two labels
-    is the prediction; `loaded_at` when it was made, in seconds since 1970.
+    `bundle_digest` names the bundle. `threshold` is the probability above which the last of two
+    labels is the prediction; `loaded_at` when it was made, in seconds since 1970.
     """
 
     __slots__ = (
@@ -30,15 +30,15 @@ class Predictor:
         "_head",
         "_say",
         "_task",
-        "digest",
+        "bundle_digest",
         "loaded",
         "loaded_at",
         "schema",
         "threshold",
     )
 
-    def __init__(self, loaded: Loaded, digest: str, unseen: Unseen = "encode") -> None:
-        self.digest = digest
+    def __init__(self, loaded: Loaded, bundle_digest: str, unseen: Unseen = "encode") -> None:
+        self.bundle_digest = bundle_digest
         self.loaded = loaded
         self.loaded_at = time()
         self.schema = RowSchema(loaded.contract, loaded.encoder, unseen)
@@ -54,7 +54,7 @@ class Predictor:
             b'{"prediction":%b,"probabilities":{%b}}' % (label, parts) for label in labels
         ]
         decided = b'"threshold":%b,' % encode(self.threshold) if self._task == "binary" else b""
-        self._head = b'{"model":%b,%b"request_id":"' % (encode(digest), decided)
+        self._head = b'{"model":%b,%b"request_id":"' % (encode(bundle_digest), decided)
 
     def decode(self, body: bytes) -> list[Row]:
         """Return the rows of a request's body; raises Problem, also where `before` vetoes them."""

@@ -29,7 +29,7 @@ class Slot:
     def load(self) -> None:
         """Load what the folder holds, if it is another bundle than the one that serves."""
         self._tried = _signature(self.folder)
-        if self.predictor is not None and _digest(self.folder) == self.predictor.digest:
+        if self.predictor and _bundle_digest(self.folder) == self.predictor.bundle_digest:
             return
         self.predictor = loading.load(self.folder, self._settings.unseen, self._expect)
 
@@ -54,10 +54,10 @@ class Slot:
         return "refused"
 
 
-def _digest(folder: Path) -> str:
+def _bundle_digest(folder: Path) -> str:
     """Return the digest of the manifest, or none where it cannot be read."""
     try:
-        return manifest.identity(folder)
+        return manifest.bundle_digest(folder)
     except OSError:
         return ""
 

@@ -59,14 +59,14 @@ def track(settings: Settings, experiment: str, bundle: Path, reports: Path = REP
     as KILLED; one that this command cannot finish is closed as FAILED. Raises RegistryError where
     the server or database does not answer.
     """
-    identity, content, _ = contents.read(bundle)
+    bundle_digest, content, _ = contents.read(bundle)
     home = dvc.home()
     with _client(home, "does not take the run", "dvc repro") as client:
         folder = _experiment(client, experiment, home)
-        known = _closed(client, folder, identity)
+        known = _closed(client, folder, bundle_digest)
         if known is not None:
             return known
-        return _log(client, folder, identity, settings, content, bundle, reports)
+        return _log(client, folder, bundle_digest, settings, content, bundle, reports)
 
 
 def mirrored(name: str, alias: str, home: Path) -> str | None:
@@ -82,11 +82,12 @@ def mirror(name: str, alias: str, bundle: Path, tags: dict[str, str], home: Path
     The same bundle becomes a version once, with a python_function that answers as `mlops predict`
     does; what a killed command left of one is no version. Raises RegistryError.
     """
-    identity = contents.read(bundle).digest
+    bundle_digest = contents.read(bundle).bundle_digest
     with _client(home, f"does not take {name}", "mlops release") as client:
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)
-        known = client.search_model_versions(f"name = '{name}' and tags.{BUNDLE} = '{identity}'")
+        asked = f"name = '{name}' and tags.{BUNDLE} = '{bundle_digest}'"
+        known = client.search_model_versions(asked)
         whole = [version for version in known if version.status == "READY"]
         number = str(whole[0].version if whole else _version(client, name, bundle, tags, home))
         found = _aliased(client, name, alias)
@@ -113,10 +114,10 @@ def _version(
     import mlflow.pyfunc
 
     folder = _experiment(client, name, home)
-    identity = manifest.identity(bundle)
+    bundle_digest = manifest.bundle_digest(bundle)
     runtime = manifest.read(bundle)["runtime"]
     needed = [f"{one}=={metadata.version(one)}" for one in (*PACKAGES, *RUNTIMES[runtime])]
-    run = client.create_run(folder, tags={RELEASED: identity}, run_name=identity[:12])
+    run = client.create_run(folder, tags={RELEASED: bundle_digest}, run_name=bundle_digest[:12])
     try:
         with tempfile.TemporaryDirectory() as temporary:
             place = Path(temporary) / MODEL
@@ -130,7 +131,7 @@ def _version(
             client.log_artifacts(run.info.run_id, str(place), MODEL)
         source = f"{run.info.artifact_uri}/{MODEL}"
         made = client.create_model_version(
-            name, source, run.info.run_id, tags={**tags, BUNDLE: identity}
+            name, source, run.info.run_id, tags={**tags, BUNDLE: bundle_digest}
         )
         client.set_terminated(run.info.run_id)
     except BaseException:
@@ -180,9 +181,9 @@ def _experiment(client: "MlflowClient", name: str, home: Path) -> str:
     return str(client.create_experiment(name, artifact_location=location))
 
 
-def _closed(client: "MlflowClient", folder: str, identity: str) -> str | None:
+def _closed(client: "MlflowClient", folder: str, bundle_digest: str) -> str | None:
     """Close what stands open for this candidate, and return its finished run where there is one."""
-    runs: list[Run] = client.search_runs([folder], f"tags.{CANDIDATE} = '{identity}'")
+    runs: list[Run] = client.search_runs([folder], f"tags.{CANDIDATE} = '{bundle_digest}'")
     finished = None
     for run in runs:
         if run.info.status == "FINISHED":
@@ -195,7 +196,7 @@ def _closed(client: "MlflowClient", folder: str, identity: str) -> str | None:
 def _log(
     client: "MlflowClient",
     folder: str,
-    identity: str,
+    bundle_digest: str,
     settings: Settings,
     content: dict[str, Any],
     bundle: Path,
@@ -205,13 +206,13 @@ def _log(
 
     origin = content["lineage"]
     tags = {
-        CANDIDATE: identity,
+        CANDIDATE: bundle_digest,
         "mlflow.source.git.commit": origin["commit"] or "",
         "clean": str(origin["clean"]).lower(),
         "data": lineage.data_digest(content),
         "holdout_predictions": content["holdout"]["predictions"],
     }
-    run = client.create_run(folder, tags=tags, run_name=identity[:12])
+    run = client.create_run(folder, tags=tags, run_name=bundle_digest[:12])
     key = run.info.run_id
     try:
         measured = msgspec.json.decode((bundle / "metrics.json").read_bytes())["holdout"]

@@ -10,8 +10,8 @@ from ...bundle.reading import CANDIDATE, CONFIG
 from ...config.compose import CONF, composed, written
 from ...config.experiment import EXPERIMENT, read_experiment
 from ...files import read_yaml, sha256
-from ...git import dvc, repository
-from ...git.commits import is_shallow
+from ...git import dvc
+from ...git.repository import Repository
 from ..case import Case
 from ..rule import Finding, Rule
 
@@ -47,7 +47,7 @@ class Lineage(Rule, frozen=True, kw_only=True):
 
 def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str]]:
     """Yield what is checked, whether it holds, and what was found."""
-    root = case.root
+    root = case.repository.root
     yield (
         "tree",
         origin["clean"] is True,
@@ -55,7 +55,7 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
         if origin["clean"] is True
         else "it was made from uncommitted changes: commit them, then run `make repro`",
     )
-    yield _commit(root, origin["commit"])
+    yield _commit(case.repository, origin["commit"])
     yield _equal("code", "what it is computed with", origin["code"], lineage.code(root))
     config = sha256(root / "resolved.yaml")
     yield _equal("config", "resolved.yaml", origin["config"], config)
@@ -99,14 +99,14 @@ def _equal(
     return part, False, said
 
 
-def _commit(root: Path, commit: str | None) -> tuple[str, bool, str]:
+def _commit(repository: Repository, commit: str | None) -> tuple[str, bool, str]:
     if not commit:
         return "commit", False, "it was made outside git: commit the project, then run `make repro`"
-    if repository.is_ancestor(commit, root):
+    if repository.is_ancestor(commit):
         return "commit", True, f"{commit[:12]} is HEAD or an ancestor of it"
     remedy = (
         "this clone has only the end of the history, fetch the rest with `git fetch --unshallow`"
-        if is_shallow(root)
+        if repository.is_shallow()
         else "it was replaced, as by a rebase: run `make repro`, which bundles once more"
     )
     return "commit", False, f"{commit[:12]} is no ancestor of HEAD: {remedy}"

@@ -36,7 +36,7 @@ class Reproduced(Rule, frozen=True, kw_only=True):
         if not case.rederive:
             return [Finding("pending", PENDING)]
         try:
-            with rederived(case.root, self.minutes) as made:
+            with rederived(case.repository, self.minutes) as made:
                 return [_rows(case, made), self._predictions(case, made)]
         except RederivationError as error:
             return [Finding("rejected", str(error), error.part)]

@@ -124,7 +124,7 @@ def explained(
             raise Problem(503, "deadline", title, "send fewer rows", headers=RETRY)
         found.append(_row(predictor, row, encoded, answer, explainer.explain(encoded)))
     return Explained(
-        model=predictor.digest,
+        model=predictor.bundle_digest,
         request_id=request_id,
         scale=SCALES[task],
         background=len(background),

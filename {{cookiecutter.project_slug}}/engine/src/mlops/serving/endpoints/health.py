@@ -41,7 +41,7 @@ def _answer(models: ServedModels) -> Response:
     content = {
         "ready": models.ready,
         "reason": models.reason,
-        "model": models.champion and models.champion.digest,
-        "challenger": models.challenger and models.challenger.digest,
+        "model": models.champion and models.champion.bundle_digest,
+        "challenger": models.challenger and models.challenger.bundle_digest,
     }
     return JSONResponse(content, 200 if models.ready else 503)

@@ -95,7 +95,7 @@ def find(models: ServedModels, key: bytes, name: str, version: str) -> Predictor
 
 def version_of(predictor: Predictor) -> str:
     """Return the start of the digest, as people read it everywhere."""
-    return predictor.digest[:12]
+    return predictor.bundle_digest[:12]
 
 
 def described(models: ServedModels, predictor: Predictor) -> dict[str, Any]:

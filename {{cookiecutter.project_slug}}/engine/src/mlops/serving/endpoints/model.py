@@ -78,7 +78,7 @@ def router() -> APIRouter:
     async def model(request: Request) -> ModelOut:
         models = request.app.state.models
         challenger = models.challenger
-        return described(models.route(b""), challenger and challenger.digest)
+        return described(models.route(b""), challenger and challenger.bundle_digest)
 
     return routes
 
@@ -95,7 +95,7 @@ def described(predictor: Predictor, challenger: str | None = None) -> ModelOut:
         labels=list(contract.labels),
         threshold=predictor.threshold if contract.task == "binary" else None,
         description=contract.description,
-        digest=predictor.digest,
+        digest=predictor.bundle_digest,
         challenger=challenger,
         runtime=loaded.model.runtime,
         estimator=settings.model.target,

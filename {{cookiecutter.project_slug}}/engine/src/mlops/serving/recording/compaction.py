@@ -97,7 +97,7 @@ def _compact(segment: Path, log_folder: Path, done: Compacted) -> None:
         declared: dict[str, Declaration] = {}
         for block in blocks(_content(segment)):
             if isinstance(block, Declaration):
-                declared[block.digest] = block
+                declared[block.bundle_digest] = block
                 continue
             if isinstance(block, Torn):
                 done.torn += 1

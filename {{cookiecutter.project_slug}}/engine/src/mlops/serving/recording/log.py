@@ -52,9 +52,11 @@ class Log:
             reason = f"{PARQUET} is not installed: run {COMPACTION} where it is"
             logger.info("the log stays in its spool", extra={"reason": reason})
 
-    def write(self, block: bytes, rows: int, model: str = "", declaration: bytes = b"") -> None:
+    def write(
+        self, block: bytes, rows: int, bundle_digest: str = "", declaration: bytes = b""
+    ) -> None:
         """Have a block written; it is counted as lost where too many rows wait already."""
-        self._begin(block, rows, model, declaration)
+        self._begin(block, rows, bundle_digest, declaration)
 
     async def written(self, block: bytes, rows: int) -> bool:
         """Write a block and say whether it is kept."""
@@ -98,13 +100,13 @@ class Log:
         self._thread.shutdown()
 
     def _begin(
-        self, block: bytes, rows: int, model: str = "", declaration: bytes = b""
+        self, block: bytes, rows: int, bundle_digest: str = "", declaration: bytes = b""
     ) -> "asyncio.Future[None] | None":
         if self._pending and self._pending + rows > self._most:
             self._metrics.dropped("memory", rows)
             return None
         self._pending += rows
-        writing = self._run(self._spool.append, block, model, declaration)
+        writing = self._run(self._spool.append, block, bundle_digest, declaration)
         writing.add_done_callback(partial(self._written, rows))
         return writing
 

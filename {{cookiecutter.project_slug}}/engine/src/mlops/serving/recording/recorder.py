@@ -166,7 +166,7 @@ class Recorder:
         matrix: np.ndarray,
     ) -> None:
         """Have the shadow answer what the champion answered."""
-        pair = (shadow.digest, predictor.digest)
+        pair = (shadow.bundle_digest, predictor.bundle_digest)
         if pair not in self._alike:
             self._alike = {pair: _alike(shadow, predictor)}
         if not self._alike[pair]:
@@ -193,11 +193,11 @@ class Recorder:
 
     def _declared(self, predictor: "Predictor") -> Declared:
         known = self._declarations
-        if predictor.digest not in known:
+        if predictor.bundle_digest not in known:
             if len(known) >= MODELS:
                 known.clear()
-            known[predictor.digest] = declared(predictor)
-        return known[predictor.digest]
+            known[predictor.bundle_digest] = declared(predictor)
+        return known[predictor.bundle_digest]
 
     def _record(
         self, predictor: "Predictor", role: str, requests: list[Request], predictions: np.ndarray
@@ -215,7 +215,7 @@ class Recorder:
         declaration, take = self._declared(predictor)
         rows = [take(row) for request in requests for row in request.rows]
         answers = Answers(
-            predictor.digest,
+            predictor.bundle_digest,
             role,
             [request.request_id for request in requests],
             [len(request.rows) for request in requests],
@@ -223,7 +223,7 @@ class Recorder:
             rows,
             np.ascontiguousarray(predictions, dtype="<f8").tobytes(),
         )
-        self._log.write(encode(answers, len(rows)), len(rows), predictor.digest, declaration)
+        self._log.write(encode(answers, len(rows)), len(rows), predictor.bundle_digest, declaration)
 
 
 def _alike(one: "Predictor", other: "Predictor") -> bool:

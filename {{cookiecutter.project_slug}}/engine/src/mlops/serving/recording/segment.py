@@ -19,7 +19,7 @@ class Declaration(msgspec.Struct, frozen=True, array_like=True, tag="model"):
     mean none.
     """
 
-    digest: str
+    bundle_digest: str
     task: str
     labels: list[str]
     threshold: float
@@ -34,7 +34,7 @@ class Answers(msgspec.Struct, frozen=True, array_like=True, tag="answers"):
     `predictions` are their float64 bytes, row after row.
     """
 
-    digest: str
+    bundle_digest: str
     role: str
     ids: list[str]
     counts: list[int]

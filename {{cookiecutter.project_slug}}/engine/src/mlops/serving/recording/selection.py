@@ -31,7 +31,7 @@ def declared(predictor: "Predictor") -> Declared:
     """Return how a bundle is declared, and how its rows are recorded: without personal data."""
     contract, columns = predictor.loaded.contract, predictor.schema.columns
     declaration = Declaration(
-        predictor.digest,
+        predictor.bundle_digest,
         contract.task,
         list(contract.labels),
         predictor.threshold,

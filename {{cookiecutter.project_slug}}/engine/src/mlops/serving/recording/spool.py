@@ -64,7 +64,7 @@ class Spool:
         self._lock = lock
         self.measure()
 
-    def append(self, block: bytes, model: str = "", declaration: bytes = b"") -> None:
+    def append(self, block: bytes, bundle_digest: str = "", declaration: bytes = b"") -> None:
         """Write a block at the end of the open segment, after what declares its model.
 
         Raises FullError or OSError; then nothing of it is in the segment.
@@ -73,10 +73,10 @@ class Spool:
             raise FullError
         if self._segment is None:
             self._begin()
-        if model and model not in self._declared:
+        if bundle_digest and bundle_digest not in self._declared:
             block = declaration + block
         self._write(block)
-        self._declared.add(model)
+        self._declared.add(bundle_digest)
         if self._written >= self.segment_bytes:
             self.rotate()
 

@@ -31,8 +31,9 @@ def batches(
 ) -> Iterator[tuple[Part, pa.RecordBatch]]:
     """Yield the rows of a block by the day they were answered or reported."""
     if isinstance(block, Answers):
-        about = declared[block.digest]
-        batch, root, leaf = _answers(block, about), PREDICTIONS, f"/model={block.digest[:12]}"
+        about = declared[block.bundle_digest]
+        leaf = f"/model={block.bundle_digest[:12]}"
+        batch, root = _answers(block, about), PREDICTIONS
     else:
         batch, root, leaf = _outcomes(block), FEEDBACK, ""
     days = np.asarray(batch.column("time")).astype("datetime64[D]")
@@ -48,7 +49,7 @@ def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
         "request_id": pa.array(_repeated(block.ids, counts), pa.string()),
         "row": pa.array(list(chain.from_iterable(map(range, counts))), pa.int32()),
         "time": _moments(_repeated(block.times, counts)),
-        "digest": pa.array([block.digest] * len(block.rows)).dictionary_encode(),
+        "digest": pa.array([block.bundle_digest] * len(block.rows)).dictionary_encode(),
         "role": pa.array([block.role] * len(block.rows)).dictionary_encode(),
     }
     values = zip(*block.rows, strict=True)

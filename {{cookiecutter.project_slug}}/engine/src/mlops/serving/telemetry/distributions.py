@@ -40,7 +40,7 @@ class Distributions:
     __slots__ = ("_features", "_labels", "_names", "_outputs", "_predictions", "model")
 
     def __init__(self, predictor: "Predictor") -> None:
-        self.model = predictor.digest[:12]
+        self.model = predictor.bundle_digest[:12]
         loaded = predictor.loaded
         profile = json.loads(loaded.files[PROFILE])
         self._names = loaded.encoder.names

@@ -109,8 +109,8 @@ def _models(models: "Serving | None") -> Iterator[GaugeMetricFamily]:
         "mlops_model_age_seconds", "Since the bundle was loaded.", labels=("model", "role")
     )
     for role, predictor in _roles(models):
-        model = predictor.digest[:12]
-        info.add_metric((predictor.loaded.contract.name, model, predictor.digest, role), 1)
+        model = predictor.bundle_digest[:12]
+        info.add_metric((predictor.loaded.contract.name, model, predictor.bundle_digest, role), 1)
         age.add_metric((model, role), max(0.0, time.time() - predictor.loaded_at))
     yield from (info, age)
 

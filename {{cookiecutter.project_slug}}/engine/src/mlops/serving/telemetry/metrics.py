@@ -90,10 +90,10 @@ class Metrics:
     ) -> None:
         """Count encoded rows and predictions; alone, those of a shadow that answers nobody."""
         models = self.models
-        counted = models.get(predictor.digest)
+        counted = models.get(predictor.bundle_digest)
         if counted is None:
-            counted = models[predictor.digest] = Distributions(predictor)
-        models.move_to_end(predictor.digest)
+            counted = models[predictor.bundle_digest] = Distributions(predictor)
+        models.move_to_end(predictor.bundle_digest)
         if len(models) > MODELS:
             models.popitem(last=False)
         counted.add(matrix, predictions)
