@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from baked import Project, sharing
+from sweeps import some
 
 MAKE = ("make", "-o", ".venv/.installed")  # these tests' environment stands in for the project's
 # The rules that look at origins: the others take their time and name no remedy.
@@ -109,7 +110,7 @@ def picked(project: Project) -> None:
     project.run("git", "cherry-pick", "work~1", "work")
 
 
-@pytest.mark.parametrize("rewrite", [rebased, squashed, amended, picked])
+@pytest.mark.parametrize("rewrite", some([rebased, squashed, amended, picked], 3))
 def test_a_commit_that_was_replaced(work: Project, rewrite: Callable[[Project], None]) -> None:
     rewrite(work)
     follow(work, *told(work, "is no ancestor of HEAD"))

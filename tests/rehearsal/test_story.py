@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import generate
+from sweeps import some
 
 from rehearsal.conftest import REASON
 from rehearsal.github import REPOSITORY, git
@@ -316,7 +317,7 @@ def test_a_release_that_fails_anywhere_goes_on_where_it_stopped(sequel: Story) -
     sequel.accept(number)
     sequel.skipped = set()
     uri = sequel.variables["MLFLOW_TRACKING_URI"]
-    for command, argument in POINTS:
+    for command, argument in some(POINTS, 3):
         sequel.machine.fail(argument, "podman", "skopeo", "git")
         missing = "sqlite:////dev/null/mlflow.db"
         sequel.variables = {

@@ -1,7 +1,6 @@
 """Promotions that are killed, that run at the same time, and that meet damaged files.
 
-A few of each; `MLOPS_THOROUGH=1 pytest tests/release/test_promotion_under_stress.py` runs them all:
-every call of git, 20 at a time, 100 damages.
+A few of each; with MLOPS_THOROUGH=1 all: every call of git, 20 at a time, 100 damages.
 """
 
 import os
@@ -18,17 +17,17 @@ from typing import Any
 
 import pytest
 import yaml
+from sweeps import THOROUGH
 
 from mlops.cli import main
 from mlops.errors import ProjectError
 from mlops.release.declaration import declared, paths
 from mlops.release.environments import verify
 
-THOROUGH = bool(os.environ.get("MLOPS_THOROUGH"))
 AT_ONCE = 20 if THOROUGH else 3
-CLONES = 20 if THOROUGH else 3
+CLONES = 20 if THOROUGH else 2
 PUSHING = 4  # of the clones at any time: each that another one overtakes judges again
-DAMAGES = 100 if THOROUGH else 12
+DAMAGES = 100 if THOROUGH else 6
 SEED = 5
 KILLER = """#!/bin/sh
 count=$(($(cat "$0.count" 2>/dev/null || echo 0) + 1))
@@ -80,7 +79,7 @@ def test_killed_anywhere_head_declares_the_old_or_the_new(second: Any) -> None:
     assert code == 0
     new = second.declared()
     found = set()
-    for at in range(1 if THOROUGH else calls - 8, calls + 1, 1 if THOROUGH else 4):
+    for at in range(1 if THOROUGH else calls - 8, calls + 1, 1 if THOROUGH else 8):
         for when in ("before", "after"):
             second.git("reset", "-q", "--hard", head)
             second.write("mine.txt", "x")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from sweeps import some
 
 from mlops.release.branch import made, move
 from mlops.release.deployment import deployed
@@ -59,19 +60,19 @@ def edit_image(yard: Any) -> None:
     write(yard, ".env", "IMAGE=docker.io/library/other\n")
 
 
-@pytest.mark.parametrize(
-    ("harm", "named"),
-    [
-        (lose_image, "not there, declared is in the registry"),
-        (lose_both_images, "not there, declared is in the registry"),
-        (lose_alias, "MLflow alias demo@champion is nothing"),
-        (lose_model, "MLflow alias demo@champion is nothing"),
-        (lose_branch, "branch env/production is nothing"),
-        (break_record, "branch env/production is no record of a release"),
-        (edit_record, "branch env/production is 000000000000"),
-        (edit_image, "branch env/production is others"),
-    ],
-)
+HARMS = [
+    (lose_image, "not there, declared is in the registry"),
+    (lose_both_images, "not there, declared is in the registry"),
+    (lose_alias, "MLflow alias demo@champion is nothing"),
+    (lose_model, "MLflow alias demo@champion is nothing"),
+    (lose_branch, "branch env/production is nothing"),
+    (break_record, "branch env/production is no record of a release"),
+    (edit_record, "branch env/production is 000000000000"),
+    (edit_image, "branch env/production is others"),
+]
+
+
+@pytest.mark.parametrize(("harm", "named"), some(HARMS, 2))
 def test_named_then_repaired(
     yard: Any, harm: Any, named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

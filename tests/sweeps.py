@@ -1,0 +1,13 @@
+"""Sweeps: many cases of one kind, of which a test run takes a few unless it is to be thorough."""
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+THOROUGH = bool(os.environ.get("MLOPS_THOROUGH"))
+Case = TypeVar("Case")
+
+
+def some(cases: Sequence[Case], every: int) -> list[Case]:
+    """Return each `every`-th case from the first on, and all of them with MLOPS_THOROUGH=1."""
+    return list(cases if THOROUGH else cases[::every])
