@@ -2,22 +2,51 @@
 
 A section (`## Title`) is one pull request. A line that names a file, before a block of code, says
 what becomes of the block: `` `path`: `` is a new file, `` `path`, added: `` goes behind what it has
-(imports of a module in front), `` `path`, merged: `` sets keys of a YAML file.
+(imports of a module in front), `` `path`, merged: `` sets keys of a YAML or TOML file. And
+`` `path`, removed. `` has no block.
 """
 
+import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+import tomlkit
+from baked import SOURCE
+from ruamel.yaml import YAML
 
-STEP = re.compile(r"^`([\w./-]+)`(?:, (added|merged))?:\n```\w*\n(.*?)^```$", re.M | re.S)
+PAGES = [SOURCE / f"engine/docs/{name}.md" for name in ("owning", "reports", "gate", "promotion")]
+PAGES += [SOURCE / "engine/docs/serving.md"]
+# The examples by the pull request that has them. On a project without the workflows
+# (test_owning.py): what judges, what makes the model, and what is of a table of numbers.
+JUDGING = ("A metric and a rule", "A value table", "The gate's page", "More environments")
+MAKING = (
+    "Data from a query or an API",
+    "A feature of a text",
+    "A package",
+    "The holdout report",
+    "Before and after a prediction, and an endpoint of your own",
+    "A setting",
+)
+MEASURED = ("A transformed target, weights, monotonic constraints",)
+# In the rehearsal (test_wishes.py).
+FIRST = (
+    "Data that several files hold",
+    "Cleaning",
+    "A feature of categories",
+    "A metric and a rule",
+    "Before and after a prediction",
+)
+SECOND = ("An estimator",)
+STEP = re.compile(
+    r"^`([\w./-]+)`(?:, (removed)\.$|(?:, (added|merged))?:\n```\w*\n(.*?)^```$)", re.M | re.S
+)
 IMPORT = re.compile(r"^(?:from [\w.]+ )?import .*\n", re.M)
 
 
 class Step(NamedTuple):
-    """One file of an example, and what becomes of its text: `written`, `added` or `merged`."""
+    """One file of an example, and what becomes of it: `written`, `added`, `merged`, `removed`."""
 
     path: str
     how: str
@@ -34,16 +63,31 @@ class Wish(NamedTuple):
         """Make the change in a project."""
         for step in self.steps:
             file = project / step.path
+            if step.how == "removed":
+                file.unlink()
+                continue
             before = file.read_text(encoding="utf-8") if file.exists() else ""
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(CHANGES[step.how](before, step.text), encoding="utf-8")
+            change = _toml if file.suffix == ".toml" else CHANGES[step.how]
+            file.write_text(change(before, step.text), encoding="utf-8")
+
+
+def documented() -> dict[str, Wish]:
+    """Return the examples of all pages by title."""
+    found = [wish for page in PAGES for wish in wishes(page.read_text(encoding="utf-8"))]
+    named = {wish.title: wish for wish in found}
+    assert len(named) == len(found)
+    return named
 
 
 def wishes(page: str) -> Iterator[Wish]:
     """Yield the examples of a page; sections that change no file are none."""
     for section in re.split(r"^## ", page, flags=re.M)[1:]:
         title, _, text = section.partition("\n")
-        steps = tuple(Step(path, how or "written", code) for path, how, code in STEP.findall(text))
+        steps = tuple(
+            Step(path, removed or how or "written", code)
+            for path, removed, how, code in STEP.findall(text)
+        )
         if steps:
             yield Wish(title.strip(), steps)
 
@@ -59,14 +103,30 @@ def _added(before: str, text: str) -> str:
 
 
 def _merged(before: str, text: str) -> str:
-    content = _deep(yaml.safe_load(before) or {}, yaml.safe_load(text))
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    """Return a YAML file with the keys of the text, and the rest as it was written."""
+    written = YAML()
+    written.width = 10_000
+    written.indent(mapping=2, sequence=4, offset=2)
+    content = written.load(before)
+    _merge(content, written.load(text))
+    file = io.StringIO()
+    written.dump(content, file)
+    return file.getvalue()
 
 
-def _deep(before: Any, change: Any) -> Any:
-    if not isinstance(before, Mapping) or not isinstance(change, Mapping):
-        return change
-    return {**before, **{key: _deep(before.get(key), value) for key, value in change.items()}}
+def _merge(before: MutableMapping[str, Any], change: Mapping[str, Any]) -> None:
+    for key, value in change.items():
+        if isinstance(value, Mapping) and isinstance(before.get(key), MutableMapping):
+            _merge(before[key], value)
+        else:
+            before[key] = value
+
+
+def _toml(before: str, text: str) -> str:
+    document = tomlkit.parse(before)
+    for table, keys in tomlkit.parse(text).items():
+        document[table].update(keys)
+    return tomlkit.dumps(document)
 
 
 CHANGES = {"written": lambda _, text: text, "added": _added, "merged": _merged}

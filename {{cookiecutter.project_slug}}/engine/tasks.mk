@@ -39,8 +39,8 @@ HANDOVER := build/handover/commits.bundle
 RESULTS := dvc.lock resolved.yaml reports
 
 # The raw data: by their pointer, unless a stage of dvc.yaml makes them.
-FETCHED := $(shell awk '/^    outs:/ {outs = 1; next} /^    [a-z]/ {outs = 0} \
-	outs && /- data\/raw *:?$$/ {print "yes"}' dvc.yaml)
+FETCHED := $(shell awk '/^    [a-z]/ {outs = /^    outs:/} \
+	outs && /(- |[[, ])data\/raw *([],:]|$$)/ {print "yes"}' dvc.yaml)
 RAW = $(if $(FETCHED),$(INSTALLED),data/raw.dvc)
 
 # A bundle made before its inputs were committed, or before a rebase, names no commit of this branch

@@ -1,13 +1,20 @@
-"""What conf/ names is there: columns, features, cleaning, estimators, sources, rules."""
+"""What conf/ names is there, and does on made-up rows what the pipeline and a server rely on."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from mlops import owner
 from mlops.config.compose import composed
-from mlops.config.experiment import read_experiment
+from mlops.config.experiment import choices, read_experiment
 from mlops.config.settings import Settings
+from mlops.data import prepared
+from mlops.data.examples import made_up
+from mlops.data.prepare import typed
+from mlops.data.sources import Frame
+from mlops.data.validation import validated
 from mlops.features.encoding import Encoder
 from mlops.gate.policy import compose
 from mlops.training import estimators
@@ -15,22 +22,59 @@ from mlops.training import estimators
 PROJECT = Path(__file__).parents[1]
 
 
+ROWS = 200
+
+
+def composition(**changed: dict[str, str]) -> Settings:
+    """Return what params.yaml and conf/ compose to, with other choices."""
+    return Settings.parse(composed(Path("conf"), read_experiment(Path("params.yaml")) | changed))
+
+
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Return what params.yaml and conf/ compose to."""
+    """Return the experiment as it is."""
     monkeypatch.chdir(PROJECT)
-    return Settings.parse(composed(Path("conf"), read_experiment(Path("params.yaml"))))
+    return composition()
 
 
-def test_features_and_cleaning(settings: Settings) -> None:
-    assert Encoder.build(settings.data, settings.features).names
+@pytest.fixture
+def rows(settings: Settings) -> dict[str, np.ndarray]:
+    """Return made-up rows of the contract, as cleaning and features get them."""
+    frame = Frame(Path("made up"), 1, made_up(settings.data, settings.split, ROWS))
+    values, findings = validated(frame, settings.data)
+    assert not findings
+    columns = typed(values, settings.data)
+    return prepared.arrays(columns, settings.data, columns.column_names)
 
 
-def test_the_estimator(settings: Settings) -> None:
+def test_a_row_alone_has_the_features_that_it_has_among_others(
+    settings: Settings, rows: dict[str, np.ndarray]
+) -> None:
+    """Else a request gets other features than the rows that the model was fitted on."""
     encoder = Encoder.build(settings.data, settings.features)
-    folds = [([0], [1])]
-    asked = (settings.model, settings.training, settings.data.task, encoder, settings.seed, folds)
-    assert hasattr(estimators.build(*asked), "fit")
+    together = encoder.matrix(rows)
+    for at in range(ROWS):
+        alone = encoder.matrix({name: values[at : at + 1] for name, values in rows.items()})
+        np.testing.assert_allclose(alone[0], together[at], rtol=1e-5, err_msg=str(encoder.names))
+
+
+@pytest.mark.parametrize("name", choices(PROJECT / "conf", "model"))
+def test_every_model_learns_and_answers(
+    settings: Settings, rows: dict[str, np.ndarray], name: str
+) -> None:
+    """Each of conf/model that suits the task, with its estimator."""
+    model = composition(model={"use": name}).model
+    if settings.data.task not in model.tasks:
+        return
+    encoder = Encoder.build(settings.data, settings.features)
+    folds = [(np.arange(ROWS // 2), np.arange(ROWS // 2, ROWS))]
+    asked = (model, settings.training, settings.data.task, encoder, settings.seed, folds)
+    matrix, target = encoder.matrix(rows), prepared.target(rows, settings.data)
+    if settings.data.task == "regression":
+        target = np.abs(target) + 1  # of which every transform has a value
+    with threadpool_limits(1):
+        fitted = estimators.fit(estimators.build(*asked), matrix, target)
+        assert len(fitted.predict(matrix)) == ROWS
 
 
 def test_sources(settings: Settings) -> None:

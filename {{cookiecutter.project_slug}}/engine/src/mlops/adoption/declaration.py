@@ -23,8 +23,8 @@ WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "n
 CONTRACT = """\
 # The contract of {file} as `mlops adopt` found it ({rows:,} rows): yours to correct.
 # type: number integer boolean category datetime text · role: feature (without one) target id time
-# group sensitive ignored · nullable: may be missing · min, max: bounds, inclusive, twice as wide as
-# seen on each side · categories: every allowed label. What is left out says why.
+# group weight sensitive ignored · nullable: may be missing · min, max: bounds, inclusive, twice as
+# wide as seen on each side · categories: every allowed label. What is left out says why.
 """
 FEATURES = """\
 # What enters the matrix: the feature columns of conf/data/{name}.yaml, and these functions of

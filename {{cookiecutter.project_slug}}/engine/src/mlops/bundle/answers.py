@@ -13,19 +13,21 @@ from ..config.settings import load
 from ..data import prepared
 from ..features.encoding import Encoder
 from ..runtime import model as runtime
+from .assembly import served
 
 HOLDOUT = Path("data/prepared/holdout.parquet")
 MODEL = Path("model")
 
 
 def answers() -> np.ndarray:
-    """Return the predictions of model/ for data/prepared/holdout.parquet."""
+    """Return what is served for data/prepared/holdout.parquet with model/."""
     settings = load()
     encoder = Encoder.build(settings.data, settings.features)
     matrix = prepared.matrix(
         HOLDOUT, settings.data, encoder.inputs, encoder.matrix, len(encoder.names)
     )
-    return runtime.load(MODEL, settings.training.threads).predict(matrix)
+    predictions = runtime.load(MODEL, settings.training.threads).predict(matrix)
+    return served(HOLDOUT, settings.data, encoder, predictions)
 
 
 def main() -> None:

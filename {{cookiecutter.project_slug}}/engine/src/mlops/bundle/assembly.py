@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from ..config.settings import RESOLVED, Settings
+from ..contract import Contract
 from ..data import fingerprints, prepared
 from ..features.encoding import Encoder
 from ..files import atomic_directory
@@ -36,8 +37,7 @@ def bundle(
         for role in ("train", "holdout")
     }
     predictions = runtime.load(model, settings.training.threads).predict(matrices["holdout"])
-    if (after := After.find(contract)) is not None:
-        predictions = _after(after, data / "holdout.parquet", encoder, predictions)
+    predictions = served(data / "holdout.parquet", contract, encoder, predictions)
     summary = json.loads((data / "summary.json").read_text(encoding="utf-8"))
     about = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
     measured = {
@@ -75,10 +75,14 @@ def bundle(
     return manifest.bundle_digest(out)
 
 
-def _after(after: After, holdout: Path, encoder: Encoder, predictions: np.ndarray) -> np.ndarray:
-    """Return the predictions as they are served, batch by batch."""
+def served(
+    holdout: Path, contract: Contract, encoder: Encoder, predictions: np.ndarray
+) -> np.ndarray:
+    """Return the model's predictions as they are served: what `after` makes of them, if any."""
+    if (after := After.find(contract)) is None:
+        return predictions
     answers, start = np.empty_like(predictions), 0
-    for columns in prepared.batches(holdout, after.contract, encoder.inputs):
+    for columns in prepared.batches(holdout, contract, encoder.inputs):
         end = start + len(columns[encoder.inputs[0]])
         answers[start:end] = after(columns, predictions[start:end])
         start = end
