@@ -36,14 +36,17 @@ def lead(content: Content) -> str:
     """Return what was judged, in a sentence."""
     candidate, holdout = content["candidate"], content["holdout"]
     name, commit = content["against"]["ref"], content["against"]["commit"][:12]
-    groups = f" in {holdout['groups']:,} groups" if holdout["groups"] else ""
     other = f"against the champion of {name} ({commit})"
     if content["champion"] is None:
         other = f"which is the first model: {name} ({commit}) declares no champion"
-    return (
-        f"{candidate['name']} ({candidate['task']}) on {holdout['rows']:,} holdout rows{groups}, "
-        f"{other}."
-    )
+    return f"{candidate['name']} ({candidate['task']}) on {_rows(holdout)}, {other}."
+
+
+def _rows(holdout: Content | None) -> str:
+    if holdout is None:
+        return "no rows, since what the branch brings cannot be read"
+    groups = f" in {holdout['groups']:,} groups" if holdout["groups"] else ""
+    return f"{holdout['rows']:,} holdout rows{groups}"
 
 
 def notes(content: Content) -> list[str]:
@@ -92,9 +95,17 @@ def notes(content: Content) -> list[str]:
             f"engine/ of this branch is not as version {engine['version']} made it: somebody "
             "edited what an upgrade replaces."
         )
-    if not content["candidate"]["clean"]:
+    if content["candidate"]["clean"] is False:
         found.append("The candidate was made with changes that no commit has.")
     return found
+
+
+def digests(content: Content) -> list[tuple[str, str]]:
+    """Return what was judged and by what, each with its SHA-256."""
+    subjects = ("candidate", "champion", "policy", "judge", "holdout")
+    named = {"judge": "code that judged"}
+    found = [(named.get(s, s), (content[s] or {}).get("sha256") or "(none)") for s in subjects]
+    return [("report", content["digest"]), *found]
 
 
 def title(metric: str) -> str:

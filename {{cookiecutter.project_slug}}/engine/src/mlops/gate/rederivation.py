@@ -21,6 +21,7 @@ import numpy as np
 import yaml
 
 from ..errors import ProjectError
+from ..files import parse_yaml
 from ..git import dvc, repository
 
 INPUTS = (
@@ -113,8 +114,8 @@ def _pinned(commit: str, root: Path) -> str:
     pointer = repository.text_at(commit, f"{RAW}.dvc", root)
     try:
         if pointer is not None:
-            return str(yaml.safe_load(pointer)["outs"][0]["md5"])
-        lock = yaml.safe_load(repository.text_at(commit, LOCK, root) or "")
+            return str(parse_yaml(pointer)["outs"][0]["md5"])
+        lock = parse_yaml(repository.text_at(commit, LOCK, root) or "")
         if found := dvc.pinned(lock, RAW):
             return found
     except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:

@@ -25,7 +25,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import msgspec
 import numpy as np
 
 from ..bundle import contents, reading
@@ -362,8 +361,7 @@ def confined(bundle: Path, commit: str, root: Path) -> Iterator[Confined]:
     verified, as data.
     """
     content = contents.read(bundle)
-    contract = msgspec.json.decode(content.files[reading.CONTRACT], type=Contract)
-    settings = Settings.parse(reading.plain_yaml(content.files[reading.CONFIG]))
+    contract, settings = reading.declared(content)
     with tempfile.TemporaryDirectory(prefix="code-") as place:
         code = Path(place)
         repository.extract(commit, SERVED, code, root)

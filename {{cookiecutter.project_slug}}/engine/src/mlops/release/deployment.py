@@ -8,6 +8,7 @@ import msgspec
 import yaml
 
 from ..errors import ProjectError
+from ..files import parse_yaml
 from ..git import commits, repository
 from ..git.repository import RepositoryError, run
 from . import branch
@@ -77,7 +78,7 @@ def texts(said: Record, root: Path = Path()) -> Texts:
         if text is not None:
             found[path] = text
     if KUSTOMIZATION in found:
-        content = yaml.safe_load(found[KUSTOMIZATION])
+        content = parse_yaml(found[KUSTOMIZATION])
         content["images"] = [
             {"name": PLACEHOLDER, "newName": said.image, "digest": said.digest},
             *(one for one in content.get("images") or [] if one["name"] != PLACEHOLDER),

@@ -9,6 +9,7 @@ from ..bundle import verdict
 from ..bundle.reading import CANDIDATE
 from ..bundle.verdict import MARKDOWN
 from ..errors import ProjectError
+from ..files import parse_yaml
 from ..git import commits, dvc, repository
 from . import environments, evidence
 from .declaration import NAME, declared, paths
@@ -130,7 +131,7 @@ def _verdict(against: str, failed: bool, root: Path) -> str:
 def _pinned(root: Path) -> str:
     text = repository.text_at(repository.commit_of("HEAD", root), LOCK, root)
     try:
-        found = dvc.pinned(yaml.safe_load(text or ""), CANDIDATE)
+        found = dvc.pinned(parse_yaml(text or ""), CANDIDATE)
     except (yaml.YAMLError, LookupError, TypeError, AttributeError):
         found = None
     if found is None:
