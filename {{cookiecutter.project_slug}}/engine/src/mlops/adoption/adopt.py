@@ -8,7 +8,7 @@ from typing import Unpack
 from ..config import compose, settings
 from ..config.experiment import read_experiment
 from ..errors import ProjectError
-from ..git.dvc import dvc_add
+from ..git.dvc import dvc_add, maker
 from ..git.repository import is_clean
 from .declaration import adopted, contract_text, features_text, unedited, with_choices
 from .proposal import SHOWN, Options, Proposal, propose
@@ -77,6 +77,7 @@ def adopt(
             f"{project.resolve()} has no params.yaml and conf/: run this in a project's root folder"
         )
     with exclusive(project):
+        _check_made(project)
         proposal = propose(file, target, **options)
         check_raw(project, file)
         texts = _texts(file, proposal, project)
@@ -84,6 +85,16 @@ def adopt(
             _check_experiment(project)
             pointer = dvc_add(RAW, project)
     return Adoption(file, proposal, (*texts, pointer))
+
+
+def _check_made(project: Path) -> None:
+    """Raise where a stage makes the raw data: it would put its own in the place of the table."""
+    if (stage := maker(RAW, project)) is not None:
+        raise AdoptionError(
+            f"the stage {stage} of dvc.yaml makes {RAW}: take it out with `dvc remove --outs "
+            f"{stage}` and adopt again, or have it fetch this table and declare the columns in "
+            "conf/data"
+        )
 
 
 def _texts(file: Path, proposal: Proposal, project: Path) -> dict[Path, str]:

@@ -38,6 +38,20 @@ def unversioned(path: Path, root: Path = Path()) -> list[Path]:
     return [file for file in files if file in endangered]
 
 
+def maker(path: Path, root: Path = Path()) -> str | None:
+    """Return the stage of dvc.yaml that makes `path`, something in it or what it is in."""
+    pipeline = root / "dvc.yaml"
+    stages = read_yaml(pipeline)["stages"] if pipeline.is_file() else {}
+    wanted = Path(os.path.normpath(root / path))
+    for name, stage in stages.items():
+        one = stage.get("do", stage)  # of a foreach
+        outs = [out if isinstance(out, str) else next(iter(out)) for out in one.get("outs", ())]
+        places = [Path(os.path.normpath(root / one.get("wdir", ".") / out)) for out in outs]
+        if any(wanted.is_relative_to(p) or p.is_relative_to(wanted) for p in places):
+            return str(name)
+    return None
+
+
 def fetch(pointer: str, name: str, out: Path, root: Path = Path()) -> None:
     """Write the folder `name` that the text of a DVC pointer names to `out`, from cache or remote.
 
