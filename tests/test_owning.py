@@ -64,7 +64,8 @@ def staged(candidate: Project) -> Project:
     write(candidate, "src/project/sources.py", SOURCES, "from pathlib import Path\n")
     merge(candidate, "conf/data/churn.yaml", {"source": {"ingest": "orders"}})
     stages = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    before = {"cmd": "mlops ingest", "deps": ["src/project/sources.py"], "outs": ["data/raw"]}
+    outs = [{"data/raw": {"persist": True}}]
+    before = {"cmd": "mlops ingest", "deps": ["src/project/sources.py"], "outs": outs}
     after = {"cmd": "cp candidate/card.md summary", "deps": ["candidate"], "outs": ["summary"]}
     merge(candidate, "dvc.yaml", {"stages": {"ingest": before, **stages, "summary": after}})
     return candidate
@@ -118,6 +119,44 @@ def test_fetched_data_that_were_changed_are_rejected(staged: Project) -> None:
     report = json.loads((root / "reports/gate/gate.json").read_text(encoding="utf-8"))
     said = " ".join(one["reason"] for one in report["reasons"])
     assert "data/raw is not what dvc.lock says" in said
+
+
+def test_a_table_is_adopted_once_no_stage_makes_the_data(staged: Project) -> None:
+    staged.commit("Own stages")
+    table = staged.path.parent / "table.csv"
+    rows = [f"{row % 7},{row % 11},{'yes' if row % 5 < 2 else 'no'}" for row in range(700)]
+    table.write_text("\n".join(["a,b,y", *rows, ""]))
+    adopt = ("mlops", "adopt", str(table), "--target", "y")
+    for made in (False, True):
+        refused = staged.run(*adopt, check=False)
+        assert refused.returncode == 2
+        assert "`dvc remove --outs ingest`" in refused.stdout
+        assert staged.run("git", "status", "--porcelain").stdout == ""
+        if not made:
+            staged.run("dvc", "repro", "ingest")
+            staged.commit("Fetched")
+    staged.run("dvc", "remove", "--outs", "ingest")
+    staged.run(*adopt)
+    assert (staged.path / "data/raw.dvc").is_file()
+
+
+@pytest.mark.parametrize("persist", [True, False])
+def test_what_a_failed_fetch_leaves(staged: Project, persist: bool) -> None:
+    """As engine/docs/owning.md has it: the old data under `persist`, and else what DVC has."""
+    stages = yaml.safe_load((staged.path / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages["ingest"]["outs"] = [{"data/raw": {"persist": persist}}]
+    merge(staged, "dvc.yaml", {"stages": stages})
+    staged.run("dvc", "repro", "ingest")
+    table = staged.path / "data/raw/ingested.parquet"
+    held = table.read_bytes()
+    write(staged, "src/project/sources.py", "\nraise RuntimeError('down')\n")
+    failed = staged.run("dvc", "repro", "ingest", check=False)
+    assert failed.returncode != 0
+    assert "down" in failed.stdout
+    assert table.exists() is persist
+    if not persist:
+        staged.run("dvc", "checkout", "data/raw")
+    assert table.read_bytes() == held
 
 
 def test_a_fetch_that_fails_stops_the_pipeline_with_a_sentence(staged: Project) -> None:
