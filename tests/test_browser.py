@@ -310,7 +310,7 @@ def test_a_text_is_written_in_a_box_and_sent_as_it_stands(opened: Open, reading:
             place.fill(text)
             with page.expect_response("**/predict") as response:
                 answered(page)
-            assert response.value.request.post_data_json["email"] == (text or None)
+            assert json.loads(response.value.request.post_data or "")["email"] == (text or None)
             answer = response.value.json()["predictions"][0]["prediction"]
             expect(page.locator("#answer .said")).to_have_text(answer)
             assert page.evaluate("window.hacked") is None
