@@ -177,14 +177,13 @@ def test_a_candidate_that_asks_for_the_target_is_refused(
     assert said in reasons(second)["candidate answers"]
 
 
-def test_a_feature_that_hangs_is_ended(second: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feature_that_hangs_is_ended_when_the_bases_policy_says(second: Any) -> None:
+    second.on_main(("conf/gate/standard.yaml", f"answer_seconds: 10\n{second.policy}"))
+    second.write("conf/gate/standard.yaml", f"answer_seconds: 900\n{second.policy}")
     in_feature(second, "import time; time.sleep(600)\n")
-    monkeypatch.setattr(sandbox, "SECONDS", 3.0)
-    report = second.judged()
-    assert report["verdict"] == "rejected"
-    (reason,) = report["reasons"]
-    assert reason["part"] == "answers"
-    assert "no answer after 3 seconds and was ended" in reason["reason"]
+    assert second.gate() == 1
+    assert second.report["policy"]["answer_seconds"] == 10
+    assert "no answer after 10 seconds and was ended" in reasons(second)["candidate answers"]
 
 
 def test_a_slow_feature_is_rejected_by_the_gates_own_clock(second: Any) -> None:
@@ -503,7 +502,7 @@ def test_a_truncated_table_is_a_reason_and_no_failure(first: Any, share: float) 
 def test_a_table_larger_than_the_machine_is_not_read(
     first: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlops.gate.candidate._memory", lambda: 1000)
+    monkeypatch.setattr("mlops.gate.sandbox.memory", lambda: 1000)
     (told,) = first.judged()["reasons"]
     assert told["part"] == "rows"
     assert "and this machine has" in told["reason"]

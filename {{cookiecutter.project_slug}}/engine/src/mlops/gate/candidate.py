@@ -19,7 +19,7 @@ from ..contract import Task
 from ..data import prepared
 from ..errors import ProjectError
 from ..evaluation.evaluate import HOLDOUT, check_holdout
-from . import scoring
+from . import sandbox, scoring
 from .case import Answers, Judged
 from .request import GateError
 
@@ -140,16 +140,12 @@ def _check_size(path: Path) -> None:
     """Raise for a table that is larger than this machine: a short file may say so of itself."""
     about = pq.read_metadata(path)
     needed = about.num_rows * about.num_columns * CELL
-    if needed > (has := _memory()):
+    if needed > (has := sandbox.memory()):
         raise CandidateError(
             "rows",
             f"its {HOLDOUT} says it has {about.num_rows:,} rows, {needed / 1e9:,.0f} GB, and this "
             f"machine has {has / 1e9:,.0f}: hold out fewer, or judge where there is more",
         )
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _check_target(settings: Settings, columns: dict[str, np.ndarray]) -> None:

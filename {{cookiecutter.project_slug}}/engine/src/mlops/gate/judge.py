@@ -37,7 +37,8 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
     law, own = _policies(request, made.task, root)
     with ExitStack() as stack:
         head = repository.commit_of("HEAD", root)
-        bundle = _started(made, head, root, stack)  # meanwhile
+        code = (head, root, law.settings.answer_seconds)
+        bundle = _started(made, code, stack)  # meanwhile
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="champion-"))
         champion = champions.fetch(request.against.commit, Path(place) / champions.NAME, root)
         held = "" if isinstance(bundle, CandidateError) else bundle.confinement
@@ -82,12 +83,14 @@ def judge(request: Request, root: Path = Path()) -> dict[str, Any]:
     return verdict.sealed({**report, "timings": {"seconds": total, "rules": seconds}})
 
 
-def _started(made: Candidate, head: str, root: Path, stack: ExitStack) -> Confined | CandidateError:
+def _started(
+    made: Candidate, code: tuple[str, Path, float], stack: ExitStack
+) -> Confined | CandidateError:
     """Return the candidate in a process of its own, or why there is nothing to start."""
     if made.settings is None:
         return CandidateError("files", made.fault)
     try:
-        return stack.enter_context(sandbox.confined(made.folder, head, root))
+        return stack.enter_context(sandbox.confined(made.folder, *code))
     except ProjectError as error:
         return CandidateError("answers", f"it does not answer: {error}")
 
@@ -166,7 +169,7 @@ def _case(
     columns, target = rows
     judged, findings, unscored = None, [_first(request)], ""
     if champion is not None:
-        code = (request.against.commit, root)
+        code = (request.against.commit, root, law.settings.answer_seconds)
         judged, findings, unscored = _rescored(champion, candidate, settings, code, stack)
     case = Case(
         root,
@@ -199,7 +202,7 @@ def _rescored(
     champion: Champion,
     candidate: Judged,
     settings: Settings,
-    code: tuple[str, Path],
+    code: tuple[str, Path, float],
     stack: ExitStack,
 ) -> tuple[Judged | None, list[Finding], str]:
     """Score the champion on today's rows; whatever keeps it from that rejects the candidate.

@@ -89,6 +89,12 @@ def notes(content: Content) -> list[str]:
             "Nothing kept the code of the bundles from this machine's files: its kernel has "
             "neither Landlock nor namespaces. It ran in a process of its own, and saw no target."
         )
+    elif held and "seccomp" not in held:
+        found.append(
+            "The code of the bundles could read no file of this machine's, but send data by UDP "
+            "or to a local service: its kernel has no seccomp, or no filter is known for its "
+            "processor."
+        )
     engine = content["candidate"].get("engine")
     if engine and not engine["intact"]:
         found.append(
