@@ -274,6 +274,52 @@ def test_a_key_is_asked_for_and_kept(opened: Open, finished: Project) -> None:
         page.context.close()
 
 
+WORDS = '''
+
+@feature("text")
+def words(texts):
+    """Return how many words a text has."""
+    return np.array([np.nan if text is None else len(text.split()) for text in texts])
+'''
+
+
+@pytest.fixture
+def reading(candidate: Project) -> Project:
+    """A project whose model reads a text."""
+    conf, features = candidate.path / "conf", candidate.path / "src/project/features.py"
+    contract, asked = (conf / name / "churn.yaml" for name in ("data", "features"))
+    declared = yaml.safe_load(contract.read_text())
+    declared["columns"]["email"] = {"type": "text", "nullable": True, "owner": "crm"}
+    contract.write_text(yaml.safe_dump(declared, sort_keys=False))
+    used = yaml.safe_load(asked.read_text())
+    used["derived"]["words"] = {"function": "words", "columns": ["email"], "owner": "crm"}
+    asked.write_text(yaml.safe_dump(used, sort_keys=False))
+    features.write_text(features.read_text() + WORDS)
+    candidate.commit("A text")
+    candidate.run("dvc", "repro")
+    return candidate
+
+
+def test_a_text_is_written_in_a_box_and_sent_as_it_stands(opened: Open, reading: Project) -> None:
+    with serving(reading, reading.path / "candidate") as address:
+        page = opened(address)
+        (column,) = [one for one in ready(page)["columns"] if one["type"] == "text"]
+        place = field(page, column["name"])
+        assert place.evaluate("(element) => element.tagName") == "TEXTAREA"
+        for text in (f"two\nlines, {HOSTILE}", " blanks ", ""):
+            place.fill(text)
+            with page.expect_response("**/predict") as response:
+                answered(page)
+            assert json.loads(response.value.request.post_data or "")["email"] == (text or None)
+            answer = response.value.json()["predictions"][0]["prediction"]
+            expect(page.locator("#answer .said")).to_have_text(answer)
+            assert page.evaluate("window.hacked") is None
+        place.focus()
+        page.keyboard.type("a\nb")  # a new line, and no prediction
+        expect(place).to_have_value("a\nb")
+        page.context.close()
+
+
 def hostile(candidate: Path, out: Path) -> Path:
     """Return a bundle that says HOSTILE wherever a bundle may say what it likes."""
     shutil.copytree(candidate, out)

@@ -123,10 +123,18 @@ def test_fetched_data_that_were_changed_are_rejected(granted: Project, tmp_path:
     assert "data/raw is not what dvc.lock says" in said
 
 
+@pytest.mark.parametrize("persist", [True, False])
 def test_a_fetch_that_fails_stops_the_pipeline_with_a_sentence(
-    granted: Project, tmp_path: Path
+    granted: Project, tmp_path: Path, persist: bool
 ) -> None:
+    """As the page has it: the old data stay under `persist`, and else DVC brings them back."""
     project = copied(granted, tmp_path)
+    pipeline = project.path / "dvc.yaml"
+    text = pipeline.read_text()
+    assert "persist: true" in text
+    pipeline.write_text(text.replace("persist: true", f"persist: {persist}".lower()))
+    table = project.path / "data/raw/ingested.parquet"
+    held = table.read_bytes()
     with closing(sqlite3.connect(project.path / "warehouse.db")) as warehouse:
         warehouse.execute("DROP TABLE bills")
     failed = project.run("dvc", "repro", "--force", "--single-item", "ingest", check=False)
@@ -134,6 +142,25 @@ def test_a_fetch_that_fails_stops_the_pipeline_with_a_sentence(
     assert re.search(
         "billed of src/project/sources.py failed .*no such table: bills", failed.stdout
     )
+    assert table.exists() is persist
+    if not persist:
+        project.run("dvc", "checkout", "data/raw")
+    assert table.read_bytes() == held
+
+
+def test_a_table_is_adopted_once_no_stage_makes_the_data(granted: Project, tmp_path: Path) -> None:
+    project = copied(granted, tmp_path)
+    table = tmp_path / "table.csv"
+    rows = [f"{row % 7},{row % 11},{'yes' if row % 5 < 2 else 'no'}" for row in range(700)]
+    table.write_text("\n".join(["a,b,y", *rows, ""]))
+    adopt = ("mlops", "adopt", str(table), "--target", "y")
+    refused = project.run(*adopt, check=False)
+    assert refused.returncode == 2
+    assert "`dvc remove --outs ingest`" in refused.stdout
+    assert project.run("git", "status", "--porcelain").stdout == ""
+    project.run("dvc", "remove", "--outs", "ingest")
+    project.run(*adopt)
+    assert (project.path / "data/raw.dvc").is_file()
 
 
 def test_a_number_is_transformed_weighed_and_constrained(

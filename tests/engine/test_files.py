@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from mlops.files import atomic_directory, atomic_file, sha256, sweep, tree_sha256, write_text
+from mlops.files import (
+    BoundlessError,
+    atomic_directory,
+    atomic_file,
+    parse_yaml,
+    sha256,
+    sweep,
+    tree_sha256,
+    write_text,
+)
 
 
 def test_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -75,3 +84,34 @@ def test_tree_digest_sees_names_and_contents_but_no_bytecode(tmp_path: Path) -> 
     renamed = tree_sha256(tmp_path)
     (tmp_path / "b").write_text("2")
     assert len({before, renamed, tree_sha256(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("", None),
+        ("a: &x {b: 1}\nc: {<<: *x, d: 2}", {"a": {"b": 1}, "c": {"b": 1, "d": 2}}),
+        ("a: &x text\nb: [*x, *x]", {"a": "text", "b": ["text", "text"]}),
+        ("[" * 99 + "]" * 99, None),
+    ],
+)
+def test_aliases_and_depth_are_read_within_bounds(text: str, content: object) -> None:
+    parsed = parse_yaml(text)
+    assert content is None or parsed == content
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\n".join([f"a{n}: &a{n} [{f'*a{n - 1}, ' * 9 * (n > 0)}x]" for n in range(9)]), "alias"),
+        ("a: &a [*a]", "its aliases stand for more"),
+        ("a: &a {<<: *a}", "its aliases stand for more"),
+        (f"a: &a {'x' * 1_000_000}\nb: [{'*a, ' * 20}]", "its aliases stand for more"),
+        ("[" * 200_000 + "]" * 200_000, "nests deeper than 100 levels"),
+        ("- " * 200_000, "nests deeper than 100 levels"),
+        (f"a: {'x' * (1 << 24)}", "is longer than 16,777,216 characters"),
+    ],
+)
+def test_yaml_that_outgrows_its_text_is_refused(text: str, said: str) -> None:
+    with pytest.raises(BoundlessError, match=said):
+        parse_yaml(text)

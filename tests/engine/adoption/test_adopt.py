@@ -142,6 +142,17 @@ def test_refuses_to_lose_unversioned_data_and_edits(project: Path) -> None:
     assert "max: 140" in contract.read_text()
 
 
+def test_data_that_a_stage_makes_are_not_replaced(project: Path) -> None:
+    stage = "stages:\n  orders:\n    cmd: mlops ingest\n    outs: [data/raw]\n"
+    (project / "dvc.yaml").write_text(stage)
+    before = tree(project)
+    with pytest.raises(ProjectError, match=r"the stage orders of dvc\.yaml makes data/raw: take"):
+        adopt(put(project.parent), "y", project=project)
+    assert tree(project) == before
+    (project / "dvc.yaml").write_text(stage.replace("[data/raw]", "[elsewhere]"))
+    assert adopt(put(project.parent), "y", project=project).written
+
+
 def test_a_model_that_does_not_suit_the_task_changes_nothing(project: Path) -> None:
     (project / "params.yaml").write_text("model: {use: logistic}\n")
     before = tree(project)

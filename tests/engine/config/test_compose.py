@@ -1,5 +1,7 @@
 """The experiment composes, and every way to get it wrong says how to get it right."""
 
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 import yaml
 from baked import SOURCE
 
+from mlops.config import compose
 from mlops.config.compose import check_task, composed, digests, resolve
 from mlops.config.experiment import choices
 from mlops.config.settings import ConfigError, Settings
@@ -99,3 +102,29 @@ def test_refused_experiment_leaves_resolved_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         resolve(CONF, tmp_path / "params.yaml", out)
     assert out.read_text() == "before"
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_aliases_of_aliases_are_refused(tmp_path: Path, linked: bool) -> None:
+    conf = shutil.copytree(CONF, tmp_path / "conf")
+    lines = [f"a{n}: &a{n} [{f'*a{n - 1}, ' * 9 * (n > 0)}x]" for n in range(12)]
+    (conf / "gate/standard.yaml").write_text("\n".join(lines))
+    if linked:
+        (conf / "gate").rename(tmp_path / "elsewhere")
+        (conf / "gate").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="its aliases stand for more than"):
+        composed(conf, {})
+
+
+def test_interpolations_of_interpolations_end_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = shutil.copytree(CONF, tmp_path / "conf")
+    lines = [f"a{n}: ${{gate.a{n - 1}}}${{gate.a{n - 1}}}" for n in range(1, 30)]
+    (conf / "gate/standard.yaml").write_text("\n".join(["rules: {}", "a0: x", *lines]))
+    before = signal.getsignal(signal.SIGALRM)
+    monkeypatch.setattr(compose, "SECONDS", 1.0)
+    with pytest.raises(ConfigError, match="not composed within 1 seconds"):
+        composed(conf, {})
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert composed(CONF, {})["gate"]["rules"]

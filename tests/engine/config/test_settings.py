@@ -8,7 +8,7 @@ import pytest
 from baked import SOURCE
 
 from mlops.config.compose import composed
-from mlops.config.settings import ConfigError, SearchRange, Settings, Split, load
+from mlops.config.settings import ConfigError, Gate, SearchRange, Settings, Split, load
 
 CONF = SOURCE / "conf"
 
@@ -34,6 +34,13 @@ def test_wrong_column_is_named(resolved: dict[str, Any]) -> None:
     resolved["data"]["columns"][name]["type"] = "float"
     with pytest.raises(ConfigError, match=rf"column {name}: type: .*choose from boolean"):
         Settings.parse(resolved)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), "long"])
+def test_a_gate_that_waits_for_nothing_or_for_ever_is_refused(seconds: object) -> None:
+    assert msgspec.convert({"answer_seconds": 1800}, Gate).answer_seconds == 1800
+    with pytest.raises(msgspec.ValidationError, match="answer_seconds"):
+        msgspec.convert({"answer_seconds": seconds}, Gate)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "seed: 1"])

@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+import socket
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +39,7 @@ def start(code: Path, trained: Path) -> Callable[..., Sandbox]:
     contract = load(trained / "candidate").contract
 
     def started(bundle: Path = trained / "candidate", **options: Any) -> Sandbox:
-        return Sandbox(code, bundle, contract, "onnx", **options)
+        return Sandbox(code, bundle, contract, "onnx", **{"seconds": 300.0, **options})
 
     return started
 
@@ -121,34 +124,135 @@ def test_it_reads_nothing_but_its_own_folder(
         assert len(sandbox.predict(columns)) == len(columns["plan"])
 
 
-def test_it_writes_nothing_and_reaches_nobody(
-    start: Callable[..., Sandbox], edit: Edit, columns: dict[str, np.ndarray], tmp_path: Path
-) -> None:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        lines = f"""
-import os, socket, signal
+REACH = """
+import ctypes, os, resource, signal, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(function, *given):
+    if function(*given) == -1:
+        raise OSError(ctypes.get_errno(), "refused")
+def connected(family, kind, address):
+    socket.socket(family, kind).connect(address)
+def forked():
+    if not os.fork():
+        os._exit(0)
+unix, inet, stream, datagram = (
+    socket.AF_UNIX, socket.AF_INET, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+judge = {judge}
+attempts = dict(
+    write=lambda: open({out!r}, "w"),
+    write_inside=lambda: open("inside", "w"),
+    tcp=lambda: connected(inet, stream, ("127.0.0.1", {tcp})),
+    udp=lambda: socket.socket(inet, datagram).sendto(b"told", ("127.0.0.1", {udp})),
+    raw=lambda: socket.socket(inet, socket.SOCK_RAW, 1),
+    listen=lambda: socket.socket(inet, stream).listen(),
+    unix=lambda: connected(unix, stream, {unix!r}),
+    abstract=lambda: connected(unix, stream, {abstract!r}),
+    netlink=lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0),
+    signal=lambda: os.kill(judge, 0),
+    everybody=lambda: os.kill(-1, 0),
+    pidfd=lambda: os.pidfd_open(judge),
+    trace=lambda: call(libc.ptrace, 16, judge, None, None),
+    limits=lambda: resource.prlimit(judge, resource.RLIMIT_CPU),
+    priority=lambda: os.setpriority(os.PRIO_PROCESS, judge, 5),
+    memory=lambda: open(f"/proc/{{judge}}/mem", "rb"),
+    environment=lambda: open(f"/proc/{{judge}}/environ", "rb"),
+    folder=lambda: os.readlink(f"/proc/{{judge}}/cwd"),
+    files=lambda: os.listdir(f"/proc/{{judge}}/fd"),
+    fork=forked,
+    program=lambda: os.execv(sys.executable, [sys.executable]),
+    rights=lambda: os.chmod({out!r}, 0o777),
+    times=lambda: os.utime({out!r}),
+    namespace=lambda: call(libc.unshare, 0x10000000),
+    shared=lambda: call(libc.shmget, 0x6d6c, 4096, 0o1600),
+    ring=lambda: call(libc.syscall, 425, 1, ctypes.create_string_buffer(120)),
+    host=lambda: call(libc.sethostname, {host!r}, len({host!r})),
+)
 reached = []
-for attempt in (
-    lambda: open({str(tmp_path / "out")!r}, "w"),
-    lambda: open("inside", "w"),
-    lambda: socket.create_connection(("127.0.0.1", {port}), 1),
-    lambda: os.kill({os.getpid()}, 0),
-):
+for name, attempt in attempts.items():
     try:
         attempt()
-        reached.append(attempt.__code__.co_firstlineno)
+        reached.append(name)
     except OSError:
         pass
 if reached:
     raise RuntimeError(f"it reached {{reached}}")
 """
-        edit(FEATURES, lines)
-        with start() as sandbox:
+
+
+@pytest.mark.parametrize("confine", [("landlock",), ("namespace",)], ids=["landlock", "namespace"])
+def test_it_writes_nothing_and_reaches_nobody(
+    start: Callable[..., Sandbox],
+    edit: Edit,
+    columns: dict[str, np.ndarray],
+    tmp_path: Path,
+    confine: tuple[str, ...],
+) -> None:
+    with start(confine=confine) as sandbox:
+        if "seccomp" not in sandbox.confinement:
+            pytest.skip(f"this machine has no {confine[0]} with seccomp: run it where it has")
+    out = tmp_path / "out"
+    out.write_text("as it was")
+    out.chmod(0o600)
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as place:
+        kinds = {
+            "tcp": (socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
+            "udp": (socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
+            "unix": (socket.AF_UNIX, socket.SOCK_STREAM, f"{place}/s"),
+            "abstract": (socket.AF_UNIX, socket.SOCK_STREAM, f"\0{place}"),
+        }
+        servers = {}
+        for name, (family, kind, address) in kinds.items():
+            servers[name] = stack.enter_context(socket.socket(family, kind))
+            servers[name].bind(address)
+            if kind == socket.SOCK_STREAM:
+                servers[name].listen()
+        given = {
+            **{name: servers[name].getsockname()[1] for name in ("tcp", "udp")},
+            **{name: kinds[name][2] for name in ("unix", "abstract")},
+            **{"out": str(out), "judge": os.getpid(), "host": os.uname().nodename.encode()},
+        }
+        edit(FEATURES, REACH.format(**given))
+        with start(confine=confine) as sandbox:
             assert len(sandbox.predict(columns)) == len(columns["plan"])
-    assert not (tmp_path / "out").exists()
+        servers["udp"].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            servers["udp"].recv(10)
+    assert (out.read_text(), out.stat().st_mode & 0o777) == ("as it was", 0o600)
+
+
+def test_without_confinement_the_same_attempts_reach_something(
+    start: Callable[..., Sandbox], edit: Edit, columns: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    """Of those, what does no harm here: so that they would be noticed."""
+    given = {"tcp": 9, "udp": 9, "unix": "-", "abstract": "-", "host": b"", "judge": os.getpid()}
+    text = REACH.format(out=str(tmp_path / "out"), **given)
+    kept = "('udp', 'signal', 'pidfd', 'limits', 'environment', 'files', 'fork')"
+    edit(FEATURES, text.replace("attempts.items()", f"[(n, attempts[n]) for n in {kept}]"))
+    with start(confine=()) as sandbox, pytest.raises(SandboxError, match="it reached") as refused:
+        sandbox.predict(columns)
+    assert kept.strip("()") in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("import os\nwhile True: os.write(2, b'x' * (1 << 20))", "File too large"),
+        ("held = np.ones(1 << 50)", "MemoryError|Unable to allocate"),
+        ("held = [np.ones(1 << 27) for _ in range(1 << 20)]", "MemoryError|Unable to allocate"),
+    ],
+)
+def test_it_fills_neither_disk_nor_memory(
+    start: Callable[..., Sandbox],
+    edit: Edit,
+    columns: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    lines: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr(room, "memory", lambda: 1 << 31)
+    edit(FEATURES, lines)
+    with start() as sandbox, pytest.raises(SandboxError, match=said):
+        sandbox.predict(columns)
 
 
 def test_its_environment_is_empty(
@@ -188,7 +292,7 @@ Encoder.build = lambda c, f: (e := _build(c, f))._replace(inputs=(*e.inputs, {na
         ("1 / 0", r"ZeroDivisionError: division by zero \(src/project/features.py, line \d+\)"),
         ("import os; os._exit(0)", "its process ended with 0"),
         ("import os; os.kill(os.getpid(), 9)", "its process ended by signal 9"),
-        ("import time; time.sleep(99)", "it had no answer after 1 seconds and was ended"),
+        ("import time; time.sleep(99)", "no answer after 1 seconds .* `answer_seconds` more"),
         ("print('{}' * 9)\nreturn 'x'", "ValueError"),
     ],
 )
@@ -196,14 +300,13 @@ def test_a_feature_that_fails_is_told(
     start: Callable[..., Sandbox],
     edit: Edit,
     columns: dict[str, np.ndarray],
-    monkeypatch: pytest.MonkeyPatch,
     lines: str,
     said: str,
 ) -> None:
     edit(FEATURES, lines)
     with start() as sandbox:
         _ = sandbox.inputs
-        monkeypatch.setattr(room, "SECONDS", 1)
+        sandbox.seconds = 1
         with pytest.raises(SandboxError, match=said):
             sandbox.predict(columns)
 
@@ -333,7 +436,7 @@ def test_the_lock_says_what_the_image_has(
     with start() as sandbox, pytest.raises(SandboxError, match="sklearn is not in the serving"):
         _ = sandbox.inputs
     contract = load(trained / "candidate").contract
-    with Sandbox(code, trained / "candidate", contract, "skops") as sandbox:
+    with Sandbox(code, trained / "candidate", contract, "skops", 300.0) as sandbox:
         assert sandbox.inputs
     (code / "requirements/serve.txt").unlink()
     with pytest.raises(SandboxError, match=r"requirements/serve\.txt is missing: run `make lock`"):

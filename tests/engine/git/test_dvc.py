@@ -1,10 +1,12 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mlops.git.dvc import dvc_add, dvc_digest, fetch, mend, unversioned
+from mlops.git.dvc import dvc_add, dvc_digest, fetch, maker, mend, unversioned
 from mlops.git.repository import Repository, RepositoryError
 
 RAW = Path("data/raw")
@@ -41,6 +43,25 @@ def test_only_what_dvc_has_no_copy_of_is_unversioned(root: Path) -> None:
     (root / first).chmod(0o644)
     put(root, "data/raw/first.csv", "changed\n")
     assert unversioned(repository, RAW) == [second, first]
+
+
+@pytest.mark.parametrize(
+    ("stage", "made"),
+    [
+        ({"cmd": "x", "outs": ["data/raw"]}, True),
+        ({"cmd": "x", "outs": [{"data/raw": {"persist": True}}]}, True),
+        ({"cmd": "x", "outs": ["data"]}, True),
+        ({"cmd": "x", "outs": ["data/raw/a.csv"]}, True),
+        ({"cmd": "x", "wdir": "data", "outs": ["raw"]}, True),
+        ({"foreach": ["a"], "do": {"cmd": "x", "outs": ["data/raw/${item}.csv"]}}, True),
+        ({"cmd": "x", "outs": ["data/raw2", "model"], "deps": ["data/raw"]}, False),
+        ({"cmd": "x"}, False),
+    ],
+)
+def test_the_stage_that_makes_a_folder_is_known(tmp_path: Path, stage: Any, made: bool) -> None:
+    assert maker(tmp_path, Path("data/raw")) is None
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"first": {"cmd": "y"}, "it": stage}}))
+    assert maker(tmp_path, Path("data/raw")) == ("it" if made else None)
 
 
 def test_a_lost_cache_brings_nothing_back(root: Path) -> None:

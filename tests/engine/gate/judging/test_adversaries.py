@@ -21,6 +21,7 @@ import pytest
 from baked import SOURCE
 
 from mlops.bundle import verdict
+from mlops.files import sha256
 from mlops.gate import sandbox
 from mlops.gate.rerun import REQUEST
 
@@ -176,14 +177,13 @@ def test_a_candidate_that_asks_for_the_target_is_refused(
     assert said in reasons(second)["candidate answers"]
 
 
-def test_a_feature_that_hangs_is_ended(second: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feature_that_hangs_is_ended_when_the_bases_policy_says(second: Any) -> None:
+    second.on_main(("conf/gate/standard.yaml", f"answer_seconds: 10\n{second.policy}"))
+    second.write("conf/gate/standard.yaml", f"answer_seconds: 900\n{second.policy}")
     in_feature(second, "import time; time.sleep(600)\n")
-    monkeypatch.setattr(sandbox, "SECONDS", 3.0)
-    report = second.judged()
-    assert report["verdict"] == "rejected"
-    (reason,) = report["reasons"]
-    assert reason["part"] == "answers"
-    assert "no answer after 3 seconds and was ended" in reason["reason"]
+    assert second.gate() == 1
+    assert second.report["policy"]["answer_seconds"] == 10
+    assert "no answer after 10 seconds and was ended" in reasons(second)["candidate answers"]
 
 
 def test_a_slow_feature_is_rejected_by_the_gates_own_clock(second: Any) -> None:
@@ -365,32 +365,177 @@ def test_a_hostile_model_file_is_rejected(first: Any, harm: Harm, said: str) -> 
     assert "it ran" not in told[1]
 
 
-def bomb(bundle: Path, _: dict[str, Any]) -> None:
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
-    text = (bundle / "resolved.yaml").read_text()
-    (bundle / "resolved.yaml").write_text(text + "\n".join(lines) + "\n")
+BOMB = "\n".join(
+    [
+        "a0: &a0 [x, x, x, x, x, x, x, x, x]",
+        *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)),
+    ]
+)
+DEEP = "[" * 200_000 + "]" * 200_000
 
 
-def test_yaml_that_grows_without_bound_is_not_judged(
-    first: Any, capfd: pytest.CaptureFixture[str]
+def appended(name: str, text: str) -> Harm:
+    """Return the edit that adds lines to a file of the bundle."""
+
+    def change(bundle: Path, _: dict[str, Any]) -> None:
+        (bundle / name).write_text(f"{(bundle / name).read_text()}{text}\n")
+
+    return change
+
+
+def replaced(name: str, content: bytes) -> Harm:
+    """Return the edit that puts other bytes in the place of a file."""
+
+    def change(bundle: Path, _: dict[str, Any]) -> None:
+        (bundle / name).write_bytes(content)
+
+    return change
+
+
+def removed(name: str) -> Harm:
+    """Return the edit that leaves a file out."""
+    return lambda bundle, _: (bundle / name).unlink()
+
+
+def stated(**other: Any) -> Harm:
+    """Return the edit that has the manifest say something else."""
+    return lambda _, manifest: manifest.update(other)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (appended("resolved.yaml", BOMB), "resolved.yaml holds aliases"),
+        (appended("resolved.yaml", "deep: " + DEEP), "nests deeper than 100 levels"),
+        (appended("resolved.yaml", "- ["), "cannot be read"),
+        (replaced("resolved.yaml", b"[]"), "cannot read its settings"),
+        (replaced("resolved.yaml", b"\xff\xfe\x00"), "cannot be read"),
+        (replaced("resolved.yaml", b"data: 1\nmodel: 2\n"), "cannot read its settings"),
+        (replaced("contract.json", DEEP.encode()), "contract.json or resolved.yaml"),
+        (replaced("contract.json", b"{}"), "contract.json or resolved.yaml"),
+        (removed("contract.json"), "the bundle has no contract.json"),
+        (stated(lineage=[]), "its manifest.json is none"),
+        (stated(task="other"), "its manifest.json is none"),
+        (stated(name={"x": 1}), "its manifest.json is none"),
+    ],
+)
+def test_files_that_cannot_be_read_are_a_reason_and_no_failure(
+    first: Any, harm: Harm, said: str
 ) -> None:
-    first.edit(bomb)
-    assert first.gate() == 2
-    assert "resolved.yaml holds aliases" in capfd.readouterr().err
-    assert not (first.root / "reports/gate/gate.json").exists()
+    first.edit(harm)
+    assert first.gate() == 1
+    (told,) = reasons(first).items()
+    assert told[0] == "candidate files"
+    assert said in told[1]
+    assert first.report["candidate"]["sha256"] == sha256(first.root / "candidate/manifest.json")
+    assert first.report["holdout"] is None
+    for name in ("gate.md", "gate.html"):
+        assert "on no rows, since what the branch brings cannot be read" in first.told(name)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", DEEP.encode(), b'{"files": {"x": 1}}'])
+def test_a_manifest_that_is_none_is_rejected_by_its_digest(first: Any, content: bytes) -> None:
+    (first.root / "candidate/manifest.json").write_bytes(content)
+    assert first.gate() == 1
+    assert "no readable manifest.json" in reasons(first)["candidate files"]
+
+
+def test_a_link_in_the_place_of_the_manifest_is_not_followed(first: Any) -> None:
+    (first.root / "candidate/manifest.json").unlink()
+    (first.root / "candidate/manifest.json").symlink_to("/dev/zero")
+    assert first.gate() == 1
+    assert "is a link" in reasons(first)["candidate files"]
+    assert first.report["candidate"]["sha256"] is None
+
+
+@pytest.mark.parametrize(
+    ("harm", "part"),
+    [
+        (replaced("golden.json", b"PAR1"), "candidate"),
+        (replaced("golden.json", DEEP.encode()), "candidate"),
+        (replaced("golden.json", b'[{"row": 1, "prediction": {}}]'), "candidate"),
+        (replaced("metrics.json", b"\xff"), "candidate metrics"),
+        (replaced("metrics.json", DEEP.encode()), "candidate metrics"),
+        (replaced("metrics.json", b'{"holdout": 1}'), "candidate metrics"),
+        (replaced("training.json", b"{}"), "candidate answers"),
+        (replaced("model.onnx", b""), "candidate answers"),
+        (replaced("model.onnx", b"\x08\x07" + b"\xff" * 4096), "candidate answers"),
+        (stated(holdout=None), "candidate"),
+    ],
+)
+def test_a_file_that_is_read_later_is_a_reason_as_well(first: Any, harm: Harm, part: str) -> None:
+    first.edit(harm)
+    assert first.gate() == 1
+    assert part in reasons(first)
+
+
+def test_a_contract_of_other_types_is_rejected(first: Any) -> None:
+    def change(bundle: Path, _: dict[str, Any]) -> None:
+        contract = json.loads((bundle / "contract.json").read_text())
+        contract["columns"]["plan"] = {"type": "number"}
+        (bundle / "contract.json").write_text(json.dumps(contract))
+
+    first.edit(change)
+    assert first.gate() == 1
+    assert "it does not answer" in reasons(first)["candidate answers"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1" + b"\xff" * 64 + b"PAR1", b"PAR1", b"x" * 4096])
-def test_a_hostile_table_is_not_judged(
-    first: Any, content: bytes, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_hostile_table_is_a_reason_and_no_failure(first: Any, content: bytes) -> None:
     (first.root / "data/prepared/holdout.parquet").write_bytes(content)
+    assert first.gate() == 1
+    (told,) = reasons(first).items()
+    assert told[0] == "candidate rows"
+    assert "its data/prepared/holdout.parquet cannot be read" in told[1]
+    assert "arquet" in told[1]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.999])
+def test_a_truncated_table_is_a_reason_and_no_failure(first: Any, share: float) -> None:
+    path = first.root / "data/prepared/holdout.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert first.gate() == 1
+    assert "cannot be read" in reasons(first)["candidate rows"]
+
+
+def test_a_table_larger_than_the_machine_is_not_read(
+    first: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlops.gate.sandbox.memory", lambda: 1000)
+    (told,) = first.judged()["reasons"]
+    assert told["part"] == "rows"
+    assert "and this machine has" in told["reason"]
+
+
+def test_rows_that_are_not_there_are_a_failure_and_no_reason(
+    first: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (first.root / "data/prepared/holdout.parquet").unlink()
     assert first.gate() == 2
-    complaint = capfd.readouterr().err
-    assert "mlops gate: this cannot be judged" in complaint
-    assert "arquet" in complaint
-    assert not (first.root / "reports/gate/gate.json").exists()
+    assert "holdout.parquet is missing: run `dvc repro`" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("conf/gate/standard.yaml", BOMB),
+        ("conf/gate/standard.yaml", "rules: " + DEEP),
+        ("params.yaml", f"{BOMB}\ngate: {{rules: *a11}}"),
+    ],
+)
+def test_a_boundless_policy_of_the_branch_is_only_told(first: Any, name: str, text: str) -> None:
+    first.write(name, text)
+    assert first.gate() == 0
+    assert "this branch" in first.report["policy"]["branch"]["error"]
+
+
+def test_a_boundless_policy_of_the_base_is_a_failure(
+    first: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first.on_main(("conf/gate/standard.yaml", BOMB))
+    assert first.gate() == 2
+    assert "its aliases stand for more than 16,777,216 characters" in capfd.readouterr().err
 
 
 def test_bytecode_that_was_committed_is_not_what_answers(second: Any) -> None:

@@ -10,9 +10,10 @@ import pytest
 from mlops.bundle import manifest, verdict
 from mlops.engine import state
 from mlops.gate import provenance
-from mlops.gate.judge import _check_target, _reasons
+from mlops.gate.candidate import CandidateError, _check_target
+from mlops.gate.judge import _reasons
 from mlops.gate.policy import parse
-from mlops.gate.request import GateError, Origin, Request
+from mlops.gate.request import Origin, Request
 
 KEYS = {
     *("format", "verdict", "reasons", "against", "policy", "judge", "head", "candidate"),
@@ -125,5 +126,5 @@ def test_rows_without_a_valid_target_are_not_judged(workshop: Any, task: str, wr
     _check_target(case.settings, case.columns)
     target = case.columns["y"].copy()
     target[3:5] = wrong
-    with pytest.raises(GateError, match=r"^2 holdout rows have no valid y"):
+    with pytest.raises(CandidateError, match=r"^2 holdout rows have no valid y"):
         _check_target(case.settings, case.columns | {"y": target})

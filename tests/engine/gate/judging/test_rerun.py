@@ -197,13 +197,6 @@ def no_candidate(first: Any) -> None:
     shutil.rmtree(first.root / "candidate")
 
 
-def flipped(first: Any) -> None:
-    model = first.root / "candidate/model.onnx"
-    damaged = bytearray(model.read_bytes())
-    damaged[len(damaged) // 2] ^= 1
-    model.write_bytes(damaged)
-
-
 def no_holdout(first: Any) -> None:
     (first.root / "data/prepared/holdout.parquet").unlink()
 
@@ -220,7 +213,6 @@ def no_main(first: Any) -> None:
         (broken_gate, "RuntimeError: broken"),
         (broken_command, "does not start"),
         (no_candidate, "candidate is no bundle"),
-        (flipped, "not what its manifest says (model.onnx)"),
         (no_holdout, "holdout.parquet"),
         (no_main, "git knows no commit 'main'"),
     ],

@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 
 BLOCK = 1 << 20
+LARGEST = 1 << 24  # characters of a YAML text, its aliases written out
+DEEPEST = 100  # collections in collections: the loader in C would end the process at some 20,000
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML was built with it
 
 
@@ -105,9 +107,52 @@ def tree_sha256(root: Path) -> str:
     return digest.hexdigest()
 
 
+class BoundlessError(yaml.YAMLError):
+    """A YAML text stands for more than anybody wrote."""
+
+
 def read_yaml(path: Path) -> Any:
     """Return what a YAML file holds.
 
     Raises yaml.YAMLError or UnicodeDecodeError for a file that is none.
     """
-    return yaml.load(path.read_text(encoding="utf-8"), LOADER)
+    return parse_yaml(path.read_text(encoding="utf-8"))
+
+
+def parse_yaml(text: str | bytes) -> Any:
+    """Return what a YAML text holds; raises yaml.YAMLError, also for one without bounds."""
+    check_yaml(text)
+    return yaml.load(text, LOADER)
+
+
+def check_yaml(text: str | bytes) -> None:
+    """Raise BoundlessError where a short text stands for more than a loader can hold.
+
+    Aliases of aliases grow exponentially, and one inside what it names grows without end; neither
+    is written out to find that.
+    """
+    if len(text) > LARGEST:
+        raise BoundlessError(f"it is longer than {LARGEST:,} characters: keep such data elsewhere")
+    sizes: dict[str | None, float] = {}
+    opened: list[str | None] = [None]
+    held = [0.0]  # in each that is open
+    for event in yaml.parse(text, LOADER):
+        match event:
+            case yaml.CollectionStartEvent():
+                sizes[event.anchor] = float("inf")
+                opened.append(event.anchor)
+                held.append(1.0)
+            case yaml.CollectionEndEvent():
+                size = sizes[opened.pop()] = held.pop()
+                held[-1] += size
+            case yaml.ScalarEvent():
+                size = sizes[event.anchor] = 1.0 + len(event.value)
+                held[-1] += size
+            case yaml.AliasEvent():
+                held[-1] += sizes.get(event.anchor, 1.0)
+        if len(opened) > DEEPEST:
+            raise BoundlessError(f"it nests deeper than {DEEPEST} levels: write it flatter")
+    if held[0] > LARGEST:
+        raise BoundlessError(
+            f"its aliases stand for more than {LARGEST:,} characters: write out what they mean"
+        )

@@ -56,10 +56,6 @@ def missing_file(bundle: Path) -> None:
     (bundle / "profile.json").unlink()
 
 
-def no_manifest(bundle: Path) -> None:
-    (bundle / "manifest.json").unlink()
-
-
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
@@ -72,14 +68,20 @@ def no_manifest(bundle: Path) -> None:
         (linked_manifest, "manifest.json"),
         (extra_file, "extra.bin"),
         (missing_file, "profile.json"),
-        (no_manifest, "no readable manifest.json"),
     ],
 )
-def test_files_that_are_not_the_manifests_are_not_judged(
+def test_files_that_are_not_the_manifests_are_rejected(
     bench: Any, harm: Callable[[Path], None], said: str
 ) -> None:
     harm(bench.root / "candidate")
-    assert said in bench.outcome("start")["exit 2"]
+    (outcome,) = bench.outcome("start").items()
+    assert outcome[0] == "candidate files"
+    assert said in outcome[1]
+
+
+def test_without_a_manifest_there_is_no_candidate(bench: Any) -> None:
+    (bench.root / "candidate/manifest.json").unlink()
+    assert "no readable manifest.json" in bench.outcome("start")["exit 2"]
 
 
 def test_an_edited_manifest_is_no_longer_what_dvc_lock_pins(bench: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Unpack
 from ..config import compose, settings
 from ..config.experiment import read_experiment
 from ..errors import ProjectError
-from ..git.dvc import dvc_add
+from ..git.dvc import dvc_add, maker
 from ..git.repository import Repository
 from .declaration import adopted, contract_text, features_text, unedited, with_choices
 from .proposal import SHOWN, Options, Proposal, propose
@@ -76,6 +76,7 @@ def adopt(repository: Repository, file: Path, target: str, **options: Unpack[Opt
             f"{project.resolve()} has no params.yaml and conf/: run this in a project's root folder"
         )
     with exclusive(project):
+        _check_made(repository.root)
         proposal = propose(file, target, **options)
         check_raw(repository, file)
         texts = _texts(repository, file, proposal)
@@ -83,6 +84,16 @@ def adopt(repository: Repository, file: Path, target: str, **options: Unpack[Opt
             _check_experiment(project)
             pointer = dvc_add(repository, RAW)
     return Adoption(file, proposal, (*texts, pointer))
+
+
+def _check_made(project: Path) -> None:
+    """Raise where a stage makes the raw data: it would put its own in the place of the table."""
+    if (stage := maker(project, RAW)) is not None:
+        raise AdoptionError(
+            f"the stage {stage} of dvc.yaml makes {RAW}: take it out with `dvc remove --outs "
+            f"{stage}` and adopt again, or have it fetch this table and declare the columns in "
+            "conf/data"
+        )
 
 
 def _texts(repository: Repository, file: Path, proposal: Proposal) -> dict[Path, str]:

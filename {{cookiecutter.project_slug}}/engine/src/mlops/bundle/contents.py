@@ -60,6 +60,15 @@ def read(folder: Path, expect: str | None = None) -> Contents:
     return Contents(bundle_digest, content, files)
 
 
+def stated(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Return the digest of a manifest and what it says, be it true or not.
+
+    Raises BundleError where it is none.
+    """
+    text = _bytes(folder.resolve() / MANIFEST, MAX_BYTES)
+    return hashlib.sha256(text).hexdigest(), _manifest(folder, text)
+
+
 def _names(folder: Path, place: Path) -> list[str]:
     try:
         names = sorted(os.listdir(place))

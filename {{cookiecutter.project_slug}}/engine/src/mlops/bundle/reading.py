@@ -12,7 +12,7 @@ import yaml
 from ..config.settings import Settings
 from ..contract import Contract
 from ..features.encoding import Encoder
-from ..files import LOADER
+from ..files import LOADER, parse_yaml
 from ..runtime import model as runtime
 from ..runtime.hooks import After
 from . import contents
@@ -28,6 +28,11 @@ PROFILE = "profile.json"
 GOLDEN = "golden.json"
 HOLDOUT = "holdout.npy"
 CARD = "card.md"
+# What parsing raises of a file that is none, or whose parts are not of the form that they have.
+UNREAD = (
+    *(ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError),
+    yaml.YAMLError,
+)
 
 
 class Loaded(msgspec.Struct, frozen=True, dict=True):
@@ -72,29 +77,40 @@ def load(folder: Path, threads: int = 1, encoder: Encoder | None = None) -> Load
 
 
 def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) -> Loaded:
-    """Return a bundle from its verified files; raises BundleError or ModelError."""
+    """Return a bundle from its verified files; raises BundleError, ConfigError or ModelError."""
+    contract, settings = declared(content)
     try:
-        contract = msgspec.json.decode(content.files[CONTRACT], type=Contract)
-        settings = Settings.parse(plain_yaml(content.files[CONFIG]))
         encoder = encoder or Encoder.build(contract, settings.features)
-    except KeyError as error:
-        raise BundleError(
-            f"the bundle has no {error.args[0]}: rebuild it with `dvc repro`"
-        ) from error
-    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise BundleError(
-            f"{CONTRACT} or {CONFIG} of the bundle cannot be read ({reason}): rebuild it with "
-            "`dvc repro`"
-        ) from error
+    except (ValueError, TypeError, LookupError) as error:
+        raise _unread(error) from error
     model = runtime.parsed(content.files, threads)
     apart = (runtime.ONNX, runtime.SKOPS, HOLDOUT)
     files = {name: found for name, found in content.files.items() if name not in apart}
     return Loaded(content.manifest, contract, encoder, model, settings, files)
 
 
+def declared(content: Contents) -> tuple[Contract, Settings]:
+    """Return contract and settings of a verified bundle; raises BundleError or ConfigError."""
+    for name in (CONTRACT, CONFIG):
+        if name not in content.files:
+            raise BundleError(f"the bundle has no {name}: rebuild it with `dvc repro`")
+    try:
+        contract = msgspec.json.decode(content.files[CONTRACT], type=Contract)
+        return contract, Settings.parse(plain_yaml(content.files[CONFIG]))
+    except UNREAD as error:
+        raise _unread(error) from error
+
+
 def plain_yaml(text: bytes) -> Any:
-    """Parse YAML without aliases, with which a short text can stand for a boundless one."""
+    """Parse YAML without aliases: what writes a bundle writes none."""
     if b"*" in text and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, LOADER)):
         raise ValueError(f"{CONFIG} holds aliases")
-    return yaml.load(text, LOADER)
+    return parse_yaml(text)
+
+
+def _unread(error: BaseException) -> BundleError:
+    reason = " ".join(str(error).split())
+    return BundleError(
+        f"{CONTRACT} or {CONFIG} of the bundle cannot be read ({reason}): rebuild it with "
+        "`dvc repro`"
+    )

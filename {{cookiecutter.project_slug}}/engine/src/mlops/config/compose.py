@@ -1,10 +1,13 @@
 """params.yaml + conf/ -> resolved.yaml, through Hydra's compose API."""
 
 import json
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -12,14 +15,19 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ..files import write_text
+from ..files import check_yaml, write_text
 from ..metrics.catalogue import check as check_metrics
 from .experiment import EXPERIMENT, Experiment, choices, plain, read_experiment
 from .settings import RESOLVED, ConfigError, Settings
 
 CONF = Path("conf")
 LONG = ("data", "features")
+SECONDS = 60.0
 HEADER = "# Written by `mlops resolve` from params.yaml and conf/: change those, not this.\n"
+
+
+class _LateError(BaseException):
+    """Composing takes too long; no Exception, which OmegaConf would take for one of its own."""
 
 
 def resolve(conf: Path = CONF, experiment: Path = EXPERIMENT, out: Path = RESOLVED) -> Settings:
@@ -59,15 +67,44 @@ def composed(conf: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     experiment = Experiment.parse(conf, content)
     OmegaConf.register_new_resolver("task", _by_task, replace=True)
     try:
-        with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+        for file in {*conf.glob("*/*.yaml"), *conf.rglob("*.yaml")}:  # that may be links to folders
+            check_yaml(file.read_text(encoding="utf-8"))  # before Hydra writes its aliases out
+        with _in_time(), initialize_config_dir(str(conf.resolve()), version_base="1.3"):
             named = [f"{part}='{name}'" for part, name in experiment.used.items()]
             config = compose("config", overrides=named)
-        experiment.apply(config)
-        _check_given(conf, config, experiment.used)
-        return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+            experiment.apply(config)
+            _check_given(conf, config, experiment.used)
+            return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+    except _LateError as error:
+        raise ConfigError(
+            f"{conf}/ and params.yaml are not composed within {SECONDS:g} seconds: look for "
+            "`${…}` that stands for more `${…}`"
+        ) from error
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{conf}/ and params.yaml cannot be composed: {reason}") from error
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Raise _LateError after SECONDS: a chain of interpolations doubles with every link.
+
+    Where signals cannot tell the time, nothing does.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        raise _LateError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def check_task(conf: Path, settings: Settings) -> None:

@@ -8,6 +8,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ..files import check_yaml
 from .settings import ConfigError
 
 EXPERIMENT = Path("params.yaml")
@@ -34,6 +35,7 @@ def read_experiment(path: Path) -> dict[str, Any]:
 
 def plain(path: Path) -> dict[str, Any]:
     """Return a YAML mapping as it is written, `???` and interpolations included."""
+    check_yaml(path.read_text(encoding="utf-8"))
     content = OmegaConf.to_container(OmegaConf.load(path), throw_on_missing=False)
     if not isinstance(content, dict):
         raise TypeError(f"{path} holds no mapping")

@@ -195,13 +195,15 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The policy of this branch: rules by name, each a mapping of its settings.
 
-    `resamples`, `seed` and `confidence` are those of every bootstrap interval. What judges is
-    the policy of the base, never this one; the gate shows where they differ.
+    `resamples`, `seed` and `confidence` are those of every bootstrap interval; a bundle that has
+    no answer after `answer_seconds` is ended. What judges is the policy of the base, never this
+    one; the gate shows where they differ.
     """
 
     resamples: int = 1000
     seed: int = 0
     confidence: float = 0.95
+    answer_seconds: float = 300.0
     rules: dict[str, dict[str, Any]] = {}
 
     def __post_init__(self) -> None:
@@ -209,6 +211,8 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`confidence` is a share from 0.5 to below 1")
         if self.resamples < 100:
             raise ValueError("`resamples` must be 100 or more")
+        if not 0 < self.answer_seconds < float("inf"):
+            raise ValueError("`answer_seconds` must be more than 0, and finite")
         if self.seed < 0:
             raise ValueError("`seed` cannot be negative")
 

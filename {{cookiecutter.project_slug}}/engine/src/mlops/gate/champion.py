@@ -9,6 +9,7 @@ import yaml
 from ..bundle import contents, manifest
 from ..contract import Contract
 from ..errors import ProjectError
+from ..files import parse_yaml
 from ..git import dvc
 from ..git.repository import Repository, RepositoryError
 from . import scoring
@@ -69,7 +70,7 @@ def fetch(repository: Repository, commit: str, out: Path) -> Champion | None:
 def _declared(text: str, commit: str) -> str:
     """Return the hash of a pointer to one folder of this name."""
     try:
-        (out,) = yaml.safe_load(text)["outs"]
+        (out,) = parse_yaml(text)["outs"]
         declared, path, kind = str(out["md5"]), out["path"], out["hash"]
     except (yaml.YAMLError, LookupError, TypeError, ValueError) as error:
         raise ChampionError(

@@ -9,41 +9,39 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..bundle import contents, manifest, verdict
+from ..bundle import manifest, verdict
 from ..bundle.reading import CANDIDATE
 from ..config.settings import Settings
-from ..data import prepared
+from ..contract import Task
 from ..errors import ProjectError
-from ..evaluation.evaluate import HOLDOUT, check_holdout
+from ..evaluation.evaluate import HOLDOUT
 from ..git.repository import Repository
 from ..metrics import catalogue
+from . import candidate as candidates
 from . import champion as champions
 from . import overview, policy, provenance, results, sandbox, scoring
+from .candidate import Candidate, CandidateError
 from .case import Case, Judged
 from .champion import Champion
 from .policy import Policy
 from .request import GateError, Request
 from .results import Entry
 from .rule import Finding
-from .sandbox import SandboxError
-from .scoring import ScoringError
+from .sandbox import Confined
 
 
 def judge(repository: Repository, request: Request) -> dict[str, Any]:
     """Judge candidate/ and return the sealed report; raises where it cannot be judged."""
     started = time.perf_counter()
     root = repository.root
-    folder = root / CANDIDATE
-    made = contents.read(folder).manifest
-    asked = _settings(folder, request)
-    settings = _known(asked)
-    law, own = _policies(root, request, settings)
+    made = candidates.read(root / CANDIDATE, request.policy.ref)
+    law, own = _policies(root, request, made.task)
     with ExitStack() as stack:
         head = repository.commit_of("HEAD")
-        bundle = stack.enter_context(sandbox.confined(repository, folder, head))  # starts meanwhile
+        bundle = _started(repository, made, head, law.settings.answer_seconds, stack)  # meanwhile
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="champion-"))
         champion = champions.fetch(repository, request.against.commit, Path(place) / champions.NAME)
-        rows = _rows(root, settings)
+        held = "" if isinstance(bundle, CandidateError) else bundle.confinement
         report = {
             "format": verdict.FORMAT,
             "verdict": "rejected",
@@ -51,22 +49,28 @@ def judge(repository: Repository, request: Request) -> dict[str, Any]:
             "reasons": [],
             "against": msgspec.to_builtins(request.against),
             "policy": provenance.policy(request, law, own),
-            "judge": provenance.judge(request) | {"confinement": bundle.confinement},
+            "judge": provenance.judge(request) | {"confinement": held},
             "head": head,
-            "candidate": provenance.bundle(folder, made) | {"engine": provenance.engine(root)},
+            "candidate": provenance.candidate(made) | {"engine": provenance.engine(root)},
             "champion": provenance.champion(champion),
-            "holdout": provenance.holdout(root, settings, *rows),
-            **provenance.since(champion, folder, made),
+            "holdout": None,
+            **provenance.since(champion, made),
         }
         try:
-            candidate = scoring.judged(folder, bundle, root / HOLDOUT)
-        except (SandboxError, ScoringError) as error:
-            told, seconds = _silent(settings, str(error)), {}
+            if isinstance(bundle, CandidateError):
+                raise bundle
+            settings = _known(bundle.settings)
+            rows = candidates.rows(root, settings)
+            report["holdout"] = provenance.holdout(root, settings, *rows)
+            candidate = candidates.answers(made.folder, bundle, root)
+        except CandidateError as error:
+            told, seconds = _silent(made.task, error), {}
         else:
             given = (repository, request, settings, law, candidate, champion)
             case, checks, unscored = _case(*given, rows, stack)
             found = [results.judged(name, rule, case, unscored) for name, rule in law.rules.items()]
-            told = _told(case, checks, _unknown(asked, candidate), [entry for entry, _ in found])
+            unknown = _unknown(bundle.settings, candidate)
+            told = _told(case, checks, unknown, [entry for entry, _ in found])
             seconds = {entry["name"]: round(taken, 3) for entry, taken in found}
     ruled = [*told["checks"], *told["rules"]]
     report |= {
@@ -77,6 +81,18 @@ def judge(repository: Repository, request: Request) -> dict[str, Any]:
     }
     total = round(time.perf_counter() - started, 3)
     return verdict.sealed({**report, "timings": {"seconds": total, "rules": seconds}})
+
+
+def _started(
+    repository: Repository, made: Candidate, head: str, seconds: float, stack: ExitStack
+) -> Confined | CandidateError:
+    """Return the candidate in a process of its own, or why there is nothing to start."""
+    if made.settings is None:
+        return CandidateError("files", made.fault)
+    try:
+        return stack.enter_context(sandbox.confined(repository, made.folder, head, seconds))
+    except ProjectError as error:
+        return CandidateError("answers", f"it does not answer: {error}")
 
 
 def _told(
@@ -93,38 +109,17 @@ def _told(
     }
 
 
-def _silent(settings: Settings, reason: str) -> dict[str, Any]:
-    """Return that part for a candidate that does not answer: nothing to measure or to rule on."""
-    finding = Finding("rejected", f"it does not answer: {reason}", "answers")
+def _silent(task: Task, error: CandidateError) -> dict[str, Any]:
+    """Return that part for a candidate without answers: nothing to measure or to rule on."""
+    finding = Finding("rejected", str(error), error.part)
     return {
-        "metrics": overview.undefined(settings.data.task),
+        "metrics": overview.undefined(task),
         "metrics_resamples": 0,
         "slices": [],
         "unknown_metrics": {"names": [], "primary": None},
         "checks": [{"name": "candidate", **results.entry([finding])}],
         "rules": [],
     }
-
-
-def _rows(root: Path, settings: Settings) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the columns and the target of the holdout; raises where they are none to judge on."""
-    columns = prepared.read(root / HOLDOUT, settings.data)
-    _check_target(settings, columns)
-    target = prepared.target(columns, settings.data)
-    check_holdout(settings, target)
-    return columns, target
-
-
-def _settings(folder: Path, request: Request) -> Settings:
-    """Return the candidate's settings, which the judging code has to understand."""
-    try:
-        return scoring.settings(folder)
-    except ProjectError as error:
-        raise GateError(
-            f"the code of {request.policy.ref} cannot read the candidate's settings ({error}): "
-            "merge the change of the code first, or have the branch judge itself with "
-            "`--policy HEAD`, which the report shows"
-        ) from error
 
 
 def _known(settings: Settings) -> Settings:
@@ -147,9 +142,8 @@ def _unknown(asked: Settings, candidate: Judged) -> dict[str, Any]:
     return {"names": names, "primary": primary if primary in names else None}
 
 
-def _policies(root: Path, request: Request, settings: Settings) -> tuple[Policy, Policy | str]:
+def _policies(root: Path, request: Request, task: Task) -> tuple[Policy, Policy | str]:
     """Return the policy that judges, and the branch's own or why there is none."""
-    task = settings.data.task
     try:
         own: Policy | str = policy.compose(root, task, "this branch")
     except Exception as error:  # it does not judge: whatever is wrong with it is only told
@@ -175,9 +169,9 @@ def _case(
     columns, target = rows
     judged, findings, unscored = None, [_first(request)], ""
     if champion is not None:
-        commit = request.against.commit
+        code = (request.against.commit, law.settings.answer_seconds)
         judged, findings, unscored = _rescored(
-            repository, champion, commit, candidate, settings, stack
+            repository, champion, code, candidate, settings, stack
         )
     case = Case(
         repository,
@@ -209,17 +203,18 @@ def _case(
 def _rescored(
     repository: Repository,
     champion: Champion,
-    commit: str,
+    code: tuple[str, float],
     candidate: Judged,
     settings: Settings,
     stack: ExitStack,
 ) -> tuple[Judged | None, list[Finding], str]:
     """Score the champion on today's rows; whatever keeps it from that rejects the candidate.
 
-    It answers with the code of the commit that declares it, until the stack is closed.
+    It answers with the code of the commit that declares it, within the seconds beside that, until
+    the stack is closed.
     """
     try:
-        bundle = stack.enter_context(sandbox.confined(repository, champion.folder, commit))
+        bundle = stack.enter_context(sandbox.confined(repository, champion.folder, *code))
         holdout = repository.root / HOLDOUT
         judged = champions.rescored(champion, bundle, settings.data, holdout)
     except Exception as error:  # whatever a bundle of another day may raise
@@ -242,16 +237,6 @@ def _contract(candidate: Judged, settings: Settings) -> Finding:
     if candidate.bundle.contract == settings.data:
         return Finding("passed", "its contract is that of its settings", "contract")
     return Finding("rejected", "its contract.json is not that of its resolved.yaml", "contract")
-
-
-def _check_target(settings: Settings, columns: dict[str, np.ndarray]) -> None:
-    """Raise for a target that is missing somewhere, or no declared class."""
-    values, labels = columns[settings.data.target], settings.data.labels
-    wrong = ~np.isfinite(values) if not labels else ~np.isin(values, np.arange(len(labels)))
-    if wrong.any():
-        raise GateError(
-            f"{int(wrong.sum())} holdout rows have no valid {settings.data.target}: run `dvc repro`"
-        )
 
 
 def _reasons(ruled: list[Entry]) -> list[dict[str, str]]:

@@ -203,15 +203,10 @@ def _settings(settings: dict[str, Any]) -> str:
 
 
 def _digests(content: Content) -> str:
-    champion = content["champion"]
-    rows = [
-        ["report", content["digest"]],
-        ["candidate", content["candidate"]["sha256"]],
-        ["champion", champion["sha256"] if champion else "(none)"],
-        ["policy", content["policy"]["sha256"]],
-        ["code that judged", content["judge"]["sha256"]],
-        ["holdout", content["holdout"]["sha256"]],
-    ]
-    lines = table(["what", "SHA-256"], [[what, code(one)] for what, one in rows])
-    held = f"What was judged was confined by {text(content['judge']['confinement'])}."
+    lines = table(
+        ["what", "SHA-256"], [[what, code(one)] for what, one in phrases.digests(content)]
+    )
+    held = "Nothing of what was judged ran."
+    if confinement := content["judge"]["confinement"]:
+        held = f"What was judged was confined by {text(confinement)}."
     return f"<details><summary>Digests</summary>\n\n{lines}\n\n{held}\n\n</details>"

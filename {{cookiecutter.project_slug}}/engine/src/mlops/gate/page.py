@@ -31,7 +31,7 @@ def page(content: Content, templates: Path = TEMPLATES) -> str:
         "counts": _counts(content),
         "plots": {"slices": _slices(content)},
         "files": _files(content),
-        "digests": _digests(content),
+        "digests": phrases.digests(content),
         "origin": _origin(content),
     }
     return render("gate.html", context, FILTERS, templates, ENGINE)
@@ -96,25 +96,13 @@ def _files(content: Content) -> list[tuple[str, Any]]:
     return [*facts, ("kept", f"{data['kept']} files")]
 
 
-def _digests(content: Content) -> list[tuple[str, Any]]:
-    champion = content["champion"]
-    return [
-        ("report", content["digest"]),
-        ("candidate", content["candidate"]["sha256"]),
-        ("champion", champion["sha256"] if champion else "none"),
-        ("policy", content["policy"]["sha256"]),
-        ("code", content["judge"]["sha256"]),
-        ("holdout", content["holdout"]["sha256"]),
-    ]
-
-
 def _origin(content: Content) -> list[tuple[str, Any]]:
     policy = content["policy"]
     return [
         ("against", f"{content['against']['ref']} {content['against']['commit']}"),
         ("policy", f"{policy['ref']} {policy['commit']}"),
         ("resamples", f"{policy['resamples']:,}, seed {policy['seed']}"),
-        ("candidate's commit", content["candidate"]["commit"]),
-        ("the judged were confined by", content["judge"]["confinement"]),
+        ("candidate's commit", content["candidate"]["commit"] or "unknown"),
+        ("the judged were confined by", content["judge"]["confinement"] or "nothing of it ran"),
         *content["judge"]["versions"].items(),
     ]

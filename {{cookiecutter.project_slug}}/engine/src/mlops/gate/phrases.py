@@ -36,14 +36,17 @@ def lead(content: Content) -> str:
     """Return what was judged, in a sentence."""
     candidate, holdout = content["candidate"], content["holdout"]
     name, commit = content["against"]["ref"], content["against"]["commit"][:12]
-    groups = f" in {holdout['groups']:,} groups" if holdout["groups"] else ""
     other = f"against the champion of {name} ({commit})"
     if content["champion"] is None:
         other = f"which is the first model: {name} ({commit}) declares no champion"
-    return (
-        f"{candidate['name']} ({candidate['task']}) on {holdout['rows']:,} holdout rows{groups}, "
-        f"{other}."
-    )
+    return f"{candidate['name']} ({candidate['task']}) on {_rows(holdout)}, {other}."
+
+
+def _rows(holdout: Content | None) -> str:
+    if holdout is None:
+        return "no rows, since what the branch brings cannot be read"
+    groups = f" in {holdout['groups']:,} groups" if holdout["groups"] else ""
+    return f"{holdout['rows']:,} holdout rows{groups}"
 
 
 def notes(content: Content) -> list[str]:
@@ -86,15 +89,29 @@ def notes(content: Content) -> list[str]:
             "Nothing kept the code of the bundles from this machine's files: its kernel has "
             "neither Landlock nor namespaces. It ran in a process of its own, and saw no target."
         )
+    elif held and "seccomp" not in held:
+        found.append(
+            "The code of the bundles could read no file of this machine's, but send data by UDP "
+            "or to a local service: its kernel has no seccomp, or no filter is known for its "
+            "processor."
+        )
     engine = content["candidate"].get("engine")
     if engine and not engine["intact"]:
         found.append(
             f"engine/ of this branch is not as version {engine['version']} made it: somebody "
             "edited what an upgrade replaces."
         )
-    if not content["candidate"]["clean"]:
+    if content["candidate"]["clean"] is False:
         found.append("The candidate was made with changes that no commit has.")
     return found
+
+
+def digests(content: Content) -> list[tuple[str, str]]:
+    """Return what was judged and by what, each with its SHA-256."""
+    subjects = ("candidate", "champion", "policy", "judge", "holdout")
+    named = {"judge": "code that judged"}
+    found = [(named.get(s, s), (content[s] or {}).get("sha256") or "(none)") for s in subjects]
+    return [("report", content["digest"]), *found]
 
 
 def title(metric: str) -> str:

@@ -14,11 +14,13 @@ from ..config.settings import Settings
 from ..data import fingerprints
 from ..engine import state
 from ..evaluation.evaluate import HOLDOUT, groups
+from .candidate import Candidate
 from .champion import Champion
 from .policy import Policy
 from .request import Request
 
 ROOT = Path(__file__).parents[4]  # the folder whose code judges
+LONGEST = 100  # of a name that nobody checked
 
 
 def holdout(
@@ -64,18 +66,33 @@ def bundle(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def candidate(made: Candidate) -> dict[str, Any]:
+    """Return what names the candidate, as far as its files can be read."""
+    if made.settings is not None:
+        return bundle(made.folder, made.manifest)
+    name = made.manifest.get("name")
+    return {
+        "sha256": made.digest or None,
+        "name": name[:LONGEST] if isinstance(name, str) and name else "a candidate without a name",
+        "task": made.task,
+        "runtime": None,
+        "commit": None,
+        "clean": None,
+    }
+
+
 def engine(root: Path) -> dict[str, Any]:
     """Return the version of the engine that the branch has, and whether it was edited."""
     return state(root)._asdict()
 
 
-def since(champion: Champion | None, folder: Path, made: dict[str, Any]) -> dict[str, Any]:
-    """Return what changed in settings and data since the champion; None without one."""
-    if champion is None:
+def since(champion: Champion | None, made: Candidate) -> dict[str, Any]:
+    """Return what changed in settings and data since the champion; None where one is unknown."""
+    if champion is None or made.settings is None:
         return {"configuration": None, "data": None}
     return {
-        "configuration": changes.configuration(champion.folder, folder),
-        "data": changes.data(manifest.read(champion.folder), made),
+        "configuration": changes.configuration(champion.folder, made.folder),
+        "data": changes.data(manifest.read(champion.folder), made.manifest),
     }
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import yaml
 
 from ..errors import ProjectError
+from ..files import parse_yaml
 from ..git import dvc
 from ..git.repository import Repository
 
@@ -114,8 +115,8 @@ def _pinned(repository: Repository, commit: str) -> str:
     pointer = repository.text_at(commit, f"{RAW}.dvc")
     try:
         if pointer is not None:
-            return str(yaml.safe_load(pointer)["outs"][0]["md5"])
-        lock = yaml.safe_load(repository.text_at(commit, LOCK) or "")
+            return str(parse_yaml(pointer)["outs"][0]["md5"])
+        lock = parse_yaml(repository.text_at(commit, LOCK) or "")
         if found := dvc.pinned(lock, RAW):
             return found
     except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:

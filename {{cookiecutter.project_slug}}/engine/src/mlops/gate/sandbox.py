@@ -25,7 +25,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import msgspec
 import numpy as np
 
 from ..bundle import contents, reading
@@ -34,8 +33,8 @@ from ..config.settings import Settings
 from ..contract import Contract
 from ..errors import ProjectError
 from ..git.repository import Repository
+from . import syscalls
 
-SECONDS = 300.0  # for one answer: what takes longer is ended
 PROCESS = Path(__file__).with_name("sandbox_process.py")
 ENGINE, PROJECT = Path("engine/src/mlops"), Path("src/project")
 LOCKS = {"onnx": Path("requirements/serve.txt"), "skops": Path("requirements/serve-skops.txt")}
@@ -60,7 +59,8 @@ class SandboxError(ProjectError):
 class Sandbox:
     """A bundle that answers in a process of its own; to be used in a `with` block.
 
-    `code` is the folder with the engine/, src/project and requirements/ that it answers with.
+    `code` is the folder with the engine/, src/project and requirements/ that it answers with;
+    after `seconds` without an answer it is ended.
     """
 
     def __init__(
@@ -69,10 +69,11 @@ class Sandbox:
         bundle: Path,
         contract: Contract,
         runtime: str,
+        seconds: float,
         confine: Sequence[str] | None = None,
     ) -> None:
-        self.contract, self.fault = contract, ""
-        self._arguments = (code, bundle, contract, runtime, confine)
+        self.contract, self.seconds, self.fault = contract, seconds, ""
+        self._arguments = (code, bundle, contract, runtime, seconds, confine)
         self._held: str | None = None
         self._told: dict[str, Any] | None = None
         self._place = tempfile.TemporaryDirectory(prefix="answers-", ignore_cleanup_errors=True)
@@ -88,6 +89,8 @@ class Sandbox:
                 "allowed": sorted(_allowed(code / LOCKS.get(runtime, LOCKS["onnx"]))),
                 "readable": _readable(),
                 "confine": list(CONFINE if confine is None else confine),
+                "filter": syscalls.instructions(os.uname().machine),
+                "memory": memory(),
             }
             self._process = self._started(folder, told)
         except BaseException:
@@ -135,7 +138,7 @@ class Sandbox:
     def confinement(self) -> str:
         """What keeps the process from everything but its own folder."""
         if self._held is None:
-            told = self._head(time.monotonic() + SECONDS)
+            told = self._head(time.monotonic() + self.seconds)
             self._held = str(told.get("confinement", "")) or UNHELD
         return self._held
 
@@ -199,7 +202,7 @@ class Sandbox:
         if self._told is None:
             _ = self.confinement  # is told first
             try:
-                told = self._head(time.monotonic() + SECONDS)
+                told = self._head(time.monotonic() + self.seconds)
             except SandboxError as error:
                 self.fault = str(error)
                 raise
@@ -238,7 +241,7 @@ class Sandbox:
         self, head: Mapping[str, Any], contents: Sequence[bytes], kind: str, shape: tuple[int, ...]
     ) -> np.ndarray:
         """Return the array that is answered: of this kind and shape, or none at all."""
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + self.seconds
         self._write(b"".join([json.dumps(head).encode(), b"\n", *contents]), until)
         told = self._head(until)
         if told.get("dtype") != kind or told.get("shape") != list(shape):
@@ -306,7 +309,10 @@ class Sandbox:
         poll.register(stream, event)
         left = until - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
-            self._refuse(f"it had no answer after {SECONDS:g} seconds and was ended")
+            self._refuse(
+                f"it had no answer after {self.seconds:g} seconds and was ended: make it faster, "
+                "or give `answer_seconds` more in conf/gate, in a pull request of its own"
+            )
 
     def _ended(self) -> None:
         """Raise with how the process ended, and the last that it printed."""
@@ -355,20 +361,21 @@ class Confined(NamedTuple):
 
 
 @contextmanager
-def confined(repository: Repository, bundle: Path, commit: str) -> Iterator[Confined]:
+def confined(
+    repository: Repository, bundle: Path, commit: str, seconds: float
+) -> Iterator[Confined]:
     """Yield a bundle that answers with the code that a commit has, as an image of it would.
 
     Raises SandboxError where it does not answer. What is read of it here are bytes that were
     verified, as data.
     """
     content = contents.read(bundle)
-    contract = msgspec.json.decode(content.files[reading.CONTRACT], type=Contract)
-    settings = Settings.parse(reading.plain_yaml(content.files[reading.CONFIG]))
+    contract, settings = reading.declared(content)
     with tempfile.TemporaryDirectory(prefix="code-") as place:
         code = Path(place)
         repository.extract(commit, SERVED, code)
         runtime = str(content.manifest.get("runtime"))
-        with Sandbox(code, bundle, contract, runtime) as sandbox:
+        with Sandbox(code, bundle, contract, runtime, seconds) as sandbox:
             yield Confined(content.manifest, contract, settings, sandbox)
 
 
@@ -391,6 +398,11 @@ def _copy(code: Path, bundle: Path, folder: Path) -> None:
             shutil.copytree(source, folder / target, symlinks=True, ignore=bytecode)
     if not (folder / "bundle").is_dir():
         raise BundleError(f"{bundle} is no bundle: run `dvc repro`")
+
+
+def memory() -> int:
+    """Return the bytes of memory that this machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _packages() -> list[str]:

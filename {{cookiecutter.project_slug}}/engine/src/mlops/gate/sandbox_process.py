@@ -21,6 +21,8 @@ READ_FILE, READ_DIR = 1 << 2, 1 << 3
 FILES = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 CREATE, ADD, RESTRICT = 444, 445, 446  # the system calls, by the same numbers on every processor
 NO_NEW_PRIVILEGES, END_WITH_PARENT = 38, 1
+SECCOMP, FILTER = 22, 2
+PRINTED = 1 << 24  # bytes
 NEW_USER, NEW_MOUNT, NEW_NETWORK = 0x10000000, 0x00020000, 0x40000000
 BIND, REC, PRIVATE, READ_ONLY, REMOUNT = 0x1000, 0x4000, 0x40000, 0x1, 0x20
 NO_SUID, NO_DEVICES, DETACH = 0x2, 0x4, 0x2
@@ -63,6 +65,7 @@ def landlock(readable: Iterable[str]) -> str:
     held = LIBC.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0
     held = held and LIBC.syscall(RESTRICT, ctypes.c_int(ruleset), ctypes.c_uint32(0)) == 0
     os.close(ruleset)
+    _drop()
     return f"Landlock (ABI {version})" if held else ""
 
 
@@ -90,12 +93,18 @@ def namespace(readable: Iterable[str], empty: str) -> str:
         os.chdir("/")
         _checked(LIBC.umount2(b"/old", DETACH))
         _mount(None, "/", None, REMOUNT | BIND | READ_ONLY | NO_SUID | NO_DEVICES)
-        header, none = struct.pack("Ii", 0x20080522, 0), bytes(24)
         _checked(LIBC.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))
-        _checked(LIBC.syscall(CAPSET[machine], header, none))
+        _drop()
     except OSError as error:  # half of it does not count, and what it changed ends with the process
         raise SystemExit(f"the namespace could not be made ({error})") from error
     return "a namespace of its own"
+
+
+def _drop() -> None:
+    """Leave this process no right that only root has, like to set the clock or to load a module."""
+    if (number := CAPSET.get(os.uname().machine)) is not None:
+        header, none = struct.pack("Ii", 0x20080522, 0), bytes(24)
+        _checked(LIBC.syscall(number, header, none))
 
 
 def _bind(path: str, empty: str) -> None:
@@ -123,13 +132,34 @@ def _checked(result: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def limit() -> None:
-    """Leave no dump behind, and end with the process that judges."""
+def seccomp(instructions: Iterable[tuple[int, int, int, int]]) -> str:
+    """Have the kernel refuse what the filter names, from now on and in every thread.
+
+    Returns what holds; nothing where there is no filter for this processor, or no seccomp.
+    """
+    own = os.getpid()
+    lines = [
+        struct.pack("HBBI", code, yes, no, own if k < 0 else k) for code, yes, no, k in instructions
+    ]
+    if not lines or sys.platform != "linux":
+        return ""
+    content = ctypes.create_string_buffer(b"".join(lines))
+    program = struct.pack("HxxxxxxP", len(lines), ctypes.addressof(content))
+    held = LIBC.prctl(SECCOMP, ctypes.c_ulong(FILTER), program, 0, 0) == 0
+    return "seccomp" if held else ""
+
+
+def limit(memory: int) -> None:
+    """Leave no dump behind, fill neither disk nor memory, and end with the process that judges."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (PRINTED, PRINTED))
     if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
         LIBC.prctl(END_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+        # Where memory runs out all the same, this process is what the kernel ends first.
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 class Image:
@@ -253,13 +283,15 @@ def main(told: dict[str, Any]) -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # what the bundle's code prints is no answer
     folder = Path(told["folder"])
-    limit()
+    limit(told["memory"])
     held = ""
     if "landlock" in told["confine"]:
         held = landlock([str(folder), *told["readable"]])
     if not held and "namespace" in told["confine"]:
         held = namespace([str(folder), *told["readable"]], told["empty"])
     os.chdir(folder)
+    if held and (more := seccomp(told["filter"])):
+        held = f"{held} and {more}"
     answering = Answering(asked, answers, folder)
     answering.say(confinement=held)
     sys.path[:] = [str(folder / "engine/src"), str(folder / "src"), *sys.path, *told["packages"]]

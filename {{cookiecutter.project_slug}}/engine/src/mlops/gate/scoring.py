@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ..bundle import manifest, reading
-from ..config.settings import Settings
 from ..data import prepared
 from ..errors import ProjectError
 from ..metrics import catalogue
@@ -24,11 +23,6 @@ SHOWN = 5
 
 class ScoringError(ProjectError):
     """A bundle cannot answer for today's rows."""
-
-
-def settings(folder: Path) -> Settings:
-    """Return the settings that a bundle was made with."""
-    return Settings.parse(reading.plain_yaml((folder / reading.CONFIG).read_bytes()))
 
 
 def judged(folder: Path, bundle: Answers, holdout: Path) -> Judged:
@@ -132,8 +126,11 @@ def metrics(
 
 def _carried(one: Judged) -> dict[str, Any]:
     """Return the metrics that a bundle says it has on the holdout."""
-    carried = json.loads((one.folder / reading.METRICS).read_text(encoding="utf-8"))["holdout"]
-    return dict(carried)
+    try:
+        told = json.loads((one.folder / reading.METRICS).read_text(encoding="utf-8"))
+        return dict(told["holdout"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}
 
 
 def _agree(value: float, carried: Any) -> bool:

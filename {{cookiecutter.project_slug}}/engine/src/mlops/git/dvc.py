@@ -39,6 +39,20 @@ def unversioned(repository: Repository, path: Path) -> list[Path]:
     return [file for file in files if file in endangered]
 
 
+def maker(root: Path, path: Path) -> str | None:
+    """Return the stage of dvc.yaml that makes `path`, something in it or what it is in."""
+    pipeline = root / "dvc.yaml"
+    stages = read_yaml(pipeline)["stages"] if pipeline.is_file() else {}
+    wanted = Path(os.path.normpath(root / path))
+    for name, stage in stages.items():
+        one = stage.get("do", stage)  # of a foreach
+        outs = [out if isinstance(out, str) else next(iter(out)) for out in one.get("outs", ())]
+        places = [Path(os.path.normpath(root / one.get("wdir", ".") / out)) for out in outs]
+        if any(wanted.is_relative_to(p) or p.is_relative_to(wanted) for p in places):
+            return str(name)
+    return None
+
+
 def fetch(repository: Repository, pointer: str, name: str, out: Path) -> None:
     """Write the folder `name` that the text of a DVC pointer names to `out`, from cache or remote.
 

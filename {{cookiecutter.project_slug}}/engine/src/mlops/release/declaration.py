@@ -12,6 +12,7 @@ import yaml
 from ..bundle.verdict import OUTSIDE
 from ..contract import Task
 from ..errors import ProjectError
+from ..files import parse_yaml
 from ..git import dvc
 from ..git.repository import Repository
 
@@ -130,7 +131,7 @@ def parsed(texts: Mapping[str, str | None], environment: str, where: str) -> Dec
     pointer, release, report = present.values()
     found = OUTS.fullmatch(pointer)
     try:
-        declaration = msgspec.convert(yaml.safe_load(release), Declaration)
+        declaration = msgspec.convert(parse_yaml(release), Declaration)
         content = json.loads(report)
         if not isinstance(content, dict) or found is None:
             raise ValueError("champion.dvc or gate.json is none")

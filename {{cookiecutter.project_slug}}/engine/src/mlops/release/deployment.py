@@ -8,6 +8,7 @@ import msgspec
 import yaml
 
 from ..errors import ProjectError
+from ..files import parse_yaml
 from ..git.repository import Repository, RepositoryError
 from . import branch
 from .declaration import DEPLOY, Commit, Sha256
@@ -78,7 +79,7 @@ def texts(repository: Repository, said: Record) -> Texts:
         if text is not None:
             found[path] = text
     if KUSTOMIZATION in found:
-        content = yaml.safe_load(found[KUSTOMIZATION])
+        content = parse_yaml(found[KUSTOMIZATION])
         content["images"] = [
             {"name": PLACEHOLDER, "newName": said.image, "digest": said.digest},
             *(one for one in content.get("images") or [] if one["name"] != PLACEHOLDER),

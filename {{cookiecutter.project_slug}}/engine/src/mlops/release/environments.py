@@ -10,7 +10,7 @@ from ..bundle import contents
 from ..bundle.reading import CONFIG
 from ..config.settings import Settings
 from ..errors import ProjectError
-from ..files import read_yaml
+from ..files import parse_yaml, read_yaml
 from ..git import dvc
 from ..git.repository import Repository, RepositoryError
 from . import evidence
@@ -48,7 +48,7 @@ def order(repository: Repository, commit: str) -> list[str]:
         return [PRODUCTION]
     where = f"{ORDER} of {commit[:12]}"
     try:
-        names = yaml.safe_load(text)["environments"]
+        names = parse_yaml(text)["environments"]
         fine = all(isinstance(name, str) and PLAIN.fullmatch(name) for name in names)
     except (yaml.YAMLError, LookupError, TypeError) as error:
         raise EnvironmentsError(f"{where} has no list `environments`: give it one") from error

@@ -13,7 +13,7 @@ from ..config.settings import Settings
 from ..data import fingerprints, prepared
 from ..errors import ProjectError
 from ..evaluation.evaluate import HOLDOUT
-from ..files import read_yaml
+from ..files import parse_yaml, read_yaml
 from ..git import commits, dvc, landing
 from ..git.repository import Repository
 from . import environments, evidence
@@ -117,7 +117,7 @@ def _candidate(repository: Repository, head: str) -> Subject:
     if text is None or landing.touched(repository, [LOCK]):
         raise PromotionError(f"{LOCK} is not committed as it is: `git add {LOCK}`, then commit")
     try:
-        expected = dvc.pinned(yaml.safe_load(text), CANDIDATE)
+        expected = dvc.pinned(parse_yaml(text), CANDIDATE)
     except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         raise PromotionError(f"{LOCK} is no lock of DVC: run `mlops mend`, then commit") from error
     if pointer.md5 != expected:

@@ -9,6 +9,7 @@ from ..bundle import verdict
 from ..bundle.reading import CANDIDATE
 from ..bundle.verdict import MARKDOWN
 from ..errors import ProjectError
+from ..files import parse_yaml
 from ..git import dvc
 from ..git.repository import Repository
 from . import environments, evidence
@@ -130,7 +131,7 @@ def _verdict(repository: Repository, against: str, failed: bool) -> str:
 def _pinned(repository: Repository) -> str:
     text = repository.text_at(repository.commit_of("HEAD"), LOCK)
     try:
-        found = dvc.pinned(yaml.safe_load(text or ""), CANDIDATE)
+        found = dvc.pinned(parse_yaml(text or ""), CANDIDATE)
     except (yaml.YAMLError, LookupError, TypeError, AttributeError):
         found = None
     if found is None:

@@ -8,7 +8,6 @@ from ...bundle.reading import HOLDOUT
 from ...data.fingerprints import Prints, digest, fingerprints, missing
 from ...data.prepared import ROW_HASH, table
 from ...data.splitting import cutoff, is_holdout, keys, row_hash
-from .. import scoring
 from ..case import Case, Judged
 from ..rule import Finding, Rule
 
@@ -33,7 +32,7 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
         return [self._split(case, case.champion), self._rows(case, case.champion)]
 
     def _split(self, case: Case, champion: Judged) -> Finding:
-        before, now = scoring.settings(champion.folder), case.settings
+        before, now = champion.bundle.settings, case.settings
         said = []
         if before.split != now.split:
             said.append(f"the champion's split was {before.split}, now it is {now.split}")
