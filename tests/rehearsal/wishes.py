@@ -8,6 +8,7 @@ what becomes of the block: `` `path`: `` is a new file, `` `path`, added: `` goe
 
 import io
 import re
+import shutil
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,6 +66,8 @@ class Wish(NamedTuple):
             file = project / step.path
             if step.how == "removed":
                 file.unlink()
+                if file.suffix == ".dvc":  # as `dvc remove --outs` does
+                    shutil.rmtree(file.with_suffix(""))
                 continue
             before = file.read_text(encoding="utf-8") if file.exists() else ""
             file.parent.mkdir(parents=True, exist_ok=True)
