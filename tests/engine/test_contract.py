@@ -58,6 +58,9 @@ def test_contradicting_contract(task: str, columns: dict[str, Any], said: str) -
     ("column", "said"),
     [
         ({"type": "category"}, "must list at least one"),
+        ({"type": "text", "units": {"%": 1}}, "`units` belongs to the types number"),
+        ({"type": "number", "units": {"%": 0}}, "a factor above 0"),
+        ({"type": "number", "missing": ["-200"]}, "set `nullable: true` with it"),
         ({"type": "number", "categories": ["a"]}, "belongs to type category"),
         ({"type": "category", "categories": ["a", "a"]}, "twice"),
         ({"type": "boolean", "min": 0}, "belong to the types number"),

@@ -222,3 +222,77 @@ def test_leaves_out_a_leak_with_the_reason_beside_it(tmp_path: Path) -> None:
 )
 def test_the_name_follows_from_the_file(tmp_path: Path, file: str, expected: str) -> None:
     assert propose(put(tmp_path, CSV, file), "y").contract.name == expected
+
+
+MONTHS = pd.date_range("1990-01-01", periods=120, freq="MS")
+RISING = [f"{100 + 1.5 * n:.1f}" for n in range(len(MONTHS))]
+
+
+@pytest.mark.parametrize("form", ["%Y-%m", "%b-%Y", "%m/%Y", "%d.%m.%Y"])
+def test_a_series_of_months_that_rises_is_split_by_time_and_keeps_its_date(
+    tmp_path: Path, form: str
+) -> None:
+    table = pd.DataFrame({"month": MONTHS.strftime(form), "sold": RISING})
+    file = put(tmp_path, table.to_csv(index=False))
+    proposal = propose(file, "sold")
+    assert proposal.split == {"use": "time", "cutoff": "1998-01-01"}
+    assert set(proposal.derived) == {"month_month_of_year", "month_days"}
+    assert proposal.contract.columns["month"].role == ["feature", "time"]
+    assert any(note.startswith("sold follows month (R² ") for note in proposal.notes)
+    check(proposal, file)
+
+
+def test_a_series_with_a_stray_date_is_not_split_by_it(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=200).strftime("%Y-%m-%d").tolist()
+    days[7] = "soon"
+    table = pd.DataFrame({"day": days, "x": range(200, 400), "sold": [n * 1.5 for n in range(200)]})
+    file = put(tmp_path, table.sample(frac=1, random_state=0).to_csv(index=False))
+    proposal = propose(file, "sold")
+    assert proposal.split == {"use": "hash"}
+    assert proposal.contract.columns["day"].missing == ["soon"]
+    check(proposal, file)
+
+
+def test_a_stray_text_in_the_target_sets_its_row_aside(tmp_path: Path) -> None:
+    prices = [f"{n * 1.7:.2f}" for n in range(ROWS - 1)] + ["$$$"]
+    file = put(tmp_path, frame(price=prices))
+    proposal = propose(file, "price")
+    assert (proposal.contract.task, proposal.rows, proposal.unlabelled) == ("regression", 299, 1)
+    assert "'$$$' in row 300" in proposal.contract.columns["price"].description
+    check(proposal, file)
+
+
+def test_missing_texts_are_those_that_the_user_names(tmp_path: Path) -> None:
+    region = ["NA", "EU", "APAC"] * (ROWS // 3)
+    file = put(tmp_path, frame(region=region))
+    usual = propose(file, "region")
+    assert (usual.unlabelled, usual.contract.labels) == (ROWS // 3, ("APAC", "EU"))
+    assert usual.absent == {"NA": {"region": ROWS // 3}}
+    named = propose(file, "region", missing=["?"])
+    assert (named.unlabelled, named.contract.labels) == (0, ("APAC", "EU", "NA"))
+    assert named.contract.source.missing == ["", "?"]
+    check(named, file)
+
+
+def test_a_guessed_encoding_is_shown_by_what_it_makes_of_texts(tmp_path: Path) -> None:
+    content = CSV.replace("Oslo", "Łódź").encode("iso8859-2")
+    (said,) = [n for n in propose(put(tmp_path, content), "y").notes if "encoding" in n]
+    assert "read as latin-1: where texts like '£ód¼' are wrong, name its --encoding" in said
+    right = propose(put(tmp_path, content), "y", encoding="iso8859-2")
+    assert "Łódź" in right.contract.columns["city"].categories
+    assert not [note for note in right.notes if "encoding" in note]
+
+
+def test_amounts_and_sentinels_reach_the_matrix_as_they_are_meant(tmp_path: Path) -> None:
+    price = [f"${1000 + 7 * n:,}" for n in range(ROWS)]
+    temp = [str(-200 if n % 9 == 0 else n / 10) for n in range(ROWS)]
+    file = put(tmp_path, frame(price=price, temp=temp))
+    proposal = propose(file, "y")
+    columns = proposal.contract.columns
+    assert (columns["price"].type, columns["price"].units) == ("integer", {"$": 1})
+    assert (columns["temp"].missing, columns["temp"].min) == (["-200"], 0)
+    check(proposal, file)
+    parts = [pq.read_table(tmp_path / f"prepared/{role}.parquet") for role in ("train", "holdout")]
+    prepared = pa.concat_tables(parts).to_pandas()
+    assert sorted(prepared.price) == [1000 + 7 * n for n in range(ROWS)]
+    assert prepared.temp.isna().sum() == sum(n % 9 == 0 for n in range(ROWS))

@@ -1,10 +1,12 @@
+import numpy as np
 import pandas as pd
+import pytest
 
-from mlops.adoption.timeliness import cutoff, derived, moments
+from mlops.adoption.timeliness import calendar, cutoff, derived, moments, since, trend
 from mlops.contract import Column, Source
 from mlops.features.functions import FUNCTIONS
 
-START = pd.Series(pd.date_range("2020-01-01 10:00", periods=10, freq="7h"))
+START = pd.Series(pd.date_range("2020-01-01 10:00", periods=40, freq="7h"))
 
 
 def columns(*names: str) -> dict[str, Column]:
@@ -27,7 +29,7 @@ def test_parses_the_datetimes_that_may_be_used() -> None:
 
 
 def test_derives_the_calendar_and_the_time_between() -> None:
-    spans = pd.to_timedelta([1, 2] * 5, unit="h")
+    spans = pd.to_timedelta([1, 2] * 20, unit="h")
     times = {"dropoff": START + spans, "pickup": START}
     found = derived(times, columns("dropoff", "pickup"))
     assert {name: (d.function, d.columns) for name, d in found.items()} == {
@@ -54,6 +56,40 @@ def test_dates_have_no_hour_and_a_year_has_days() -> None:
     assert all(entry.function in FUNCTIONS for entry in found.values())
 
 
+@pytest.mark.parametrize(
+    ("days", "parts"),
+    [
+        (pd.date_range("2019-01-01", "2019-12-31"), ["day_of_week", "day_of_year"]),  # 364 days
+        (pd.date_range("2019-01-01", "2019-06-30"), ["day_of_week"]),
+        (pd.date_range("2019-01-01", periods=5), []),
+        (pd.date_range("2019-01-01", periods=60, freq="MS"), ["month_of_year"]),
+        (pd.date_range("2019-01-01", periods=60, freq="ME"), ["month_of_year"]),
+        (pd.date_range("2019-01-01", periods=8, freq="QS"), ["month_of_year"]),
+        (pd.date_range("2019-01-01", periods=6, freq="YS"), []),
+        (pd.date_range("2019-01-07", periods=60, freq="W"), ["day_of_year"]),
+        (pd.date_range("2019-01-01", periods=48, freq="h"), ["hour_of_day"]),
+    ],
+)
+def test_the_calendar_is_what_the_data_span(days: pd.DatetimeIndex, parts: list[str]) -> None:
+    assert list(calendar(pd.Series(days))) == parts
+
+
+def test_a_number_that_follows_a_date_has_a_trend() -> None:
+    days = pd.Series(pd.date_range("2020-01-01", periods=200))
+    rising = np.arange(200) * 2.0
+    noise = np.random.default_rng(0).normal(size=200)
+    assert trend({"day": days}, noise) is None
+    name, share = trend({"other": days.sample(frac=1, random_state=0), "day": days}, rising) or (
+        "",
+        0,
+    )
+    assert (name, round(share, 3)) == ("day", 1.0)
+    counted = since("day", days)
+    assert counted.arguments == {"first": "2020-01-01"}
+    found = FUNCTIONS[counted.function].function(days, **counted.arguments)
+    assert found.tolist() == list(range(200))
+
+
 def test_a_constant_distance_says_nothing_and_a_taken_name_is_not_used() -> None:
     times = {"a": START, "b": START + pd.Timedelta("1h")}
     found = derived(times, columns("a", "b", "a_hour"))
@@ -65,7 +101,7 @@ def test_the_last_fifth_of_the_rows_is_after_the_cutoff() -> None:
     days = pd.Series(pd.date_range("2020-01-01", periods=100)).sample(frac=1, random_state=0)
     assert cutoff(days) == "2020-03-21"
     assert (days >= pd.Timestamp("2020-03-21")).sum() == 20
-    assert cutoff(START) == "2020-01-03T18:00:00"
+    assert cutoff(START) == "2020-01-10T18:00:00"
 
 
 def test_both_sides_of_the_cutoff_have_rows() -> None:

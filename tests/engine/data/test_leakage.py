@@ -27,7 +27,7 @@ def found(
 def adopted(frame: pd.DataFrame, target: str) -> dict[str, Column]:
     text = frame.astype("str").mask(frame.isna())
     decided, _ = decide(Statistics(target, text[target], CSV))
-    return leave_out(text, infer(text, CSV, {target: decided}, {}), CSV)
+    return leave_out(text, infer(text, CSV, {target: decided}, {}), CSV)[0]
 
 
 @pytest.mark.parametrize(

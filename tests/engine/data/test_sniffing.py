@@ -6,7 +6,7 @@ import pytest
 
 from mlops.contract import Source
 from mlops.data.sniffing import sniff
-from mlops.data.sources import DataError
+from mlops.data.sources import DataError, frames
 
 TABLE = "age,city,y\n31,Rome,0\n42,Oslo,1\n27,Rome,0\n"
 
@@ -75,7 +75,11 @@ def test_takes_parquet_whatever_it_is_called(tmp_path: Path) -> None:
         ("\n  \n", None, "is empty"),
         ("a,b,y\n", None, "no rows"),
         ("a\n1\n2\n", None, "only one column"),
-        ("a b y\n1 2 3\n", None, "only one column"),
+        ("a b y\n1 2 3\n4 5\n", None, "only one column"),
+        ("# by tool\nu,y\n1,0\n2,1\n", None, r"a line above its header .*`tail -n \+2 "),
+        ("sep=;\nu;v;y\n1;2;0\n2;3;1\n", None, r"a line above its header .*`tail -n \+2 "),
+        ("Report\n\nu,v,y\n1,2,0\n2,3,1\n" + "3,4,0\n" * 30, None, r"2 lines .*`tail -n \+3 "),
+        ('u,v,y\n1,"x,0\n2,"x,1\n', None, "quote that does not close"),
         ("a,y,a\n1,2,3\n", None, "more than one column named 'a'"),
         ("a, a ,y\n1,2,3\n", None, "more than one column named 'a'"),
         ("5.1,3.5,a\n4.9,3.0,a\n4.7,3.2,b\n", None, r"no header .*5\.1, 3\.5, a.*3 columns"),
@@ -87,7 +91,7 @@ def test_takes_parquet_whatever_it_is_called(tmp_path: Path) -> None:
         (TABLE, ["u", "v", "w"], "starts with a header"),
         (b"a,y\n1,\x00\n", None, "binary"),
         (b"a,y\nK\xf6ln,1\n\x81,0\n", None, "neither UTF-8 nor Windows-1252"),
-        (b"PK\x03\x04whatever", None, "spreadsheet or zip"),
+        (b"PK\x03\x04whatever", None, "zip archive: convert it with `unzip"),
         (b"\x1f\x8bwhatever", None, "gzip"),
         (b"PAR1 and then nothing", None, "damaged Parquet"),
     ],
@@ -114,3 +118,27 @@ def test_refuses_empty_parquet_and_names_for_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": pa.array([], pa.int64()), "y": pa.array([], pa.int64())}), path)
     with pytest.raises(DataError, match="no rows"):
         sniff(path, "y")
+
+
+@pytest.mark.parametrize(
+    "text", ["a b y\n1 2 0\n3 4 1\n", "  a   b y \n\n 1  2   0 \n3 4 1\n", '"a" b y\n1 "x z" 0\n']
+)
+def test_blanks_separate_where_nothing_else_does(tmp_path: Path, text: str) -> None:
+    source = sniff(written(tmp_path, text), "y")
+    assert source.separator == " "
+    (part,) = frames([tmp_path / "table.csv"], source)
+    assert list(part.frame) == ["a", "b", "y"]
+    assert part.frame.y.iloc[0] == "0"
+
+
+def test_a_header_that_begins_with_a_number_sign_is_one(tmp_path: Path) -> None:
+    assert sniff(written(tmp_path, "#,name,y\n1,a,0\n2,b,1\n3,a,0\n"), "y").separator == ","
+
+
+def test_a_named_encoding_is_taken_where_the_file_is_in_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "city,y\n上海,0\n北京,1\n".encode("gb18030"))
+    assert sniff(path, "y", encoding="gb18030").encoding == "gb18030"
+    assert sniff(path, "y").encoding == "latin-1"
+    for wrong, said in (("utf-8", "is no utf-8 text"), ("hex", "none that"), ("no", "none that")):
+        with pytest.raises(DataError, match=said):
+            sniff(path, "y", encoding=wrong)

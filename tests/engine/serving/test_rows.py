@@ -5,12 +5,16 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.config.settings import Features
 from mlops.contract import Column, Contract, Source
+from mlops.data import prepared
+from mlops.data.parsing import parse
 from mlops.features.encoding import Encoder
 from mlops.serving.cells import read
 from mlops.serving.diagnosis import diagnose
@@ -191,3 +195,50 @@ def test_a_text_is_described_as_one() -> None:
     properties = TEXTS.json_schema()["properties"]
     assert properties["title"] == {"type": "string"}
     assert {"type": "null"} in properties["note"]["anyOf"]
+
+
+READ = {
+    "price": Column("number", units={"$": 1.0, "k": 1000.0}),
+    "temp": Column("number", nullable=True, missing=["-200", "n.b."]),
+    "term": Column(
+        "integer", nullable=True, units={"months": 1.0, "years": 12.0}, missing=["9999"]
+    ),
+    "plan": Column("category", nullable=True, categories=["basic"], missing=["none"]),
+}
+
+
+def reading(decimal: str = ".") -> tuple[Contract, RowSchema]:
+    target = {"y": Column("boolean", role="target")}
+    source = Source(format="csv", decimal=decimal)  # type: ignore[arg-type]
+    contract = Contract("t", "binary", READ | target, source)
+    return contract, RowSchema(contract, Encoder.build(contract, Features()))
+
+
+@pytest.mark.parametrize(
+    ("row", "decimal"),
+    [
+        ({"price": "$1,200", "temp": "-200", "term": "2 years", "plan": "none"}, "."),
+        ({"price": "1.5k", "temp": "n.b.", "term": "9999", "plan": "basic"}, "."),
+        ({"price": "$1.200,5", "temp": "-200", "term": "18 months", "plan": "other"}, ","),
+        ({"price": "7", "temp": "30.5", "term": "36", "plan": "basic"}, "."),
+    ],
+)
+def test_units_and_missing_are_read_as_predict_reads_them(
+    row: dict[str, str], decimal: str
+) -> None:
+    contract, schema = reading(decimal)
+    raw = pd.DataFrame({name: [cell] for name, cell in row.items()}, dtype="str")
+    offline = {name: parse(raw[name], READ[name], contract.source).values for name in READ}
+    sent = {**row, "temp": float(row["temp"])} if row["temp"] != "n.b." else row
+    found = schema.arrays(schema.decode(json.dumps(sent).encode()))
+    for name in ("price", "temp", "term"):
+        assert found[name].tolist() == pytest.approx(offline[name].tolist(), nan_ok=True), name
+    expected = prepared.codes(pa.array(offline["plan"], pa.string(), from_pandas=True), ["basic"])
+    assert found["plan"].tolist() == pytest.approx(expected.tolist(), nan_ok=True)
+
+
+def test_another_unit_is_refused_with_those_that_are_declared() -> None:
+    _, schema = reading()
+    row = {"price": "€5", "temp": None, "term": 3, "plan": None}
+    with pytest.raises(Problem, match="price must be a number, alone or with the unit \\$, k"):
+        schema.decode(json.dumps(row).encode())

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replace_struct
 
+from mlops.config.settings import Derived, Split
+from mlops.contract import Column
 from mlops.gate.case import Case
 from mlops.gate.rule import Finding
-from mlops.gate.rules.leakage import Leakage, powers
+from mlops.gate.rules.leakage import Leakage, _along_time, powers
 
 Make = Callable[..., Case]
 Rejected = Callable[[list[Finding]], set[str]]
@@ -140,3 +143,29 @@ def test_an_empty_side_is_rejected(make: Make) -> None:
     (finding,) = RULE.judge(replace(case, columns=none, target=case.target[:0]))
     assert finding.verdict == "rejected"
     assert "no holdout rows" in finding.reason
+
+
+def test_a_score_that_is_too_good_is_said_and_passes(make: Make) -> None:
+    case = make()
+    known = replace(case.candidate, predictions=case.target * 0.8 + 0.1)
+    (finding,) = RULE.judge(replace(case, candidate=known))
+    assert finding.verdict == "passed"
+    assert "; but ROC AUC 1 is too good to be true" in finding.reason
+
+
+def test_a_number_may_follow_the_time_of_the_split_and_nothing_else(make: Make) -> None:
+    case = make()
+    derived = {"days": Derived("days_since", ["month"], "me", arguments={"first": "2026-01-01"})}
+    features = replace_struct(case.settings.features, derived=derived)
+    columns = case.settings.data.columns | {"churned": Column("number", role="target")}
+    data = replace_struct(case.settings.data, task="regression", columns=columns)
+    time = Split("time", cutoff="2026-03-01")
+    told = {
+        method: _along_time(replace(case, settings=replace_struct(case.settings, **changes)))
+        for method, changes in {
+            "time": {"features": features, "data": data, "split": time},
+            "hash": {"features": features, "data": data},
+            "class": {"features": features, "split": time},
+        }.items()
+    }
+    assert told == {"time": {"days"}, "hash": set(), "class": set()}

@@ -29,6 +29,10 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     labels, as text, in the order that gives their codes. `format` is the strptime format of a
     datetime column read from text (ISO 8601 without it). A datetime or text that is a feature
     enters no matrix by itself: derived features read it.
+
+    `missing` are texts and numbers that mean "no value" in this column, beside the source's.
+    `units` lets a number be written with a unit, each with its factor, and with grouped digits:
+    `{"%": 1}`, `{months: 1, years: 12}`, `{"": 1}` for grouped digits alone.
     """
 
     type: Type
@@ -39,6 +43,8 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     max: float | None = None
     categories: list[str] = []
     format: str | None = None
+    missing: list[str] = []
+    units: dict[str, float] = {}
     description: str = ""
     owner: str = ""
     pii: bool = False
@@ -51,6 +57,12 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             raise ValueError("`categories` names a category twice")
         if self.type not in ("number", "integer") and (self.min, self.max) != (None, None):
             raise ValueError("`min` and `max` belong to the types number and integer")
+        if self.type not in ("number", "integer") and self.units:
+            raise ValueError("`units` belongs to the types number and integer")
+        if not all(0 < factor < float("inf") for factor in self.units.values()):
+            raise ValueError("`units` gives each unit a factor above 0")
+        if self.missing and not self.nullable and "target" not in self.roles:
+            raise ValueError("`missing` names what means no value: set `nullable: true` with it")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("`min` is above `max`")
 

@@ -11,7 +11,8 @@ from ..errors import ProjectError
 from ..git.dvc import dvc_add, maker
 from ..git.repository import Repository
 from .declaration import adopted, contract_text, features_text, unedited, with_choices
-from .proposal import SHOWN, Options, Proposal, propose
+from .proposal import Options, Proposal, propose
+from .summary import summary
 from .transaction import RAW, check_raw, exchange, exclusive
 
 PARAMS = Path("params.yaml")
@@ -31,37 +32,7 @@ class Adoption:
     written: tuple[Path, ...]
 
     def __str__(self) -> str:
-        contract, rows = self.proposal.contract, self.proposal.rows
-        target = f"target {contract.target}"
-        if contract.task == "binary":
-            target += f" (positive: {contract.labels[1]}, not {contract.labels[0]})"
-        elif contract.labels:
-            target += f" ({', '.join(contract.labels[:6])}{', …' * (len(contract.labels) > 6)})"
-        direct = [n for n in contract.names("feature") if contract.columns[n].type != "datetime"]
-        features = [*direct, *self.proposal.derived]
-        more = f" and {len(features) - SHOWN} more" if len(features) > SHOWN else ""
-        ids = contract.names("id")
-        by = " from ".join(self.proposal.split.values())
-        if ids and self.proposal.split["use"] == "hash":
-            by = f"hash of {', '.join(ids)}"
-        days = [n for n in contract.names("feature") if contract.columns[n].type == "datetime"]
-        if days and self.proposal.split["use"] == "hash":
-            by += f" (--time {days[0]!r} would hold out the latest rows)"
-        lines = [
-            f"{self.file.name} is {contract.name}: {rows:,} rows, {contract.task}, {target}",
-            f"features: {', '.join(features[:SHOWN])}{more}",
-            *([f"id: {', '.join(ids)}"] * bool(ids)),
-            f"split: by {by}",
-        ]
-        if self.proposal.unlabelled:
-            lines.append(f"set aside: {self.proposal.unlabelled:,} rows without a target")
-        for name, column in contract.columns.items():
-            if column.role == "ignored":
-                lines.append(f"left out: {name} {column.reason}")
-            elif column.description:
-                lines.append(f"check: {name}: {column.description}")
-        lines.append(f"written: {', '.join(map(str, self.written))}")
-        return "\n".join([*lines, "next: commit that, then dvc repro"])
+        return summary(self.file, self.proposal, self.written)
 
 
 def adopt(repository: Repository, file: Path, target: str, **options: Unpack[Options]) -> Adoption:

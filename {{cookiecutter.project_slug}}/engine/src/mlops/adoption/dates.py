@@ -25,10 +25,18 @@ DATES = (
     "%d %B %Y",
     "%b %d, %Y",
     "%B %d, %Y",
+    "%b-%Y",
+    "%b %Y",
+    "%B-%Y",
+    "%B %Y",
+    "%b-%y",
+    "%Y-%b",
+    "%m/%Y",
+    "%Y/%m",
 )
 TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S")
 COMPACT = "%Y%m%d"
-LIKELY = r".*\d.*[-/. ].*\d.*|\d{8}T\d{4,}.*"
+LIKELY = r".*\d.*[-/. ].*\d.*|\d{8}T\d{4,}.*|[A-Za-z]{3,9}[-/ .]\d{2,4}|\d{4}[-/ .][A-Za-z]{3,9}"
 # ISO 8601 allows 2019 and 201903 as well, which are numbers to everybody; pandas reads / as -.
 ISO = r"\d{4}-\d{2}(-\d{2}.*)?|\d{8}T\d{4,}.*"
 SAMPLE = 200
@@ -59,6 +67,17 @@ def datetime_format(values: pd.Series) -> Format | None:
     return Format(chosen, f"day and month are ambiguous: read as {chosen}, could be {swapped[0]}")
 
 
+def fewest_bad(values: pd.Series) -> list[str] | None:
+    """Return the texts that are no dates in the format that reads the most, None without one."""
+    likely = values.str.fullmatch(LIKELY).astype(bool)
+    if not len(values) or likely.mean() < 0.5:
+        return None
+    sample = values[likely].iloc[[0, int(likely.sum()) // 2, -1]]
+    forms = dict.fromkeys(form for text in sample for form in _formats(text))
+    bad = [values[~_readable(values, form)].tolist() for form in forms]
+    return min(bad, key=len, default=None)
+
+
 def compact_dates(values: pd.Series) -> bool:
     """Say whether these different texts are all dates like 20260131."""
     return bool(values.str.fullmatch(r"(19|20)\d{6}").all()) and reads(values, COMPACT)
@@ -68,7 +87,13 @@ def reads(values: pd.Series, form: str | None) -> bool:
     """Say whether a format reads all of these texts."""
     if form is None and not values.str.fullmatch(ISO).all():
         return False
-    return not parse(values, Column(type="datetime", format=form), Source()).bad.any()
+    return bool(_readable(values, form).all())
+
+
+def _readable(values: pd.Series, form: str | None) -> pd.Series:
+    """Return the mask of the texts that a format reads."""
+    found = ~parse(values, Column(type="datetime", format=form), Source()).bad
+    return found if form is not None else found & values.str.fullmatch(ISO).astype(bool)
 
 
 def only_dates(moments: pd.Series) -> bool:

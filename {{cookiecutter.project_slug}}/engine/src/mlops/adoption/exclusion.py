@@ -2,32 +2,62 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import pandas as pd
 
 from ..contract import Column, Source
-from ..data.leakage import MOST_ROWS, Candidate, leaks
+from ..data.leakage import MOST_ROWS, Candidate, leaks, pairs
 from ..data.parsing import parse
+from .dateparts import assembled
+from .statistics import words
+
+# Of two dates, one whose name says that something was over by then.
+AFTERWARDS = {"status", "outcome", "result", "update", "updated", "modified", "changed", "closed"}
+AFTERWARDS |= {"close", "end", "ended", "finish", "finished", "resolved", "last", "exit", "left"}
+AFTERWARDS |= {"cancel", "canceled", "cancelled", "cancellation", "paid", "returned", "delivered"}
+HOUR = 3.6e9  # microseconds
+
+
+class Moments(NamedTuple):
+    """A datetime column, or a date in several: its `columns`, and hours since 1970."""
+
+    columns: tuple[str, ...]
+    hours: np.ndarray
 
 
 def leave_out(
     frame: pd.DataFrame, columns: Mapping[str, Column], source: Source
-) -> dict[str, Column]:
-    """Return the contract with role ignored, and the evidence, for what gives the target away."""
+) -> tuple[dict[str, Column], list[str]]:
+    """Return the contract with role ignored, and the evidence, for what gives the target away.
+
+    Beside it stand the pairs of columns that do so together, which are to be checked: which of two
+    is the later one, numbers do not say.
+    """
     frame = frame.iloc[:: -(-len(frame) // MOST_ROWS)]
     name = next(name for name, column in columns.items() if "target" in column.roles)
-    target = numbers(frame[name], columns[name], source)
-    found = leaks(
-        dict(_candidates(frame, columns, source)), target, columns[name].type == "category"
+    target, classes = (
+        numbers(frame[name], columns[name], source),
+        columns[name].type == "category",
     )
+    parts = dict(_candidates(frame, columns, source, classes))
+    found = leaks(parts | dict(_elapsed(frame, columns, source)), target, classes)
+    for key in [key for key in found if key not in columns]:
+        said = found.pop(key)
+        found |= dict.fromkeys((name for name in key.split("\0") if name in columns), said)
+    left = {key: one for key, one in parts.items() if one.column == key and one.column not in found}
+    told = [
+        f"{one} and {other} together {said}: is each known when predicting?"
+        for one, other, said in pairs(left, target, classes)
+    ]
     return {
         name: msgspec.structs.replace(column, role="ignored", reason=found[name])
         if name in found
         else column
         for name, column in columns.items()
-    }
+    }, told
 
 
 def numbers(series: pd.Series, column: Column, source: Source) -> np.ndarray:
@@ -37,25 +67,53 @@ def numbers(series: pd.Series, column: Column, source: Source) -> np.ndarray:
         codes = pd.Index(column.categories).get_indexer(values).astype(np.float64)
         return np.asarray(np.where(codes < 0, np.nan, codes))
     if column.type == "datetime":
-        hours = values.to_numpy().astype("datetime64[us]").astype(np.int64) / 3.6e9
-        return np.asarray(np.where(values.isna(), np.nan, hours))
+        return _hours(values.to_numpy())
     return np.asarray(values, dtype=np.float64)
 
 
+def _hours(moments: np.ndarray) -> np.ndarray:
+    ticks = moments.astype("datetime64[us]")
+    return np.where(np.isnat(ticks), np.nan, ticks.astype(np.int64) / HOUR)
+
+
 def _candidates(
+    frame: pd.DataFrame, columns: Mapping[str, Column], source: Source, classes: bool
+) -> Iterator[tuple[str, Candidate]]:
+    """Yield the features; a number that follows a date has a trend, and the date is no leak."""
+    for name, column in columns.items():
+        if "feature" not in column.roles or column.type == "text":
+            continue
+        if column.type != "datetime" or classes:
+            values = numbers(frame[name], column, source)
+            yield name, Candidate(name, values, column.type != "category")
+
+
+def _elapsed(
     frame: pd.DataFrame, columns: Mapping[str, Column], source: Source
 ) -> Iterator[tuple[str, Candidate]]:
-    """Yield the features, and the time between each two datetimes, which features derive."""
-    moments = {}
-    for name, column in columns.items():
-        if column.type == "datetime" and {"feature", "time"} & set(column.roles):
-            moments[name] = numbers(frame[name], column, source)
-        if "feature" in column.roles and column.type != "text":
-            values = moments[name] if name in moments else numbers(frame[name], column, source)
-            yield name, Candidate(name, values, column.type != "category")
+    """Yield the time between each two dates, those in parts too: features derive it or find it."""
+    usable = {"feature", "time"}
+    moments = {
+        name: Moments((name,), numbers(frame[name], column, source))
+        for name, column in columns.items()
+        if column.type == "datetime" and usable & set(column.roles)
+    }
+    features = [name for name, column in columns.items() if "feature" in column.roles]
+    for name, parts, when in assembled(frame[features]):
+        moments.setdefault(f"the {name} in parts", Moments(parts, _hours(when)))
     for one, other in combinations(moments, 2):
-        elapsed = moments[other] - moments[one]
-        later = other if np.nansum(elapsed) >= 0 else one
-        if "feature" not in columns[later].roles:
-            later = one if later == other else other
-        yield f"the time from {one} to {other}", Candidate(later, elapsed)
+        hours = moments[other].hours - moments[one].hours
+        later = _later(moments[one], moments[other], float(np.nansum(hours)))
+        if not all("feature" in columns[name].roles for name in later.columns):
+            later = moments[one] if later is moments[other] else moments[other]
+        yield f"the time from {one} to {other}", Candidate("\0".join(later.columns), hours)
+
+
+def _later(one: Moments, other: Moments, hours: float) -> Moments:
+    """Return of two dates the one that is known later: by its name, a single column, the clock."""
+    late = [bool(AFTERWARDS & set().union(*map(words, m.columns))) for m in (one, other)]
+    if late[0] != late[1]:
+        return one if late[0] else other
+    if len(one.columns) != len(other.columns):
+        return one if len(one.columns) < len(other.columns) else other
+    return other if hours >= 0 else one

@@ -8,7 +8,8 @@ import pandas as pd
 
 from ..contract import Column, Role, Source, Type
 from ..progress import progress
-from .statistics import NUMBERS, Statistics, shortened
+from .statistics import KEYS, Statistics, shortened
+from .units import units_of
 
 MOST_CATEGORIES = 1000
 FEW_TEXTS = 12  # so few different texts are categories however small the table is
@@ -20,16 +21,6 @@ LEAST_CODE = 100
 SPARSE = 0.25
 ROWS_AN_IDENTITY = 20
 MANY_IDENTITIES = 50
-# More texts that mean "no value", believed only where everything else in a column is a number.
-BLANKS = (".", "--", "N.A.", "<NA>", "nil", "missing", "unknown", "#VALUE!", "#DIV/0!", "#REF!")
-KEYS = {"id", "uuid", "guid", "key", "identifier"}
-# Amounts as people write them: a sign or bracket, a currency, digits in groups, a percent sign.
-GROUPS = r"[.,' \u2019\u00a0\u202f]"
-AMOUNT = (
-    rf"[(+\-\u2212]?\s?[$€£¥]?\s?[+\-\u2212]?(?:\d+|\d{{1,3}}(?:{GROUPS}\d{{3}})+)"
-    r"(?:[.,]\d+)?\s?(?:%|[$€£¥])?\)?"
-)
-SIGNS = rf"[$€£¥%(\u2212]|\d{GROUPS}\d{{3}}(?:[,.]\d+)?$"
 COUNTERS = {"index", "idx", "row", "rownum", "rownames", "nr", "no", "obs", "unnamed"}
 
 
@@ -71,10 +62,10 @@ def feature(facts: Statistics) -> Column:
         return _datetime(facts)
     if facts.boolean:
         return Column("boolean", nullable=facts.blank)
-    if _is_written_out(facts):
+    if not facts.numeric and _in_many_currencies(facts):
+        told = " and ".join(shortened(text) for text in facts.texts[:2])
         return ignored(
-            f"holds numbers written like {shortened(facts.texts.iloc[0])}: save them as plain "
-            "numbers to use them"
+            f"holds amounts in several currencies, like {told}: convert them to use them"
         )
     if (identity := _identity(facts)) is not None:
         return identity
@@ -103,16 +94,6 @@ def bounds(numbers: np.ndarray) -> tuple[float, float]:
     most = math.ceil((high + width) / step) * step
     # The products above end in digits like ...0001.
     return float(f"{least:.12g}"), float(f"{most:.12g}")
-
-
-def blanks(frame: pd.DataFrame, source: Source) -> list[str]:
-    """Return the texts of BLANKS that alone keep a column from being numeric."""
-    found: dict[str, None] = {}
-    for name in frame.columns:
-        facts = Statistics(str(name), frame[name], source)
-        if facts.written and (odd := _odd(facts)) and set(odd) <= set(BLANKS):
-            found |= dict.fromkeys(odd)
-    return list(found)
 
 
 def _named(facts: Statistics, role: Role) -> Column:
@@ -150,13 +131,8 @@ def _identity(facts: Statistics) -> Column | None:
     return None
 
 
-def _is_written_out(facts: Statistics) -> bool:
-    """Say whether texts are amounts with a currency, percent or thousands sign."""
-    if facts.numeric or facts.moment is not None or not facts.present:
-        return False
-    texts = facts.texts.astype("str").str.strip()
-    amounts = texts.str.fullmatch(AMOUNT) & texts.str.contains(r"\d", regex=True)
-    return bool(amounts.all()) and bool(texts.str.contains(SIGNS, regex=True).any())
+def _in_many_currencies(facts: Statistics) -> bool:
+    return facts.written and units_of(facts.counts, facts.source.decimal) == {}
 
 
 def _counts_rows(facts: Statistics) -> bool:
@@ -190,20 +166,13 @@ def _labelled(facts: Statistics) -> Column:
     if facts.distinct > MOST_CATEGORIES or (
         facts.distinct > FEW_TEXTS and rows_a_text < ROWS_A_CATEGORY
     ):
-        odd = _odd(facts)
+        odd = facts.odd
         what = f"numbers beside {shortened(odd[0])}" if odd else "texts"
         return ignored(
             f"{facts.distinct:,} different {what} in {facts.present:,} rows, more than "
             "categories can be"
         )
     return Column("category", nullable=facts.blank, categories=facts.labels)
-
-
-def _odd(facts: Statistics) -> list[str]:
-    """Return the texts that are no numbers where most are."""
-    numeric = facts.texts.str.fullmatch(NUMBERS[facts.source.decimal]).astype(bool)
-    odd = facts.texts[~numeric]
-    return [str(text) for text in odd] if 0 < len(odd) < numeric.sum() else []
 
 
 def _kind(facts: Statistics) -> Type:

@@ -11,17 +11,22 @@ import msgspec
 import pandas as pd
 
 from ..config.settings import Derived
-from ..contract import Contract, Role, Source, Task
+from ..contract import Column, Contract, Role, Source, Task
+from ..data.encodings import GUESSED
 from ..data.sniffing import sniff
 from ..data.sources import DataError, frames
 from ..errors import ProjectError
 from ..progress import progress
+from .blanks import Absent, blanks, is_text, read_as_missing, without
 from .declaration import WORDS
-from .exclusion import leave_out
-from .inference import blanks, infer
-from .statistics import Statistics
+from .exclusion import leave_out, numbers
+from .inference import infer
+from .plausibility import doubt
+from .reading import read
+from .scarcity import scarcity
+from .statistics import Statistics, shortened
 from .target import decide
-from .timeliness import cutoff, derived, moments
+from .timeliness import cutoff, derived, moments, since, trend
 
 SHOWN = 20
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -33,20 +38,27 @@ class ProposalError(ProjectError):
 
 @dataclass(frozen=True)
 class Proposal:
-    """The contract of a table, what to derive from its columns, and how to split it."""
+    """The contract of a table, what to derive from its columns, and how to split it.
+
+    `absent` are the texts that were read as missing, with their rows in each column; `notes` what
+    a person should look at beside what the columns say.
+    """
 
     contract: Contract
     rows: int
     unlabelled: int
     derived: Mapping[str, Derived]
     split: Mapping[str, str]
+    absent: Absent
+    notes: tuple[str, ...] = ()
 
 
 class Options(TypedDict, total=False):
     """What a user may say of a table; the rest is inferred.
 
-    `key`, `time` and `group` are columns, `columns` the names for a file without a header, and
-    `name` what to call the data.
+    `key`, `time` and `group` are columns, `columns` the names for a file without a header, `name`
+    what to call the data, `encoding` that of a CSV, and `missing` the texts that, beside an empty
+    cell, mean "no value" in place of those that are known to.
     """
 
     task: Task | None
@@ -55,6 +67,8 @@ class Options(TypedDict, total=False):
     group: str | None
     columns: Sequence[str] | None
     name: str | None
+    encoding: str | None
+    missing: Sequence[str] | None
 
 
 def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
@@ -67,9 +81,13 @@ def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
     time, group = options.get("time"), options.get("group")
     roles = _roles(target, options.get("key"), time, group)
     named = [column.strip() for column in options.get("columns") or ()]
-    source = sniff(file, target, named or None)
-    frame, source = _read(file, source)
+    source = sniff(file, target, named or None, options.get("encoding"))
+    if (missing := options.get("missing")) is not None:
+        texts = ["", *(text.strip() for text in missing)]
+        source = msgspec.structs.replace(source, missing=list(dict.fromkeys(texts)))
+    frame, source, absent = _read(file, source)
     _check_columns(file, list(frame.columns), [target, *roles])
+    frame, readings = read(file, frame, source, [n for n, role in roles.items() if role != "time"])
     for column, role in roles.items():
         _check_role(Statistics(column, frame[column], source), role)
     labelled = frame[target].notna()
@@ -77,48 +95,89 @@ def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
     if 0 < unlabelled < len(frame):
         frame = frame[labelled].reset_index(drop=True)
         source = msgspec.structs.replace(source, unlabelled="drop")
-    contract = _contract(frame, source, called, target, options.get("task"), roles)
-    times = moments(frame, contract.columns, source)
+    decided, task = decide(Statistics(target, frame[target], source), options.get("task"))
+    inferred = infer(frame, source, {target: decided}, roles)
+    columns, notes = leave_out(frame, inferred, source)
+    columns = {name: readings[name].of(column) for name, column in columns.items()}
+    times = moments(frame, columns, source)
+    found = derived(times, columns)
     split = {"use": "time" if time else "group" if group else "hash"}
+    if task == "regression" and (along := trend(times, numbers(frame[target], decided, source))):
+        day, share = along
+        found[f"{day}_days"] = since(day, times[day])
+        notes.append(
+            f"{target} follows {day} (R² {share:.4f}): trees extrapolate no trend, and a linear "
+            f"model does along {day}_days; a column with an earlier {target} of the same thing, "
+            "a lag, helps either"
+        )
+        if split["use"] == "hash" and not columns[day].nullable:
+            split, time = {"use": "time"}, day
+            columns[day] = msgspec.structs.replace(columns[day], role=["feature", "time"])
     if time:
         split["cutoff"] = cutoff(times[time])
-    return Proposal(contract, len(frame), unlabelled, derived(times, contract.columns), split)
+    contract = _contract(columns, source, called, task, found)
+    if not options.get("encoding"):
+        notes += _guessed(source, frame)
+    notes += scarcity(Statistics(target, frame[target], source), contract)
+    if "time" not in split["use"] and (said := doubt(frame, contract, found)):
+        notes.append(said)
+    return Proposal(contract, len(frame), unlabelled, found, split, absent, tuple(notes))
 
 
 def _contract(
-    frame: pd.DataFrame,
+    columns: dict[str, Column],
     source: Source,
     name: str,
-    target: str,
-    task: Task | None,
-    roles: Mapping[str, Role],
+    task: Task,
+    found: Mapping[str, Derived],
 ) -> Contract:
-    decided, task = decide(Statistics(target, frame[target], source), task)
-    columns = leave_out(frame, infer(frame, source, {target: decided}, roles), source)
     if not any("feature" in column.roles for column in columns.values()):
-        reasons = "; ".join(f"{n} {c.reason}" for n, c in columns.items() if c.reason)
-        raise ProposalError(f"no column is left to predict {target} from ({reasons}): add some")
+        time = next((n for n, column in columns.items() if "time" in column.roles), None)
+        if time is None or not found:
+            target = next(n for n, column in columns.items() if "target" in column.roles)
+            reasons = "; ".join(
+                f"{n} {c.reason or 'tells the rows apart'}"
+                for n, c in columns.items()
+                if "target" not in c.roles
+            )
+            raise ProposalError(f"no column is left to predict {target} from ({reasons}): add some")
+        columns[time] = msgspec.structs.replace(columns[time], role=["feature", "time"])
     try:
         return Contract(name=name, task=task, columns=columns, source=source)
     except ValueError as error:
         raise ProposalError(str(error)) from error
 
 
-def _read(file: Path, source: Source) -> tuple[pd.DataFrame, Source]:
-    """Return the whole table, and the source with what else means "no value" in it."""
-    parts = _frames(file, source)
+def _read(file: Path, source: Source) -> tuple[pd.DataFrame, Source, Absent]:
+    """Return the whole table, the source with all that means "no value", and what that is where."""
+    parts = _frames(file, msgspec.structs.replace(source, missing=[]))
     if not sum(map(len, parts)):
         raise DataError(f"{file} has a header and no rows: give it some")
-    frame = pd.concat(parts, ignore_index=True)
+    written = pd.concat(parts, ignore_index=True)
+    frame = without(written, source.missing)
     if more := blanks(frame, source):
         source = msgspec.structs.replace(source, missing=[*source.missing, *more])
-        frame = pd.concat(_frames(file, source), ignore_index=True)
-    return frame, source
+        frame = without(frame, more)
+    return frame, source, read_as_missing(written, source.missing)
 
 
 def _frames(file: Path, source: Source) -> list[pd.DataFrame]:
     parts = progress(frames([file], source), "read", unit="frame")
     return [part.frame for part in parts]
+
+
+def _guessed(source: Source, frame: pd.DataFrame) -> list[str]:
+    """Say which encoding was guessed, with texts by which a person sees whether it is right."""
+    if source.format != "csv" or source.encoding not in GUESSED:
+        return []
+    texts = [text for text in map(str, frame.columns) if not text.isascii()]
+    for column in filter(is_text, (frame[name] for name in frame.columns)):
+        texts += [text for text in column.dropna().unique() if not text.isascii()][:3]
+    shown = ", ".join(map(shortened, texts[:3]))
+    return [
+        f"the file is no UTF-8 and was read as {source.encoding}: where texts like {shown} are "
+        "wrong, name its --encoding"
+    ]
 
 
 def _name(file: Path, name: str | None) -> str:

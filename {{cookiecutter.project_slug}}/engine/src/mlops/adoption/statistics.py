@@ -20,6 +20,7 @@ NUMBERS = {
     ",": r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?([eE][+-]?\d+)?",
 }
 BOOLEANS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
+KEYS = {"id", "uuid", "guid", "key", "identifier"}
 DAYS = {"date", "day", "dt", "datum", "timestamp"}
 
 
@@ -126,10 +127,16 @@ class Statistics:
         return None if self.numeric else datetime_format(self.texts)
 
     @property
+    def odd(self) -> list[str]:
+        """The texts that are no numbers, where most are."""
+        numeric = self.texts.str.fullmatch(NUMBERS[self.source.decimal]).astype(bool)
+        odd = self.texts[~numeric]
+        return [str(text) for text in odd] if 0 < len(odd) < numeric.sum() else []
+
+    @property
     def words(self) -> set[str]:
-        """The words of the name: those of customerId and customer_id are customer and id."""
-        spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", self.name)
-        return {word.lower() for word in re.split(r"[\W\d_]+", spaced) if word}
+        """The words of the name."""
+        return words(self.name)
 
     @property
     def labels(self) -> list[str]:
@@ -147,6 +154,12 @@ class Statistics:
         return self.raw.dtype == object and any(
             isinstance(cell, kinds) for cell in self.raw.dropna().head(1)
         )
+
+
+def words(name: str) -> set[str]:
+    """Return the words of a name: those of customerId and customer_id are customer and id."""
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
+    return {word.lower() for word in re.split(r"[\W\d_]+", spaced) if word}
 
 
 def shortened(text: str, length: int = 30) -> str:

@@ -1,18 +1,26 @@
-"""What the datetimes of a table offer: derived features, and a cut-off in time."""
+"""What the datetimes of a table offer: derived features, a trend, and a cut-off in time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
 from ..config.settings import Derived
 from ..contract import Column, Source
+from ..data.association import LEAST_ROWS, explained, levels, linear
+from ..data.leakage import MOST_ROWS, R2
 from ..data.parsing import parse
 from .dates import only_dates
 
+SHORT = {"hour_of_day": "hour"}  # in the name of a feature
 OWNER = "unassigned"
 HOLDOUT = 0.2  # share of the rows from the cut-off on
-YEAR = pd.Timedelta(days=365)
+DAY = pd.Timedelta(days=1)
+WEEK = pd.Timedelta(days=6)  # from the first day to the last, as below
+MONTHS = 12
+SEASONS = 3  # months, a quarter apart, that make a year
+MOST_OF_A_YEAR = pd.Timedelta(days=270)
 MOST_PAIRED = 4  # datetimes with an elapsed time for every two of them; beyond, to the first
 
 
@@ -31,7 +39,8 @@ def moments(
 def derived(moments: Mapping[str, pd.Series], columns: Mapping[str, Column]) -> dict[str, Derived]:
     """Return calendar features of each datetime and the time between each two of them.
 
-    A column of dates has no hour, and the day of the year says nothing about less than a year.
+    A datetime has the calendar that its values span: no hour where all are dates, no day of the
+    week within less than one, no day of the year within less than twelve months.
     """
     found: dict[str, Derived] = {}
 
@@ -41,11 +50,8 @@ def derived(moments: Mapping[str, pd.Series], columns: Mapping[str, Column]) -> 
         found[name] = Derived(function=function, columns=list(of), owner=OWNER)
 
     for name, values in moments.items():
-        if not only_dates(values):
-            add(f"{name}_hour", "hour_of_day", name)
-        add(f"{name}_day_of_week", "day_of_week", name)
-        if values.max() - values.min() >= YEAR:
-            add(f"{name}_day_of_year", "day_of_year", name)
+        for function in calendar(values):
+            add(f"{name}_{SHORT.get(function, function)}", function, name)
     first = next(iter(moments), None)
     for one, other in combinations(moments, 2):
         if len(moments) > MOST_PAIRED and one != first:
@@ -58,6 +64,44 @@ def derived(moments: Mapping[str, pd.Series], columns: Mapping[str, Column]) -> 
         unit = "days" if only_dates(moments[start]) and only_dates(moments[end]) else "hours"
         add(f"{start}_to_{end}_{unit}", f"elapsed_{unit}", start, end)
     return found
+
+
+def calendar(values: pd.Series) -> Iterator[str]:
+    """Yield the functions of the parts of the calendar that datetimes span.
+
+    Of one day in each month, the month is all there is: its weekday and day of the year are not.
+    """
+    days = values.dropna().dt.normalize().drop_duplicates()
+    span = days.max() - days.min()
+    monthly = len(days) > 1 and (days.dt.day.nunique() == 1 or bool(days.dt.is_month_end.all()))
+    if not only_dates(values) and span >= DAY:
+        yield "hour_of_day"
+    if not monthly and span >= WEEK and days.dt.day_of_week.nunique() > 1:
+        yield "day_of_week"
+    if not monthly and days.dt.month.nunique() == MONTHS:
+        yield "day_of_year"
+    if monthly and span >= MOST_OF_A_YEAR and days.dt.month.nunique() >= SEASONS:
+        yield "month_of_year"
+
+
+def trend(moments: Mapping[str, pd.Series], target: np.ndarray) -> tuple[str, float] | None:
+    """Return the datetime that a number follows, with R² of that, where there is one."""
+    found: dict[str, float] = {}
+    step = -(-len(target) // MOST_ROWS)
+    for name, values in moments.items():
+        when = values.iloc[::step]
+        hours = when.to_numpy().astype("datetime64[h]").astype(np.float64)
+        hours[when.isna().to_numpy()] = np.nan
+        along = max(explained(levels(hours, True), target[::step]), linear(hours, target[::step]))
+        if len(hours) >= LEAST_ROWS and along >= R2:
+            found[name] = along
+    return max(found.items(), key=lambda one: one[1]) if found else None
+
+
+def since(name: str, values: pd.Series) -> Derived:
+    """Return the feature that counts the days from the first moment: along it lies a trend."""
+    first = str(values.min().date())
+    return Derived("days_since", [name], OWNER, arguments={"first": first})
 
 
 def cutoff(values: pd.Series) -> str:

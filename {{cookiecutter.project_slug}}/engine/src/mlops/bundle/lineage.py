@@ -21,6 +21,7 @@ COMPUTED = (
             "contract.py",
             "files.py",
             "config/settings.py",
+            "data/amounts.py",
             "data/fingerprints.py",
             "data/parsing.py",
             "data/prepare.py",

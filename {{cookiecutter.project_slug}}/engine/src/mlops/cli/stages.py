@@ -54,12 +54,15 @@ def evaluate(_: Arguments) -> None:
     settings = _settings()
     from ..evaluation.evaluate import evaluate
 
-    measured = evaluate(settings)["holdout"]
-    value, low, high = (
-        "undefined" if number is None else f"{number:.4g}"
-        for number in (measured[settings.evaluation.primary][k] for k in ("value", "low", "high"))
-    )
-    print(f"{settings.evaluation.primary} {value} ({low} to {high}): reports/report.html")
+    figures = evaluate(settings)
+    primary = settings.evaluation.primary
+    value, low, high = (figures["holdout"][primary][key] for key in ("value", "low", "high"))
+    shown = "cannot be computed" if value is None else f"{value:.4g}"
+    known = None not in (low, high)
+    interval = f"{low:.4g} to {high:.4g}" if known else "no interval: too few rows of some class"
+    print(f"{primary} {shown} ({interval}): reports/report.html")
+    for told in figures["check"]:
+        print(f"check: {told}")
     _check_declared("evaluate")
 
 

@@ -17,6 +17,10 @@ def grammar(verb: Verb) -> None:
     add.add_argument("--group", help="the column whose rows stay on one side of the split")
     add.add_argument("--columns", help="names, comma separated, for a file without a header")
     add.add_argument("--name", help="what to call the data (default: the file's name)")
+    add.add_argument("--encoding", help="of a CSV (default: found out), like cp1250 or gb18030")
+    add.add_argument(
+        "--missing", help='texts that mean "no value", comma separated, in place of the usual ones'
+    )
 
     verb(ingest, "fill data/raw with what a function of src/project/sources.py fetches")
 
@@ -45,6 +49,8 @@ def adopt(arguments: Arguments) -> None:
         group=arguments.group,
         columns=columns,
         name=arguments.name,
+        encoding=arguments.encoding,
+        missing=None if arguments.missing is None else arguments.missing.split(","),
     )
     print(adoption)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -14,6 +15,8 @@ EXACT = 0.9999
 NEAR_ONE = 0.15  # how far a slope may be from 1 or -1
 SHARE = 0.7  # of the target's spread, that a column which contains it has
 MOST_ROWS = 20_000  # looked at, evenly spaced
+PAIRED = 30  # columns, and
+PAIRED_ROWS = 4_000  # rows, of which pairs are looked at
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,34 @@ def leaks(candidates: Mapping[str, Candidate], target: np.ndarray, classes: bool
     if not classes:
         left = {n: c.values for n, c in candidates.items() if c.ordered and n == c.column}
         found |= _together({n: v for n, v in left.items() if n not in found}, target)
+    return found
+
+
+def pairs(
+    candidates: Mapping[str, Candidate], target: np.ndarray, classes: bool
+) -> list[tuple[str, str, str]]:
+    """Return the pairs of columns that tell the target together though neither does, with how.
+
+    Tried are the difference of two numbers and the joint levels of two categories, for the first
+    columns and some of the rows.
+    """
+    step = -(-len(target) // PAIRED_ROWS)
+    target = target[::step]
+    if len(target) < LEAST_ROWS:
+        return []
+    found = []
+    chosen = {n: c for n, c in list(candidates.items())[:PAIRED] if len(c.values)}
+    for (one, left), (other, right) in combinations(chosen.items(), 2):
+        if left.ordered != right.ordered:
+            continue
+        first, second = left.values[::step], right.values[::step]
+        width = 1 if left.ordered else np.nanmax(second, initial=0) + 1
+        joint = first - second if left.ordered else first * width + second
+        together = Candidate("", joint, left.ordered)
+        said = _class_evidence(together, target) if classes else _evidence(together, target)
+        if said:
+            plural = said.removeprefix("alone ").replace("tells", "tell").replace("orders", "order")
+            found.append((one, other, plural))
     return found
 
 

@@ -1,11 +1,13 @@
 """Cells as the values that the contract declares."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from ..contract import Column, Source
+from .amounts import number as amount
 
 TRUE = ("true", "t", "yes", "y", "1", "1.0")
 FALSE = ("false", "f", "no", "n", "0", "0.0")
@@ -33,11 +35,12 @@ class Parsed:
 
 def parse(series: pd.Series, column: Column, source: Source) -> Parsed:
     """Read one raw column as the type that the contract declares."""
+    series = present(series, column, source)
     match column.type:
         case "number":
-            values = _numbers(series, source)
+            values = _numbers(series, source, column.units)
         case "integer":
-            values = _numbers(series, source)
+            values = _numbers(series, source, column.units)
             values = values.where(values == np.floor(values))
         case "boolean":
             values = _booleans(series)
@@ -46,6 +49,17 @@ def parse(series: pd.Series, column: Column, source: Source) -> Parsed:
         case _:
             values = texts(series)
     return Parsed(values, values.isna() & series.notna())
+
+
+def present(series: pd.Series, column: Column, source: Source) -> pd.Series:
+    """Return a raw column without what means "no value" in it alone."""
+    if not column.missing:
+        return series
+    series = series.mask(texts(series).isin(column.missing))
+    if column.type not in ("number", "integer"):
+        return series
+    absent = _numbers(pd.Series(column.missing, dtype="str"), source, column.units).dropna()
+    return series.mask(_numbers(series, source, column.units).isin(absent))
 
 
 def texts(series: pd.Series) -> pd.Series:
@@ -65,7 +79,10 @@ def texts(series: pd.Series) -> pd.Series:
     return series.astype("str")
 
 
-def _numbers(series: pd.Series, source: Source) -> pd.Series:
+def _numbers(series: pd.Series, source: Source, units: Mapping[str, float]) -> pd.Series:
+    if units and pd.api.types.is_string_dtype(series.dtype):
+        meant = {text: amount(text, units, source.decimal) for text in series.dropna().unique()}
+        return series.map(meant).astype("float64")
     if pd.api.types.is_string_dtype(series.dtype) and source.decimal == ",":
         series = series.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     if pd.api.types.is_datetime64_any_dtype(series.dtype):

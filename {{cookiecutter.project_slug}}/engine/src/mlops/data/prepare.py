@@ -14,6 +14,7 @@ from ..contract import Contract
 from ..files import atomic_directory, sha256
 from ..progress import progress
 from . import sources
+from .parsing import present
 from .prepared import ARROW, ROW_HASH
 from .sources import DataError, Frame, raw_files
 from .splitting import SplitError, describe, is_holdout, keys, row_hash
@@ -40,7 +41,7 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
             check_names(frame, contract)
             values, broken = validated(frame, contract)
             if contract.source.unlabelled == "drop":
-                values, broken = _labelled(frame, values, broken, contract.target)
+                values, broken = _labelled(frame, values, broken, contract)
                 rows["unlabelled"] += len(frame.frame) - len(values)
             findings += broken
             if findings:
@@ -93,10 +94,11 @@ def typed(values: pd.DataFrame, contract: Contract) -> pa.Table:
 
 
 def _labelled(
-    frame: Frame, values: pd.DataFrame, findings: list[Finding], target: str
+    frame: Frame, values: pd.DataFrame, findings: list[Finding], contract: Contract
 ) -> tuple[pd.DataFrame, list[Finding]]:
     """Return what concerns the rows that have a target."""
-    kept = frame.frame[target].notna().to_numpy()
+    target = frame.frame[contract.target]
+    kept = present(target, contract.columns[contract.target], contract.source).notna().to_numpy()
     return values[kept], [found for found in findings if kept[found.row - frame.start]]
 
 

@@ -4,28 +4,23 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from ..contract import MISSING, Source
+from . import encodings, foreign, quoting
 from .sources import DataError
 
 SEPARATORS = (",", "|", "\t", ";")  # of equals the last: a comma may be a decimal mark
+BLANK = " "  # one or more, where no other mark separates
+STEADY = 0.99  # share of the records that blanks must cut alike
 SAMPLE = 1 << 20  # bytes
 RECORDS = 500
+MOST = 0.9  # share of the lines that have as many cells as the header
 LONGEST_FIELD = 1 << 24
-ARCHIVES = {
-    b"PK\x03\x04": "a spreadsheet or zip archive",
-    b"\x1f\x8b": "gzip-compressed",
-    b"BZh": "bzip2-compressed",
-    b"\x28\xb5\x2f\xfd": "zstd-compressed",
-    b"\xd0\xcf\x11\xe0": "a spreadsheet of an old Office",
-}
-# Bytes that Windows-1252 leaves undefined, and control characters that no text holds.
-UNDEFINED = frozenset(b"\x81\x8d\x8f\x90\x9d")
-CONTROL = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1a\x1b")
 NUMBER = {
     ".": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"),
     ",": re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?([eE][+-]?\d+)?"),
@@ -35,12 +30,14 @@ FRACTION = re.compile(r"[+-]?(\d*|\d{1,3}(\.\d{3})+),\d+")
 Records = list[list[str]]
 
 
-def sniff(path: Path, target: str, columns: Sequence[str] | None = None) -> Source:
+def sniff(
+    path: Path, target: str, columns: Sequence[str] | None = None, encoding: str | None = None
+) -> Source:
     """Return how `path` is to be read.
 
     `columns` names the columns of a file without a header; a first row that holds `target` is
-    taken for one. Raises DataError for what is no table, and for a header that is missing,
-    superfluous or ambiguous.
+    taken for one. Without an `encoding` that is found out too. Raises DataError for what is no
+    table, and for a header that is missing, superfluous or ambiguous.
     """
     if path.is_dir():
         raise DataError(f"{path} is a folder: name one CSV or Parquet file")
@@ -52,9 +49,11 @@ def sniff(path: Path, target: str, columns: Sequence[str] | None = None) -> Sour
         raise DataError(f"{path} is empty: it needs a header and rows")
     if head.startswith(b"PAR1"):
         return _parquet(path, columns)
-    encoding = _encoding(path, head)
+    foreign.check(path, head)
+    encoding = encodings.given(path, encoding) if encoding else encodings.found(path, head)
     text = codecs.getincrementaldecoder(encoding)().decode(head)
     whole = len(head) < SAMPLE
+    _check_preamble(path, text)
     separator, records = _split(path, text, whole, len(columns) if columns else None)
     rows = [[cell.strip() for cell in record] for record in records]
     if columns is None:
@@ -66,6 +65,7 @@ def sniff(path: Path, target: str, columns: Sequence[str] | None = None) -> Sour
     body = rows if columns else rows[1:]
     if not body:
         raise DataError(f"{path} has a header and no rows: give it some")
+    quoting.check(path, separator, encoding)
     return Source(
         format="csv",
         separator=separator,
@@ -92,30 +92,37 @@ def _parquet(path: Path, columns: Sequence[str] | None) -> Source:
     return Source(format="parquet")
 
 
-def _encoding(path: Path, head: bytes) -> str:
-    """Return the encoding in which the whole file decodes, UTF-8 wherever that is possible."""
-    for magic, what in ARCHIVES.items():
-        if head.startswith(magic):
-            raise DataError(f"{path} is {what}: save the table as CSV or Parquet")
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    is_utf8, used = True, set[int]()
-    with path.open("rb") as stream:
-        while block := stream.read(SAMPLE):
-            used.update(block)
-            try:
-                if is_utf8:
-                    decoder.decode(block)
-            except UnicodeDecodeError:
-                is_utf8 = False
-    if used & CONTROL:
-        raise DataError(f"{path} is a binary file: save the table as CSV or Parquet")
-    if is_utf8:
-        return "utf-8-sig"
-    if used & UNDEFINED:
-        raise DataError(f"{path} is neither UTF-8 nor Windows-1252 text: save it again in UTF-8")
-    return "cp1252" if any(0x80 <= byte < 0xA0 for byte in used) else "latin-1"
+def _check_preamble(path: Path, text: str) -> None:
+    """Raise DataError where lines that are no rows stand above the header.
+
+    They have fewer cells than most lines, whatever separates these.
+    """
+    lines = text.splitlines()[:RECORDS]
+    if not lines or len(lines) < 3:
+        return
+    usual: list[tuple[int, list[int]]] = []
+    for separator in SEPARATORS:
+        widths = [line.count(separator) for line in lines]
+        ((width, _),) = Counter(widths).most_common(1)
+        below = widths[widths.index(width) :]
+        if re.match(r"sep=.\s*$", lines[0]):
+            widths[0] = 0
+        if width and widths[0] == width:
+            return
+        if width and below.count(width) >= MOST * len(below):
+            usual.append((width, widths))
+    for width, widths in usual:
+        count = widths.index(width)
+        if (
+            count
+            and any(line.strip() for line in lines[:count])
+            and 2 * max(widths[:count]) < width
+        ):
+            raise DataError(
+                f"{path} begins with {'a line' if count == 1 else f'{count} lines'} above its "
+                f"header (like {lines[0][:40]!r}): take that away with "
+                f"`tail -n +{count + 1} {path} > NEW.csv`"
+            )
 
 
 def _split(path: Path, text: str, whole: bool, count: int | None) -> tuple[str, Records]:
@@ -127,6 +134,8 @@ def _split(path: Path, text: str, whole: bool, count: int | None) -> tuple[str, 
         share = sum(len(record) == width for record in records) / len(records)
         if width > 1 and share > 0 and (best is None or (share, width) >= best[:2]):
             best = (share, width, separator, records)
+    if best is None and (blank := _blank_separated(text, whole, count)):
+        return BLANK, blank
     if best is None and count:
         found = max(len(_records(path, text, s, whole)[0]) for s in SEPARATORS)
         raise DataError(
@@ -135,9 +144,23 @@ def _split(path: Path, text: str, whole: bool, count: int | None) -> tuple[str, 
     if best is None:
         raise DataError(
             f"{path} has only one column: a table needs a target and at least one feature, "
-            "separated by a comma, semicolon, tab or |"
+            "separated by a comma, semicolon, tab, | or blanks"
         )
     return best[2], best[3]
+
+
+def _blank_separated(text: str, whole: bool, count: int | None) -> Records | None:
+    """Return the records that blanks separate, where they cut all of them alike."""
+    lines = [line for line in text.splitlines() if line.strip()][: RECORDS + 1]
+    if not whole and len(lines) > 1:
+        lines = lines[:-1]
+    try:
+        records = list(csv.reader((" ".join(x.split()) for x in lines), delimiter=BLANK))
+    except csv.Error:
+        return None
+    width = count or len(records[0])
+    steady = sum(len(record) == width for record in records) >= STEADY * len(records)
+    return records if width > 1 and len(records) > 1 and steady else None
 
 
 def _records(path: Path, text: str, separator: str, whole: bool) -> Records:

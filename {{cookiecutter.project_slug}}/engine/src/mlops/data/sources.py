@@ -158,7 +158,7 @@ def _csv(path: Path, source: Source, rows: int) -> Iterator[pd.DataFrame]:
         warnings.simplefilter("error", pd.errors.ParserWarning)
         reader = pd.read_csv(
             path,
-            sep=source.separator,
+            sep=r"\s+" if source.separator == " " else source.separator,
             encoding=source.encoding,
             header=None if source.header else 0,
             names=source.header or None,

@@ -43,13 +43,15 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score the holdout with the model and write its figures to `out`.
 
-    They are metrics.json, which is returned, slices.json, plots/ and report.html. Raises
-    EvaluationError, and writes nothing, where the holdout is empty or knows only one class.
+    They are metrics.json, slices.json, plots/ and report.html; returned are the metrics, and under
+    `check` what to look at before believing them. Raises EvaluationError, and writes nothing, where
+    the holdout is empty or knows only one class.
     """
     from ..data import prepared
     from ..features.encoding import Encoder
     from ..runtime import model as runtime
     from ..runtime.hooks import After
+    from .suspicion import suspicions
 
     contract = settings.data
     columns = prepared.read(holdout, contract)
@@ -68,15 +70,22 @@ def evaluate(
         figures["training"] = validated
     threshold = settings.evaluation.threshold
     tables = plots.tables(contract, target, found.predictions, found.importances, threshold)
+    told = suspicions(contract.task, target, found.predictions, found.importances)
     html = page.page(
-        settings, found.measurement, target, found.predictions, found.importances, training
+        settings,
+        found.measurement,
+        target,
+        found.predictions,
+        found.importances,
+        training,
+        told=told,
     )
     plots.write(out / "plots", tables)
     write_text(out / "report.html", html)
     # Apart from the metrics: each would be a column of `dvc exp show`.
     _write_json(out / "slices.json", figures.pop("slices"))
     _write_json(out / "metrics.json", figures)
-    return figures
+    return figures | {"check": told}
 
 
 def _write_json(path: Path, figures: dict[str, Any]) -> None:

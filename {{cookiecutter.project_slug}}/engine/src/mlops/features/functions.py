@@ -148,6 +148,12 @@ def month_of_year(moments: Moments) -> Floats:
     return _number(moments.astype("datetime64[M]").astype(np.int64) % 12 + 1, moments)
 
 
+@feature("datetime")
+def days_since(moments: Moments, first: str) -> Floats:
+    """Return the days since `first`, a date like 2026-01-31, with fractions."""
+    return _elapsed(np.datetime64(first, "us"), moments) / DAY
+
+
 @feature("datetime", "datetime")
 def elapsed_hours(start: Moments, end: Moments) -> Floats:
     """Return the hours from start to end, with fractions; negative where end is first."""
@@ -160,7 +166,7 @@ def elapsed_days(start: Moments, end: Moments) -> Floats:
     return _elapsed(start, end) / DAY
 
 
-def _elapsed(start: Moments, end: Moments) -> Floats:
+def _elapsed(start: Moments | np.datetime64, end: Moments) -> Floats:
     """Return the microseconds from start to end."""
     passed = end - start
     return np.where(np.isnat(passed), np.nan, passed.astype(np.int64).astype(np.float64))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..contract import Column
+from ..data.amounts import number
 
 Unseen = Literal["encode", "refuse"]
 LARGEST = 2**63 - 1
@@ -32,11 +33,16 @@ class CellError(ValueError):
     """A value that its column cannot have; the message completes "the field …"."""
 
 
-def read(value: Any, column: Column, unseen: Unseen = "encode") -> Any:
+def read(value: Any, column: Column, unseen: Unseen = "encode", decimal: str = ".") -> Any:
     """Return a value of parsed JSON as the column's type; raises CellError.
 
-    A whole number may be written 3.0, and a datetime as a date alone.
+    A whole number may be written 3.0, a datetime as a date alone, and an amount with its unit where
+    the contract declares units.
     """
+    if column.missing and isinstance(value, str) and value.strip() in column.missing:
+        return None
+    if column.units and isinstance(value, str):
+        value = _amount(value, column, decimal)
     if value is None:
         if not column.nullable:
             raise CellError(f"must be {WANTED[column.type]}, not null")
@@ -94,6 +100,12 @@ def kind(value: Any) -> str:
     return "an object"
 
 
+def _amount(text: str, column: Column, decimal: str) -> float:
+    if (found := number(text, column.units, decimal)) is not None:
+        return found
+    raise CellError(f"must be a number, alone or with the unit {_shown(list(column.units))}")
+
+
 def _number(value: Any, column: Column) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise CellError(f"must be {WANTED[column.type]}, not {kind(value)}")
@@ -140,16 +152,32 @@ class Codes(dict[str | None, float]):
         return math.nan if stripped in self.missing else self.get(stripped, self.unseen)
 
 
-def codec(column: Column, missing: Sequence[str]) -> Callable[[Sequence[Any]], np.ndarray]:
+def codec(
+    column: Column, missing: Sequence[str], decimal: str = "."
+) -> Callable[[Sequence[Any]], np.ndarray]:
     """Return what makes an array of a column's values, as features are computed from it."""
     if column.type == "category":
-        code = Codes(column.categories, missing).__getitem__
+        code = Codes(column.categories, [*missing, *column.missing]).__getitem__
         return lambda values: np.fromiter(map(code, values), np.float64, len(values))
     if column.type == "datetime":
         return _moments
     if column.type == "text":
-        return _texts(missing)
+        return _texts([*missing, *column.missing])
+    if column.missing:
+        return _numbers(column, decimal)
     return lambda values: np.array(values, dtype=np.float64)
+
+
+def _numbers(column: Column, decimal: str) -> Callable[[Sequence[Any]], np.ndarray]:
+    """Return what makes an array of numbers in which those that mean "no value" are NaN."""
+    found = (number(text, column.units, decimal) for text in column.missing)
+    absent = [value for value in found if value is not None]
+
+    def numbers(values: Sequence[Any]) -> np.ndarray:
+        array = np.array(values, dtype=np.float64)
+        return np.where(np.isin(array, absent), np.nan, array)
+
+    return numbers
 
 
 def _moments(values: Sequence[datetime | None]) -> np.ndarray:

@@ -21,7 +21,7 @@ class Constant(str):
 
 
 def diagnose(
-    body: bytes, columns: Mapping[str, Column], unseen: Unseen = "encode"
+    body: bytes, columns: Mapping[str, Column], unseen: Unseen = "encode", decimal: str = "."
 ) -> Problem | None:
     """Return the first thing that keeps a body from being rows of `columns`, if any."""
     parsed = _parsed(body)
@@ -32,7 +32,8 @@ def diagnose(
         return Problem(422, "no-rows", "The body must be a row or a list of rows", _not_row(rows))
     if not rows:
         return Problem(422, "no-rows", "The list holds no row", "send at least one row")
-    return next((p for i, row in enumerate(rows) for p in _wrong(i, row, columns, unseen)), None)
+    found = (p for i, row in enumerate(rows) for p in _wrong(i, row, columns, unseen, decimal))
+    return next(found, None)
 
 
 def _parsed(body: bytes) -> Any:
@@ -57,7 +58,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def _wrong(
-    index: int, row: Any, columns: Mapping[str, Column], unseen: Unseen
+    index: int, row: Any, columns: Mapping[str, Column], unseen: Unseen, decimal: str
 ) -> Iterator[Problem]:
     """Yield what is wrong with one row."""
     if not isinstance(row, Members):
@@ -74,7 +75,7 @@ def _wrong(
             yield Problem(422, "duplicate-field", "A row has a field twice", "", index, shown)
         else:
             seen.add(name)
-            yield from _unfit(index, name, value, columns[name], unseen)
+            yield from _unfit(index, name, value, columns[name], unseen, decimal)
     for name in columns:
         if name not in seen:
             title = "A row lacks a field"
@@ -82,7 +83,9 @@ def _wrong(
             yield Problem(422, "missing-field", title, detail, index, name)
 
 
-def _unfit(index: int, name: str, value: Any, column: Column, unseen: Unseen) -> Iterator[Problem]:
+def _unfit(
+    index: int, name: str, value: Any, column: Column, unseen: Unseen, decimal: str
+) -> Iterator[Problem]:
     title = "A value does not fit the contract"
     if isinstance(value, Constant):
         wanted = "null or " * column.nullable + WANTED[column.type]
@@ -90,7 +93,7 @@ def _unfit(index: int, name: str, value: Any, column: Column, unseen: Unseen) ->
         yield Problem(422, "bad-value", title, detail, index, name)
         return
     try:
-        read(value, column, unseen)
+        read(value, column, unseen, decimal)
     except CellError as error:
         yield Problem(422, "bad-value", title, f"{name} {error}", index, name)
 

@@ -35,6 +35,7 @@ class RowSchema:
 
     __slots__ = (
         "_codecs",
+        "_decimal",
         "_decode",
         "_forgiving",
         "_moments",
@@ -54,12 +55,13 @@ class RowSchema:
         self._decode = _decode(self.row)
         self._forgiving = _decode(_struct(self.columns, unseen, strict=False))
         columns = list(self.columns.values())
+        self._decimal = contract.source.decimal
         fields = {f"f{i}": column for i, column in enumerate(columns)}
         texts = [f for f, column in fields.items() if column.type in TEXTS]
         self._quotes = 2 * (len(fields) + len(texts))
         self._nullable_texts = [attrgetter(f) for f in texts if fields[f].nullable]
         self._moments = [(attrgetter(f), f) for f in texts if fields[f].type == "datetime"]
-        self._codecs = [codec(column, contract.source.missing) for column in columns]
+        self._codecs = [codec(c, contract.source.missing, self._decimal) for c in columns]
 
     def decode(self, body: bytes) -> list[Row]:
         """Return the rows of a JSON object (one row) or list.
@@ -113,7 +115,7 @@ class RowSchema:
 
     def _strict(self, row: Any) -> Row:
         pairs = zip(msgspec.structs.astuple(row), self.columns.values(), strict=True)
-        return self.row(*(read(value, column) for value, column in pairs))
+        return self.row(*(read(v, column, decimal=self._decimal) for v, column in pairs))
 
     def _refuse_duplicates(self, body: bytes) -> None:
         """Refuse a field that stands twice: the decoder takes the last and says nothing.
@@ -121,7 +123,7 @@ class RowSchema:
         Where no quote is escaped, each is one end of a name or of a text, so that their number
         tells that of the names, and this is not called. Otherwise the slow parser decides.
         """
-        problem = diagnose(body, self.columns, self.unseen)
+        problem = diagnose(body, self.columns, self.unseen, self._decimal)
         if problem is not None:
             raise problem
 
@@ -132,7 +134,7 @@ class RowSchema:
             raise self._problem(body, error) from None
 
     def _problem(self, body: bytes, error: Exception) -> Problem:
-        found = diagnose(body, self.columns, self.unseen)
+        found = diagnose(body, self.columns, self.unseen, self._decimal)
         return found or Problem(400, "malformed-json", "The body is not JSON", str(error)[:200])
 
 
@@ -160,6 +162,8 @@ def _type(column: Column, unseen: Unseen, strict: bool) -> Any:
     found: Any
     extra: dict[str, Any] = {}
     match column.type:
+        case "number" | "integer" if not strict and (column.units or column.missing):
+            found = int | float | str
         case "number":
             found = float
         case "integer":

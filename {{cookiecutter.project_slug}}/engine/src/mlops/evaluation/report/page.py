@@ -29,11 +29,13 @@ def page(
     importances: Sequence[Importance],
     training: Mapping[str, Any],
     templates: Path = TEMPLATES,
+    told: Sequence[str] = (),
 ) -> str:
     """Return the report, which needs neither the network nor a script.
 
-    `training` is what model/training.json holds. Where `templates` holds a report.html, it is
-    rendered in place of the engine's, with the same context.
+    `training` is what model/training.json holds, `told` what to look at before believing it.
+    Where `templates` holds a report.html, it is rendered in place of the engine's, with the same
+    context.
     """
     asked = settings.evaluation
     answers = (
@@ -55,6 +57,7 @@ def page(
         "estimator": _estimator(settings),
         "question": _question(settings),
         "metrics": metrics,
+        "check": list(told),
         "primary": next(one for one in metrics if one["name"] == asked.primary),
         "answers": answers.sections,
         "slices": sections.slices(measurement),

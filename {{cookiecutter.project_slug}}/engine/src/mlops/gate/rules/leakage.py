@@ -10,6 +10,7 @@ from ...contract import Contract
 from ...data import prepared
 from ...data.association import auc, linear
 from ...data.leakage import MOST_ROWS, Candidate, leaks
+from ...evaluation.suspicion import too_good
 from ..case import Array, Case
 from ..rule import Finding, Rule
 
@@ -26,7 +27,8 @@ class Leakage(Rule, frozen=True, kw_only=True):
     out. So is a column that tells more of the target in training than in the holdout by more
     than `gap` (in AUC or correlation) and than chance allows: that is how target encoding and
     its like look. So is a number that is standardised, or filled with a mean, exactly over both
-    sides together and not over training alone. `allow` names columns that are known to be sound.
+    sides together and not over training alone. `allow` names columns that are known to be sound. A
+    number may follow the time of the split. A score too good to be true is said, and passes.
 
     It cannot see leaks that hold on both sides alike and are not near perfect (a value from after
     the moment of prediction), statistics over rows that came later, and ranks or medians taken
@@ -51,12 +53,15 @@ class Leakage(Rule, frozen=True, kw_only=True):
         names = [name for name in encoder.names if name not in self.allow]
         place = {name: encoder.names.index(name) for name in names}
         ordered = {name: at not in encoder.categorical for name, at in place.items()}
-        candidates = {n: Candidate(n, train[:, at], ordered[n]) for n, at in place.items()}
+        trend = _along_time(case)
+        candidates = {
+            n: Candidate(n, train[:, at], ordered[n]) for n, at in place.items() if n not in trend
+        }
         found = [
             Finding("rejected", f"{name} {said}", name)
             for name, said in leaks(candidates, target[::step], task != "regression").items()
         ]
-        numeric = {name: at for name, at in place.items() if ordered[name]}
+        numeric = {n: at for n, at in place.items() if ordered[n] and n not in trend}
         for name, at in numeric.items():
             labels = len(case.settings.data.labels)
             before = powers(train[:, at], target[::step], labels)
@@ -67,6 +72,8 @@ class Leakage(Rule, frozen=True, kw_only=True):
             for name, said in _prepared_together(case, self.allow)
         ]
         said = f"none of {len(names)} columns gives the target away or knew the holdout"
+        if doubts := too_good(task, case.target, case.candidate.predictions):
+            said = "; but ".join([said, *doubts])
         return found or [Finding("passed", said)]
 
     def _gap(
@@ -84,6 +91,15 @@ class Leakage(Rule, frozen=True, kw_only=True):
                 )
                 yield Finding("rejected", reason, name, before - now, threshold=limit)
                 return
+
+
+def _along_time(case: Case) -> set[str]:
+    """Return the features that tell of the time column alone: a number may follow the time."""
+    data, split = case.settings.data, case.settings.split
+    if data.task != "regression" or split.method != "time":
+        return set()
+    derived = case.settings.features.derived
+    return {name for name, one in derived.items() if one.columns == [data.time]}
 
 
 def powers(values: Array, target: Array, labels: int) -> list[Power]:

@@ -1,0 +1,64 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlops.evaluation.importance import Importance
+from mlops.evaluation.report.page import page
+from mlops.evaluation.suspicion import suspicions, too_good
+
+RNG = np.random.default_rng(0)
+CLASSES = RNG.integers(0, 3, 300)
+BINARY = (CLASSES > 0).astype(np.int64)
+NUMBERS = RNG.normal(size=300)
+
+
+def importances(*drops: float) -> list[Importance]:
+    return [Importance(f"f{n}", drop, 0.0) for n, drop in enumerate(drops)]
+
+
+@pytest.mark.parametrize(
+    ("task", "target", "predictions"),
+    [
+        ("binary", BINARY, BINARY * 0.8 + 0.1),
+        ("multiclass", CLASSES, np.eye(3)[CLASSES]),
+        ("regression", NUMBERS, NUMBERS + RNG.normal(scale=0.05, size=300)),
+    ],
+)
+def test_a_score_that_is_too_good_is_said(task: Any, target: Any, predictions: Any) -> None:
+    (said,) = too_good(task, target, predictions)
+    assert "is too good to be true for most questions" in said
+
+
+@pytest.mark.parametrize(
+    ("task", "target", "predictions"),
+    [
+        ("binary", BINARY, BINARY * 0.3 + 0.7 * RNG.random(300)),
+        ("binary", np.zeros(300, dtype=np.int64), RNG.random(300)),  # undefined is not too good
+        ("multiclass", CLASSES, np.full((300, 3), 1 / 3)),
+        ("regression", NUMBERS, NUMBERS + RNG.normal(scale=0.5, size=300)),
+    ],
+)
+def test_an_honest_score_is_not(task: Any, target: Any, predictions: Any) -> None:
+    assert too_good(task, target, predictions) == []
+
+
+def test_a_model_that_leans_on_one_feature_is_said() -> None:
+    (said,) = suspicions("regression", NUMBERS, NUMBERS * 0, importances(0.45, 0.02, -0.01, 0.01))
+    assert said.startswith("the model leans on f0, which carries 94% of what its 4 features")
+
+
+@pytest.mark.parametrize("drops", [(0.3, 0.2, 0.1), (0.5, 0.01), (0.05, 0.001, 0.001), (-0.1,) * 3])
+def test_one_that_does_not_is_not(drops: tuple[float, ...]) -> None:
+    assert suspicions("regression", NUMBERS, NUMBERS * 0, importances(*drops)) == []
+
+
+def test_the_report_says_it_above_the_rest(binary_case: Any) -> None:
+    from mlops.evaluation.evaluate import evaluation
+
+    found = evaluation(*binary_case)
+    shown = binary_case.settings, found.measurement, binary_case.target, found.predictions
+    html = page(*shown, found.importances, {}, told=["too good <to> be true"])
+    assert "Look at this first" in html
+    assert "too good &lt;to&gt; be true" in html
+    assert "Look at this first" not in page(*shown, found.importances, {})

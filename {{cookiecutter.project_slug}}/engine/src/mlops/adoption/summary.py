@@ -1,0 +1,87 @@
+"""What an adoption found, in a few lines."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .proposal import SHOWN, Proposal
+
+COLUMNS = 5  # named of many that are told in one line
+
+
+def summary(file: Path, proposal: Proposal, written: Sequence[Path]) -> str:
+    """Return the lines: what the table is, what is left out, what to check, what was written."""
+    contract = proposal.contract
+    lines = [
+        f"{file.name} is {contract.name}: {proposal.rows:,} rows, {contract.task}, "
+        f"{_target(proposal)}",
+        f"features: {_listed(_features(proposal), SHOWN)}",
+        *(f"id: {name}" for name in contract.names("id")),
+        f"split: by {_split(proposal)}",
+    ]
+    if proposal.unlabelled:
+        lines.append(f"set aside: {proposal.unlabelled:,} rows without a target")
+    lines += [*_missing(proposal), *_left_out(proposal)]
+    lines += [
+        f"check: {name}: {column.description}"
+        for name, column in contract.columns.items()
+        if column.role != "ignored" and column.description
+    ]
+    lines += [f"check: {note}" for note in proposal.notes]
+    lines.append(f"written: {', '.join(map(str, written))}")
+    return "\n".join([*lines, "next: commit that, then dvc repro"])
+
+
+def _target(proposal: Proposal) -> str:
+    contract = proposal.contract
+    if contract.task == "binary":
+        positive, negative = contract.labels[1], contract.labels[0]
+        return f"target {contract.target} (positive: {positive}, not {negative})"
+    shown = ", ".join(contract.labels[:6]) + ", …" * (len(contract.labels) > 6)
+    return f"target {contract.target}" + f" ({shown})" * bool(contract.labels)
+
+
+def _features(proposal: Proposal) -> list[str]:
+    columns = proposal.contract.columns
+    direct = [n for n in proposal.contract.names("feature") if columns[n].type != "datetime"]
+    return [*direct, *proposal.derived]
+
+
+def _split(proposal: Proposal) -> str:
+    contract, split = proposal.contract, proposal.split
+    if split["use"] != "hash":
+        return " from ".join(split.values()) + f" of {contract.time}" * (split["use"] == "time")
+    ids = contract.names("id")
+    by = f"hash of {', '.join(ids)}" if ids else "hash"
+    days = [n for n in contract.names("feature") if contract.columns[n].type == "datetime"]
+    return by + (f" (--time {days[0]!r} would hold out the latest rows)" if days else "")
+
+
+def _missing(proposal: Proposal) -> Iterator[str]:
+    """Yield the texts that were read as missing, and which of them may be labels."""
+    columns, doubtful = proposal.contract.columns, []
+    for text, rows in proposal.absent.items():
+        counts = _listed([f"{count:,} in {name}" for name, count in rows.items()], COLUMNS)
+        yield f"read as missing: {text!r} {counts}"
+        labelled = [n for n in rows if columns[n].type == "category" and text[:1].isalpha()]
+        doubtful += [f"{text} of {name}" for name in labelled]
+    if doubtful:
+        yield (
+            f"check: {_listed(doubtful, COLUMNS)} could be a label: --missing names the texts that "
+            "mean no value, and --missing '' none but the empty cell"
+        )
+
+
+def _left_out(proposal: Proposal) -> Iterator[str]:
+    """Yield each column that is left out, those for the same reason in one line."""
+    reasons: dict[str, list[str]] = {}
+    for name, column in proposal.contract.columns.items():
+        if column.role == "ignored":
+            reasons.setdefault(column.reason, []).append(name)
+    for reason, names in reasons.items():
+        count = f"{len(names)} columns, " if len(names) > COLUMNS else ""
+        yield f"left out: {count}{_listed(names, COLUMNS)}: {reason}"
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
