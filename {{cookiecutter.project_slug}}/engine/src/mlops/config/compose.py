@@ -1,7 +1,7 @@
 """params.yaml + conf/ -> resolved.yaml, through Hydra's compose API."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,23 @@ LONG = ("data", "features")
 HEADER = "# Written by `mlops resolve` from params.yaml and conf/: change those, not this.\n"
 
 
-def resolve(conf: Path = CONF, experiment: Path = EXPERIMENT, out: Path = RESOLVED) -> Settings:
-    """Compose the experiment, check it, and write it to `out`."""
-    resolved = composed(conf, read_experiment(experiment))
+def resolve(
+    conf: Path = CONF,
+    experiment: Path = EXPERIMENT,
+    out: Path = RESOLVED,
+    check: Callable[[Settings, Mapping[str, str]], None] | None = None,
+) -> Settings:
+    """Compose the experiment, check it, and write it to `out`.
+
+    `check` gets the settings and the choice of each part, and raises where they do not fit.
+    """
+    asked = read_experiment(experiment)
+    resolved = composed(conf, asked)
     settings = Settings.parse(resolved)
     check_task(conf, settings)
     check_metrics(settings.evaluation.measured, settings.data.task)
+    if check is not None:
+        check(settings, Experiment.parse(conf, asked).used)
     content = written(resolved)
     body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     write_text(out, HEADER + body)
