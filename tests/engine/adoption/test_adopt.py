@@ -69,7 +69,7 @@ def test_sets_the_experiment_on_the_data_and_keeps_the_rest(project: Path) -> No
     assert "md5:" in (project / "data/raw.dvc").read_text()
     assert (project / "params.yaml").read_text() == (
         "# mine\ndata:\n  use: table\nfeatures:\n  use: columns\nsplit:\n  use: hash\n"
-        "model:\n  use: boosting  # fast\n"
+        "  columns: [income]\nmodel:\n  use: boosting  # fast\n"
     )
     assert str(adoption).startswith("table.csv is table: 300 rows, binary, target y (positive: yes")
     assert str(adoption).endswith("next: commit that, then dvc repro")
@@ -124,22 +124,59 @@ def test_refuses_and_changes_nothing(
     assert tree(project) == before
 
 
-def test_refuses_to_lose_unversioned_data_and_edits(project: Path) -> None:
+def test_refuses_to_lose_unversioned_data(project: Path) -> None:
     (project / "data/raw").mkdir(parents=True)
-    mine = put(project / "data/raw", name="mine.csv")
+    put(project / "data/raw", name="mine.csv")
     with pytest.raises(ProjectError, match=r"no copy of \(data/raw/mine.csv\)"):
         adopt(Repository(project), put(project.parent), "y")
-    adopt(Repository(project), mine, "y")
-    contract = project / "conf/data/mine.yaml"
-    contract.write_text(contract.read_text().replace("max: 140", "max: 99"))
-    edited = tree(project)
-    with pytest.raises(ProjectError, match="was edited since its adoption"):
-        adopt(Repository(project), mine, "y")
-    assert tree(project) == edited
-    subprocess.run(["git", "add", "conf"], cwd=project, check=True)
+
+
+def commit(project: Path) -> None:
+    subprocess.run(["git", "add", "conf", "params.yaml"], cwd=project, check=True)
     subprocess.run(["git", "commit", "-qm", "x"], cwd=project, check=True)
-    adopt(Repository(project), mine, "y")
-    assert "max: 140" in contract.read_text()
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_adopting_again_keeps_edits_and_says_what_the_table_says(project: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d")
+    table = TABLE.assign(day=days)
+    adopt(Repository(project), put(project.parent, table.to_csv(index=False)), "y")
+    commit(project)
+    edit(project / "conf/features/table.yaml", "exclude: []", "exclude: [age]")
+    contract = project / "conf/data/table.yaml"
+    edit(contract, "max: 140", "max: 99")
+    edit(project / "params.yaml", "  use: hash\n", "  use: hash\n  salt: mine\n")
+    cities = table.assign(city=TABLE.city.replace("Kyiv", "Lima"), extra=range(ROWS, 0, -1))
+    file = put(project.parent, cities.to_csv(index=False))
+    for time in range(2):  # a second time it still knows what is edited
+        said = str(adopt(Repository(project), file, "y"))
+        found = settings(project)
+        assert found.data.columns["age"].max == 99
+        assert "kept as edited: age: max 99, where the table says 140" in said
+        assert ("added: extra" in said) == (time == 0)
+        assert found.data.columns["city"].categories == ["Lima", "Oslo", "Rome"]
+        assert found.data.columns["extra"].type == "integer"
+        assert found.split.salt == "mine"
+        assert "kept as edited: conf/features/table.yaml" in said
+        assert found.features.exclude == ["age"]
+    adopt(Repository(project), file, "y", anew=True)
+    assert settings(project).data.columns["age"].max == 140
+    assert settings(project).features.exclude == []
+
+
+def test_edits_that_cannot_be_merged_are_refused_and_nothing_changes(project: Path) -> None:
+    file = put(project.parent)
+    adopt(Repository(project), file, "y")
+    edit(project / "conf/data/table.yaml", "max: 140", "max: 99")
+    before = tree(project)
+    with pytest.raises(ProjectError, match=r"predicts y \(binary\), and the table .* --anew"):
+        adopt(Repository(project), file, "city")
+    assert tree(project) == before
 
 
 def test_data_that_a_stage_makes_are_not_replaced(project: Path) -> None:
@@ -147,10 +184,10 @@ def test_data_that_a_stage_makes_are_not_replaced(project: Path) -> None:
     (project / "dvc.yaml").write_text(stage)
     before = tree(project)
     with pytest.raises(ProjectError, match=r"the stage orders of dvc\.yaml makes data/raw: take"):
-        adopt(put(project.parent), "y", project=project)
+        adopt(Repository(project), put(project.parent), "y")
     assert tree(project) == before
     (project / "dvc.yaml").write_text(stage.replace("[data/raw]", "[elsewhere]"))
-    assert adopt(put(project.parent), "y", project=project).written
+    assert adopt(Repository(project), put(project.parent), "y").written
 
 
 def test_a_model_that_does_not_suit_the_task_changes_nothing(project: Path) -> None:

@@ -3,7 +3,7 @@ import pandas as pd
 
 from mlops.adoption.exclusion import leave_out
 from mlops.adoption.inference import infer
-from mlops.adoption.statistics import Statistics
+from mlops.adoption.statistics import Statistics, statistics
 from mlops.adoption.target import decide
 from mlops.contract import Column, Source
 
@@ -20,7 +20,7 @@ STATUS = ARRIVED + pd.to_timedelta(DAYS, "D")
 def adopted(target: str, **columns: object) -> tuple[dict[str, Column], list[str]]:
     frame = pd.DataFrame(columns).astype("str")
     decided, _ = decide(Statistics(target, frame[target], CSV))
-    return leave_out(frame, infer(frame, CSV, {target: decided}, {}), CSV)
+    return leave_out(frame, infer(statistics(frame, CSV), {target: decided}, {}), CSV)
 
 
 def ignored(columns: dict[str, Column]) -> set[str]:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mlops.adoption.inference import bounds, feature, infer
-from mlops.adoption.statistics import Statistics
+from mlops.adoption.statistics import Statistics, statistics
 from mlops.contract import Column, Source
 from mlops.data.parsing import parse
 
@@ -101,16 +101,16 @@ def test_takes_one_id_and_the_roles_that_are_given() -> None:
         }
     ).astype("str")
     target = Column("category", role="target", categories=["0", "1"])
-    found = infer(frame, CSV, {"y": target}, {"user": "group", "day": "time"})
+    found = infer(statistics(frame, CSV), {"y": target}, {"user": "group", "day": "time"})
     assert found["a_id"] == Column("text", role="id", unique=True)
     assert found["b_id"].role == "ignored"
     assert found["user"] == Column("text", role="group")
     assert found["day"] == Column("datetime", role="time")
     assert found["y"] is target
-    found = infer(frame, CSV, {"y": target}, {"b_id": "id"})
+    found = infer(statistics(frame, CSV), {"y": target}, {"b_id": "id"})
     assert found["a_id"].role == "ignored"
     assert found["b_id"].role == "id"
-    assert infer(frame, CSV, {"y": target}, {"user": "id"})["user"].unique is False
+    assert infer(statistics(frame, CSV), {"y": target}, {"user": "id"})["user"].unique is False
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,6 @@ def test_every_inferred_column_reads_its_own_cells() -> None:
 
 def test_amounts_in_several_currencies_are_named_and_never_an_id() -> None:
     amounts = [f"{'$€'[n % 2]}{1000 + n}" for n in range(60)]
-    column = infer(pd.DataFrame({"amount": amounts}), CSV, {}, {})["amount"]
+    column = infer(statistics(pd.DataFrame({"amount": amounts}), CSV), {}, {})["amount"]
     assert column.role == "ignored"
     assert "several currencies, like '$1000' and '€1001'" in column.reason

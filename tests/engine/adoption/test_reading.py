@@ -23,8 +23,8 @@ def numbers(**odd: str) -> list[str]:
 
 def column(cells: list[str], source: Source = CSV) -> tuple[pd.Series, Column]:
     """Return what a column means, and the number that its reading declares."""
-    frame, readings = read(FILE, pd.DataFrame({"x": cells}, dtype="str"), source, [])
-    return frame["x"], readings["x"].of(Column("number"))
+    facts, readings = read(FILE, pd.DataFrame({"x": cells}, dtype="str"), source, [])
+    return facts["x"].raw, readings["x"].of(Column("number"))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 
 from mlops.adoption.exclusion import leave_out
 from mlops.adoption.inference import infer
-from mlops.adoption.statistics import Statistics
+from mlops.adoption.statistics import Statistics, statistics
 from mlops.adoption.target import decide
 from mlops.contract import Column, Source
 from mlops.data.leakage import Candidate, leaks
@@ -27,7 +27,7 @@ def found(
 def adopted(frame: pd.DataFrame, target: str) -> dict[str, Column]:
     text = frame.astype("str").mask(frame.isna())
     decided, _ = decide(Statistics(target, text[target], CSV))
-    return leave_out(text, infer(text, CSV, {target: decided}, {}), CSV)[0]
+    return leave_out(text, infer(statistics(text, CSV), {target: decided}, {}), CSV)[0]
 
 
 @pytest.mark.parametrize(

@@ -148,3 +148,20 @@ def test_empty_side_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match=r"no row falls to holdout.*cutoff"):
         sides(tmp_path, Split(method="time", cutoff="2030-01-01"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_column_that_is_ignored_later_moves_no_row_where_the_split_names_it(
+    tmp_path: Path,
+) -> None:
+    raw(tmp_path, "a.csv", 0, 400)
+    split = Split(method="hash", columns=["id", "n"])
+    before = sides(tmp_path, split)
+    columns = dict(CONTRACT.columns)
+    columns["id"] = Column("text", role="ignored")
+    columns["at"] = Column("datetime", role="ignored")
+    later = msgspec.structs.replace(CONTRACT, columns=columns)
+    prepare(later, split, tmp_path / "raw", tmp_path / "out")
+    for role, ids in before.items():
+        rows = pq.read_table(tmp_path / "out" / f"{role}.parquet")
+        assert set(rows["id"].to_pylist()) == ids
+        assert rows.column_names == ["n", "c", "y", "id", "row_hash"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlops.config.settings import Split
 from mlops.contract import Column, Contract
-from mlops.data.splitting import SplitError, folds, is_holdout, keys, row_hash
+from mlops.data.splitting import SplitError, folds, is_holdout, keys, moved, row_hash
 
 HASH = Split(method="hash")
 
@@ -140,3 +140,44 @@ def test_unreadable_cutoff() -> None:
     rows = pa.table({"t": np.array(["2025-01-01"], "datetime64[us]")})
     with pytest.raises(SplitError, match="write a date"):
         is_holdout(rows, np.zeros(1, np.uint64), columns, Split(method="time", cutoff="spring"))
+
+
+def test_the_columns_that_a_split_names_decide_whatever_else_comes_and_goes() -> None:
+    split = Split(method="hash", columns=["n", "c"])
+    wide = contract(n=Column("number"), c=Column("text"), b=Column("boolean"))
+    narrow = contract(n=Column("number"), c=Column("text", role="ignored"), d=Column("number"))
+    assert keys(wide, split) == keys(narrow, split) == ("n", "c")
+    assert moved((wide, split), (narrow, split)) is None
+
+
+@pytest.mark.parametrize(("name", "said"), [("gone", "does not have"), ("y", "is the target")])
+def test_a_split_by_what_the_contract_lacks_is_refused(name: str, said: str) -> None:
+    with pytest.raises(SplitError, match=f"split.columns names {name}, which .*{said}"):
+        keys(contract(n=Column("number")), Split(method="hash", columns=[name]))
+
+
+def test_columns_belong_to_the_split_by_hash() -> None:
+    with pytest.raises(ValueError, match="belongs to method hash"):
+        Split(method="group", columns=["n"])
+
+
+N, OTHER = Column("number"), Column("boolean")
+
+
+@pytest.mark.parametrize(
+    ("columns", "split", "said"),
+    [
+        ({"n": N, "b": OTHER}, HASH, None),
+        ({"n": Column("integer"), "b": OTHER}, HASH, None),  # hashed as the same number
+        ({"n": Column("number", min=0), "b": OTHER}, HASH, None),
+        ({"n": N}, HASH, "it hung on n, b, now on n"),
+        ({"n": N, "b": Column("boolean", role="ignored")}, HASH, "it hung on n, b, now on n"),
+        ({"n": Column("text"), "b": OTHER}, HASH, "n was of type number, now text"),
+        ({"n": N, "b": OTHER}, Split("hash", salt="x"), "salt was holdout, now it is x"),
+        ({"n": N, "b": OTHER}, Split("hash", columns=["n"]), "it hung on n, b, now on n"),
+    ],
+)
+def test_says_what_makes_rows_change_sides(
+    columns: dict[str, Column], split: Split, said: str | None
+) -> None:
+    assert moved((contract(n=N, b=OTHER), HASH), (contract(**columns), split)) == said

@@ -73,10 +73,51 @@ def test_all_broken_cells_come_at_once_in_row_order(tmp_path: Path) -> None:
     assert [f.row for f in findings] == [1] * 6 + [3] * 5
 
 
-def test_refusal_counts_all_and_shows_the_first(tmp_path: Path) -> None:
-    _, findings = validated(frame(tmp_path, *["-1" + GOOD[2:]] * 30), CONTRACT)
-    with pytest.raises(DataError, match=r"30 cells break(.|\n)*row 20,(.|\n)*and 10 more"):
+def refusal(tmp_path: Path, *rows: str) -> list[str]:
+    _, findings = validated(frame(tmp_path, *rows), CONTRACT)
+    with pytest.raises(DataError) as refused:
         refuse(findings, CONTRACT)
+    return [line.strip().removeprefix(f"{tmp_path}/") for line in str(refused.value).split("\n")]
+
+
+def test_a_new_label_is_one_line_with_its_rows_and_what_would_allow_it(tmp_path: Path) -> None:
+    rows = [GOOD.replace("Bern", city) for city in ("Bern", *["Rome"] * 30, "Kyiv", "Rome")]
+    assert refusal(tmp_path, *rows) == [
+        "32 cells break the contract: correct the data, or conf/data/people.yaml",
+        "people.csv row 2, column city: 'Rome' is not one of Bern, Oslo, in 31 rows",
+        "people.csv row 32, column city: 'Kyiv' is not one of Bern, Oslo",
+        "to allow it: city: {categories: [Bern, Oslo, Rome, Kyiv]}",
+    ]
+
+
+def test_numbers_out_of_bounds_are_one_line_with_the_bound_that_would_allow_them(
+    tmp_path: Path,
+) -> None:
+    rows = [f"{age}{GOOD[2:]}" for age in (121, 130, 199, 125, 140, -3)]
+    assert refusal(tmp_path, *rows)[1:] == [
+        "people.csv row 1, column age: '121' is above the maximum 120, in 5 rows with '130', "
+        "'199', '125', …",
+        "people.csv row 6, column age: '-3' is below the minimum 0",
+        "to allow it: age: {max: 199, min: -3}",
+    ]
+
+
+def test_missing_and_unreadable_cells_have_no_line_that_would_allow_them(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "old" + GOOD[2:], GOOD[2:], GOOD[2:])
+    assert said[1:] == [
+        "people.csv row 1, column age: 'old' is not a whole number",
+        "people.csv row 2, column age: the cell is missing, and the column is not nullable, in 2 "
+        "rows",
+    ]
+
+
+def test_refusal_counts_all_and_shows_the_first(tmp_path: Path) -> None:
+    rows = [GOOD.replace("Bern", f"city {n}") for n in range(30)]
+    said = refusal(tmp_path, *rows)
+    assert said[0].startswith("30 cells break")
+    assert said[20].startswith("people.csv row 20,")
+    assert said[21] == "and 10 more"
+    assert said[22].startswith("to allow it: city: add city 0, city 1")
 
 
 def test_without_strict_only_unreadable_cells_count(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_row_alone_gives_the_row_of_the_table(numbers: np.ndarray) -> None:
         ({"derived": {"f": ("ratio", ["n"])}}, "takes 2 columns, not 1"),
         ({"derived": {"f": ("log1p", ["c"])}}, "needs a number and c is a category"),
         ({"derived": {"f": ("log1p", ["y"])}}, "no usable column"),
-        ({"derived": {"f": ("log1p", ["note"])}}, "no usable column"),
+        ({"derived": {"f": ("log1p", ["note"])}}, "which conf/data/t.yaml sets to ignored"),
         ({"derived": {"f": ("hour_of_day", ["n"])}}, "needs a datetime and n is a number"),
     ],
 )

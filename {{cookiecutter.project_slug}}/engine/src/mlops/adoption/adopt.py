@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from ..config import compose, settings
-from ..config.experiment import read_experiment
+from ..config.experiment import Experiment, read_experiment
 from ..errors import ProjectError
+from ..features import agreement
 from ..git.dvc import dvc_add, maker
 from ..git.repository import Repository
 from .declaration import adopted, contract_text, features_text, unedited, with_choices
+from .merging import base_of, merge
 from .proposal import Options, Proposal, propose
 from .summary import summary
 from .transaction import RAW, check_raw, exchange, exclusive
@@ -30,16 +32,18 @@ class Adoption:
     file: Path
     proposal: Proposal
     written: tuple[Path, ...]
+    told: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return summary(self.file, self.proposal, self.written)
+        return summary(self.file, self.proposal, self.written, self.told)
 
 
 def adopt(repository: Repository, file: Path, target: str, **options: Unpack[Options]) -> Adoption:
     """Adopt a CSV or Parquet file as the data of this project, all or nothing.
 
-    Raises a ProjectError, having changed nothing, for a table that cannot be one (see propose),
-    and where raw data or files of conf/ would be lost.
+    Where its contract was edited since an adoption, the edits stay, and the differences are told;
+    with the option `anew` the proposal takes their place. Raises a ProjectError, having changed
+    nothing, for a table that cannot be one (see propose), and where raw data would be lost.
     """
     project = repository.root
     if not (project / PARAMS).is_file() or not (project / CONF).is_dir():
@@ -47,14 +51,16 @@ def adopt(repository: Repository, file: Path, target: str, **options: Unpack[Opt
             f"{project.resolve()} has no params.yaml and conf/: run this in a project's root folder"
         )
     with exclusive(project):
-        _check_made(repository.root)
+        _check_made(project)
+        anew = options.pop("anew", False)
         proposal = propose(file, target, **options)
         check_raw(repository, file)
-        texts = _texts(repository, file, proposal)
+        asked = bool(options.get("time") or options.get("group"))
+        texts, told = _texts(repository, file, proposal, anew=anew, asked=asked)
         with exchange(project, file, texts):
             _check_experiment(project)
             pointer = dvc_add(repository, RAW)
-    return Adoption(file, proposal, (*texts, pointer))
+    return Adoption(file, proposal, (*texts, pointer), told)
 
 
 def _check_made(project: Path) -> None:
@@ -67,45 +73,57 @@ def _check_made(project: Path) -> None:
         )
 
 
-def _texts(repository: Repository, file: Path, proposal: Proposal) -> dict[Path, str]:
-    """Return the files to write; params.yaml is the last of them."""
-    name = proposal.contract.name
-    texts = {
-        CONF / "data" / f"{name}.yaml": contract_text(proposal.contract, file.name, proposal.rows)
-    }
-    if proposal.derived:
-        texts[CONF / "features" / f"{name}.yaml"] = features_text(name, proposal.derived)
-    fresh = _check_overwritten(repository, texts)
-    choices: dict[str, Mapping[str, str]] = {
+def _texts(
+    repository: Repository, file: Path, proposal: Proposal, *, anew: bool, asked: bool
+) -> tuple[dict[Path, str], tuple[str, ...]]:
+    """Return the files to write, params.yaml last, and what was kept of those there were."""
+    project, name, contract = repository.root, proposal.contract.name, proposal.contract
+    path = CONF / "data" / f"{name}.yaml"
+    old = _earlier(project, path)
+    told: tuple[str, ...] = ()
+    if old is not None and not anew and not unedited(old):
+        contract, told = merge(path, old, base_of(repository, path), proposal.contract)
+    texts = {path: contract_text(contract, file.name, proposal.rows, proposal.contract)}
+    choices: dict[str, Mapping[str, Any]] = {
         "data": {"use": name},
         "features": {"use": name if proposal.derived else "columns"},
         "split": proposal.split,
     }
-    read_experiment(repository.root / PARAMS)
-    before = (repository.root / PARAMS).read_text(encoding="utf-8")
-    return texts | {PARAMS: with_choices(before, choices, fresh)}
+    features = CONF / "features" / f"{name}.yaml"
+    earlier = _earlier(project, features) if proposal.derived or old is not None else None
+    if earlier is not None and not anew and not unedited(earlier):
+        told = (*told, f"kept as edited: {features}")
+        choices["features"] = {"use": name}
+    elif proposal.derived:
+        texts[features] = features_text(name, proposal.derived)
+    experiment = read_experiment(project / PARAMS)
+    again = old is not None and not anew
+    if again and not asked and _is_chosen(experiment, name):
+        del choices["split"]
+    before = (project / PARAMS).read_text(encoding="utf-8")
+    return texts | {PARAMS: with_choices(before, choices, fresh=not again)}, told
 
 
-def _check_overwritten(repository: Repository, texts: Mapping[Path, str]) -> bool:
-    """Say whether a file will change; raise where somebody's own work would be lost."""
-    fresh = False
-    for path, text in texts.items():
-        place = repository.root / path
-        old = place.read_text(encoding="utf-8") if place.exists() else None
-        fresh |= old != text
-        if old is None or old == text or unedited(old):
-            continue
-        if not adopted(old):
-            raise AdoptionError(f"{path} is not from an adoption: choose another --name")
-        if not repository.is_clean([path]):
-            raise AdoptionError(
-                f"{path} was edited since its adoption: commit it, or choose another --name"
-            )
-    return fresh
+def _earlier(project: Path, path: Path) -> str | None:
+    """Return a file that an adoption wrote; raise where somebody else's would be lost."""
+    if not (project / path).exists():
+        return None
+    text = (project / path).read_text(encoding="utf-8")
+    if not adopted(text):
+        raise AdoptionError(f"{path} is not from an adoption: choose another --name")
+    return text
+
+
+def _is_chosen(experiment: Mapping[str, Any], name: str) -> bool:
+    """Say whether the experiment is on these data already, with a split of its own."""
+    data = experiment.get("data")
+    return isinstance(data, Mapping) and data.get("use") == name and "split" in experiment
 
 
 def _check_experiment(project: Path) -> None:
     """Raise ConfigError where what params.yaml says elsewhere does not suit the new data."""
     conf = project / CONF
     resolved = compose.composed(conf, read_experiment(project / PARAMS))
-    compose.check_task(conf, settings.Settings.parse(resolved))
+    parsed = settings.Settings.parse(resolved)
+    compose.check_task(conf, parsed)
+    agreement.check(parsed, Experiment.parse(conf, read_experiment(project / PARAMS)).used)

@@ -3,13 +3,13 @@
 import hashlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import yaml
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from ..config.settings import Derived
@@ -52,15 +52,23 @@ _Dumper.add_representer(str, _text_node)
 _Dumper.add_representer(list, _list_node)
 
 
-def contract_text(contract: Contract, file: str, rows: int) -> str:
-    """Return conf/data/<name>.yaml: a column a line where it fits."""
+def contract_text(contract: Contract, file: str, rows: int, found: Contract | None = None) -> str:
+    """Return conf/data/<name>.yaml: a column a line where it fits.
+
+    Where edits were merged into it, `found` is what the table says alone, by which it is sealed.
+    """
+    body = _contract_body(contract)
+    header = CONTRACT.format(file=_comment(file), rows=rows)
+    return _sealed(header, body, body if found is None else _contract_body(found))
+
+
+def _contract_body(contract: Contract) -> str:
     content = _escaped(_tidy(msgspec.to_builtins(contract)))
     if contract.source.missing == list(MISSING):
         content.get("source", {}).pop("missing", None)
     columns = content.pop("columns")
     body = "".join(_entry(key, value) for key, value in content.items()) + "columns:\n"
-    body += "".join(_entry(name, column, "  ") for name, column in columns.items())
-    return _sealed(CONTRACT.format(file=_comment(file), rows=rows), body)
+    return body + "".join(_entry(name, column, "  ") for name, column in columns.items())
 
 
 def features_text(name: str, derived: Mapping[str, Derived]) -> str:
@@ -84,7 +92,7 @@ def unedited(text: str) -> bool:
     return bool(seal) and digest == _digest(body)
 
 
-def with_choices(experiment: str, choices: Mapping[str, Mapping[str, str]], fresh: bool) -> str:
+def with_choices(experiment: str, choices: Mapping[str, Mapping[str, Any]], fresh: bool) -> str:
     """Return params.yaml with these choices, its comments and other parts as they were.
 
     What it changed in another choice of the same part is dropped, and in the same one when
@@ -107,12 +115,22 @@ def with_choices(experiment: str, choices: Mapping[str, Mapping[str, str]], fres
         if section.get("use") != values["use"] or (fresh and part != "split"):
             _empty(section)
         for key, value in values.items():
-            section[key] = value if _is_plain(value) else DoubleQuotedScalarString(value)
+            section[key] = _scalar(value) if isinstance(value, str) else _sequence(value)
     stream = io.StringIO()
     round_trip.dump(parts, stream)
     # With nothing but comments before, ruamel.yaml has no place to keep them.
     comments = all(line.startswith("#") for line in experiment.split("\n") if line.strip())
     return (experiment.rstrip() + "\n" if comments else "").lstrip() + stream.getvalue()
+
+
+def _scalar(text: str) -> str:
+    return text if _is_plain(text) else DoubleQuotedScalarString(_escaped(text))
+
+
+def _sequence(texts: Sequence[str]) -> CommentedSeq:
+    found = CommentedSeq(map(_scalar, texts))
+    found.fa.set_flow_style()
+    return found
 
 
 def _is_plain(text: str) -> bool:
@@ -182,8 +200,8 @@ def _comment(text: str) -> str:
     return text if text.isprintable() else ascii(text)
 
 
-def _sealed(header: str, body: str) -> str:
-    return f"{header}{SEAL}{_digest(body)}\n{body}"
+def _sealed(header: str, body: str, found: str | None = None) -> str:
+    return f"{header}{SEAL}{_digest(body if found is None else found)}\n{body}"
 
 
 def _digest(body: str) -> str:

@@ -4,9 +4,8 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
-from ..contract import Column, Role, Source, Type
+from ..contract import Column, Role, Type
 from ..progress import progress
 from .statistics import KEYS, Statistics, shortened
 from .units import units_of
@@ -25,7 +24,7 @@ COUNTERS = {"index", "idx", "row", "rownum", "rownames", "nr", "no", "obs", "unn
 
 
 def infer(
-    frame: pd.DataFrame, source: Source, decided: Mapping[str, Column], roles: Mapping[str, Role]
+    facts: Mapping[str, Statistics], decided: Mapping[str, Column], roles: Mapping[str, Role]
 ) -> dict[str, Column]:
     """Return a contract column for each column of the table.
 
@@ -35,14 +34,13 @@ def infer(
     """
     columns: dict[str, Column] = {}
     key = next((name for name, role in roles.items() if role == "id"), None)
-    for name in progress(map(str, frame.columns), "infer", total=frame.shape[1]):
-        facts = Statistics(name, frame[name], source)
+    for name, one in progress(facts.items(), "infer", total=len(facts)):
         if name in decided:
             columns[name] = decided[name]
         elif name in roles:
-            columns[name] = _named(facts, roles[name])
+            columns[name] = _named(one, roles[name])
         else:
-            columns[name] = column = feature(facts)
+            columns[name] = column = feature(one)
             if column.role == "id" and key is not None:
                 columns[name] = ignored(f"differs in every row, as {key} does, which is the id")
             elif column.role == "id":

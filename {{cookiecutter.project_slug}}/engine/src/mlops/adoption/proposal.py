@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import msgspec
 import pandas as pd
@@ -18,13 +18,14 @@ from ..data.sources import DataError, frames
 from ..errors import ProjectError
 from ..progress import progress
 from .blanks import Absent, blanks, is_text, read_as_missing, without
+from .deciding import deciding
 from .declaration import WORDS
 from .exclusion import leave_out, numbers
 from .inference import infer
 from .plausibility import doubt
 from .reading import read
 from .scarcity import scarcity
-from .statistics import Statistics, shortened
+from .statistics import Statistics, shortened, statistics
 from .target import decide
 from .timeliness import cutoff, derived, moments, since, trend
 
@@ -48,7 +49,7 @@ class Proposal:
     rows: int
     unlabelled: int
     derived: Mapping[str, Derived]
-    split: Mapping[str, str]
+    split: Mapping[str, Any]
     absent: Absent
     notes: tuple[str, ...] = ()
 
@@ -58,7 +59,8 @@ class Options(TypedDict, total=False):
 
     `key`, `time` and `group` are columns, `columns` the names for a file without a header, `name`
     what to call the data, `encoding` that of a CSV, and `missing` the texts that, beside an empty
-    cell, mean "no value" in place of those that are known to.
+    cell, mean "no value" in place of those that are known to. `anew` takes the proposal in place
+    of what was edited since an earlier adoption.
     """
 
     task: Task | None
@@ -69,6 +71,7 @@ class Options(TypedDict, total=False):
     name: str | None
     encoding: str | None
     missing: Sequence[str] | None
+    anew: bool
 
 
 def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
@@ -87,21 +90,23 @@ def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
         source = msgspec.structs.replace(source, missing=list(dict.fromkeys(texts)))
     frame, source, absent = _read(file, source)
     _check_columns(file, list(frame.columns), [target, *roles])
-    frame, readings = read(file, frame, source, [n for n, role in roles.items() if role != "time"])
+    facts, readings = read(file, frame, source, [n for n, role in roles.items() if role != "time"])
     for column, role in roles.items():
-        _check_role(Statistics(column, frame[column], source), role)
+        _check_role(facts[column], role)
+    frame = pd.DataFrame({name: one.raw for name, one in facts.items()}, index=frame.index)
     labelled = frame[target].notna()
     unlabelled = len(frame) - int(labelled.sum())
     if 0 < unlabelled < len(frame):
         frame = frame[labelled].reset_index(drop=True)
         source = msgspec.structs.replace(source, unlabelled="drop")
-    decided, task = decide(Statistics(target, frame[target], source), options.get("task"))
-    inferred = infer(frame, source, {target: decided}, roles)
+        facts = statistics(frame, source)
+    decided, task = decide(facts[target], options.get("task"))
+    inferred = infer(facts, {target: decided}, roles)
     columns, notes = leave_out(frame, inferred, source)
     columns = {name: readings[name].of(column) for name, column in columns.items()}
     times = moments(frame, columns, source)
     found = derived(times, columns)
-    split = {"use": "time" if time else "group" if group else "hash"}
+    split: dict[str, Any] = {"use": "time" if time else "group" if group else "hash"}
     if task == "regression" and (along := trend(times, numbers(frame[target], decided, source))):
         day, share = along
         found[f"{day}_days"] = since(day, times[day])
@@ -116,9 +121,11 @@ def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
     if time:
         split["cutoff"] = cutoff(times[time])
     contract = _contract(columns, source, called, task, found)
+    if split["use"] == "hash" and not contract.names("id"):
+        split |= {"columns": by} if (by := deciding(frame, columns)) else {}
     if not options.get("encoding"):
         notes += _guessed(source, frame)
-    notes += scarcity(Statistics(target, frame[target], source), contract)
+    notes += scarcity(facts[target], contract)
     if "time" not in split["use"] and (said := doubt(frame, contract, found)):
         notes.append(said)
     return Proposal(contract, len(frame), unlabelled, found, split, absent, tuple(notes))

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from ..amounts import split
 from ..contract import Column, Source
-from ..data.amounts import split
 from ..data.parsing import parse, present
 from ..data.sources import DataError
 from ..progress import progress
@@ -58,28 +58,26 @@ class Reading:
 
 def read(
     file: Path, frame: pd.DataFrame, source: Source, named: Sequence[str]
-) -> tuple[pd.DataFrame, dict[str, Reading]]:
-    """Return the table as it is meant, amounts as numbers, and the reading of each column.
+) -> tuple[dict[str, Statistics], dict[str, Reading]]:
+    """Return each column as it is meant, amounts as numbers, and its reading.
 
     `named` columns (an id, a group) are left as they are. Raises DataError for a row that is no
     row of data.
     """
     _check_headers(file, frame)
-    meant, readings = {}, {}
+    meant: dict[str, Statistics] = {}
+    readings: dict[str, Reading] = {}
     for name in progress(frame.columns, "read", total=frame.shape[1]):
-        series, reading = frame[name], Reading()
-        if name not in named:
-            series, reading = _meant(Statistics(str(name), series, source))
-        meant[name] = series
-        readings[str(name)] = reading
+        facts = Statistics(str(name), frame[name], source)
+        meant[name], readings[name] = (facts, Reading()) if name in named else _meant(facts)
     _check_strays(file, readings)
-    return pd.DataFrame(meant, index=frame.index), readings
+    return meant, readings
 
 
-def _meant(facts: Statistics) -> tuple[pd.Series, Reading]:
+def _meant(facts: Statistics) -> tuple[Statistics, Reading]:
     """Return a column without its strays and sentinels, amounts as numbers, and its reading."""
     if not facts.present or facts.unreadable or facts.boolean:
-        return facts.raw, Reading()
+        return facts, Reading()
     strays, said = list[str](), list[str]()
     units: dict[str, float] = {}
     if facts.written and not facts.numeric:
@@ -97,12 +95,13 @@ def _meant(facts: Statistics) -> tuple[pd.Series, Reading]:
     if units:
         raw = parse(raw, msgspec.structs.replace(column, units=units), facts.source).values
         raw = raw.astype("int64") if _is_whole(raw) else raw
-    left = Statistics(facts.name, raw, facts.source)
+    left = facts if raw is facts.raw else Statistics(facts.name, raw, facts.source)
     numbers, more = sentinels(left) if left.numeric else ([], [])
     if numbers:
         column = Column("number", "ignored", missing=numbers, nullable=True)
         raw = present(raw, column, facts.source)
-    return raw, Reading((*strays, *numbers), units, (*said, *more), rows)
+        left = Statistics(facts.name, raw, facts.source)
+    return left, Reading((*strays, *numbers), units, (*said, *more), rows)
 
 
 def _strays(facts: Statistics) -> tuple[list[str], str]:

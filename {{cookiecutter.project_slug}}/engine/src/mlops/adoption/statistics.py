@@ -156,6 +156,11 @@ class Statistics:
         )
 
 
+def statistics(frame: pd.DataFrame, source: Source) -> dict[str, Statistics]:
+    """Return the statistics of each column of a table."""
+    return {str(name): Statistics(str(name), frame[name], source) for name in frame.columns}
+
+
 def words(name: str) -> set[str]:
     """Return the words of a name: those of customerId and customer_id are customer and id."""
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)

@@ -8,8 +8,13 @@ from .proposal import SHOWN, Proposal
 COLUMNS = 5  # named of many that are told in one line
 
 
-def summary(file: Path, proposal: Proposal, written: Sequence[Path]) -> str:
-    """Return the lines: what the table is, what is left out, what to check, what was written."""
+def summary(
+    file: Path, proposal: Proposal, written: Sequence[Path], told: Sequence[str] = ()
+) -> str:
+    """Return the lines: what the table is, what is left out, what to check, what was written.
+
+    `told` says what was kept of an earlier adoption.
+    """
     contract = proposal.contract
     lines = [
         f"{file.name} is {contract.name}: {proposal.rows:,} rows, {contract.task}, "
@@ -27,6 +32,7 @@ def summary(file: Path, proposal: Proposal, written: Sequence[Path]) -> str:
         if column.role != "ignored" and column.description
     ]
     lines += [f"check: {note}" for note in proposal.notes]
+    lines += told
     lines.append(f"written: {', '.join(map(str, written))}")
     return "\n".join([*lines, "next: commit that, then dvc repro"])
 
@@ -51,7 +57,7 @@ def _split(proposal: Proposal) -> str:
     if split["use"] != "hash":
         return " from ".join(split.values()) + f" of {contract.time}" * (split["use"] == "time")
     ids = contract.names("id")
-    by = f"hash of {', '.join(ids)}" if ids else "hash"
+    by = f"hash of {', '.join(ids or split.get('columns', ()))}".removesuffix(" of ")
     days = [n for n in contract.names("feature") if contract.columns[n].type == "datetime"]
     return by + (f" (--time {days[0]!r} would hold out the latest rows)" if days else "")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ..data.amounts import split
+from ..amounts import split
 
 CODES = {"USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", "AUD", "CAD", "SEK", "NOK", "DKK", "PLN"}
 CODES |= {"Rs", "Rs.", "R$", "US$", "A$", "C$", "CA$", "AU$", "kr", "Kr", "zł"}

@@ -18,10 +18,10 @@ COMPUTED = (
     *(
         Path("engine/src/mlops", name)
         for name in (
+            "amounts.py",
             "contract.py",
             "files.py",
             "config/settings.py",
-            "data/amounts.py",
             "data/fingerprints.py",
             "data/parsing.py",
             "data/prepare.py",

@@ -24,10 +24,19 @@ def grammar(verb: Verb) -> None:
 def resolve(_: Arguments) -> None:
     from ..adoption.transaction import check_settled
     from ..config.compose import resolve
+    from ..config.settings import RESOLVED, load
+    from ..errors import ProjectError
+    from ..features.agreement import changed_sides, check
 
     check_settled(Path())
-    settings = resolve()
+    try:
+        before = load() if RESOLVED.is_file() else None
+    except ProjectError:  # of another version, or half a merge
+        before = None
+    settings = resolve(check=check)
     print(f"resolved.yaml: {settings.model.target} on {settings.data.name}")
+    if told := changed_sides(before, settings):
+        print(told)
     _check_declared("resolve")
 
 

@@ -19,6 +19,9 @@ def grammar(verb: Verb) -> None:
     add.add_argument("--name", help="what to call the data (default: the file's name)")
     add.add_argument("--encoding", help="of a CSV (default: found out), like cp1250 or gb18030")
     add.add_argument(
+        "--anew", action="store_true", help="take the proposal in place of edits since an adoption"
+    )
+    add.add_argument(
         "--missing", help='texts that mean "no value", comma separated, in place of the usual ones'
     )
 
@@ -50,6 +53,7 @@ def adopt(arguments: Arguments) -> None:
         columns=columns,
         name=arguments.name,
         encoding=arguments.encoding,
+        anew=arguments.anew,
         missing=None if arguments.missing is None else arguments.missing.split(","),
     )
     print(adoption)

@@ -3,7 +3,7 @@
 import json
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -30,12 +30,23 @@ class _LateError(BaseException):
     """Composing takes too long; no Exception, which OmegaConf would take for one of its own."""
 
 
-def resolve(conf: Path = CONF, experiment: Path = EXPERIMENT, out: Path = RESOLVED) -> Settings:
-    """Compose the experiment, check it, and write it to `out`."""
-    resolved = composed(conf, read_experiment(experiment))
+def resolve(
+    conf: Path = CONF,
+    experiment: Path = EXPERIMENT,
+    out: Path = RESOLVED,
+    check: Callable[[Settings, Mapping[str, str]], None] | None = None,
+) -> Settings:
+    """Compose the experiment, check it, and write it to `out`.
+
+    `check` gets the settings and the choice of each part, and raises where they do not fit.
+    """
+    asked = read_experiment(experiment)
+    resolved = composed(conf, asked)
     settings = Settings.parse(resolved)
     check_task(conf, settings)
     check_metrics(settings.evaluation.measured, settings.data.task)
+    if check is not None:
+        check(settings, Experiment.parse(conf, asked).used)
     content = written(resolved)
     body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     write_text(out, HEADER + body)

@@ -22,14 +22,19 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `holdout` is the share of hash values that fall to the holdout; `cutoff` (ISO 8601) is the
     first moment of the holdout. `salt` names the split: another salt draws another holdout.
+    `columns` are those whose values decide by hash, whatever else the contract gains or loses: by
+    default the id columns, or all but the target.
     """
 
     method: Literal["hash", "group", "time"]
     salt: str = "holdout"
     holdout: float = 0.2
     cutoff: str | None = None
+    columns: list[str] = []
 
     def __post_init__(self) -> None:
+        if self.columns and self.method != "hash":
+            raise ValueError("`columns` belongs to method hash")
         if not 0 < self.holdout < 1:
             raise ValueError("`holdout` is a share between 0 and 1")
         if (self.method == "time") != (self.cutoff is not None):

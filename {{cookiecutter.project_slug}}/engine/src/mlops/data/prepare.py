@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..config.settings import Split
-from ..contract import Contract
+from ..contract import Column, Contract
 from ..files import atomic_directory, sha256
 from ..progress import progress
 from . import sources
-from .parsing import present
+from .parsing import parse, present
 from .prepared import ARROW, ROW_HASH
 from .sources import DataError, Frame, raw_files
 from .splitting import SplitError, describe, is_holdout, keys, row_hash
@@ -36,10 +37,13 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
     read: Counter[Path] = Counter()
     findings: list[Finding] = []
     seen: dict[str, list[np.ndarray]] = {n: [] for n, c in contract.kept() if c.unique}
-    with atomic_directory(out) as folder, _Writers(folder, contract) as writers:
+    unused = {n: contract.columns[n] for n in deciding if n not in dict(contract.kept())}
+    with atomic_directory(out) as folder, _Writers(folder, contract, unused) as writers:
         for frame in progress(sources.table(raw, files, contract.source), "prepare", unit="frame"):
             check_names(frame, contract)
             values, broken = validated(frame, contract)
+            for name, column in unused.items():
+                values[name] = parse(frame.frame[name], column, contract.source).values
             if contract.source.unlabelled == "drop":
                 values, broken = _labelled(frame, values, broken, contract)
                 rows["unlabelled"] += len(frame.frame) - len(values)
@@ -105,8 +109,12 @@ def _labelled(
 class _Writers:
     """One open Parquet file for each role."""
 
-    def __init__(self, folder: Path, contract: Contract) -> None:
-        fields = [pa.field(name, ARROW[column.type]) for name, column in contract.kept()]
+    def __init__(self, folder: Path, contract: Contract, unused: Mapping[str, Column]) -> None:
+        columns = [
+            *contract.kept(),
+            *unused.items(),
+        ]  # what the split hangs on stays, to be checked
+        fields = [pa.field(name, ARROW[column.type]) for name, column in columns]
         schema = pa.schema([*fields, pa.field(ROW_HASH, pa.uint64())])
         self._open = {
             role: pq.ParquetWriter(folder / f"{role}.parquet", schema, compression="zstd")

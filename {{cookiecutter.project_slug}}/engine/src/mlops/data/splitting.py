@@ -13,6 +13,7 @@ from ..contract import Contract
 from ..errors import ProjectError
 
 Bits = np.ndarray
+SHOWN = 8
 
 
 class SplitError(ProjectError):
@@ -22,9 +23,11 @@ class SplitError(ProjectError):
 def keys(contract: Contract, split: Split) -> tuple[str, ...]:
     """Return the columns whose values decide a row's role (or its fold, with a time split).
 
-    They are the group columns, or else the id columns, or else everything but the target:
-    equal rows then never stand on both sides.
+    They are the group columns, or the columns that the split names, or else the id columns, or else
+    everything but the target: equal rows then never stand on both sides.
     """
+    if split.columns:
+        return _named(contract, split)
     if split.method == "group":
         names = contract.names("group")
         if not names:
@@ -49,6 +52,49 @@ def keys(contract: Contract, split: Split) -> tuple[str, ...]:
                 "set split.use to hash"
             )
     return names
+
+
+def _named(contract: Contract, split: Split) -> tuple[str, ...]:
+    """Return the columns that the split names; one without another use may be ignored."""
+    for name in split.columns:
+        column = contract.columns.get(name)
+        if column is None or "target" in column.roles:
+            raise SplitError(
+                f"split.columns names {name}, which "
+                + ("is the target" if column else f"conf/data/{contract.name}.yaml does not have")
+                + ": declare it there with `role: ignored` and the type it had, or take it out of "
+                "split.columns, which draws another holdout"
+            )
+    return tuple(split.columns)
+
+
+def moved(before: tuple[Contract, Split], now: tuple[Contract, Split]) -> str | None:
+    """Say what makes rows change sides between two settings; None where none can."""
+    (old, was), (contract, split) = before, now
+    said = [
+        f"{key} was {getattr(was, key)}, now it is {getattr(split, key)}"
+        for key in ("method", "salt", "holdout", "cutoff")
+        if getattr(was, key) != getattr(split, key)
+    ]
+    names, others = keys(old, was), keys(contract, split)
+    if set(names) != set(others):
+        said.append(f"it hung on {_few(names)}, now on {_few(others)}")
+    retyped = [
+        f"{name} was of type {old.columns[name].type}, now {contract.columns[name].type}"
+        for name in names
+        if name in others and _kind(old, name) != _kind(contract, name)
+    ]
+    return "; ".join([*said, *retyped]) or None
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + f" and {len(names) - SHOWN} more" * (len(names) > SHOWN)
+
+
+def _kind(contract: Contract, name: str) -> str:
+    """Return what a column's values are hashed as."""
+    kinds = {"integer": "number", "boolean": "number", "category": "text"}
+    return kinds.get(contract.columns[name].type, contract.columns[name].type)
 
 
 def row_hash(table: pa.Table, names: Sequence[str], salt: str) -> Bits:

@@ -1,6 +1,6 @@
 """The contract as checks on a frame: every broken cell at once, by file, row, column and value."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from .parsing import EXPECTED, parse
 from .sources import DataError, Frame
 
 SHOWN = 20
+OTHERS = 3  # values of one kind of finding
+BELOW, ABOVE = "is below the minimum", "is above the maximum"
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ def _checks(column: Column) -> list[pa.Check]:
             )
         )
     if column.min is not None:
-        checks.append(pa.Check.ge(column.min, error=f"is below the minimum {column.min:g}"))
+        checks.append(pa.Check.ge(column.min, error=f"{BELOW} {column.min:g}"))
     if column.max is not None:
-        checks.append(pa.Check.le(column.max, error=f"is above the maximum {column.max:g}"))
+        checks.append(pa.Check.le(column.max, error=f"{ABOVE} {column.max:g}"))
     if column.categories:
         known = ", ".join(column.categories[:8]) + (", …" if len(column.categories) > 8 else "")
         checks.append(pa.Check.isin(column.categories, error=f"is not one of {known}"))
@@ -118,14 +120,57 @@ def _finding(frame: Frame, row: int, name: str, reason: str) -> Finding:
 
 
 def refuse(findings: Sequence[Finding], contract: Contract) -> None:
-    """Raise DataError with the first findings and the count of all, where there are any."""
+    """Raise DataError where there are any: alike ones in one line, the count of all, a remedy.
+
+    A label that no category has, and a number out of bounds, come with the line that would allow
+    them.
+    """
     if not findings:
         return
-    rest = len(findings) - SHOWN
-    lines = [f"  {finding}" for finding in findings[:SHOWN]]
+    alike: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        labelled = contract.columns[finding.column].type == "category"
+        key = (finding.path, finding.column, finding.reason, finding.value if labelled else "")
+        alike.setdefault(key, []).append(finding)
+    lines = [_told(group) for group in list(alike.values())[:SHOWN]]
+    rest = sum(map(len, list(alike.values())[SHOWN:]))
     lines += [f"  and {rest} more"] * (rest > 0)
-    count = "1 cell breaks" if len(findings) == 1 else f"{len(findings)} cells break"
+    lines += [f"  to allow it: {line}" for line in _allowing(alike.values(), contract)]
+    count = "1 cell breaks" if len(findings) == 1 else f"{len(findings):,} cells break"
     raise DataError(
         f"{count} the contract: correct the data, or conf/data/{contract.name}.yaml\n"
         + "\n".join(lines)
     )
+
+
+def _told(group: Sequence[Finding]) -> str:
+    """Return a line for alike findings: the first of them, and how many rows have it."""
+    rows = f", in {len(group):,} rows" if len(group) > 1 else ""
+    others = [
+        value for value in dict.fromkeys(one.value for one in group) if value != group[0].value
+    ]
+    like = f" with {', '.join(others[:OTHERS])}{', …' * (len(others) > OTHERS)}" * bool(others)
+    return f"  {group[0]}{rows}{like}"
+
+
+def _allowing(groups: Iterable[Sequence[Finding]], contract: Contract) -> Iterator[str]:
+    """Yield for each column the keys that would take what it holds now."""
+    labels: dict[str, list[str]] = {}
+    bounds: dict[str, dict[str, float]] = {}
+    for group in groups:
+        name, column = group[0].column, contract.columns[group[0].column]
+        if "is not one of" in group[0].reason:
+            labels.setdefault(name, []).append(group[0].value[1:-1])
+        for bound, said, widest in (("min", BELOW, min), ("max", ABOVE, max)):
+            if said in group[0].reason and column.type in ("number", "integer"):
+                cells = pd.Series([one.value[1:-1] for one in group], dtype="str")
+                numbers = parse(cells, column, contract.source).values.dropna()
+                bounds.setdefault(name, {})[bound] = widest(numbers)
+    for name, more in labels.items():
+        known = contract.columns[name].categories
+        if len(known) + len(more) <= SHOWN:
+            yield f"{name}: {{categories: [{', '.join([*known, *more])}]}}"
+        else:
+            yield f"{name}: add {', '.join(more[:SHOWN])} to its categories"
+    for name, wider in bounds.items():
+        yield f"{name}: {{{', '.join(f'{bound}: {value:g}' for bound, value in wider.items())}}}"

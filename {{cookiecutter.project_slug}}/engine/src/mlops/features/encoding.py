@@ -156,6 +156,11 @@ def _check(name: str, derived: Derived, contract: Contract, direct: tuple[str, .
         )
     for column, kind in zip(derived.columns, wanted, strict=True):
         declared = contract.columns.get(column)
+        if declared is not None and "ignored" in declared.roles:
+            raise FeatureError(
+                f"{where} reads {column}, which conf/data/{contract.name}.yaml sets to ignored: "
+                "take out the feature, or that role"
+            )
         if declared is None or UNUSABLE & set(declared.roles):
             usable = (n for n, c in contract.columns.items() if not UNUSABLE & set(c.roles))
             raise FeatureError(

@@ -149,7 +149,7 @@ def month_of_year(moments: Moments) -> Floats:
 
 
 @feature("datetime")
-def days_since(moments: Moments, first: str) -> Floats:
+def days_since(moments: Moments, first: str = "1970-01-01") -> Floats:
     """Return the days since `first`, a date like 2026-01-31, with fractions."""
     return _elapsed(np.datetime64(first, "us"), moments) / DAY
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..amounts import number
 from ..contract import Column
-from ..data.amounts import number
 
 Unseen = Literal["encode", "refuse"]
 LARGEST = 2**63 - 1

@@ -1,6 +1,6 @@
 import pytest
 
-from mlops.data.amounts import number, split
+from mlops.amounts import number, split
 
 
 @pytest.mark.parametrize(
