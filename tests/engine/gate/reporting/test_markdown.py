@@ -42,6 +42,11 @@ def test_what_a_reviewer_must_know_is_said(content: dict[str, Any]) -> None:
         "Landlock",
     ):
         assert part in said
+    assert "send data by UDP" not in said
+    for held in ("Landlock (ABI 7) and seccomp", "Landlock (ABI 7)", ""):
+        content["judge"]["confinement"] = held
+        assert ("send data by UDP" in markdown(content)) == (held == "Landlock (ABI 7)")
+    assert "Nothing of what was judged ran." in markdown(content)
     assert "engine/ of this branch" not in said
     content["candidate"]["engine"] = {"version": "0.2.0", "intact": False}
     assert "engine/ of this branch is not as version 0.2.0 made it" in markdown(content)
