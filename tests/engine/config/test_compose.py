@@ -99,3 +99,15 @@ def test_refused_experiment_leaves_resolved_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         resolve(CONF, tmp_path / "params.yaml", out)
     assert out.read_text() == "before"
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    def refuse(_: Settings, used: Any) -> None:
+        raise ConfigError(f"conf/features/{used['features']}.yaml")
+
+    params, out = tmp_path / "params.yaml", tmp_path / "resolved.yaml"
+    params.write_text("features: {use: columns}\n")
+    out.write_text("before")
+    with pytest.raises(ConfigError, match=r"conf/features/columns\.yaml"):
+        resolve(CONF, params, out, refuse)
+    assert out.read_text() == "before"
