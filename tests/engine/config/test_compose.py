@@ -104,7 +104,6 @@ def test_refused_experiment_leaves_resolved_as_it_was(tmp_path: Path) -> None:
     assert out.read_text() == "before"
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("linked", [False, True])
 def test_aliases_of_aliases_are_refused(tmp_path: Path, linked: bool) -> None:
     conf = shutil.copytree(CONF, tmp_path / "conf")
@@ -129,7 +128,8 @@ def test_interpolations_of_interpolations_end_in_time(
         composed(conf, {})
     assert signal.getsignal(signal.SIGALRM) is before
     assert composed(CONF, {})["gate"]["rules"]
-=======
+
+
 def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     def refuse(_: Settings, used: Any) -> None:
         raise ConfigError(f"conf/features/{used['features']}.yaml")
@@ -140,4 +140,3 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path)
     with pytest.raises(ConfigError, match=r"conf/features/columns\.yaml"):
         resolve(CONF, params, out, refuse)
     assert out.read_text() == "before"
->>>>>>> job-u
