@@ -42,6 +42,7 @@ def test_labels_follow_from_the_target(
         ("multiclass", FEATURE | labels("a", "b"), "three or more"),
         ("regression", FEATURE | BOOLEAN, "regression needs a number"),
         ("regression", FEATURE | {"y": {**NUMBER["y"], "nullable": True}}, "nullable"),
+        ("regression", FEATURE | NUMBER | {"row_hash": {"type": "text"}}, "rename that column"),
         (
             "regression",
             FEATURE | {"y": {**NUMBER["y"], "role": ["target", "feature"]}},
@@ -78,3 +79,8 @@ def test_a_column_may_have_two_roles() -> None:
     contract = msgspec.convert({"name": "t", "task": "binary", "columns": columns}, Contract)
     assert contract.names("feature") == ("a", "s")
     assert contract.names("sensitive") == ("s",)
+
+
+def test_a_column_that_is_ignored_may_have_any_name() -> None:
+    columns = FEATURE | BOOLEAN | {"row_hash": {"type": "text", "role": "ignored"}}
+    assert msgspec.convert({"name": "t", "task": "binary", "columns": columns}, Contract)

@@ -173,7 +173,7 @@ REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
     "no header": (TABLE.to_csv(index=False, header=False), {}, "--columns A,B"),
     "nothing to learn from": ("a,y\n1,0\n1,1\n", {}, "no column is left"),
     "contradicting task": (CSV, {"task": "regression"}, "needs numbers"),
-    "long row": ("a,b,y\n1,2,0\n3,4,1,9\n", {}, "cannot be read as csv"),
+    "long row": ("a,b,y\n1,2,0\n3,4,1,9\n", {}, "row 2 has 4 cells and there are 3 columns"),
 }
 
 

@@ -51,6 +51,9 @@ def test_readable_cells(column: Column, cells: list[Any], values: list[Any]) -> 
         (Column("boolean"), "2"),
         (Column("datetime"), "2025-13-01"),
         (Column("datetime"), "yesterday"),
+        (Column("datetime"), "now"),
+        (Column("datetime"), "today"),
+        (Column("datetime", format="%d.%m.%Y"), "now"),
         (Column("datetime", format="%d.%m.%Y"), "2025-01-01"),
     ],
 )
@@ -61,6 +64,42 @@ def test_unreadable_cell_is_bad_and_missing(column: Column, cell: str) -> None:
 def test_decimal_comma() -> None:
     source = Source(format="csv", decimal=",")
     assert parsed(["1,5", "1.234,5"], Column("number"), source) == ([1.5, 1234.5], [False] * 2)
+
+
+@pytest.mark.parametrize(
+    "cell", ["2.2", "0.123", "12.34", "1.23,4", "1.234.56", "1,2,3", "1.2345", "01.234", "inf"]
+)
+def test_no_number_under_a_decimal_comma(cell: str) -> None:
+    source = Source(format="csv", decimal=",")
+    assert parsed([cell], Column("number"), source) == ([None], [True])
+
+
+ID = Column("integer", role="id", nullable=True)
+LARGE = 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["4006381333931", "7.0", None], [4006381333931, 7, None]),
+        ([str(LARGE), str(-LARGE - 1), None], [LARGE, -LARGE - 1, None]),
+        (pd.array([LARGE, None], dtype="Int64"), [LARGE, None]),
+        ([3.0, None], [3, None]),
+    ],
+)
+def test_whole_numbers_that_identify_are_exact(cells: Any, values: list[Any]) -> None:
+    found = parse(pd.Series(cells), ID, CSV)
+    assert str(found.values.dtype) == "Int64"
+    assert [None if pd.isna(value) else value for value in found.values] == values
+    assert not found.bad.any()
+
+
+@pytest.mark.parametrize(
+    "cell", ["007", "4.006381333931e+12", str(LARGE + 1), "1.5", "1e3", "x", 1.5, 2.0**63]
+)
+def test_what_is_no_whole_number_identifies_nothing(cell: Any) -> None:
+    assert parsed([cell], ID) == ([None], [True])
+    assert parse(pd.Series([LARGE + 1], dtype="UInt64"), ID, CSV).bad.tolist() == [True]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +131,9 @@ def test_numbers_are_no_moments() -> None:
         (pd.Series(["3.0"]), ["3.0"]),
         (pd.Series([2**53 + 1]), [str(2**53 + 1)]),
         (pd.Series([2**53 + 1, None], dtype="Int64"), [str(2**53 + 1), None]),
+        (pd.Series([2**63 + 3, None], dtype="UInt64"), [str(2**63 + 3), None]),
+        (pd.Series([1e20, 5.0, None]), ["1e+20", "5", None]),
+        (pd.Series([True, None], dtype="boolean"), ["true", None]),
     ],
 )
 def test_canonical_texts(values: pd.Series, expected: list[str | None]) -> None:

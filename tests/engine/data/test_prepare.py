@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -111,9 +112,9 @@ def test_time_split(tmp_path: Path) -> None:
         ("id;n;c;at;y\nr1;abc;x;2025-01-01;1\n", "row 1, column n: 'abc' is not a number"),
         ("id;n;c;at\nr1;1;x;2025-01-01\n", "lacks y"),
         ("id;n;c;at;y;z\nr1;1;x;2025-01-01;1;5\n", "undeclared z"),
-        ("id;n;c;at;y\nr1;1;x;2025-01-01;1;5;6\n", "cannot be read as csv"),
+        ("id;n;c;at;y\nr1;1;x;2025-01-01;1;5;6\n", "row 1 has 7 cells and there are 5 columns"),
         ("id;n;c;at;y\nr1;1;x;2025-01-01;1\nr1;1;x;2025-01-01;1\n", "id must be unique"),
-        ("", "cannot be read as csv"),
+        ("", "is empty: it needs a header and rows"),
     ],
 )
 def test_bad_file_is_refused_and_nothing_is_written(tmp_path: Path, text: str, said: str) -> None:
@@ -165,3 +166,53 @@ def test_a_column_that_is_ignored_later_moves_no_row_where_the_split_names_it(
         rows = pq.read_table(tmp_path / "out" / f"{role}.parquet")
         assert set(rows["id"].to_pylist()) == ids
         assert rows.column_names == ["n", "c", "y", "id", "row_hash"]
+
+
+def test_an_integer_id_is_kept_exactly(tmp_path: Path) -> None:
+    ids = [2**62 + i for i in range(300)]
+    columns = {**CONTRACT.columns, "id": Column("integer", role="id", unique=True)}
+    contract = msgspec.structs.replace(CONTRACT, columns=columns)
+    lines = [f"{i};1;x;2025-01-01;{i % 2}" for i in ids]
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.csv").write_text("\n".join(["id;n;c;at;y", *lines]))
+    prepare(contract, HASH, tmp_path / "raw", tmp_path / "out")
+    found: set[int] = set()
+    for role in ("train", "holdout"):
+        table = pq.read_table(tmp_path / "out" / f"{role}.parquet", columns=["id"])
+        found |= set(table["id"].to_pylist())
+        as_array = prepared.read(tmp_path / "out" / f"{role}.parquet", contract, ["id"])["id"]
+        assert as_array.dtype == np.int64
+    assert found == set(ids)
+
+
+REPEATING = {n: c for n, c in CONTRACT.columns.items() if n != "id"}
+
+
+@pytest.mark.parametrize("form", ["copy", "reversed", "parquet", "spaced"])
+def test_the_same_rows_in_two_files_are_refused(tmp_path: Path, form: str) -> None:
+    contract = msgspec.structs.replace(CONTRACT, columns=REPEATING)
+    lines = [f"{i / 7:.3f};x;2025-01-{i % 28 + 1:02};{i % 2}" for i in range(100)]
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.csv").write_text("\n".join(["n;c;at;y", *lines]))
+    other = tmp_path / "raw" / "b.csv"
+    match form:
+        case "copy":
+            other.write_bytes((tmp_path / "raw" / "a.csv").read_bytes())
+        case "reversed":
+            other.write_text("\n".join(["n;c;at;y", *reversed(lines)]))
+        case "spaced":
+            other.write_text("\n".join(["n;c;at;y", *(f"{line} " for line in lines)]))
+        case "parquet":
+            pd.read_csv(tmp_path / "raw" / "a.csv", sep=";").to_parquet(other, index=False)
+    with pytest.raises(DataError, match=r"b.csv holds the same rows as .*a.csv.*: delete one"):
+        prepare(contract, HASH, tmp_path / "raw", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_share_some_rows_are_taken(tmp_path: Path) -> None:
+    contract = msgspec.structs.replace(CONTRACT, columns=REPEATING)
+    (tmp_path / "raw").mkdir()
+    for name, count in (("a.csv", 100), ("b.csv", 101)):
+        lines = [f"{i};x;2025-01-{i % 28 + 1:02};{i % 2}" for i in range(count)]
+        (tmp_path / "raw" / name).write_text("\n".join(["n;c;at;y", *lines]))
+    assert "rows train" in prepare(contract, HASH, tmp_path / "raw", tmp_path / "out")

@@ -1,12 +1,15 @@
 """Files are read as text, cleaned of blanks, or refused with the remedy."""
 
+import zipfile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mlops.contract import Source
-from mlops.data.sources import DataError, frames, raw_files
+from mlops.data.sources import DataError, _clean, frames, raw_files
 
 CSV = Source(format="csv")
 
@@ -59,11 +62,11 @@ def test_parquet_keeps_numbers_and_cleans_texts(tmp_path: Path) -> None:
     ("content", "source", "said"),
     [
         (None, CSV, "does not exist"),
-        (b"", CSV, "cannot be read as csv"),
-        (b"a,b\n1,2,3\n", CSV, "cannot be read as csv"),
-        (b"a,b\n1,2\n1,2,3\n", CSV, "cannot be read as csv"),
+        (b"", CSV, "is empty: it needs a header and rows"),
+        (b"a,b\n1,2,3\n", CSV, "row 1 has 3 cells and there are 2 columns"),
+        (b"a,b\n1,2\n1,2,3\n", CSV, "row 2 has 3 cells and there are 2 columns"),
         (b"a\n\xff\xfe\n", CSV, "not utf-8-sig text"),
-        (b"a,b\n1,2\n", Source(), "cannot be read as parquet"),
+        (b"a,b\n1,2\n", Source(), "is no Parquet, which the contract"),
     ],
 )
 def test_unreadable_file_is_one_sentence(
@@ -81,3 +84,59 @@ def test_raw_files_are_the_visible_ones_by_name(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     found = [path.relative_to(tmp_path).as_posix() for path in raw_files(tmp_path)]
     assert found == ["a.csv", "b.csv", "sub/c.csv"]
+
+
+def test_the_types_of_a_parquet_file_are_those_of_its_schema(tmp_path: Path) -> None:
+    columns = {
+        "flag": pa.array([True, False, None, True]),
+        "id": pa.array([2**62 + 1, 3, None, 4]),
+        "far": pa.array([2**63 + 3, None, 1, 2], pa.uint64()),
+        "code": pa.array([7, None, 7, 8]).dictionary_encode(),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    parts = [part.frame for part in frames([tmp_path / "t.parquet"], Source(), 2)]
+    assert [list(map(str, part.dtypes)) for part in parts] == [
+        ["boolean", "Int64", "UInt64", "Int64"]
+    ] * 2
+    assert parts[0]["id"][0] == 2**62 + 1
+    assert parts[0]["far"][0] == 2**63 + 3
+
+
+def test_an_index_that_has_a_name_is_a_column(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": [1, 2]}, index=pd.Index(["x", "y"], name="key"))
+    table.to_parquet(tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet", Source())["key"].tolist() == ["x", "y"]
+    table.rename_axis(None).to_parquet(tmp_path / "t.parquet")
+    assert list(read(tmp_path / "t.parquet", Source())) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [([True, None], "boolean"), ([1, None], "Int64"), (["x ", None], "str"), ([2**70], "object")],
+)
+def test_objects_that_a_reader_gives_are_of_one_type(cells: list[object], dtype: str) -> None:
+    cleaned = _clean(pd.DataFrame({"a": pd.Series(cells, dtype=object)}), [])
+    assert str(cleaned["a"].dtype) == dtype
+
+
+def test_a_parquet_file_among_csvs_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n")
+    pd.DataFrame({"a": [2], "b": ["y"]}).to_parquet(tmp_path / "b.csv")
+    parts = list(frames([tmp_path / "a.csv", tmp_path / "b.csv"], CSV))
+    assert [part.frame["b"][0] for part in parts] == ["x", "y"]
+
+
+@pytest.mark.parametrize("source", [CSV, Source()])
+def test_a_spreadsheet_is_refused_with_the_command_that_converts_it(
+    tmp_path: Path, source: Source
+) -> None:
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    with pytest.raises(DataError, match=r"is a spreadsheet: convert it with `libreoffice .*xlsx`"):
+        read(tmp_path / "t.xlsx", source)
+
+
+def test_a_column_that_stands_twice_in_parquet_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), tmp_path / "t")
+    with pytest.raises(DataError, match="more than one column named 'a'"):
+        read(tmp_path / "t", Source())

@@ -181,3 +181,11 @@ def test_says_what_makes_rows_change_sides(
     columns: dict[str, Column], split: Split, said: str | None
 ) -> None:
     assert moved((contract(n=N, b=OTHER), HASH), (contract(**columns), split)) == said
+
+
+def test_whole_numbers_are_hashed_as_floats_are_and_never_two_as_one() -> None:
+    small = pa.table({"i": pa.array([0, 1, -7, 2**52, None])})
+    floats = small.cast(pa.schema([("i", pa.float64())]))
+    assert (row_hash(small, ["i"], "s") == row_hash(floats, ["i"], "s")).all()
+    large = pa.table({"i": pa.array([2**62 + i for i in range(1000)])})
+    assert len(set(row_hash(large, ["i"], "s"))) == 1000

@@ -1,10 +1,13 @@
 """A table is scored as the holdout was, in any form, or not at all."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from mlops.bundle import manifest
@@ -78,11 +81,116 @@ def test_target_may_be_absent_and_more_columns_there(
     )
 
 
-def test_unseen_category_is_scored(table: Path, trained: Path, tmp_path: Path) -> None:
-    rows = pd.read_parquet(table)
-    rows["plan"] = "platinum"
+@pytest.fixture(scope="module")
+def rewritten(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return what makes a bundle of another contract, of the same inputs."""
+
+    def rewrite(**columns: dict[str, object]) -> Path:
+        bundle = tmp_path_factory.mktemp("rewritten") / "bundle"
+        shutil.copytree(trained / "candidate", bundle)
+        contract = json.loads((bundle / "contract.json").read_text())
+        for name, column in columns.items():
+            contract["columns"].setdefault(name, {}).update(column)
+        (bundle / "contract.json").write_text(json.dumps(contract))
+        content = manifest.read(bundle)
+        del content["files"]
+        manifest.write(bundle, content)
+        return bundle
+
+    return rewrite
+
+
+def test_labels_and_numbers_that_the_contract_does_not_declare_are_scored_and_said(
+    table: Path, trained: Path, tmp_path: Path
+) -> None:
+    rows = pd.read_parquet(table).astype({"plan": "str"})
+    rows.loc[99:108, "plan"] = "platinum"
+    rows.loc[[7, 250], "monthly_fee"] = [101.0, 4000.0]
     rows.to_parquet(tmp_path / "rows.parquet")
-    assert len(scored(tmp_path / "rows.parquet", tmp_path / "a.parquet", trained)) == 300
+    done = predict(tmp_path / "rows.parquet", tmp_path / "a.csv", trained / "candidate", rows=50)
+    assert done.rows == 300
+    assert done.notes == (
+        "plan: 10 of 300 cells are no label of the contract, like 'platinum' in row 100",
+        "monthly_fee: 2 of 300 cells are below 0 or above 100, like '101.0' in row 8",
+    )
+
+
+def test_a_table_that_fits_has_nothing_to_say(table: Path, trained: Path, tmp_path: Path) -> None:
+    assert predict(table, tmp_path / "a.csv", trained / "candidate").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("plan", "platinum", "plan: 300 of 300 cells are no label of the contract"),
+        ("monthly_fee", 2200.0, "monthly_fee: 300 of 300 cells are below 0 or above 100"),
+        ("plan", None, "plan: 300 of 300 cells are missing, which the contract does not allow"),
+    ],
+)
+def test_a_column_that_the_model_does_not_know_is_refused(
+    column: str, values: object, said: str, table: Path, trained: Path, tmp_path: Path
+) -> None:
+    pd.read_parquet(table).assign(**{column: values}).to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match=said):
+        predict(tmp_path / "rows.parquet", tmp_path / "a.csv", trained / "candidate", rows=70)
+    assert not (tmp_path / "a.csv").exists()
+    # Of a few rows nothing can be said.
+    pd.read_parquet(tmp_path / "rows.parquet").head(5).to_parquet(tmp_path / "few.parquet")
+    assert predict(tmp_path / "few.parquet", tmp_path / "a.csv", trained / "candidate").rows == 5
+
+
+@pytest.mark.parametrize("rows", [3, 1000])
+def test_a_row_that_the_server_refuses_for_what_it_lacks_has_no_prediction(
+    rows: int, table: Path, trained: Path, tmp_path: Path
+) -> None:
+    given = pd.read_parquet(table).head(12)
+    lacking = given.astype({"tenure_months": "float64"})
+    lacking.loc[3:5, "plan"] = None  # a whole frame of three rows
+    lacking.loc[10, "tenure_months"] = None
+    lacking.to_parquet(tmp_path / "rows.parquet")
+    whole = scored(table, tmp_path / "whole.parquet", trained).head(12)
+    done = predict(tmp_path / "rows.parquet", tmp_path / "a.parquet", trained / "candidate", rows)
+    found = pd.read_parquet(tmp_path / "a.parquet")
+    assert found.index[found["prediction"].isna()].tolist() == [3, 4, 5, 10]
+    kept = found["prediction"].notna()
+    pd.testing.assert_frame_equal(found[kept], whole[kept])
+    assert found["customer_id"].tolist() == whole["customer_id"].tolist()
+    assert [note.split(":")[0] for note in done.notes] == ["plan", "tenure_months"]
+    assert "the first in row 4: these rows have no prediction" in done.notes[0]
+
+
+def test_an_id_leaves_as_it_came(
+    table: Path, rewritten: Callable[..., Path], tmp_path: Path
+) -> None:
+    bundle = rewritten(customer_id={"type": "integer"})
+    ids = [4006381333931 + i for i in range(299)] + [2**63 - 1]
+    pd.read_parquet(table).assign(customer_id=ids).to_parquet(tmp_path / "rows.parquet")
+    predict(tmp_path / "rows.parquet", tmp_path / "a.csv", bundle)
+    assert [int(line.split(",")[0]) for line in (tmp_path / "a.csv").read_text().split()[1:]] == ids
+    predict(tmp_path / "rows.parquet", tmp_path / "a.parquet", bundle, rows=7)
+    assert pq.read_table(tmp_path / "a.parquet")["customer_id"].type == "int64"
+    rows = pd.read_parquet(tmp_path / "rows.parquet").astype({"customer_id": str})
+    rows.loc[1, "customer_id"] = "007"
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(DataError, match="row 2, column customer_id: '007' is not a whole number"):
+        predict(tmp_path / "rows.csv", tmp_path / "b.csv", bundle)
+
+
+def test_an_id_called_as_an_answer_is_kept_under_another_name(
+    table: Path, rewritten: Callable[..., Path], tmp_path: Path
+) -> None:
+    ids = {n: {"type": "text", "role": "id"} for n in ("prediction", "input_prediction")}
+    bundle = rewritten(**ids)
+    rows = pd.read_parquet(table).assign(prediction="P1", input_prediction="P2")
+    rows.to_parquet(tmp_path / "rows.parquet")
+    done = predict(tmp_path / "rows.parquet", tmp_path / "a.csv", bundle)
+    found = pd.read_csv(tmp_path / "a.csv", dtype=str)
+    assert set(found["prediction"]) == set(load(bundle).contract.labels)
+    assert set(found["input_prediction"]) == {"P2"}
+    assert set(found["input_input_prediction"]) == {"P1"}
+    assert done.notes == (
+        "the id prediction is input_input_prediction in the answer, which has a prediction",
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ Type = Literal["number", "integer", "boolean", "category", "datetime", "text"]
 
 MISSING = ("", "?", "-", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A")
 
+RESERVED = "row_hash"
 UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')  # what a name in JSON would have to escape
 
 
@@ -71,6 +72,11 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         """Every role of the column."""
         return tuple(self.role) if isinstance(self.role, list) else (self.role,)
 
+    @property
+    def identifies(self) -> bool:
+        """Whether values are names and no quantities: an id or group, and nothing else."""
+        return bool({"id", "group"} & set(self.roles)) and "feature" not in self.roles
+
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the files in data/raw are read.
@@ -127,6 +133,11 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
             raise ValueError(
                 f"no request can have a field {odd[0]!r}: rename that column in the table, without "
                 "quotes, backslashes and control characters"
+            )
+        if RESERVED in dict(self.kept()):
+            raise ValueError(
+                f"{RESERVED!r} is what the prepared rows call a column of their own: rename that "
+                "column in the table, or give it the role ignored"
             )
         for role in ("time", "weight"):
             if len(self.names(role)) > 1:

@@ -11,13 +11,13 @@ import pandas as pd
 
 from ..amounts import split
 from ..contract import Column, Source
-from ..data.parsing import parse, present
+from ..data.parsing import NUMBERS, parse, present
 from ..data.sources import DataError
 from ..progress import progress
 from .blanks import is_text
 from .dates import fewest_bad
 from .sentinels import sentinels
-from .statistics import KEYS, NUMBERS, Statistics, shortened
+from .statistics import KEYS, Statistics, shortened
 from .units import units_of
 
 INFINITE = re.compile(r"[+-]?(inf|infinity|\d+(\.\d*)?[eE][+-]?\d+)", re.IGNORECASE)

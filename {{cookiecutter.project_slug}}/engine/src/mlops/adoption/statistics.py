@@ -10,15 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ..contract import Column, Source, Type
-from ..data.parsing import parse
+from ..data.parsing import NUMBERS, parse
 from .dates import COMPACT, Format, compact_dates, datetime_format
 
 EXACT = 2**53  # whole numbers from here on are not exact in float64
 LEADING_ZERO = r"[+-]?0\d+"
-NUMBERS = {
-    ".": r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?",
-    ",": r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?([eE][+-]?\d+)?",
-}
 BOOLEANS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 KEYS = {"id", "uuid", "guid", "key", "identifier"}
 DAYS = {"date", "day", "dt", "datum", "timestamp"}

@@ -24,8 +24,10 @@ def grammar(verb: Verb) -> None:
 def predict(arguments: Arguments) -> None:
     from ..serving.batch import predict
 
-    rows = predict(arguments.file, arguments.out, arguments.bundle)
-    print(f"{rows:,} rows scored: {arguments.out}")
+    scored = predict(arguments.file, arguments.out, arguments.bundle)
+    print(f"{scored.rows:,} rows scored: {arguments.out}")
+    for note in scored.notes:
+        print(f"check: {note}")
 
 
 def serve(arguments: Arguments) -> None:

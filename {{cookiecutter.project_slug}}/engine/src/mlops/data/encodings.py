@@ -3,7 +3,7 @@
 import codecs
 from pathlib import Path
 
-from .sources import DataError
+from .errors import DataError
 
 BLOCK = 1 << 20  # bytes
 GUESSED = ("latin-1", "cp1252")  # any bytes can be read so

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .sources import DataError
+from .errors import DataError
 
 ZIP = b"PK\x03\x04"
 SHEET = (b"xl/", b"[Content_Types].xml")
@@ -33,7 +33,7 @@ def check(path: Path, head: bytes) -> None:
     what, command = _known(path, head)
     if what:
         told = command.format(file=str(path), stem=path.stem)
-        raise DataError(f"{path} is {what}: convert it with `{told}`, and adopt what that writes")
+        raise DataError(f"{path} is {what}: convert it with `{told}`, and use what that writes")
 
 
 def _known(path: Path, head: bytes) -> tuple[str, str]:

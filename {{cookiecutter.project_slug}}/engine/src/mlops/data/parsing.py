@@ -8,9 +8,16 @@ import pandas as pd
 
 from ..amounts import number as amount
 from ..contract import Column, Source
+from ..spelling import Spellings
 
 TRUE = ("true", "t", "yes", "y", "1", "1.0")
 FALSE = ("false", "f", "no", "n", "0", "0.0")
+NUMBERS = {  # as texts write them, by the decimal mark
+    ".": r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?",
+    ",": r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?|\d+(?:,\d*)?|,\d+)(?:[eE][+-]?\d+)?",
+}
+WHOLE = r"[+-]?(?:0|[1-9]\d*)(?:\.0*)?"
+LARGEST = 2**63
 EXPECTED = {
     "number": "a number",
     "integer": "a whole number",
@@ -25,8 +32,9 @@ EXPECTED = {
 class Parsed:
     """A typed column and the mask of the cells that cannot be read as its type.
 
-    Values are float64 for number, integer and boolean (NaN missing), datetime64[us] in UTC,
-    and str for category and text. Bad cells are missing in `values`.
+    Values are float64 for number, integer and boolean (NaN missing), but Int64 for an integer that
+    identifies; datetime64[us] in UTC; and str for category and text. Bad cells are missing in
+    `values`.
     """
 
     values: pd.Series
@@ -39,6 +47,8 @@ def parse(series: pd.Series, column: Column, source: Source) -> Parsed:
     match column.type:
         case "number":
             values = _numbers(series, source, column.units)
+        case "integer" if column.identifies:
+            values = _identifiers(series, source)
         case "integer":
             values = _numbers(series, source, column.units)
             values = values.where(values == np.floor(values))
@@ -46,6 +56,8 @@ def parse(series: pd.Series, column: Column, source: Source) -> Parsed:
             values = _booleans(series)
         case "datetime":
             values = _datetimes(series, column.format)
+        case "category":
+            values = _labels(series, column, source)
         case _:
             values = texts(series)
     return Parsed(values, values.isna() & series.notna())
@@ -63,31 +75,85 @@ def present(series: pd.Series, column: Column, source: Source) -> pd.Series:
 
 
 def texts(series: pd.Series) -> pd.Series:
-    """Return each value as canonical text: 3 for 3 and 3.0, true for True, the text itself."""
+    """Return each value as canonical text: 3 for 3 and 3.0, true for True, the text itself.
+
+    It depends on the value alone, and not on what else is in the frame.
+    """
     if pd.api.types.is_bool_dtype(series.dtype):
         return series.astype(object).map({True: "true", False: "false"}).astype("str")
     if pd.api.types.is_integer_dtype(series.dtype):
-        return series.astype("Int64").astype("string").astype("str")
+        return series.astype("string").astype("str")
     if pd.api.types.is_numeric_dtype(series.dtype):
-        numbers = series.astype("float64")
-        whole = numbers == np.floor(numbers)
-        if bool((whole | numbers.isna()).all()):
-            return numbers.astype("Int64").astype("string").astype("str")
-        return numbers.map(lambda value: f"{value:.15g}", na_action="ignore").astype("str")
+        numbers = _floats(series)
+        whole = (numbers == np.floor(numbers)) & (numbers.abs() < LARGEST)
+        written = numbers.where(whole).astype("Int64").astype("string")
+        if not bool((whole | numbers.isna()).all()):
+            rest = numbers[~whole].map(lambda value: f"{value:.15g}", na_action="ignore")
+            written = written.where(whole, rest.astype("string"))
+        return written.astype("str")
     if series.dtype == object or not pd.api.types.is_string_dtype(series.dtype):
         return series.map(str, na_action="ignore").astype("str")
     return series.astype("str")
 
 
+def _labels(series: pd.Series, column: Column, source: Source) -> pd.Series:
+    """Return texts as the labels that they write; what writes none stays as it is."""
+    written = texts(series)
+    odd = written[~written.isin(column.categories)].dropna().unique()
+    spellings = Spellings(column.categories, source.decimal)
+    meant = {text: label for text in odd if (label := spellings.meant(text)) != text}
+    return written.replace(meant) if meant else written
+
+
+def _is_text(series: pd.Series) -> bool:
+    return bool(pd.api.types.is_string_dtype(series.dtype)) and series.dtype != object
+
+
+def _floats(series: pd.Series) -> pd.Series:
+    return pd.Series(series.to_numpy(np.float64, na_value=np.nan), index=series.index)
+
+
+def _plain(series: pd.Series, source: Source) -> pd.Series:
+    """Return texts that are numbers by the source's decimal mark as Python writes them."""
+    if source.decimal == ".":
+        return series
+    numbers = series.where(_matches(series, NUMBERS[","]))
+    return numbers.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+
+
+def _matches(series: pd.Series, pattern: str) -> pd.Series:
+    """Say of each text whether it is of a pattern; a missing one is not."""
+    return series.str.fullmatch(pattern).astype("boolean").fillna(False).astype(bool)
+
+
+def _identifiers(series: pd.Series, source: Source) -> pd.Series:
+    """Return whole numbers that 64 bits hold, exactly; one with a leading zero is none."""
+    dtype = series.dtype
+    if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype)):
+        series = _plain(texts(series), source)
+        whole = series[_matches(series, WHOLE)]
+        exact = [int(text.partition(".")[0]) for text in whole]
+        numbers = pd.Series(exact, index=whole.index, dtype=object)
+    elif pd.api.types.is_integer_dtype(dtype):
+        numbers = series.dropna()
+    elif pd.api.types.is_datetime64_any_dtype(dtype):
+        numbers = pd.Series(dtype=object)
+    else:
+        numbers = _floats(series)
+        numbers = numbers[(numbers == np.floor(numbers)) & (numbers.abs() < LARGEST)]
+    held = numbers[(numbers >= -LARGEST) & (numbers < LARGEST)]
+    return held.astype("int64").astype("Int64").reindex(series.index)
+
+
 def _numbers(series: pd.Series, source: Source, units: Mapping[str, float]) -> pd.Series:
-    if units and pd.api.types.is_string_dtype(series.dtype):
+    if units and _is_text(series):
         meant = {text: amount(text, units, source.decimal) for text in series.dropna().unique()}
         return series.map(meant).astype("float64")
-    if pd.api.types.is_string_dtype(series.dtype) and source.decimal == ",":
-        series = series.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+    if _is_text(series):
+        series = _plain(series, source)
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return pd.Series(np.nan, index=series.index)
-    numbers = pd.to_numeric(series, errors="coerce").astype("float64")
+    numbers = _floats(pd.to_numeric(series, errors="coerce"))
     return numbers.where(np.isfinite(numbers))
 
 
@@ -99,5 +165,7 @@ def _booleans(series: pd.Series) -> pd.Series:
 def _datetimes(series: pd.Series, form: str | None) -> pd.Series:
     if pd.api.types.is_numeric_dtype(series.dtype):
         return pd.Series(np.datetime64("NaT", "us"), index=series.index)
+    if _is_text(series):
+        series = series.where(_matches(series, r"(?s:.*\d.*)"))  # `now` is read as one, too
     moments = pd.to_datetime(series, format=form or "ISO8601", errors="coerce", utc=True)
     return moments.dt.tz_localize(None).astype("datetime64[us]")

@@ -15,9 +15,10 @@ from ..contract import Column, Contract
 from ..files import atomic_directory, sha256
 from ..progress import progress
 from . import sources
+from .errors import DataError
 from .parsing import parse, present
-from .prepared import ARROW, ROW_HASH
-from .sources import DataError, Frame, raw_files
+from .prepared import ROW_HASH, arrow
+from .sources import Frame, raw_files
 from .splitting import SplitError, describe, is_holdout, keys, row_hash
 from .validation import SHOWN, Finding, check_names, refuse, validated
 
@@ -32,11 +33,15 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
     Raises DataError with every broken cell (the first are shown) and writes nothing then.
     """
     files = raw_files(raw)
+    digests = {path: sha256(path) for path in files}
+    _check_repeated(digests)
     deciding = keys(contract, split)
     rows: Counter[str] = Counter()
     read: Counter[Path] = Counter()
     findings: list[Finding] = []
     seen: dict[str, list[np.ndarray]] = {n: [] for n, c in contract.kept() if c.unique}
+    # Rows without an id that is unique may stand twice, but not those of a whole file.
+    whole: Counter[Path] | None = Counter() if len(files) > 1 and not seen else None
     unused = {n: contract.columns[n] for n in deciding if n not in dict(contract.kept())}
     with atomic_directory(out) as folder, _Writers(folder, contract, unused) as writers:
         for frame in progress(sources.table(raw, files, contract.source), "prepare", unit="frame"):
@@ -53,6 +58,9 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
             table = typed(values, contract)
             for name, parts in seen.items():
                 parts.append(row_hash(table, [name], name))
+            if whole is not None:
+                alike = row_hash(table, table.column_names, "file")
+                whole[frame.path] += int(alike.sum(dtype=np.uint64))
             hashes = row_hash(table, deciding, split.salt)
             held = is_holdout(table, hashes, contract, split)
             table = table.append_column(ROW_HASH, pa.array(hashes))
@@ -61,6 +69,8 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
                 rows[role] += int(mask.sum())
                 writers.write(role, table.filter(pa.array(mask)))
         refuse(findings, contract)
+        if whole is not None:
+            _check_repeated({p: (read[p], total % 2**64) for p, total in whole.items() if read[p]})
         _check_unique(seen, contract)
         _check_sides(rows, split)
         summary = {
@@ -70,7 +80,7 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
                 {
                     "name": path.relative_to(raw).as_posix(),
                     "rows": read[path],
-                    "sha256": sha256(path),
+                    "sha256": digests[path],
                 }
                 for path in files
             ],
@@ -93,7 +103,7 @@ def typed(values: pd.DataFrame, contract: Contract) -> pa.Table:
         elif column.type == "boolean":
             arrays[name] = pa.array(series == 1.0, pa.bool_(), mask=series.isna().to_numpy())
         else:
-            arrays[name] = pa.array(series, ARROW[column.type], from_pandas=True)
+            arrays[name] = pa.array(series, arrow(column), from_pandas=True)
     return pa.table(arrays)
 
 
@@ -114,7 +124,7 @@ class _Writers:
             *contract.kept(),
             *unused.items(),
         ]  # what the split hangs on stays, to be checked
-        fields = [pa.field(name, ARROW[column.type]) for name, column in columns]
+        fields = [pa.field(name, arrow(column)) for name, column in columns]
         schema = pa.schema([*fields, pa.field(ROW_HASH, pa.uint64())])
         self._open = {
             role: pq.ParquetWriter(folder / f"{role}.parquet", schema, compression="zstd")
@@ -130,6 +140,17 @@ class _Writers:
     def __exit__(self, *_: object) -> None:
         for writer in self._open.values():
             writer.close()
+
+
+def _check_repeated(contents: Mapping[Path, object]) -> None:
+    """Refuse a file whose rows another file has, in whatever order and form."""
+    first: dict[object, Path] = {}
+    for path, content in contents.items():
+        if (other := first.setdefault(content, path)) != path:
+            raise DataError(
+                f"{path} holds the same rows as {other}, and each would count twice: delete one of "
+                "them"
+            )
 
 
 def _check_unique(seen: dict[str, list[np.ndarray]], contract: Contract) -> None:

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..contract import Column, Contract
+from ..contract import RESERVED, Column, Contract
 
-ROW_HASH = "row_hash"
+ROW_HASH = RESERVED
 BATCH = 200_000
 ARROW = {
     "number": pa.float64(),
@@ -24,10 +24,16 @@ ARROW = {
 Columns = Mapping[str, np.ndarray]
 
 
+def arrow(column: Column) -> pa.DataType:
+    """Return the type of a prepared column; a whole number that identifies stays one."""
+    return pa.int64() if column.type == "integer" and column.identifies else ARROW[column.type]
+
+
 def array(values: pa.Array | pa.ChunkedArray, column: Column) -> np.ndarray:
     """Return a typed Arrow column as the plain array that features are computed from.
 
-    Numbers and booleans become float64 (NaN missing); categories float64 codes (their index in
+    Numbers and booleans become float64 (NaN missing), but int64 where whole numbers identify and
+    none is missing; categories float64 codes (their index in
     the contract, one past the last for an undeclared one, NaN missing); datetimes datetime64[us];
     texts objects.
     """
@@ -38,6 +44,9 @@ def array(values: pa.Array | pa.ChunkedArray, column: Column) -> np.ndarray:
             return np.asarray(values.to_numpy(zero_copy_only=False), dtype="datetime64[us]")
         case "text":
             return np.asarray(values.to_numpy(zero_copy_only=False), dtype=object)
+        case "integer" if column.identifies and not values.null_count:
+            whole = values.cast(pa.int64(), safe=False)
+            return np.array(whole.to_numpy(zero_copy_only=False), dtype=np.int64)
         case _:
             # Copied, since Arrow's memory is read only and may start unaligned.
             floats = values.cast(pa.float64(), safe=False)

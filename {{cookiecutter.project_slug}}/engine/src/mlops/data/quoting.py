@@ -2,11 +2,11 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from .sources import DataError
+from .errors import DataError
 
 LONGEST_FIELD = 1 << 24
 BLOCK = 1 << 20
@@ -19,15 +19,23 @@ def check(path: Path, separator: str, encoding: str) -> None:
         return
     csv.field_size_limit(LONGEST_FIELD)
     with path.open(encoding=encoding, newline="") as stream:
-        reader = csv.reader(
-            _closed(stream, separator), delimiter=separator, skipinitialspace=True, strict=True
-        )
-        before = 0
-        try:
-            for _ in reader:
-                before = reader.line_num
-        except csv.Error as error:
-            raise DataError(_said(path, encoding, before + 1)) from error
+        if not _wrong(stream, separator):
+            return
+    with path.open(encoding=encoding, newline="") as stream:
+        if line := _wrong(_closed(stream, separator), separator):
+            raise DataError(_said(path, encoding, line))
+
+
+def _wrong(lines: Iterable[str], separator: str) -> int:
+    """Return the line at which the first row with a wrong quote begins; 0 without one."""
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    before = 0
+    try:
+        for _ in reader:
+            before = reader.line_num
+    except csv.Error:
+        return before + 1
+    return 0
 
 
 def _has_quotes(path: Path, encoding: str) -> bool:

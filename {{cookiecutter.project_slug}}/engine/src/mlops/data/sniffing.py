@@ -12,7 +12,8 @@ from typing import Literal
 
 from ..contract import MISSING, Source
 from . import encodings, foreign, quoting
-from .sources import DataError
+from .errors import DataError
+from .parsing import NUMBERS
 
 SEPARATORS = (",", "|", "\t", ";")  # of equals the last: a comma may be a decimal mark
 BLANK = " "  # one or more, where no other mark separates
@@ -21,10 +22,7 @@ SAMPLE = 1 << 20  # bytes
 RECORDS = 500
 MOST = 0.9  # share of the lines that have as many cells as the header
 LONGEST_FIELD = 1 << 24
-NUMBER = {
-    ".": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"),
-    ",": re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?([eE][+-]?\d+)?"),
-}
+NUMBER = {mark: re.compile(pattern, re.ASCII) for mark, pattern in NUMBERS.items()}
 FRACTION = re.compile(r"[+-]?(\d*|\d{1,3}(\.\d{3})+),\d+")
 
 Records = list[list[str]]

@@ -1,26 +1,29 @@
 """Raw files as frames of at most so many rows, before anything is known about their columns."""
 
-import warnings
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from .. import owner
 from ..contract import Source
-from ..errors import ProjectError
 from ..files import atomic_directory
 from ..progress import progress
+from . import delimited, foreign
+from .errors import DataError as DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ROWS = 200_000
 INGESTED = "ingested.parquet"
-
-
-class DataError(ProjectError):
-    """A data file cannot be read, or breaks the contract."""
+PARQUET = b"PAR1"
+HEAD = 1 << 16  # bytes by which a file is told from another
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 
 
 @dataclass(frozen=True)
@@ -124,25 +127,27 @@ def _asked(name: str, key: str) -> Callable[..., Iterable[pd.DataFrame]]:
     return told
 
 
-def frames(paths: Sequence[Path], source: Source, rows: int = ROWS) -> Iterator[Frame]:
+def frames(
+    paths: Sequence[Path], source: Source, rows: int = ROWS, *, absent: str | None = None
+) -> Iterator[Frame]:
     """Yield every file of `paths` in frames of at most `rows` rows.
 
     Cells and names of text are stripped and missing texts are NaN; a CSV has text columns only.
-    Raises DataError where a file cannot be read.
+    A Parquet file among CSVs is read as what it is. `absent` is a column that a CSV without a
+    header may lack. Raises DataError where a file cannot be read.
     """
-    read = _parquet if source.format == "parquet" else _csv
     for path in paths:
         start = 1
         try:
-            for frame in read(path, source, rows):
+            for frame in _frames(path, source, rows, absent):
                 yield Frame(path, start, _clean(frame, source.missing))
                 start += len(frame)
         except FileNotFoundError as error:
             raise DataError(f"{path} does not exist: check the name") from error
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{path} is not {source.encoding} text (byte {error.start}): "
-                "give its encoding in the contract's `source`"
+                f"{path} is not {source.encoding} text (byte {error.start}): save it again in "
+                f"{source.encoding}, or give its encoding in the contract's `source`"
             ) from error
         except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OSError) as error:
             reason = " ".join(str(error).split())
@@ -152,32 +157,57 @@ def frames(paths: Sequence[Path], source: Source, rows: int = ROWS) -> Iterator[
             ) from error
 
 
-def _csv(path: Path, source: Source, rows: int) -> Iterator[pd.DataFrame]:
-    with warnings.catch_warnings():
-        # A row with more cells than names would lose them; pandas only warns.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        reader = pd.read_csv(
-            path,
-            sep=r"\s+" if source.separator == " " else source.separator,
-            encoding=source.encoding,
-            header=None if source.header else 0,
-            names=source.header or None,
-            dtype=str,
-            na_filter=False,
-            skipinitialspace=True,
-            index_col=False,
-            chunksize=rows,
+def _frames(path: Path, source: Source, rows: int, absent: str | None) -> Iterator[pd.DataFrame]:
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    if head.startswith(PARQUET):
+        return _parquet(path, rows)
+    foreign.check(path, head)
+    if source.format == "parquet":
+        raise DataError(
+            f"{path} is no Parquet, which the contract's `source` declares: save it as Parquet"
         )
-        with reader:
-            yield from reader
+    return delimited.frames(path, source, rows, absent)
 
 
-def _parquet(path: Path, source: Source, rows: int) -> Iterator[pd.DataFrame]:
+def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+    """Yield frames whose types are those of the file's schema, whatever is missing in each.
+
+    An index that pandas stored is a column like another where it has a name.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    whole = {
+        pa.int8(): pd.Int8Dtype(),
+        pa.int16(): pd.Int16Dtype(),
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+        pa.uint8(): pd.UInt8Dtype(),
+        pa.uint16(): pd.UInt16Dtype(),
+        pa.uint32(): pd.UInt32Dtype(),
+        pa.uint64(): pd.UInt64Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+    }
     with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        kept = [name for name in schema.names if not UNNAMED_INDEX.fullmatch(name)]
+        if repeated := sorted({name for name in kept if kept.count(name) > 1}):
+            raise DataError(
+                f"{path} has more than one column named {', '.join(map(repr, repeated))}: rename "
+                "them in the file"
+            )
         for batch in file.iter_batches(batch_size=rows):
-            yield batch.to_pandas(integer_object_nulls=False)
+            arrays = [_decoded(batch.column(name)) for name in kept]
+            yield pa.table(arrays, names=kept).to_pandas(
+                types_mapper=whole.get, ignore_metadata=True
+            )
+
+
+def _decoded(array: "pa.Array") -> "pa.Array":
+    import pyarrow as pa
+
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def _clean(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
@@ -185,10 +215,23 @@ def _clean(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
     frame = frame.rename(columns=lambda name: str(name).strip()).reset_index(drop=True)
     cleaned = {}
     for name, column in frame.items():
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.astype(column.cat.categories.dtype)
+        column = _typed(column)
         if pd.api.types.is_string_dtype(column.dtype) and column.dtype != object:
             column = column.str.strip()
             column = column.mask(column.isin(missing))
         cleaned[name] = column
     return pd.DataFrame(cleaned, index=frame.index)
+
+
+def _typed(column: pd.Series) -> pd.Series:
+    """Return a column of Python objects or of categories by what the values are."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object)
+    if column.dtype != object:
+        return column
+    dtypes = {"string": "str", "boolean": "boolean", "integer": "Int64"}
+    dtype = dtypes.get(pd.api.types.infer_dtype(column, skipna=True))
+    try:
+        return column if dtype is None else column.astype(dtype)
+    except OverflowError:  # whole numbers beyond 64 bits
+        return column

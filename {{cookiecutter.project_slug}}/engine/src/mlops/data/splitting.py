@@ -14,6 +14,7 @@ from ..errors import ProjectError
 
 Bits = np.ndarray
 SHOWN = 8
+EXACT = 2.0**53  # whole numbers from here on are not exact in float64
 
 
 class SplitError(ProjectError):
@@ -144,7 +145,11 @@ def _bits(column: pa.ChunkedArray) -> Bits:
         column = column.cast(pa.int64())
     values = column.cast(pa.float64(), safe=False).to_numpy()
     # One bit pattern for each of 0.0 and -0.0, and for every kind of missing.
-    return np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
+    bits: Bits = np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
+    if pa.types.is_integer(column.type) and bool((np.abs(values) >= EXACT).any()):
+        whole = pc.fill_null(column, 0).to_numpy().view(np.uint64)
+        return np.where(np.abs(values) >= EXACT, whole, bits)
+    return bits
 
 
 def _text_bits(text: str) -> int:

@@ -9,8 +9,9 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from ..contract import Column, Contract
+from .errors import DataError
 from .parsing import EXPECTED, parse
-from .sources import DataError, Frame
+from .sources import Frame
 
 SHOWN = 20
 OTHERS = 3  # values of one kind of finding
@@ -80,7 +81,7 @@ def validated(
 ) -> tuple[pd.DataFrame, list[Finding]]:
     """Return the parsed columns `names` (all but ignored ones) and every broken cell.
 
-    Without `strict`, only cells that cannot be read count: bounds and categories do not.
+    Without `strict`, only cells that cannot be read count.
     """
     kept = [(n, c) for n, c in contract.kept() if names is None or n in names]
     parsed = {name: parse(frame.frame[name], column, contract.source) for name, column in kept}
