@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import strategies as st
 
-from mlops.contract import Column
+from mlops.contract import MISSING, Column
 from mlops.serving.loading import load
 from mlops.serving.predictor import Predictor
 
@@ -124,6 +124,7 @@ def _values(column: Column) -> st.SearchStrategy[Any]:
             found = st.booleans()
         case "category":
             unseen = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+            unseen = unseen.filter(lambda text: text.strip() not in MISSING)
             found = st.sampled_from(column.categories) | unseen
         case _:
             zones = st.none() | st.sampled_from([UTC, timezone(timedelta(hours=-3.5))])

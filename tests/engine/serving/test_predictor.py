@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
@@ -19,10 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlops.contract import Contract
-from mlops.serving import batch
+from mlops.serving import batch, unfit
 from mlops.serving.cells import read
 from mlops.serving.loading import load
 from mlops.serving.predictor import Predictor
+from mlops.serving.problem import Problem
 
 ARROW = {
     "number": pa.float64(),
@@ -95,7 +97,55 @@ def test_valid_rows_are_answered_as_a_table_is(
     tmp_path: Path,
 ) -> None:
     rows = data.draw(st.lists(valid, min_size=20, max_size=40))
-    assert_equal_to_batch(rows, champion, bundle_folder, tmp_path)
+    with patch.object(unfit, "FEWEST", len(rows) + 1):  # most labels are undeclared in some of them
+        assert_equal_to_batch(rows, champion, bundle_folder, tmp_path)
+
+
+# A cell as a table writes it, and whether it has an answer.
+CELLS = [
+    ("plan", "basic", True),
+    ("plan", " basic", True),
+    ("plan", "platinum", True),
+    ("plan", "", False),
+    ("plan", "NA", False),
+    ("plan", None, False),
+    ("region", "", True),
+    ("region", None, True),
+    ("auto_renew", "Yes", True),
+    ("auto_renew", "f", True),
+    ("auto_renew", "1", True),
+    ("auto_renew", None, False),
+    ("monthly_fee", None, False),
+    ("usage_hours", None, True),
+    ("billed_at", "2025-03-01", True),
+    ("billed_at", "2025-03-01T10:00:00+02:00", True),
+]
+
+
+@pytest.mark.parametrize(("name", "cell", "answered"), CELLS)
+def test_a_cell_is_read_alike_at_both_doors(
+    name: str,
+    cell: str | None,
+    answered: bool,
+    champion: Predictor,
+    golden: list[dict[str, Any]],
+    bundle_folder: Path,
+    tmp_path: Path,
+) -> None:
+    row = golden[0] | {name: cell}
+    pd.DataFrame([row]).to_csv(tmp_path / "rows.csv", index=False)
+    batch.predict(tmp_path / "rows.csv", tmp_path / "out.parquet", bundle_folder)
+    (scored,) = pd.read_parquet(tmp_path / "out.parquet").to_dict("records")
+    try:
+        rows = champion.decode(json.dumps(row).encode())
+        (probability,) = champion.answered(rows)
+    except Problem as problem:
+        assert not answered
+        assert problem.field == name
+        assert pd.isna(scored["prediction"])
+    else:
+        assert answered
+        assert scored["probability_true"] == pytest.approx(float(probability), abs=1e-6)
 
 
 def test_rows_together_are_answered_as_alone(

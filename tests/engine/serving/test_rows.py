@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -70,11 +71,93 @@ def test_unseen_category_is_refused_where_that_is_asked(
     loaded = champion.loaded
     strict = RowSchema(loaded.contract, loaded.encoder, "refuse")
     assert len(strict.decode(json.dumps(golden).encode())) == len(golden)
-    for plan in ("platinum", " basic", ""):
-        champion.decode(text(golden[0], plan=plan).encode())
+    champion.decode(text(golden[0], plan="platinum").encode())
+    for plan in ("platinum", ""):
         with pytest.raises(Problem) as raised:
             strict.decode(f"[{text(golden[1])}, {text(golden[0], plan=plan)}]".encode())
         assert (raised.value.status, raised.value.row, raised.value.field) == (422, 1, "plan")
+
+
+def test_a_text_that_means_no_value_is_refused_where_null_is(
+    champion: Predictor, golden: list[dict[str, Any]]
+) -> None:
+    for plan in ("", " NA ", "null"):
+        with pytest.raises(Problem) as raised:
+            champion.matrix(
+                champion.decode(f"[{text(golden[1])}, {text(golden[0], plan=plan)}]".encode())
+            )
+        assert (raised.value.row, raised.value.field) == (1, "plan")
+        assert "which means no value" in (raised.value.detail or "")
+    for region in ("NA", " null", None):
+        rows = champion.decode(text(golden[0], region=region).encode())
+        assert np.isnan(champion.schema.arrays(rows)["region"]).all()
+
+
+def test_the_labels_of_a_table_are_taken(champion: Predictor, golden: list[dict[str, Any]]) -> None:
+    (given,) = champion.decode(text(golden[0], auto_renew=True, plan="basic").encode())
+    for auto_renew in ("Yes", "t", 1):
+        body = text(golden[0], auto_renew=auto_renew, plan=" basic ").encode()
+        assert champion.decode(body) == [given]
+        assert champion.decode(b"[%b]" % body) == [given]
+    with pytest.raises(Problem, match="has a field twice"):
+        champion.decode(text(golden[0], auto_renew="Yes")[:-1].encode() + b', "auto_renew": true}')
+
+
+EXTRA = {"customer_id": "C-1", "churned": True, "email": ["x", "y"]}
+
+
+@pytest.fixture(scope="module")
+def lenient(champion: Predictor) -> Predictor:
+    return Predictor(champion.loaded, champion.bundle_digest, extra="ignore")
+
+
+def test_fields_that_are_declared_and_not_needed_are_ignored_where_asked(
+    champion: Predictor, lenient: Predictor, golden: list[dict[str, Any]]
+) -> None:
+    plain = champion.decode(json.dumps(golden).encode())
+    full = [golden[0] | EXTRA, *golden[1:]]
+    rows = lenient.decode(json.dumps(full).encode())
+    assert [lenient.schema.record(row) for row in rows] == [
+        champion.schema.record(row) for row in plain
+    ]
+    np.testing.assert_array_equal(lenient.matrix(rows), champion.matrix(plain))
+    predictions = lenient.answered(rows)
+    answer = json.loads(lenient.answer(predictions, "r", rows))["predictions"]
+    assert answer[0]["ids"] == {"customer_id": "C-1"}
+    assert "ids" not in answer[1]
+    without = [{k: v for k, v in item.items() if k != "ids"} for item in answer]
+    assert without == json.loads(champion.answer(predictions, "r", plain))["predictions"]
+    with pytest.raises(Problem, match="leave customer_id out, or .* `extra: ignore`"):
+        champion.decode(json.dumps(full).encode())
+
+
+@pytest.mark.parametrize("sent", ["4006381333931", '"say \\"no\\""', "null", '"é"', "-0.50"])
+def test_an_id_comes_back_as_it_was_sent(
+    sent: str, lenient: Predictor, golden: list[dict[str, Any]]
+) -> None:
+    body = f'{text(golden[0])[:-1]}, "customer_id": {sent}}}'.encode()
+    rows = lenient.decode(body)
+    assert f'"ids":{{"customer_id":{sent}}}'.encode() in lenient.answer(
+        lenient.answered(rows), "r", rows
+    )
+
+
+@pytest.mark.parametrize(
+    ("member", "slug"),
+    [
+        ('"customer_id": "a", "customer_id": "b"', "duplicate-field"),
+        ('"email": "a", "email": ["\\"", 1]', "duplicate-field"),
+        ('"customer_id": ["a"]', "bad-value"),
+        ('"nobody": 1', "unknown-field"),
+        ('"email": 1, "plan": "basic"', "duplicate-field"),
+    ],
+)
+def test_what_may_be_ignored_is_not_anything(
+    member: str, slug: str, lenient: Predictor, golden: list[dict[str, Any]]
+) -> None:
+    with pytest.raises(Problem) as raised:
+        lenient.decode(f"{text(golden[0])[:-1]}, {member}}}".encode())
+    assert raised.value.slug == slug
 
 
 @settings(max_examples=100)

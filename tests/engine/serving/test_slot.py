@@ -8,6 +8,7 @@ import pytest
 
 from mlops.bundle import manifest
 from mlops.errors import ProjectError
+from mlops.serving.problem import Problem
 from mlops.serving.settings import ServingSettings
 from mlops.serving.slot import Slot
 
@@ -67,3 +68,19 @@ def test_whatever_goes_wrong_the_old_one_stays(folder: Path) -> None:
     assert slot.refresh(always=True) == "refused"
     assert "is no bundle" in slot.reason
     assert slot.predictor is not None
+
+
+def test_what_the_server_is_told_reaches_the_rows(folder: Path) -> None:
+    golden = json.loads((folder / "golden.json").read_text())[0]["row"]
+    body = json.dumps(golden | {"customer_id": 7}).encode()
+    for extra, ids in (("refuse", None), ("ignore", b'{"customer_id":7}')):
+        slot = Slot(folder, ServingSettings(extra=extra))
+        slot.load()
+        assert slot.predictor is not None
+        if ids is None:
+            with pytest.raises(Problem):
+                slot.predictor.decode(body)
+        else:
+            rows = slot.predictor.decode(body)
+            answer = slot.predictor.answer(slot.predictor.answered(rows), "r", rows)
+            assert b'"ids":%b' % ids in answer

@@ -236,3 +236,13 @@ def test_texts_are_recorded_as_prepared_data_has_them() -> None:
     ((_, batch),) = batches(block, {"d" * 64: about})
     assert batch.column("note").to_pylist() == ["late", None, None, ""]
     assert {batch.schema.field(name).type for name in ("note", "hidden")} == {ARROW["text"]}
+
+
+def test_a_label_is_recorded_as_declared_however_it_was_sent() -> None:
+    columns = [("branch", "category", True)]
+    labels = {"branch": ["1001", "1077"]}
+    about = Declaration("d" * 64, "regression", [], 0.5, columns, ["?"], labels)
+    rows = [("1001.0",), (" 1077",), ("7.0",), ("?",)]
+    block = Answers("d" * 64, "champion", ["r"], [4], [NOON], rows, np.zeros(4).tobytes())
+    ((_, batch),) = batches(block, {"d" * 64: about})
+    assert batch.column("branch").to_pylist() == ["1001", "1077", "7.0", None]

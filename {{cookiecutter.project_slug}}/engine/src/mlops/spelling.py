@@ -1,10 +1,13 @@
-"""Labels as different programs write them: 1001.0 for 1001, True for true."""
+"""Labels and booleans as different programs write them: 1001.0 for 1001, Yes for true."""
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 NUMERAL = re.compile(r"([+-]?\d+)[.,](\d*)", re.ASCII)
 BOOLEANS = ("true", "false")
+TRUE = ("true", "t", "yes", "y", "1", "1.0")
+FALSE = ("false", "f", "no", "n", "0", "0.0")
 
 
 class Spellings:
@@ -35,3 +38,9 @@ class Spellings:
             return text
         whole, fraction = found[1], found[2].rstrip("0")
         return f"{whole}.{fraction}" if fraction else whole
+
+
+@lru_cache(maxsize=256)
+def spellings(labels: tuple[str, ...], decimal: str) -> Spellings:
+    """Return the spellings of labels; they are found out once."""
+    return Spellings(labels, decimal)

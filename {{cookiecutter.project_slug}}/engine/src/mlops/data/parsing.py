@@ -8,10 +8,8 @@ import pandas as pd
 
 from ..amounts import number as amount
 from ..contract import Column, Source
-from ..spelling import Spellings
+from ..spelling import FALSE, TRUE, spellings
 
-TRUE = ("true", "t", "yes", "y", "1", "1.0")
-FALSE = ("false", "f", "no", "n", "0", "0.0")
 NUMBERS = {  # as texts write them, by the decimal mark
     ".": r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?",
     ",": r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?|\d+(?:,\d*)?|,\d+)(?:[eE][+-]?\d+)?",
@@ -100,8 +98,8 @@ def _labels(series: pd.Series, column: Column, source: Source) -> pd.Series:
     """Return texts as the labels that they write; what writes none stays as it is."""
     written = texts(series)
     odd = written[~written.isin(column.categories)].dropna().unique()
-    spellings = Spellings(column.categories, source.decimal)
-    meant = {text: label for text in odd if (label := spellings.meant(text)) != text}
+    known = spellings(tuple(column.categories), source.decimal)
+    meant = {text: label for text in odd if (label := known.meant(text)) != text}
     return written.replace(meant) if meant else written
 
 

@@ -1,15 +1,16 @@
 """What is wrong with a body that the fast decoder refuses, by row and field."""
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
-from ..contract import Column
-from .cells import WANTED, CellError, Unseen, kind, read
+from ..contract import Column, Source
+from .cells import DEFAULT, WANTED, CellError, Unseen, kind, read
 from .problem import Problem
 
 DIGITS = 400  # an integer of more is beyond every float, and slow to parse
 NAME = 80
+UNFIT = "A value does not fit the contract"
 
 
 class Members(list[tuple[str, Any]]):
@@ -21,9 +22,17 @@ class Constant(str):
 
 
 def diagnose(
-    body: bytes, columns: Mapping[str, Column], unseen: Unseen = "encode", decimal: str = "."
+    body: bytes,
+    columns: Mapping[str, Column],
+    unseen: Unseen = "encode",
+    source: Source = DEFAULT,
+    others: Collection[str] = (),
+    ignored: Collection[str] = (),
 ) -> Problem | None:
-    """Return the first thing that keeps a body from being rows of `columns`, if any."""
+    """Return the first thing that keeps a body from being rows of `columns`, if any.
+
+    `others` are declared and not needed; those that are `ignored` may hold what they like.
+    """
     parsed = _parsed(body)
     if isinstance(parsed, Problem):
         return parsed
@@ -32,8 +41,18 @@ def diagnose(
         return Problem(422, "no-rows", "The body must be a row or a list of rows", _not_row(rows))
     if not rows:
         return Problem(422, "no-rows", "The list holds no row", "send at least one row")
-    found = (p for i, row in enumerate(rows) for p in _wrong(i, row, columns, unseen, decimal))
-    return next(found, None)
+    fields = _Fields(columns, unseen, source, others, ignored)
+    return next((p for i, row in enumerate(rows) for p in _wrong(i, row, fields)), None)
+
+
+class _Fields(NamedTuple):
+    """What a row may hold."""
+
+    columns: Mapping[str, Column]
+    unseen: Unseen
+    source: Source
+    others: Collection[str]
+    ignored: Collection[str]
 
 
 def _parsed(body: bytes) -> Any:
@@ -57,25 +76,28 @@ def _parsed(body: bytes) -> Any:
         return Problem(400, "malformed-json", title, "it is nested too deep")
 
 
-def _wrong(
-    index: int, row: Any, columns: Mapping[str, Column], unseen: Unseen, decimal: str
-) -> Iterator[Problem]:
+def _wrong(index: int, row: Any, fields: _Fields) -> Iterator[Problem]:
     """Yield what is wrong with one row."""
     if not isinstance(row, Members):
         yield Problem(422, "no-row", "A row must be an object", _not_row(row), index)
         return
+    columns = fields.columns
     seen: set[str] = set()
     for name, value in row:
         shown = name if len(name) <= NAME else name[:NAME] + "…"
-        if name not in columns:
+        if name not in columns and name not in fields.ignored:
             title = "A row has a field that the contract does not declare"
             known = f"the fields are {', '.join(columns)}"
+            if name in fields.others:
+                title = "A row has a field that the model does not need"
+                known = f"leave {shown} out, or have the server told `extra: ignore`"
             yield Problem(422, "unknown-field", title, known, index, shown)
         elif name in seen:
             yield Problem(422, "duplicate-field", "A row has a field twice", "", index, shown)
         else:
             seen.add(name)
-            yield from _unfit(index, name, value, columns[name], unseen, decimal)
+            if name in columns:
+                yield from _unfit(index, name, value, fields)
     for name in columns:
         if name not in seen:
             title = "A row lacks a field"
@@ -83,17 +105,15 @@ def _wrong(
             yield Problem(422, "missing-field", title, detail, index, name)
 
 
-def _unfit(
-    index: int, name: str, value: Any, column: Column, unseen: Unseen, decimal: str
-) -> Iterator[Problem]:
-    title = "A value does not fit the contract"
+def _unfit(index: int, name: str, value: Any, fields: _Fields) -> Iterator[Problem]:
+    title, column = UNFIT, fields.columns[name]
     if isinstance(value, Constant):
         wanted = "null or " * column.nullable + WANTED[column.type]
         detail = f"{name} must be {wanted}: JSON has no {value}"
         yield Problem(422, "bad-value", title, detail, index, name)
         return
     try:
-        read(value, column, unseen, decimal)
+        read(value, column, fields.unseen, fields.source)
     except CellError as error:
         yield Problem(422, "bad-value", title, f"{name} {error}", index, name)
 

@@ -21,7 +21,10 @@ WARM = (1, 2, 16, 100)  # rows a call: each size has the runtime set memory asid
 
 
 def load(
-    folder: Path, unseen: Literal["encode", "refuse"] = "encode", expect: str | None = None
+    folder: Path,
+    unseen: Literal["encode", "refuse"] = "encode",
+    expect: str | None = None,
+    extra: Literal["refuse", "ignore"] = "refuse",
 ) -> "Predictor":
     """Return what answers for the bundle in `folder`, after it has been made sure of and warmed.
 
@@ -33,7 +36,7 @@ def load(
     check_schema(loaded)
     from .predictor import Predictor
 
-    predictor = Predictor(loaded, content.bundle_digest, unseen)
+    predictor = Predictor(loaded, content.bundle_digest, unseen, extra)
     _answer_golden(predictor)
     return predictor
 

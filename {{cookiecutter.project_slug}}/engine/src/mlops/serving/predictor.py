@@ -11,7 +11,7 @@ from ..bundle.reading import Loaded
 from ..runtime.hooks import After, Before, Veto
 from .cells import Unseen
 from .problem import Problem
-from .rows import Row, RowSchema
+from .rows import Extra, Row, RowSchema
 
 encode = msgspec.json.Encoder().encode
 
@@ -37,11 +37,17 @@ class Predictor:
         "threshold",
     )
 
-    def __init__(self, loaded: Loaded, bundle_digest: str, unseen: Unseen = "encode") -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        bundle_digest: str,
+        unseen: Unseen = "encode",
+        extra: Extra = "refuse",
+    ) -> None:
         self.bundle_digest = bundle_digest
         self.loaded = loaded
         self.loaded_at = time()
-        self.schema = RowSchema(loaded.contract, loaded.encoder, unseen)
+        self.schema = RowSchema(loaded.contract, loaded.encoder, unseen, extra)
         self.threshold = loaded.settings.evaluation.threshold
         self._task = loaded.contract.task
         self._before = Before.find(loaded.contract)
@@ -85,11 +91,23 @@ class Predictor:
         """Return what is answered for rows, as numbers."""
         return self.after(rows, self.predict(self.matrix(rows)))
 
-    def answer(self, predictions: np.ndarray, request_id: str) -> bytes:
-        """Return the JSON answer: for each row the prediction and what it was made from."""
+    def answer(
+        self, predictions: np.ndarray, request_id: str, rows: Sequence[Row] | None = None
+    ) -> bytes:
+        """Return the JSON answer: for each row the prediction and what it was made from.
+
+        With the `rows`, also what names each of them, where that may be sent.
+        """
         say = self._say
-        items = b",".join([say(self, value) for value in predictions.tolist()])
+        said = [say(self, value) for value in predictions.tolist()]
+        if rows is not None and self.schema.ignored:
+            said = [self._named(item, row) for item, row in zip(said, rows, strict=True)]
+        items = b",".join(said)
         return b'%b%b","predictions":[%b]}' % (self._head, request_id.encode(), items)
+
+    def _named(self, item: bytes, row: Row) -> bytes:
+        ids = self.schema.ids(row)
+        return b'%b,"ids":%b}' % (item[:-1], encode(ids)) if ids else item
 
     def answer_schema(self) -> dict[str, Any]:
         """Return the JSON schema of an answer."""
@@ -101,6 +119,8 @@ class Predictor:
         if labels:
             probabilities = _object(dict.fromkeys(labels, share))
             item = _object({"prediction": prediction, "probabilities": probabilities})
+        if self.schema.ignored:
+            item["properties"]["ids"] = {"type": "object", "description": "the ids that were sent"}
         said = "digest of the bundle that answered"
         threshold = {"threshold": share} if self._task == "binary" else {}
         return _object(

@@ -74,17 +74,21 @@ def _split(inputs: Sequence[Input], body: bytes, start: int) -> Iterator[bytes |
 
 
 def rows(
-    request: Request, binary: Sequence[bytes | None], contract: Contract, names: Sequence[str]
+    request: Request,
+    binary: Sequence[bytes | None],
+    contract: Contract,
+    names: Sequence[str],
+    ignored: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Return the rows as /predict takes them, of the contract's columns `names`.
 
-    Only what JSON cannot say is refused here; the values are for the row schema to judge. Raises
-    ProtocolError.
+    Inputs that are `ignored` may be there, and hold what they like. Only what JSON cannot say is
+    refused here; the values are for the row schema to judge. Raises ProtocolError.
     """
     columns: dict[str, list[Any]] = {}
     number = count(request.inputs[0])
     for given, raw in zip(request.inputs, binary, strict=True):
-        if given.name not in names:
+        if given.name not in names and given.name not in ignored:
             raise ProtocolError(f"there is no input {given.name!r}: choose from {', '.join(names)}")
         if given.name in columns:
             raise ProtocolError(f"input {given.name!r} is given twice")
@@ -93,7 +97,11 @@ def rows(
                 f"input {given.name!r} has {count(given)} rows and "
                 f"{request.inputs[0].name!r} has {number}: give each the same"
             )
-        columns[given.name] = values(given, raw, contract.columns[given.name])
+        needed = given.name in names
+        columns[given.name] = (
+            values(given, raw, contract.columns[given.name]) if needed else [None] * number
+        )
+    columns = {name: column for name, column in columns.items() if name in names}
     each = zip(*columns.values(), strict=True)
     return [dict(zip(columns, row, strict=True)) for row in each]
 

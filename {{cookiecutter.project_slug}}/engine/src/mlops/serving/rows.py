@@ -11,12 +11,13 @@ import numpy as np
 from ..contract import Column, Contract
 from ..errors import ProjectError
 from ..features.encoding import Encoder
-from .cells import LARGEST, MOMENT, Unseen, codec, naive, read
-from .diagnosis import diagnose
+from .cells import LARGEST, MOMENT, CellError, Unseen, codec, naive, read
+from .diagnosis import UNFIT, diagnose
 from .problem import Problem
 
 Row: TypeAlias = Any  # an instance of the struct class that a RowSchema makes
 
+Extra = Literal["refuse", "ignore"]
 TEXTS = ("datetime", "category", "text")  # what stands in quotes
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 
@@ -30,38 +31,56 @@ class RowSchema:
 
     Every field is required; null is a missing value where the contract allows one. A number
     beyond its bounds is no error, as in `mlops predict`. An unseen category has a code of its
-    own, or with `unseen` "refuse" is an error.
+    own, or with `unseen` "refuse" is an error. With `extra` "ignore" a row may have the contract's
+    other columns, too: `ids` returns those that name it, and the rest is not looked at.
     """
 
     __slots__ = (
         "_codecs",
-        "_decimal",
         "_decode",
+        "_extra",
         "_forgiving",
+        "_ids",
         "_moments",
         "_nullable_texts",
+        "_others",
         "_quotes",
+        "_source",
         "columns",
+        "ignored",
         "names",
         "row",
         "unseen",
     )
 
-    def __init__(self, contract: Contract, encoder: Encoder, unseen: Unseen = "encode") -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        encoder: Encoder,
+        unseen: Unseen = "encode",
+        extra: Extra = "refuse",
+    ) -> None:
         self.names = encoder.inputs
         self.columns = {name: contract.columns[name] for name in self.names}
         self.unseen: Unseen = unseen
-        self.row = _struct(self.columns, unseen, strict=True)
+        self._others = tuple(name for name in contract.columns if name not in self.columns)
+        self.ignored = self._others if extra == "ignore" else ()
+        self.row = _struct(self.columns, unseen, strict=True, ignored=self.ignored)
         self._decode = _decode(self.row)
-        self._forgiving = _decode(_struct(self.columns, unseen, strict=False))
-        columns = list(self.columns.values())
-        self._decimal = contract.source.decimal
-        fields = {f"f{i}": column for i, column in enumerate(columns)}
+        forgiving = _struct(self.columns, unseen, strict=False, ignored=self.ignored)
+        self._forgiving = _decode(forgiving)
+        self._source = source = contract.source
+        fields = {f"f{i}": column for i, column in enumerate(self.columns.values())}
         texts = [f for f, column in fields.items() if column.type in TEXTS]
         self._quotes = 2 * (len(fields) + len(texts))
         self._nullable_texts = [attrgetter(f) for f in texts if fields[f].nullable]
         self._moments = [(attrgetter(f), f) for f in texts if fields[f].type == "datetime"]
-        self._codecs = [codec(c, contract.source.missing, self._decimal) for c in columns]
+        self._extra = [attrgetter(f"e{i}") for i in range(len(self.ignored))]
+        ids = {
+            name: self.ignored.index(name) for name in contract.names("id") if name in self.ignored
+        }
+        self._ids = [(name, self._extra[place]) for name, place in ids.items()]
+        self._codecs = [codec(column, source) for column in self.columns.values()]
 
     def decode(self, body: bytes) -> list[Row]:
         """Return the rows of a JSON object (one row) or list.
@@ -81,22 +100,33 @@ class RowSchema:
                 value = moment(row)
                 if value is not None and value.tzinfo is not None:
                     self._make_naive(row, field, body)
+        if self._extra:
+            quotes += self._check_extra(rows)
         escaped = b"\\" in body and b'\\"' in body  # the first finds out ten times as fast
         if escaped or body.count(b'"') != quotes or not rows:
             self._refuse_duplicates(body)
         return rows
 
     def arrays(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
-        """Return the rows as the columns that features are computed from."""
+        """Return the rows as the columns that features are computed from.
+
+        Raises Problem for a text that means no value where the contract does not allow one.
+        """
         columns = zip(*map(msgspec.structs.astuple, rows), strict=True)
-        return {
-            name: array(column)
-            for name, array, column in zip(self.names, self._codecs, columns, strict=True)
-        }
+        each = zip(self.names, self._codecs, columns, strict=not self._extra)
+        try:
+            return {name: array(column) for name, array, column in each}
+        except CellError:
+            raise self._lacking(rows) from None
+
+    def ids(self, row: Row) -> dict[str, msgspec.Raw]:
+        """Return what names a row, as its JSON has it."""
+        found = ((name, value(row)) for name, value in self._ids)
+        return {name: value for name, value in found if value is not msgspec.UNSET}
 
     def record(self, row: Row) -> dict[str, Any]:
         """Return a row by the names of its fields."""
-        return dict(zip(self.names, msgspec.structs.astuple(row), strict=True))
+        return dict(zip(self.names, msgspec.structs.astuple(row), strict=not self._extra))
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON schema of a row."""
@@ -114,8 +144,36 @@ class RowSchema:
             raise self._problem(body, error) from None
 
     def _strict(self, row: Any) -> Row:
-        pairs = zip(msgspec.structs.astuple(row), self.columns.values(), strict=True)
-        return self.row(*(read(v, column, decimal=self._decimal) for v, column in pairs))
+        values = msgspec.structs.astuple(row)
+        columns = self.columns.values()
+        read_again = [
+            read(v, c, self.unseen, self._source) for v, c in zip(values, columns, strict=False)
+        ]
+        return self.row(*read_again, *values[len(read_again) :])
+
+    def _lacking(self, rows: Sequence[Row]) -> Problem:
+        """Return what is wrong with the first row in which a text means no value."""
+        for index, row in enumerate(rows):
+            for name, value in self.record(row).items():
+                try:
+                    if isinstance(value, str):
+                        read(value, self.columns[name], self.unseen, self._source)
+                except CellError as error:
+                    return Problem(422, "bad-value", UNFIT, f"{name} {error}", index, name)
+        return Problem(422, "bad-value", UNFIT)
+
+    def _check_extra(self, rows: Sequence[Row]) -> int:
+        """Return the quotes of fields that are not needed; raises Problem for an id of parts."""
+        quotes = 0
+        for value in self._extra:
+            for raw in map(value, rows):
+                quotes += 0 if raw is msgspec.UNSET else 2 + bytes(raw).count(b'"')
+        for name, value in self._ids:
+            for index, row in enumerate(rows):
+                if (raw := value(row)) is not msgspec.UNSET and not _is_scalar(bytes(raw)):
+                    detail = f"{name} must be a text, a number or null"
+                    raise Problem(422, "bad-value", UNFIT, detail, index, name)
+        return quotes
 
     def _refuse_duplicates(self, body: bytes) -> None:
         """Refuse a field that stands twice: the decoder takes the last and says nothing.
@@ -123,9 +181,11 @@ class RowSchema:
         Where no quote is escaped, each is one end of a name or of a text, so that their number
         tells that of the names, and this is not called. Otherwise the slow parser decides.
         """
-        problem = diagnose(body, self.columns, self.unseen, self._decimal)
-        if problem is not None:
+        if (problem := self._diagnosed(body)) is not None:
             raise problem
+
+    def _diagnosed(self, body: bytes) -> Problem | None:
+        return diagnose(body, self.columns, self.unseen, self._source, self._others, self.ignored)
 
     def _make_naive(self, row: Row, field: str, body: bytes) -> None:
         try:
@@ -134,22 +194,42 @@ class RowSchema:
             raise self._problem(body, error) from None
 
     def _problem(self, body: bytes, error: Exception) -> Problem:
-        found = diagnose(body, self.columns, self.unseen, self._decimal)
-        return found or Problem(400, "malformed-json", "The body is not JSON", str(error)[:200])
+        return self._diagnosed(body) or Problem(
+            400, "malformed-json", "The body is not JSON", str(error)[:200]
+        )
 
 
 def _decode(row: type[msgspec.Struct]) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(list[row] | row).decode  # type: ignore[valid-type]
 
 
-def _struct(columns: dict[str, Column], unseen: Unseen, strict: bool) -> type[msgspec.Struct]:
-    """Return the class of rows; its attributes are f0, f1, …, since a column may have any name."""
-    fields = [(f"f{i}", _type(c, unseen, strict)) for i, c in enumerate(columns.values())]
+def _is_scalar(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return raw[:1] not in b"[{"
+
+
+def _struct(
+    columns: dict[str, Column], unseen: Unseen, strict: bool, ignored: Sequence[str] = ()
+) -> type[msgspec.Struct]:
+    """Return the class of rows; its attributes are f0, f1, …, since a column may have any name.
+
+    Behind them are e0, e1, …, which a row need not have.
+    """
+    fields: list[Any] = [
+        (f"f{i}", _type(column, unseen, strict)) for i, column in enumerate(columns.values())
+    ]
+    unset = msgspec.Raw | msgspec.UnsetType
+    fields += [(f"e{i}", unset, msgspec.UNSET) for i in range(len(ignored))]
+    named = [(f"f{i}", name) for i, name in enumerate(columns)]
+    named += [(f"e{i}", name) for i, name in enumerate(ignored)]
     try:
         return msgspec.defstruct(
             "Row",
             fields,
-            rename={f"f{i}": name for i, name in enumerate(columns)},
+            rename=dict(named),
             forbid_unknown_fields=True,
             gc=False,
         )
@@ -164,6 +244,8 @@ def _type(column: Column, unseen: Unseen, strict: bool) -> Any:
     match column.type:
         case "number" | "integer" if not strict and (column.units or column.missing):
             found = int | float | str
+        case "boolean" | "category" if not strict:
+            found = bool | int | float | str
         case "number":
             found = float
         case "integer":

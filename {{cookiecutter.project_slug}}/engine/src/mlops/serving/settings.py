@@ -51,6 +51,7 @@ class ServingSettings(BaseSettings):
     challenger_mode: Literal["shadow", "share"] = "shadow"
     challenger_share: float = Field(default=0.1, ge=0, le=1)
     unseen: Literal["encode", "refuse"] = "encode"
+    extra: Literal["refuse", "ignore"] = "refuse"
     max_body_bytes: int = Field(default=MIB, ge=1)
     max_rows: int = Field(default=1000, ge=1)
     max_in_flight: int = Field(default=1024, ge=1)

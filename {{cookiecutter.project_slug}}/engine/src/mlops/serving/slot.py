@@ -31,7 +31,9 @@ class Slot:
         self._tried = _signature(self.folder)
         if self.predictor and _bundle_digest(self.folder) == self.predictor.bundle_digest:
             return
-        self.predictor = loading.load(self.folder, self._settings.unseen, self._expect)
+        self.predictor = loading.load(
+            self.folder, self._settings.unseen, self._expect, self._settings.extra
+        )
 
     def refresh(self, always: bool = False) -> str:
         """Load what changed, and return how that went: `loaded`, `refused`, or empty.

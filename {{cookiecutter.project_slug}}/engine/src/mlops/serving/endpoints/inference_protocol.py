@@ -171,8 +171,9 @@ def parse(predictor: Predictor, body: bytes, header: str | None, most: int) -> P
     inference, binary = decode(body, header)
     if count(inference.inputs[0]) > most:
         raise Problem(413, "too-many-rows", f"send at most {most} rows at once")
-    contract, names = predictor.loaded.contract, predictor.schema.names
-    return inference, msgspec.json.encode(rows(inference, binary, contract, names))
+    contract, schema = predictor.loaded.contract, predictor.schema
+    found = rows(inference, binary, contract, schema.names, schema.ignored)
+    return inference, msgspec.json.encode(found)
 
 
 def _ready(request: Request, about: dict[str, Any]) -> Response:

@@ -93,7 +93,7 @@ class Predict:
             key = headers.get(b"x-routing-key") or request_id.encode()
             predictor = self._models.route(key)
             rows, (matrix, predictions) = await self.answered(predictor, body)
-            answer = predictor.answer(predictions, request_id)
+            answer = predictor.answer(predictions, request_id, rows)
         except GoneError:
             self._metrics.rejected("client-gone")
         except Problem as problem:

@@ -16,7 +16,7 @@ class Declaration(msgspec.Struct, frozen=True, array_like=True, tag="model"):
 
     `columns` are (name, contract type, whether it is recorded) of each input; a recorded row
     holds the values of those that are, in this order. `missing` are the texts of a category that
-    mean none.
+    mean none, `categories` its labels, which may be written another way, with this `decimal` mark.
     """
 
     bundle_digest: str
@@ -25,6 +25,8 @@ class Declaration(msgspec.Struct, frozen=True, array_like=True, tag="model"):
     threshold: float
     columns: list[tuple[str, str, bool]]
     missing: list[str]
+    categories: dict[str, list[str]] = {}
+    decimal: str = "."
 
 
 class Answers(msgspec.Struct, frozen=True, array_like=True, tag="answers"):

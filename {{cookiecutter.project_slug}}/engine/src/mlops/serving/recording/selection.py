@@ -37,9 +37,11 @@ def declared(predictor: "Predictor") -> Declared:
         predictor.threshold,
         [(name, column.type, not column.pii) for name, column in columns.items()],
         contract.source.missing,
+        {name: column.categories for name, column in columns.items() if column.categories},
+        contract.source.decimal,
     )
     kept = [i for i, column in enumerate(columns.values()) if not column.pii]
-    return encode(declaration), _taking(kept, len(columns))
+    return encode(declaration), _taking(kept, len(columns) + len(predictor.schema.ignored))
 
 
 def _taking(kept: list[int], width: int) -> Callable[[Any], tuple[Any, ...]]:

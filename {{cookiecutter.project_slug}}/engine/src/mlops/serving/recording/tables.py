@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...data.prepared import ARROW
+from ...spelling import Spellings, spellings
 from .segment import Answers, Declaration, Outcomes
 
 PREDICTIONS = "predictions"
@@ -55,7 +56,7 @@ def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
     values = zip(*block.rows, strict=True)
     for name, kind, recorded in about.columns:
         columns[stored(name)] = (
-            _typed(next(values), kind, about.missing) if recorded else pa.nulls(rows, ARROW[kind])
+            _typed(next(values), kind, about, name) if recorded else pa.nulls(rows, ARROW[kind])
         )
     columns |= _predicted(np.frombuffer(block.predictions).reshape(rows, -1), about)
     told = {"task": about.task, "labels": json.dumps(about.labels, ensure_ascii=False)}
@@ -95,7 +96,7 @@ def stored(name: str) -> str:
     return f"input_{name}" if name in TAKEN else name
 
 
-def _typed(values: Sequence[Any], kind: str, missing: Sequence[str]) -> pa.Array:
+def _typed(values: Sequence[Any], kind: str, about: Declaration, name: str) -> pa.Array:
     """Return the values of one input as data/prepared has them."""
     match kind:
         case "number" | "integer":
@@ -104,18 +105,24 @@ def _typed(values: Sequence[Any], kind: str, missing: Sequence[str]) -> pa.Array
         case "datetime":
             return pa.array(values, pa.string()).cast(MOMENT)
         case "category":
-            return _labels(pa.array(values, pa.string()).dictionary_encode(), missing)
+            known = spellings(tuple(about.categories.get(name, ())), about.decimal)
+            encoded = pa.array(values, pa.string()).dictionary_encode()
+            return _labels(encoded, about.missing, known)
         case "text":
-            texts = _labels(pa.array(values, pa.string()).dictionary_encode(), missing)
+            encoded = pa.array(values, pa.string()).dictionary_encode()
+            texts = _labels(encoded, about.missing, spellings((), about.decimal))
             return texts.cast(ARROW[kind])
         case _:
             return pa.array(values, ARROW[kind])
 
 
-def _labels(encoded: pa.DictionaryArray, missing: Sequence[str]) -> pa.DictionaryArray:
-    """Return texts as `mlops predict` reads them: stripped, and null where they mean missing."""
+def _labels(
+    encoded: pa.DictionaryArray, missing: Sequence[str], known: Spellings
+) -> pa.DictionaryArray:
+    """Return texts as `mlops predict` reads them: stripped, null where they mean missing."""
     texts = encoded.dictionary.to_pylist()
-    labels = [None if text.strip() in missing else text.strip() for text in texts]
+    stripped = [text.strip() for text in texts]
+    labels = [None if text in missing else known.meant(text) for text in stripped]
     if labels == texts:
         return encoded
     return pa.array(labels, pa.string()).take(encoded.indices).dictionary_encode()
