@@ -5,13 +5,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlops.config.settings import SearchRange
+from mlops.training import tuning
 from mlops.training.tuning import Search, TuningError, tune
 
 SEARCH = {
@@ -236,6 +241,49 @@ def test_a_damaged_history_is_one_sentence_with_the_remedy(
     with pytest.raises(TuningError, match=r"study\.db cannot be used.*delete it") as caught:
         searched(storage)
     assert "\n" not in str(caught.value)
+
+
+def test_two_searches_of_one_question_do_its_trials_once(
+    whole: Search, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    calls = []
+
+    def counted(parameters: dict[str, Any]) -> float:
+        calls.append(parameters)
+        time.sleep(0.01)
+        return bowl(parameters)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: searched(tmp_path / "study.db", counted), range(2)))
+    assert found == [whole, whole]
+    assert len(calls) == TRIALS
+    assert "tuning waits for another process that searches the same" in capfd.readouterr().err
+
+
+def test_searches_of_several_questions_begin_one_history_together(tmp_path: Path) -> None:
+    begin = threading.Barrier(4)
+
+    def asked(name: str) -> Search:
+        begin.wait()
+        return searched(tmp_path / "study.db", name=name, trials=2)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(asked, "abcd"))
+    assert found == [found[0]] * 4
+
+
+def test_a_history_that_another_program_holds_is_not_to_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "PATIENCE", 0.05)
+    storage = tmp_path / "study.db"
+    searched(storage, trials=1)
+    with closing(sqlite3.connect(storage, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(TuningError, match=r"another program holds it; let that end") as caught:
+            searched(storage, trials=2)
+        assert "delete" not in str(caught.value)
+    assert len(searched(storage, trials=2).trials) == 2
 
 
 def test_an_error_of_the_objective_stays_what_it_is(tmp_path: Path) -> None:
