@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -138,3 +139,27 @@ def test_the_folder_is_measured_again_for_room_that_was_made(
     assert metrics.drops == {"disk": 1}
     (path,) = (tmp_path / "log" / "predictions").rglob("*.parquet")
     assert pq.ParquetFile(path).read()["request_id"].to_pylist() == ["kept"]
+
+
+def test_a_log_removed_under_the_server_is_said_and_goes_on(
+    record: Record,
+    binary: Predictor,
+    serving: Any,
+    bill: Any,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work(desk: Any) -> None:
+        desk.answer([bill(), bill()], "lost")
+        desk.recorder.drain()
+        await desk.recorder._log.turn()
+        shutil.rmtree(tmp_path / "log")
+        desk.answer([bill()], "kept")
+
+    with caplog.at_level(logging.WARNING):
+        metrics = record(work, serving(binary))
+    assert metrics.drops == {"removed": 2}
+    (said,) = caplog.records
+    assert "was removed with 2 rows: it is begun again" in vars(said)["reason"]
+    files = (tmp_path / "log" / "predictions").rglob("*.parquet")
+    assert [pq.ParquetFile(p).read()["request_id"].to_pylist() for p in files] == [["kept"]]

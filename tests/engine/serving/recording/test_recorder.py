@@ -139,11 +139,12 @@ def test_a_full_folder_drops_new_rows_and_keeps_old_ones(
     assert old.stat().st_size == 1 << 20
 
 
-def test_a_folder_that_vanishes_is_counted_and_serving_goes_on(
+def test_a_folder_that_cannot_be_begun_again_is_counted_and_serving_goes_on(
     record: Record, binary: Predictor, serving: Any, bill: Bill, tmp_path: Path
 ) -> None:
     def work(desk: Any) -> None:
         shutil.rmtree(tmp_path / "log")
+        (tmp_path / "log").write_text("a file where a folder should be")
         desk.answer([bill()] * 5, "r")
 
     metrics = record(work, serving(binary))

@@ -1,6 +1,7 @@
 """A spool folder belongs to one process, never outgrows its bound, and never holds half a block."""
 
 import resource
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,3 +101,39 @@ def test_a_folder_that_cannot_be_written_is_refused_at_start(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordingError, match="MLOPS_LOG_FOLDER"):
         Spool(tmp_path / "file" / "log", MIB).open()
+
+
+@pytest.mark.parametrize("part", ["", "spool"])
+def test_a_folder_that_is_removed_is_begun_again_and_its_rows_are_counted(
+    tmp_path: Path, part: str
+) -> None:
+    spool = Spool(tmp_path / "log", 64 * MIB)
+    spool.open()
+    spool.append(b"1", "m", b"declared;", rows=3)
+    shutil.rmtree(tmp_path / "log" / part)
+    spool.append(b"2", "m", b"declared;", rows=1)
+    assert spool.removed == 3
+    assert contents(spool, spools.OPEN) == [b"declared;2"]
+    shutil.rmtree(tmp_path / "log" / part)
+    spool.rotate()
+    assert (spool.removed, spool.closed()) == (4, [])
+    spool.append(b"3", rows=1)
+    spool.close()
+    assert contents(spool, spools.CLOSED) == [b"3"]
+    # It is locked as the first was, for another process to leave it alone.
+    assert list(leftovers(tmp_path / "log")) == []
+    spool.release()
+
+
+def test_a_log_that_cannot_be_begun_again_is_an_error_of_writing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "log", 64 * MIB)
+    spool.open()
+    shutil.rmtree(tmp_path / "log")
+    (tmp_path / "log").write_text("")
+    with pytest.raises((RecordingError, OSError)):
+        spool.append(b"1")
+    (tmp_path / "log").unlink()
+    spool.append(b"2")
+    assert contents(spool, spools.OPEN) == [b"2"]
+    spool.close()
+    spool.release()

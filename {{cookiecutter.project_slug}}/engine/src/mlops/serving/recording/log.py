@@ -78,6 +78,7 @@ class Log:
         except OSError as error:
             logger.warning("log folder", extra={"reason": error.strerror})
             return
+        self._count_removed()
         self._metrics.log_bytes = self._spool.size
         if self._compacts and waiting and now >= self._not_before and not self._compacting.locked():
             self._background(self._compact(self._spool.folder))
@@ -96,6 +97,7 @@ class Log:
             self._metrics.log_bytes = await self._run(self._spool.measure)
         except OSError as error:
             logger.warning("log folder", extra={"reason": error.strerror})
+        self._count_removed()
         await self._run(self._spool.release)
         self._thread.shutdown()
 
@@ -106,17 +108,26 @@ class Log:
             self._metrics.dropped("memory", rows)
             return None
         self._pending += rows
-        writing = self._run(self._spool.append, block, bundle_digest, declaration)
+        writing = self._run(self._spool.append, block, bundle_digest, declaration, rows)
         writing.add_done_callback(partial(self._written, rows))
         return writing
 
     def _written(self, rows: int, writing: asyncio.Future[None]) -> None:
         self._pending -= rows
         self._metrics.log_bytes = self._spool.size
+        self._count_removed()
         error = writing.exception()
         if error is None:
             return
         self._metrics.dropped("disk" if isinstance(error, FullError) else "write_error", rows)
+
+    def _count_removed(self) -> None:
+        """Count rows that were written and whose folder somebody removed."""
+        removed, self._spool.removed = self._spool.removed, 0
+        if removed:
+            self._metrics.dropped("removed", removed)
+            reason = f"{self._spool.log_folder} was removed with {removed} rows: it is begun again"
+            logger.warning("log folder", extra={"reason": reason})
 
     async def _leftovers(self) -> None:
         for folder, lock in await self._run(lambda: list(spool.leftovers(self._spool.log_folder))):

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ...errors import ProjectError
@@ -32,6 +33,8 @@ class Spool:
     One segment is open; a closed one waits for compaction. `size` is that of the whole log
     folder, Parquet files included, so that an append that would leave no room for compacting a
     segment is refused. Only one thread at a time may call it.
+
+    Whoever removes the folder removes its rows, which `removed` counts; another one is begun.
     """
 
     def __init__(self, log_folder: Path, max_bytes: int) -> None:
@@ -39,8 +42,9 @@ class Spool:
         self.max_bytes = max_bytes
         self.segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)
         self.size = 0
-        name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
-        self.folder = log_folder / SPOOL / name
+        self.folder = log_folder / SPOOL / _name()
+        self.removed = 0
+        self._rows = 0
         self._lock = -1
         self._segment: int | None = None
         self._opened = 0.0
@@ -64,18 +68,23 @@ class Spool:
         self._lock = lock
         self.measure()
 
-    def append(self, block: bytes, bundle_digest: str = "", declaration: bytes = b"") -> None:
-        """Write a block at the end of the open segment, after what declares its model.
+    def append(
+        self, block: bytes, bundle_digest: str = "", declaration: bytes = b"", rows: int = 0
+    ) -> None:
+        """Write a block of rows at the end of the open segment, after what declares its model.
 
         Raises FullError or OSError; then nothing of it is in the segment.
         """
         if self.size + len(block) + len(declaration) + self.segment_bytes > self.max_bytes:
             raise FullError
+        if self._segment is not None and not os.fstat(self._segment).st_nlink:
+            self._abandon()
         if self._segment is None:
             self._begin()
         if bundle_digest and bundle_digest not in self._declared:
             block = declaration + block
         self._write(block)
+        self._rows += rows
         self._declared.add(bundle_digest)
         if self._written >= self.segment_bytes:
             self.rotate()
@@ -90,7 +99,10 @@ class Spool:
         finally:
             os.close(segment)
             path = self._path()
-            path.rename(path.with_suffix(CLOSED))
+            try:
+                path.rename(path.with_suffix(CLOSED))
+            except FileNotFoundError:
+                self.removed += self._rows
 
     def closed(self) -> list[Path]:
         """Return the segments that wait for compaction."""
@@ -109,12 +121,26 @@ class Spool:
         """Give the folder up, and remove it where nothing waits in it."""
         release(self.folder, self._lock)
 
+    def _abandon(self) -> None:
+        """Give up a segment whose file was removed."""
+        assert self._segment is not None
+        segment, self._segment = self._segment, None
+        os.close(segment)
+        self.removed += self._rows
+
     def _begin(self) -> None:
         self._number += 1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        self._segment = os.open(self._path(), flags, 0o600)
+        try:
+            self._segment = os.open(self._path(), flags, 0o600)
+        except FileNotFoundError:
+            lock = self._lock
+            self.folder = self.log_folder / SPOOL / _name()
+            self.open()
+            os.close(lock)
+            self._segment = os.open(self._path(), flags, 0o600)
         self._opened = time.monotonic()
-        self._written = 0
+        self._written = self._rows = 0
         self._declared.clear()
 
     def _write(self, block: bytes) -> None:
@@ -131,6 +157,10 @@ class Spool:
 
     def _path(self) -> Path:
         return self.folder / f"{self._number:06d}{OPEN}"
+
+
+def _name() -> str:
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
 
 
 def locked(folder: Path) -> int | None:
@@ -166,7 +196,8 @@ def leftovers(log_folder: Path) -> Iterator[tuple[Path, int]]:
         if lock is None:
             continue
         for path in folder.glob(f"*{OPEN}"):
-            path.rename(path.with_suffix(CLOSED))
+            with suppress(FileNotFoundError):  # whoever removes the folder removes its rows
+                path.rename(path.with_suffix(CLOSED))
         yield folder, lock
 
 
