@@ -3,6 +3,7 @@
 import codecs
 import csv
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -163,21 +164,36 @@ def _read(stream: TextIO, layout: Layout, rows: int) -> Iterator[pd.DataFrame]:
 def _encoding(path: Path, declared: str) -> str:
     """Return UTF-8 for a file that is it where a contract declares one byte for each character.
 
-    Any bytes are text in most of those encodings, and hardly any text in them is UTF-8.
+    Any bytes are text in most of those encodings, and hardly any text in them is UTF-8. Raises
+    DataError where some would be control characters.
     """
     if len(bytes(HIGH).decode(declared, "replace")) != len(HIGH):
         return declared
     decoder = codecs.getincrementaldecoder("utf-8")()
-    plain = True
+    is_utf8, used = True, set[int]()
     with path.open("rb") as stream:
-        try:
-            while block := stream.read(BLOCK):
-                plain = plain and block.isascii()
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return declared
-    return declared if plain else "utf-8-sig"
+        while block := stream.read(BLOCK):
+            if block.isascii() and not decoder.getstate()[0]:
+                continue
+            used.update(block)
+            try:
+                if is_utf8:
+                    decoder.decode(block)
+            except UnicodeDecodeError:
+                is_utf8 = False
+    if is_utf8 and not decoder.getstate()[0]:
+        return "utf-8-sig" if used else declared
+    odd = [byte for byte in sorted(used) if byte in HIGH and _is_control(byte, declared)]
+    if odd:
+        raise DataError(
+            f"{path} is not {declared} text (byte 0x{odd[0]:02x} would be a control character): "
+            f"save it again in {declared}, or give its encoding in the contract's `source`"
+        )
+    return declared
+
+
+def _is_control(byte: int, encoding: str) -> bool:
+    return unicodedata.category(bytes([byte]).decode(encoding, "replace")) == "Cc"
 
 
 def _is_header(cells: Sequence[str], declared: Sequence[str]) -> bool:
