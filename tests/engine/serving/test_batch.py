@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 
 from mlops.bundle import manifest
 from mlops.bundle.reading import load
+from mlops.cli import prediction
 from mlops.data.sources import DataError
 from mlops.serving.batch import predict
 
@@ -101,7 +103,7 @@ def rewritten(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Callab
 
 
 def test_labels_and_numbers_that_the_contract_does_not_declare_are_scored_and_said(
-    table: Path, trained: Path, tmp_path: Path
+    table: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = pd.read_parquet(table).astype({"plan": "str"})
     rows.loc[99:108, "plan"] = "platinum"
@@ -109,6 +111,15 @@ def test_labels_and_numbers_that_the_contract_does_not_declare_are_scored_and_sa
     rows.to_parquet(tmp_path / "rows.parquet")
     done = predict(tmp_path / "rows.parquet", tmp_path / "a.csv", trained / "candidate", rows=50)
     assert done.rows == 300
+    given = SimpleNamespace(
+        file=tmp_path / "rows.parquet", out=tmp_path / "b.csv", bundle=trained / "candidate"
+    )
+    prediction.predict(given)
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        f"300 rows scored: {given.out}",
+        *(f"check: {note}" for note in done.notes),
+    ]
     assert done.notes == (
         "plan: 10 of 300 cells are no label of the contract, like 'platinum' in row 100",
         "monthly_fee: 2 of 300 cells are below 0 or above 100, like '101.0' in row 8",

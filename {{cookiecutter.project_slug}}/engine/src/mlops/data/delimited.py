@@ -167,7 +167,14 @@ def _encoding(path: Path, declared: str) -> str:
     Any bytes are text in most of those encodings, and hardly any text in them is UTF-8. Raises
     DataError where some would be control characters.
     """
-    if len(bytes(HIGH).decode(declared, "replace")) != len(HIGH):
+    try:
+        single = len(bytes(HIGH).decode(declared, "replace")) == len(HIGH)
+    except LookupError as error:
+        raise DataError(
+            f"the contract's `source` has the encoding {declared}, which Python does not know: "
+            "name one like utf-8 or cp1252"
+        ) from error
+    if not single:
         return declared
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_utf8, used = True, set[int]()
