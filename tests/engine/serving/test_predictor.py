@@ -136,16 +136,14 @@ def test_a_cell_is_read_alike_at_both_doors(
     pd.DataFrame([row]).to_csv(tmp_path / "rows.csv", index=False)
     batch.predict(tmp_path / "rows.csv", tmp_path / "out.parquet", bundle_folder)
     (scored,) = pd.read_parquet(tmp_path / "out.parquet").to_dict("records")
-    try:
-        rows = champion.decode(json.dumps(row).encode())
-        (probability,) = champion.answered(rows)
-    except Problem as problem:
-        assert not answered
-        assert problem.field == name
-        assert pd.isna(scored["prediction"])
-    else:
-        assert answered
+    body = json.dumps(row).encode()
+    if answered:
+        (probability,) = champion.answered(champion.decode(body))
         assert scored["probability_true"] == pytest.approx(float(probability), abs=1e-6)
+    else:
+        with pytest.raises(Problem, match=name):
+            champion.answered(champion.decode(body))
+        assert pd.isna(scored["prediction"])
 
 
 def test_rows_together_are_answered_as_alone(

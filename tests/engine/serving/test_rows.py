@@ -127,7 +127,7 @@ def test_fields_that_are_declared_and_not_needed_are_ignored_where_asked(
     assert "ids" not in answer[1]
     without = [{k: v for k, v in item.items() if k != "ids"} for item in answer]
     assert without == json.loads(champion.answer(predictions, "r", plain))["predictions"]
-    with pytest.raises(Problem, match="leave customer_id out, or .* `extra: ignore`"):
+    with pytest.raises(Problem, match=r"leave customer_id out, or .* `extra: ignore`"):
         champion.decode(json.dumps(full).encode())
 
 
