@@ -153,10 +153,8 @@ class App(FastAPI):
                 message["headers"] = headers
             await send(message)
 
-        if scope["method"] == "HEAD":  # answered as GET; the transport leaves the body out
-            asked = {**scope, "method": "GET"}
-        else:
-            asked = scope
+        is_head = scope["method"] == "HEAD"  # answered as GET; the transport leaves the body out
+        asked: Scope = {**scope, "method": "GET"} if is_head else scope
         try:
             await super().__call__(asked, _bounded(receive, self._max_body_bytes), sending)
         except Exception:  # answered already, by _handle
