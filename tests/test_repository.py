@@ -130,7 +130,7 @@ def linted(project: Path) -> subprocess.CompletedProcess[str]:
     """Hold the packages of a project against the contracts on who imports whom."""
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
     roots = os.pathsep.join(str(project / folder) for folder in ("engine/src", "src"))
-    own = {**os.environ, "PYTHONPATH": roots, "COLUMNS": "200"}  # a name in one line
+    own = {**os.environ, "PYTHONPATH": roots}
     return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True)
 
 

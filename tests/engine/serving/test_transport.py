@@ -83,3 +83,15 @@ def test_a_client_that_asks_first_is_told_to_go_on(
 def test_what_is_no_request_is_refused_and_closed(client: socket.socket) -> None:
     client.sendall(b"rubbish\r\n\r\n")
     assert everything(client).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/model", "/metrics", "/v2"])
+def test_head_is_get_without_a_body(client: socket.socket, path: str) -> None:
+    for asked_for, status in ((path, b"200"), ("/predict", b"405"), ("/nowhere", b"404")):
+        client.sendall(f"HEAD {asked_for} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        assert head.split()[1] == status
+    client.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+    assert everything(client).partition(b"\r\n\r\n")[2] == b'{"status":"alive"}'

@@ -153,11 +153,13 @@ class App(FastAPI):
                 message["headers"] = headers
             await send(message)
 
+        is_head = scope["method"] == "HEAD"  # answered as GET; the transport leaves the body out
+        asked: Scope = {**scope, "method": "GET"} if is_head else scope
         try:
-            await super().__call__(scope, _bounded(receive, self._max_body_bytes), sending)
+            await super().__call__(asked, _bounded(receive, self._max_body_bytes), sending)
         except Exception:  # answered already, by _handle
             logger.exception("request failed", extra={"request_id": request_id})
-        route = getattr(scope.get("route"), "path", OTHER)
+        route = getattr(asked.get("route"), "path", OTHER)
         recorded = route.startswith(PROTOCOL) and route.endswith(RECORDED)
         if route != PREDICT and not (status == 200 and recorded):
             self.state.metrics.request(route, status, perf_counter() - started)
