@@ -127,3 +127,13 @@ def test_a_weak_key_is_refused_and_not_shown(key: str, monkeypatch: pytest.Monke
     with pytest.raises(SettingsError, match="setting api_key") as raised:
         load()
     assert not key or key not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["secret-key-1\n", " secret-key-1", "secret-key-1 ", "sécret-key-1"]
+)
+def test_a_key_that_no_header_carries_is_refused(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("MLOPS_API_KEY", key)
+    with pytest.raises(SettingsError, match=r"setting api_key: .*visible ASCII") as raised:
+        load()
+    assert key.strip() not in str(raised.value)

@@ -153,11 +153,15 @@ class App(FastAPI):
                 message["headers"] = headers
             await send(message)
 
+        if scope["method"] == "HEAD":  # answered as GET; the transport leaves the body out
+            asked = {**scope, "method": "GET"}
+        else:
+            asked = scope
         try:
-            await super().__call__(scope, _bounded(receive, self._max_body_bytes), sending)
+            await super().__call__(asked, _bounded(receive, self._max_body_bytes), sending)
         except Exception:  # answered already, by _handle
             logger.exception("request failed", extra={"request_id": request_id})
-        route = getattr(scope.get("route"), "path", OTHER)
+        route = getattr(asked.get("route"), "path", OTHER)
         recorded = route.startswith(PROTOCOL) and route.endswith(RECORDED)
         if route != PREDICT and not (status == 200 and recorded):
             self.state.metrics.request(route, status, perf_counter() - started)

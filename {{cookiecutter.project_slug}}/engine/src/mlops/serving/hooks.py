@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ..runtime.hooks import FILE, HookError, Veto, find
+from .models import routing_key
 from .problem import PROTOCOL
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def served(request: "Request") -> "Predictor":
     `predictor.answered(rows)` their predictions, `predictor.loaded` the bundle. Raises Problem
     503 where no model is loaded.
     """
-    key = request.headers.get("x-routing-key", request.state.request_id).encode()
+    key = routing_key(dict(request.headers.raw), request.state.request_id)
     predictor: Predictor = request.app.state.models.route(key)
     return predictor
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -141,6 +141,14 @@ class ServedModels:
             self._unpaired = "the challenger takes other columns, or gives other labels"
             challenger = None
         self.champion, self.challenger = champion, challenger
+
+
+def routing_key(headers: Mapping[bytes, bytes], request_id: str) -> bytes:
+    """Return what decides who answers a request, byte for byte: its own key, or its id.
+
+    `headers` by their names in small letters; of one that comes twice, the last counts.
+    """
+    return headers.get(b"x-routing-key") or request_id.encode()
 
 
 def place(key: bytes) -> int:

@@ -25,6 +25,7 @@ FOREIGN = re.compile(
     r"|(\w+_)?PORT(_\d+_\w+)?)"
 )
 MIB = 1 << 20
+SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 class SettingsError(ProjectError):
@@ -70,6 +71,17 @@ class ServingSettings(BaseSettings):
     def _absent(cls, value: Any) -> Any:
         """Read an empty variable as none given; an empty api_key is refused instead."""
         return None if value == "" else value
+
+    @field_validator("api_key")
+    @classmethod
+    def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse a key that no header can carry as it is, with which nobody would be let in."""
+        if value is not None and not SENDABLE.fullmatch(value.get_secret_value()):
+            raise ValueError(
+                "a key has visible ASCII characters alone, with no blank or line break around it "
+                "(write it with `printf %s`, which ends no line)"
+            )
+        return value
 
     @classmethod
     def settings_customise_sources(

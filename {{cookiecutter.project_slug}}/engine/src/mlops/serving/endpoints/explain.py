@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from ..coalescing import answered
 from ..explanation import SCALES, Explainer, Explanation, Scale
+from ..models import routing_key
 from ..predictor import Predictor
 from ..problem import MEDIA_TYPE, Problem
 from ..rows import Row
@@ -70,12 +71,11 @@ def router() -> APIRouter:
     async def explain(request: Request) -> Explained:
         state = request.app.state
         request_id = request.state.request_id
-        key = request.headers.get("x-routing-key", request_id).encode()
         try:
             body = await request.body()
         except ClientDisconnect:
             raise Problem(400, "client-gone", "The client has left") from None
-        predictor = state.models.route(key)
+        predictor = state.models.route(routing_key(dict(request.headers.raw), request_id))
         until = time.monotonic() + state.settings.deadline_seconds
         return await explaining.run(explained, predictor, body, request_id, until)
 

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from ..models import ServedModels
+from ..models import ServedModels, routing_key
 from ..predictor import Predictor
 from ..problem import PROTOCOL, Problem
 from ..protocol import EXTENSIONS, decode, encode, outputs, rows, schema
@@ -138,7 +138,7 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Problem(415, "unsupported-media-type", "send the body without content-encoding")
     body = await request.body()
-    key = request.headers.get("x-routing-key", request_id).encode()
+    key = routing_key(dict(request.headers.raw), request_id)
     predictor = find(state.models, key, name, version)
     header, most = request.headers.get(LENGTH), state.settings.max_rows
     if len(body) > LARGE:

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.types import Message, Receive, Scope, Send
 
 from ..coalescing import Answered, Coalescing, answered
-from ..models import ServedModels
+from ..models import ServedModels, routing_key
 from ..predictor import Predictor
 from ..problem import Problem
 from ..recording.recorder import Recorder
@@ -90,8 +90,7 @@ class Predict:
             body = message.get("body", b"")
             if len(body) > self._max_body_bytes or message.get("more_body", True):
                 body = await self._gathered(message, receive)
-            key = headers.get(b"x-routing-key") or request_id.encode()
-            predictor = self._models.route(key)
+            predictor = self._models.route(routing_key(headers, request_id))
             rows, (matrix, predictions) = await self.answered(predictor, body)
             answer = predictor.answer(predictions, request_id)
         except GoneError:
