@@ -126,14 +126,18 @@ class App(FastAPI):
                 return False
         return hmac.compare_digest(given.strip(), self._key or b"")
 
-    async def _turn_away(self, scope: Scope, send: Send) -> None:
+    def refused(self, problem: Problem, request_id: str | None = None) -> None:
+        """Count what is refused before any route of it is known."""
         state = self.state
-        headers = {"www-authenticate": "Bearer"}
-        problem = Problem(401, "unauthorized", "The API key is missing or wrong", headers=headers)
-        request_id = state.ids.choose(dict(scope["headers"]).get(REQUEST_ID))
         state.metrics.rejected(problem.slug)
         state.metrics.request(OTHER, problem.status, 0.0)
-        state.refusals.add(problem.status, problem.slug, request_id)
+        state.refusals.add(problem.status, problem.slug, request_id or state.ids.choose(None))
+
+    async def _turn_away(self, scope: Scope, send: Send) -> None:
+        headers = {"www-authenticate": "Bearer"}
+        problem = Problem(401, "unauthorized", "The API key is missing or wrong", headers=headers)
+        request_id = self.state.ids.choose(dict(scope["headers"]).get(REQUEST_ID))
+        self.refused(problem, request_id)
         await refuse(problem, request_id, send, path=_path(scope))
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -38,7 +39,7 @@ def serve(settings: ServingSettings) -> None:
         models.load()
         config = uvicorn.Config(
             app,
-            http=Protocol,
+            http=partial(Protocol, refused=app.refused),  # type: ignore[arg-type]
             ws="none",
             interface="asgi3",
             lifespan="on",
