@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from ..runtime.hooks import Veto
 from . import hooks, openapi
 from .endpoints import explain, feedback, health, inference_protocol, metrics, model, page
-from .endpoints.predict import Predict, RequestIds, refuse
+from .endpoints.predict import Bodies, Predict, RequestIds, refuse
 from .models import ServedModels
 from .problem import PROTOCOL, Problem
 from .recording.recorder import Recorder
@@ -157,14 +157,15 @@ class App(FastAPI):
                 message["headers"] = headers
             await send(message)
 
-        if scope["method"] == "HEAD":  # answered as GET; the transport leaves the body out
-            asked = {**scope, "method": "GET"}
-        else:
-            asked = scope
+        # HEAD is answered as GET; the transport leaves the body out.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        body = Bounded(receive, self._max_body_bytes, self.predict.bodies)
         try:
-            await super().__call__(asked, _bounded(receive, self._max_body_bytes), sending)
+            await super().__call__(asked, body, sending)
         except Exception:  # answered already, by _handle
             logger.exception("request failed", extra={"request_id": request_id})
+        finally:
+            self.predict.bodies.give_back(body.size)
         route = getattr(asked.get("route"), "path", OTHER)
         recorded = route.startswith(PROTOCOL) and route.endswith(RECORDED)
         if route != PREDICT and not (status == 200 and recorded):
@@ -207,19 +208,25 @@ def _collecting_little() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _bounded(receive: Receive, most: int) -> Receive:
-    """Return what receives a body of at most `most` bytes."""
-    size = 0
+class Bounded:
+    """Receives a body of at most `most` bytes, within what all bodies may hold."""
 
-    async def receiving() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > most:
-            raise HTTPException(413, f"send at most {most} bytes at once")
+    def __init__(self, receive: Receive, most: int, bodies: Bodies) -> None:
+        self.size = 0
+        self._receive = receive
+        self._most = most
+        self._bodies = bodies
+
+    async def __call__(self) -> Message:
+        """Return the next message; raises HTTPException 413 and Problem 503."""
+        message = await self._receive()
+        size = len(message.get("body", b""))
+        self.size += size
+        self._bodies.take(size)
+        if self.size > self._most:
+            raise HTTPException(413, f"send at most {self._most} bytes at once")
+        self._bodies.check()
         return message
-
-    return receiving
 
 
 def _handle(request: Request, error: Exception) -> Response:

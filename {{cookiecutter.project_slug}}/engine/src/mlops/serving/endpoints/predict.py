@@ -23,7 +23,7 @@ from ..telemetry.metrics import PREDICT, Metrics
 from ..telemetry.traces import Trace, Traces
 
 LARGE = 1 << 16  # bytes of a body that is worked on in a thread
-BUFFERED = 1 << 26  # bytes of all bodies that are still arriving
+BUFFERED = 1 << 26  # bytes of all bodies that still arrive, or wait for a thread
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 JSON = re.compile(rb"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
 CONTENT_TYPE = (b"content-type", b"application/json")
@@ -32,6 +32,26 @@ RETRY = {"retry-after": "1"}
 
 class GoneError(Exception):
     """The client has left."""
+
+
+class Bodies:
+    """How many bytes the bodies of all requests hold at this moment."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def take(self, more: int) -> None:
+        """Count what is in memory from now on; whoever takes gives back, also when refused."""
+        self.size += more
+
+    def check(self) -> None:
+        """Raise Problem 503 where they hold more than they may."""
+        if self.size > BUFFERED:
+            raise _busy("too many bodies are arriving or waiting")
+
+    def give_back(self, size: int) -> None:
+        """Count what is no longer in memory."""
+        self.size -= size
 
 
 class RequestIds:
@@ -74,7 +94,7 @@ class Predict:
         self._max_rows = settings.max_rows
         self._coalescing = Coalescing(settings.deadline_seconds)
         self._thread = ThreadPoolExecutor(1, "large-requests")
-        self._buffered = 0
+        self.bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, with 200 or a problem."""
@@ -133,17 +153,16 @@ class Predict:
                     raise GoneError
                 part = message.get("body", b"")
                 body += part
-                self._buffered += len(part)
+                self.bodies.take(len(part))
                 if len(body) > self._max_body_bytes:
                     raise self._too_large()
                 if not message.get("more_body", False):
                     break
-                if self._buffered > BUFFERED:
-                    raise _busy("too many bodies are arriving")
+                self.bodies.check()
                 message = await receive()
             return bytes(body)
         finally:
-            self._buffered -= len(body)
+            self.bodies.give_back(len(body))
 
     async def answered(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
         """Return the rows of a body, and their answer, within the limits; raises Problem."""
@@ -153,9 +172,7 @@ class Predict:
         metrics.in_flight += 1
         try:
             if len(body) > LARGE:
-                loop = asyncio.get_running_loop()
-                async with asyncio.timeout(self._settings.deadline_seconds):
-                    return await loop.run_in_executor(self._thread, self._work, predictor, body)
+                return await self._large(predictor, body)
             rows = self._decoded(predictor, body)
             if predictor.loaded.model.runtime == "onnx":
                 return rows, await self._coalescing.ask(predictor, rows)
@@ -168,6 +185,16 @@ class Predict:
             raise Problem(503, "deadline", title, headers=RETRY) from None
         finally:
             metrics.in_flight -= 1
+
+    async def _large(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
+        loop = asyncio.get_running_loop()
+        self.bodies.take(len(body))
+        try:
+            self.bodies.check()
+            async with asyncio.timeout(self._settings.deadline_seconds):
+                return await loop.run_in_executor(self._thread, self._work, predictor, body)
+        finally:
+            self.bodies.give_back(len(body))
 
     def _decoded(self, predictor: Predictor, body: bytes) -> list[Row]:
         rows = predictor.decode(body)
