@@ -77,6 +77,8 @@ def test_values_are_read_as_their_types(monkeypatch: pytest.MonkeyPatch) -> None
         ("drain_seconds: .inf", r"setting drain_seconds: .*finite"),
         ("challenger_mode: duel", r"setting challenger_mode: .*'shadow' or 'share'"),
         ("expect: ABC", r"setting expect: .*pattern"),
+        ("root_path: models/churn", r"setting root_path: .*pattern"),
+        ("root_path: /models/", r"setting root_path: .*pattern"),
         ("api_key: secret-secret", r"set MLOPS_API_KEY instead"),
         ("- a\n- b", r"must hold settings"),
         ("port: [", r"no readable YAML"),
