@@ -6,6 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ...errors import ProjectError
@@ -39,10 +40,11 @@ class Spool:
         self.max_bytes = max_bytes
         self.segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)
         self.size = 0
-        name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
-        self.folder = log_folder / SPOOL / name
+        self.folder = self._fresh()
         self._lock = -1
         self._segment: int | None = None
+        self._rows = 0  # of the open segment
+        self.lost = 0  # of segments that were taken away; whoever counts them sets it back
         self._opened = 0.0
         self._written = 0
         self._number = 0
@@ -64,8 +66,28 @@ class Spool:
         self._lock = lock
         self.measure()
 
-    def append(self, block: bytes, bundle_digest: str = "", declaration: bytes = b"") -> None:
-        """Write a block at the end of the open segment, after what declares its model.
+    def mend(self) -> bool:
+        """Go on in a new folder where this one, its lock or its segment was taken away.
+
+        Returns whether it was; raises RecordingError where there can be no new folder.
+        """
+        if _is_at(self.folder / LOCK, self._lock) and self._has_segment():
+            return False
+        if not self._has_segment():
+            self.lost, self._rows = self.lost + self._rows, 0
+        with suppress(OSError):  # what is gone has no name to change
+            self.rotate()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+        self.folder = self._fresh()
+        self.open()
+        return True
+
+    def append(
+        self, block: bytes, bundle_digest: str = "", declaration: bytes = b"", rows: int = 0
+    ) -> None:
+        """Write a block of rows at the end of the open segment, after what declares its model.
 
         Raises FullError or OSError; then nothing of it is in the segment.
         """
@@ -76,6 +98,7 @@ class Spool:
         if bundle_digest and bundle_digest not in self._declared:
             block = declaration + block
         self._write(block)
+        self._rows += rows
         self._declared.add(bundle_digest)
         if self._written >= self.segment_bytes:
             self.rotate()
@@ -91,6 +114,7 @@ class Spool:
             os.close(segment)
             path = self._path()
             path.rename(path.with_suffix(CLOSED))
+            self._rows = 0
 
     def closed(self) -> list[Path]:
         """Return the segments that wait for compaction."""
@@ -129,8 +153,26 @@ class Spool:
         self._written += len(block)
         self.size += len(block)
 
+    def _has_segment(self) -> bool:
+        """Say whether the open segment is where it was begun, if there is one."""
+        if self._segment is None:
+            return not self._rows  # which stay where the segment could not be closed
+        return _is_at(self._path(), self._segment)
+
+    def _fresh(self) -> Path:
+        name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+        return self.log_folder / SPOOL / name
+
     def _path(self) -> Path:
         return self.folder / f"{self._number:06d}{OPEN}"
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Say whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def locked(folder: Path) -> int | None:
@@ -153,7 +195,8 @@ def release(folder: Path, lock: int) -> None:
         if not any(folder.glob(f"*{CLOSED}")) and not any(folder.glob(f"*{OPEN}")):
             shutil.rmtree(folder, ignore_errors=True)
     finally:
-        os.close(lock)
+        if lock >= 0:  # none, where the folder was taken away and could not be made again
+            os.close(lock)
 
 
 def leftovers(log_folder: Path) -> Iterator[tuple[Path, int]]:
@@ -166,7 +209,8 @@ def leftovers(log_folder: Path) -> Iterator[tuple[Path, int]]:
         if lock is None:
             continue
         for path in folder.glob(f"*{OPEN}"):
-            path.rename(path.with_suffix(CLOSED))
+            with suppress(FileNotFoundError):  # removed by someone else
+                path.rename(path.with_suffix(CLOSED))
         yield folder, lock
 
 
@@ -174,7 +218,7 @@ def _sizes(folder: Path) -> Iterator[int]:
     """Yield the sizes of the files below a folder, of which any may vanish meanwhile."""
     try:
         entries = list(os.scandir(folder))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for entry in entries:
         try:
@@ -182,5 +226,5 @@ def _sizes(folder: Path) -> Iterator[int]:
                 yield from _sizes(Path(entry.path))
             else:
                 yield entry.stat(follow_symlinks=False).st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
