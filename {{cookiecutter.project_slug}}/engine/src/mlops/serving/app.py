@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from ..runtime.hooks import Veto
 from . import hooks, openapi
 from .endpoints import docs, explain, feedback, health, inference_protocol, metrics, model, page
-from .endpoints.predict import Bodies, Predict, RequestIds, refuse
+from .endpoints.predict import LARGE, Bodies, Predict, RequestIds, refuse
 from .models import ServedModels
 from .problem import PROTOCOL, Problem
 from .recording.recorder import Recorder
@@ -179,7 +179,7 @@ class App(FastAPI):
         except Exception:  # answered already, by _handle
             logger.exception("request failed", extra={"request_id": request_id})
         finally:
-            self.predict.bodies.give_back(body.size)
+            body.close()
         route = getattr(asked.get("route"), "path", OTHER)
         recorded = route.startswith(PROTOCOL) and route.endswith(RECORDED)
         if route != PREDICT and not (status == 200 and recorded):
@@ -226,21 +226,29 @@ class Bounded:
     """Receives a body of at most `most` bytes, within what all bodies may hold."""
 
     def __init__(self, receive: Receive, most: int, bodies: Bodies) -> None:
-        self.size = 0
         self._receive = receive
         self._most = most
         self._bodies = bodies
+        self._size = 0
+        self._entered = False
 
     async def __call__(self) -> Message:
         """Return the next message; raises HTTPException 413 and Problem 503."""
+        if self._size > LARGE and not self._entered:
+            self._entered = await self._bodies.enter()
         message = await self._receive()
         size = len(message.get("body", b""))
-        self.size += size
+        self._size += size
         self._bodies.take(size)
-        if self.size > self._most:
+        if self._size > self._most:
             raise HTTPException(413, f"send at most {self._most} bytes at once")
         self._bodies.check()
         return message
+
+    def close(self) -> None:
+        """Give back what the body held."""
+        self._bodies.leave(self._entered)
+        self._bodies.give_back(self._size)
 
 
 def _handle(request: Request, error: Exception) -> Response:

@@ -93,7 +93,7 @@ class Protocol(HttpToolsProtocol):
         if len(data) <= PIECE and not self.pipeline and not self.flow.held:
             self._parse(data)
         elif not self._over:
-            self._held = memoryview(bytes(self._held) + data)
+            self._held = memoryview(bytes(self._held) + data if self._held else data)
             self._feed()
 
     def eof_received(self) -> bool:
@@ -104,6 +104,13 @@ class Protocol(HttpToolsProtocol):
         else:
             cycle.keep_alive = False
         return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of what has arrived: protocol and transport hold each other until a collection."""
+        super().connection_lost(exc)
+        self.url, self.headers, self._held = b"", [], memoryview(b"")
+        self._counted = self.scope = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; what comes after the answer is passed over, up to a bound."""
@@ -143,7 +150,7 @@ class Protocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         size, spare = PIECE, 2 * PIECE
-        while self._held and not self.pipeline and spare > 0:
+        while self._held and spare > 0 and not self.pipeline and not self._is_full():
             piece, self._held = self._held[:size], self._held[size:]
             cycle, outside, chunks = self.cycle, self._outside, self._chunks
             if not self._parse(piece):
@@ -155,10 +162,17 @@ class Protocol(HttpToolsProtocol):
         self.flow.held = bool(self._held)
         if self.flow.held:
             self.flow.pause_reading()
-            if not self.pipeline:
+            if not self.pipeline and not self._is_full():
                 self.loop.call_soon(self._feed)
-        elif self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
+        elif not self._is_full():
             self.flow.resume_reading()
+
+    def _is_full(self) -> bool:
+        """Say whether so much of a body waits that its request is to ask for it first."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return False
+        return len(cycle.body) > HIGH_WATER_LIMIT
 
     def _parse(self, data: bytes | memoryview) -> bool:
         """Parse a piece, and say whether what follows may be parsed, too."""

@@ -23,6 +23,8 @@ from ..telemetry.metrics import PREDICT, Metrics
 from ..telemetry.traces import Trace, Traces
 
 LARGE = 1 << 16  # bytes of a body that is worked on in a thread
+PLACES = 3  # for bodies that are larger
+PATIENCE = 1.0  # seconds that one waits for a place
 BUFFERED = 1 << 26  # bytes of all bodies that still arrive, or wait for a thread
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 JSON = re.compile(rb"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
@@ -35,10 +37,11 @@ class GoneError(Exception):
 
 
 class Bodies:
-    """How many bytes the bodies of all requests hold at this moment."""
+    """What the bodies of all requests hold at this moment: bytes, and places for large ones."""
 
     def __init__(self) -> None:
         self.size = 0
+        self._places = asyncio.Semaphore(PLACES)
 
     def take(self, more: int) -> None:
         """Count what is in memory from now on; whoever takes gives back, also when refused."""
@@ -52,6 +55,22 @@ class Bodies:
     def give_back(self, size: int) -> None:
         """Count what is no longer in memory."""
         self.size -= size
+
+    async def enter(self) -> bool:
+        """Wait for a place, so that many that come at once are read one after the other.
+
+        Return whether there was one in time: those who send slowly hold nobody up for long.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._places.acquire()
+        except TimeoutError:
+            return False
+
+    def leave(self, entered: bool) -> None:
+        """Leave the place, if there was one."""
+        if entered:
+            self._places.release()
 
 
 class RequestIds:
@@ -147,6 +166,7 @@ class Predict:
     async def _gathered(self, message: Message, receive: Receive) -> bytes:
         """Return a body that may come in parts; who sends it slowly is the server's to close."""
         body = bytearray()
+        entered = False
         try:
             while True:
                 if message["type"] == "http.disconnect":
@@ -159,9 +179,12 @@ class Predict:
                 if not message.get("more_body", False):
                     break
                 self.bodies.check()
+                if len(body) > LARGE and not entered:
+                    entered = await self.bodies.enter()
                 message = await receive()
             return bytes(body)
         finally:
+            self.bodies.leave(entered)
             self.bodies.give_back(len(body))
 
     async def answered(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
@@ -189,11 +212,14 @@ class Predict:
     async def _large(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
         loop = asyncio.get_running_loop()
         self.bodies.take(len(body))
+        entered = False
         try:
             self.bodies.check()
+            entered = await self.bodies.enter()
             async with asyncio.timeout(self._settings.deadline_seconds):
                 return await loop.run_in_executor(self._thread, self._work, predictor, body)
         finally:
+            self.bodies.leave(entered)
             self.bodies.give_back(len(body))
 
     def _decoded(self, predictor: Predictor, body: bytes) -> list[Row]:
