@@ -114,12 +114,17 @@ class Seen(NamedTuple):
 
 
 def attack(
-    port: int, stream: Stream, clients: int = 20, most: int = 1 << 22, seconds: float = 30
+    port: int,
+    stream: Stream,
+    clients: int = 20,
+    most: int = 1 << 22,
+    seconds: float = 30,
+    *,
+    again: bool = False,
 ) -> Seen:
-    """Have clients send a stream until the server closes, or answers one that ends.
+    """Have clients send a stream until `most` bytes are sent, or `seconds` are over.
 
-    With `most` bytes sent, or after `seconds`, they leave; who is closed comes again while both
-    last.
+    Who is closed meanwhile comes again; who had an answer to what has an end, only if told to.
     """
     statuses: Counter[int] = Counter()
     sent = opened = 0
@@ -160,7 +165,7 @@ def attack(
                     statuses.update(map(int, re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)))
                     selector.unregister(client)
                     client.close()
-                    if stream.more:
+                    if stream.more or again:
                         begin()
         for key in list(selector.get_map().values()):
             statuses.update(map(int, re.findall(rb"HTTP/1\.1 (\d{3}) ", key.data[1])))

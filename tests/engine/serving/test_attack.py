@@ -9,7 +9,7 @@ import pytest
 from streams import STREAMS, attack
 
 THOROUGH = bool(os.environ.get("MLOPS_THOROUGH"))
-# Of each kind the one that cost most before there were bounds; benchmarks/serving/attack.py times all.
+# One of each kind; benchmarks/serving/attack.py times them all.
 FEW = (
     *("value of a header", "headers", "extension of a chunk", "chunks of one byte", "trailers"),
     *("body to be explained", "after an offer", "requests", "two framings", "nested too deep"),

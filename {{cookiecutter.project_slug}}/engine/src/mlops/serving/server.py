@@ -22,6 +22,7 @@ from .telemetry.logs import configure, logger
 from .transport import Protocol
 
 BACKLOG = 2048
+UNREAD = 1 << 16  # bytes of each client that the system keeps, and hands over at once
 LISTENERS = 32  # libuv accepts one connection a turn for each: a burst must not queue for turns
 
 
@@ -176,6 +177,7 @@ def _bound(family: socket.AddressFamily, place: Any) -> socket.socket:
     try:
         if os.name == "posix":  # as asyncio does; Windows means another thing by it
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(place[0] != ANY))
         bound.bind(place)

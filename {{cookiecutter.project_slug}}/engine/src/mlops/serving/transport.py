@@ -77,6 +77,7 @@ class Protocol(HttpToolsProtocol):
         self._unread = UNREAD
         self._chunks = 0
         self._held = memoryview(b"")
+        self._size = PIECE
         self._over = False
         self._lingering = False
 
@@ -130,7 +131,7 @@ class Protocol(HttpToolsProtocol):
         """Count a chunk; what follows are no headers of the request, but trailers."""
         self._outside -= FRAME
         self._chunks += 1
-        if len(self.headers) <= HEADERS:
+        if 0 < len(self.headers) <= HEADERS:
             self.headers = []
 
     def _lingers(self) -> bool:
@@ -149,16 +150,19 @@ class Protocol(HttpToolsProtocol):
         if self._over or self.parser is None or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
-        size, spare = PIECE, 2 * PIECE
+        size, spare = self._size, 2 * PIECE
         while self._held and spare > 0 and not self.pipeline and not self._is_full():
             piece, self._held = self._held[:size], self._held[size:]
             cycle, outside, chunks = self.cycle, self._outside, self._chunks
             if not self._parse(piece):
                 return
-            sparse = (self._chunks - chunks) * SPARSE > len(piece)
-            is_body = self.cycle is cycle and self._outside <= outside and not sparse
-            size = BODY if is_body else PIECE
-            spare -= 0 if is_body else len(piece)
+            if (self._chunks - chunks) * SPARSE > len(piece):
+                size, spare = SPARSE, 0
+            elif self.cycle is cycle and self._outside <= outside:
+                size = BODY
+            else:
+                size, spare = PIECE, spare - len(piece)
+        self._size = min(size, PIECE)
         self.flow.held = bool(self._held)
         if self.flow.held:
             self.flow.pause_reading()
