@@ -99,11 +99,13 @@ class App(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        if scope["path"] != PREDICT:
+        is_prediction = scope["path"] == PREDICT and scope["method"] == "POST"
+        if not is_prediction:
             scope = self._below(scope)
+            is_prediction = scope["path"] == PREDICT and scope["method"] == "POST"
         if self._key is not None and not self._admitted(scope):
             await self._turn_away(scope, send)
-        elif scope["path"] == PREDICT and scope["method"] == "POST":
+        elif is_prediction:
             await self.predict(scope, receive, send)
         else:
             await self._route(scope, receive, send)

@@ -52,10 +52,11 @@ class Flow(FlowControl):
 
     def resume_reading(self) -> None:
         """Go on, or read on."""
-        if self.held:
-            self._go_on()
-        elif self.read_paused:
-            super().resume_reading()
+        if self.read_paused:  # as it always is while something is held back
+            if self.held:
+                self._go_on()
+            else:
+                super().resume_reading()
 
 
 class Protocol(HttpToolsProtocol):
@@ -72,7 +73,6 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*given, **named)
         self.headers = []
         self._refused = refused
-        self._counted: Any = None  # the request that `_outside` and `_unread` are of
         self._outside = 0
         self._unread = UNREAD
         self._chunks = 0
@@ -89,11 +89,15 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived."""
-        if self.timeout_keep_alive_task is not None:
-            self._unset_keepalive_if_required()
-        if len(data) <= PIECE and not self.pipeline and not self.flow.held:
+        timeout = self.timeout_keep_alive_task
+        if timeout is not None:
+            timeout.cancel()
+            self.timeout_keep_alive_task = None
+        if self._over:
+            return
+        if len(data) <= PIECE and not self.pipeline and not self._held:
             self._parse(data)
-        elif not self._over:
+        else:
             self._held = memoryview(bytes(self._held) + data if self._held else data)
             self._feed()
 
@@ -110,7 +114,7 @@ class Protocol(HttpToolsProtocol):
         """Let go of what has arrived: protocol and transport hold each other until a collection."""
         super().connection_lost(exc)
         self.url, self.headers, self._held = b"", [], memoryview(b"")
-        self._counted = self.scope = None  # type: ignore[assignment]
+        self.scope = None  # type: ignore[assignment]
         self.pipeline.clear()
 
     def on_body(self, body: bytes) -> None:
@@ -126,6 +130,14 @@ class Protocol(HttpToolsProtocol):
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """Say that a body is whole; that of an offer comes again."""
+        self._outside, self._unread = 0, UNREAD
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope and not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def on_chunk_header(self) -> None:
         """Count a chunk; what follows are no headers of the request, but trailers."""
@@ -187,14 +199,10 @@ class Protocol(HttpToolsProtocol):
             return self._stay(bytes(data[upgrade.args[0] :]))
         except HttpParserError:
             return self._end(PROTOCOL)
-        if self.cycle is not self._counted:
-            self._counted, self._outside, self._unread = self.cycle, 0, UNREAD
-        elif self._outside > OUTSIDE:
-            return self._end(FRAMES if self._is_inside() else HEAD)
-        elif self._outside < 0:
+        if self._outside > OUTSIDE or len(self.headers) > HEADERS:
+            return self._end(FRAMES if self._is_inside() and self._outside > OUTSIDE else HEAD)
+        if self._outside < 0:
             self._outside = 0
-        if len(self.headers) > HEADERS:
-            return self._end(HEAD)
         return True
 
     def _stay(self, rest: bytes) -> bool:
