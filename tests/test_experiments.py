@@ -108,7 +108,7 @@ def test_a_file_that_no_stage_declares_is_refused(candidate: Project) -> None:
         file.write("\nfrom project import words\n")
     done = candidate.run("dvc", "repro", check=False)
     assert done.returncode
-    assert "the stage train ran src/project/words.py" in done.stdout
+    assert "the stage resolve ran src/project/words.py" in done.stdout
     text = (candidate.path / "dvc.yaml").read_text(encoding="utf-8")
     named = "      - src/project/features.py\n"
     wider = text.replace(named, named + "      - src/project/words.py\n")

@@ -115,15 +115,6 @@ def test_an_offer_without_a_body(client: socket.socket) -> None:
     assert answer(client)[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/model", "/metrics", "/v2"])
-def test_head_is_get_without_a_body(client: socket.socket, path: str) -> None:
-    for asked, status in ((path, 200), ("/predict", 405), ("/nowhere", 404)):
-        client.sendall(f"HEAD {asked} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-        assert answer(client, with_body=False)[0] == status
-    client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert answer(client) == (200, b'{"status":"alive"}')  # nothing was left of these
-
-
 def test_who_has_said_all_is_answered(client: socket.socket, row: bytes) -> None:
     client.sendall(post("", len(row)) + row)
     client.shutdown(socket.SHUT_WR)

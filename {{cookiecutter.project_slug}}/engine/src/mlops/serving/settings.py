@@ -119,7 +119,8 @@ def load(name: str | None = None, **given: Any) -> ServingSettings:
 def _said(wrong: Any) -> str:
     name = ".".join(map(str, wrong["loc"]))
     text = wrong["msg"][:1].lower() + wrong["msg"][1:]
-    return f"setting {name}: {text}: correct {PREFIX}{name.upper()}, or {name} in {FOLDER}"
+    place = "" if name == "api_key" else f", or {name} in {FOLDER}"  # a secret has no file
+    return f"setting {name}: {text}: correct {PREFIX}{name.upper()}{place}"
 
 
 def _file(name: str | None) -> dict[str, Any]:

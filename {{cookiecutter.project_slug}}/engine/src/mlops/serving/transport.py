@@ -45,7 +45,7 @@ class Flow(FlowControl):
     It is told to whenever an answer is complete.
     """
 
-    def __init__(self, transport: Any, go_on: Callable[[], None]) -> None:
+    def __init__(self, transport: Any, go_on: Callable[[], object]) -> None:
         super().__init__(transport)
         self.held = False
         self._go_on = go_on
@@ -66,6 +66,8 @@ class Protocol(HttpToolsProtocol):
     event loop takes little of each client, and what follows a request that waits for its turn is
     not parsed before that has come. `refused` is told what is refused here.
     """
+
+    flow: Flow
 
     def __init__(
         self, *given: Any, refused: Callable[[Problem], None] = lambda _: None, **named: Any
@@ -101,7 +103,7 @@ class Protocol(HttpToolsProtocol):
             self._held = memoryview(bytes(self._held) + data if self._held else data)
             self._feed()
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]
         """Answer a client that has closed its half after a whole request, and then close."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or cycle.more_body:
