@@ -73,13 +73,13 @@ class Protocol(HttpToolsProtocol):
         self, *given: Any, refused: Callable[[Problem], None] = lambda _: None, **named: Any
     ) -> None:
         super().__init__(*given, **named)
-        self.headers = []
         self._refused = refused
         self._outside = 0
         self._unread = UNREAD
         self._chunks = 0
         self._held = memoryview(b"")
         self._size = PIECE
+        self._about: Any = None
         self._over = False
         self._lingering = False
 
@@ -88,6 +88,8 @@ class Protocol(HttpToolsProtocol):
         joining = Joining(transport, self.loop, self._lingers)
         super().connection_made(joining)  # type: ignore[arg-type]
         self.flow = Flow(self.transport, lambda: self.loop.call_soon(self._feed))
+        super().on_message_begin()
+        self._about = self.scope
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived."""
@@ -118,6 +120,15 @@ class Protocol(HttpToolsProtocol):
         self.url, self.headers, self._held = b"", [], memoryview(b"")
         self.scope = None  # type: ignore[assignment]
         self.pipeline.clear()
+
+    def on_message_begin(self) -> None:
+        """Begin with a request; what its scope says of the connection is always the same."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self.scope = self._about.copy()
+        self.scope["headers"] = self.headers
+        self.scope["state"] = {}
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; what comes after the answer is passed over, up to a bound."""
