@@ -25,7 +25,7 @@ class InProcess(Loaded, frozen=True):
     def peak_bytes(self, columns: Mapping[str, np.ndarray]) -> int:
         """Measure as the gate does: in a sandbox, with the code of the project around it."""
         runtime = self.manifest["runtime"]
-        with Sandbox(self.folder.parent, self.folder, self.contract, runtime) as sandbox:
+        with Sandbox(self.folder.parent, self.folder, self.contract, runtime, 300.0) as sandbox:
             return sandbox.peak_bytes(columns)
 
 

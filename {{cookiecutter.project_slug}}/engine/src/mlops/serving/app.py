@@ -174,7 +174,7 @@ class App(FastAPI):
             await send(message)
 
         # HEAD is answered as GET; the transport leaves the body out.
-        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        asked: Scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         body = Bounded(receive, self._max_body_bytes, self.predict.bodies)
         try:
             await super().__call__(asked, body, sending)
