@@ -368,3 +368,28 @@ def test_no_markup_can_be_made_from_text(browser: Browser, address: str) -> None
     )
     page.close()
     assert said == "TypeError"
+
+
+def test_the_interface_needs_no_network_and_works_behind_a_prefix(
+    opened: Open, finished: Project
+) -> None:
+    candidate = finished.path / "candidate"
+    with serving(finished, candidate, root_path="/models/churn", api_key=KEY) as address:
+        page = opened("about:blank")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}/models/churn/docs")
+        page.get_by_label("API key").fill(KEY)
+        page.get_by_role("button", name="Use this key").click()
+        route = page.locator("#operations > details").first
+        expect(route.locator("> summary")).to_contain_text("POST /predict")
+        route.locator("> summary").click()
+        route.get_by_role("button", name="Send").click()
+        expect(route.locator("[aria-live]")).to_contain_text('"probabilities"')
+        route.get_by_label("Body").fill("[]")
+        route.get_by_role("button", name="Send").click()
+        expect(route.locator("[aria-live]")).to_contain_text("no-rows")
+        low = [found for found in page.evaluate(CONTRASTS) if found[0] < 4.5]
+        assert low == []
+    assert asked
+    assert all(url.startswith(f"{address}/models/churn/") for url in asked)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ def test_what_fastapi_refuses_is_a_problem_too(
 
 def test_method_that_is_allowed_is_named(standing: Server) -> None:
     assert standing.ask("GET", "/predict").headers["allow"] == "POST"
+    assert standing.ask("POST", "/model").headers["allow"] == "GET, HEAD"
 
 
 def test_body_of_other_routes_is_bounded(server: Callable[..., Server]) -> None:
@@ -64,20 +65,78 @@ def test_documentation_is_there_and_describes_predict(standing: Server) -> None:
     described = standing.ask("GET", "/openapi.json").content
     assert described["openapi"].startswith("3.")
     assert {"/predict", "/explain", "/model", "/healthz", "/readyz"} <= set(described["paths"])
+    assert "servers" not in described
 
 
-def test_prefix_of_a_proxy_is_taken_off(bundle_folder: Path, golden: list[dict[str, Any]]) -> None:
-    app = create(ServingSettings(bundle=bundle_folder))
-    app.state.models.load()
+PREFIX = "/models/churn"
 
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app, root_path="/models/churn")
-        async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
-            return await client.post("/models/churn/predict", json=golden[0])
 
-    reply = asyncio.run(ask())
+class Proxied:
+    """An application behind a proxy, asked as by one that says nothing of the prefix."""
+
+    def __init__(self, runner: asyncio.Runner, bundle: Path, **settings: Any) -> None:
+        self.runner = runner
+        self.app = create(ServingSettings(bundle=bundle, **settings))
+        self.app.state.models.load()
+
+    def ask(self, method: str, path: str, told: str = "", **options: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, root_path=told)
+            async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+                return await client.request(method, path, **options)
+
+        return self.runner.run(ask())
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """An event loop for what is asked in this process."""
+    with asyncio.Runner() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def proxied(runner: asyncio.Runner, bundle_folder: Path) -> Proxied:
+    """A server that is told of the prefix, and has a key."""
+    return Proxied(runner, bundle_folder, root_path=PREFIX, api_key=KEY)
+
+
+@pytest.mark.parametrize("prefix", [PREFIX, ""], ids=["left", "taken off"])
+def test_prefix_of_a_proxy_may_be_taken_off_or_not(
+    proxied: Proxied, golden: list[dict[str, Any]], prefix: str
+) -> None:
+    key = {"x-api-key": KEY}
+    reply = proxied.ask("POST", f"{prefix}/predict", json=golden[0], headers=key)
     assert reply.status_code == 200
     assert reply.headers.get_list("x-request-id") == [reply.json()["request_id"]]
+    assert proxied.ask("POST", f"{prefix}/predict", json=golden[0]).status_code == 401
+    for path in ("/", "/docs", "/healthz", "/page/docs.js", "/v2/health/ready"):
+        assert proxied.ask("GET", f"{prefix}{path}").status_code == 200, path
+    refused = proxied.ask("GET", f"{prefix}/v2/models/none", headers=key)
+    assert set(refused.json()) == {"error"}
+    described = proxied.ask("GET", f"{prefix}/openapi.json", headers=key).json()
+    assert described["servers"] == [{"url": PREFIX}]
+    assert "/predict" in described["paths"]
+
+
+@pytest.mark.parametrize("path", [f"{PREFIX}x/healthz", f"{PREFIX}{PREFIX}/healthz", "/models"])
+def test_another_prefix_is_no_route(proxied: Proxied, path: str) -> None:
+    assert proxied.ask("GET", path, headers={"x-api-key": KEY}).status_code == 404
+
+
+def test_prefix_is_taken_off_once(runner: asyncio.Runner, bundle_folder: Path) -> None:
+    """Below /page nothing asks for a key, and nothing else than the page is there."""
+    app = Proxied(runner, bundle_folder, root_path="/page", api_key=KEY)
+    for told in ("", "/page"):
+        assert app.ask("GET", "/page/model", told).status_code == 401
+        assert app.ask("GET", "/page/page/model", told).status_code == 404
+
+
+def test_prefix_that_the_server_itself_is_told_of(
+    runner: asyncio.Runner, bundle_folder: Path, golden: list[dict[str, Any]]
+) -> None:
+    app = Proxied(runner, bundle_folder)
+    assert app.ask("POST", f"{PREFIX}/predict", told=PREFIX, json=golden[0]).status_code == 200
 
 
 def test_other_origins_are_told_nothing(standing: Server) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mlops.bundle import manifest
 from mlops.serving.loading import load
+from mlops.serving.server import ServerError, _bind, _has_v6
 from mlops.training.compilation import convert
 
 SECONDS = 30
@@ -146,6 +148,76 @@ def test_corrupt_bundle_does_not_start_and_a_port_is_used_once(
     corrupt = subprocess.run([*command, "0"], capture_output=True, text=True)
     assert corrupt.returncode == 2
     assert "not what its manifest says (model.onnx)" in corrupt.stderr
+
+
+def reached(server: Any, host: str) -> bool:
+    """Say whether a server answers at an address of this machine."""
+    try:
+        with closing(http.client.HTTPConnection(host, server.port, timeout=SECONDS)) as connection:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+    except OSError:
+        return False
+
+
+V6 = _has_v6()
+RESOLVE = socket.getaddrinfo
+
+
+def test_every_address_is_of_both_kinds(start: Start) -> None:
+    """As in the image: a cluster may have addresses of one kind only."""
+    server = start(host="::")
+    assert reached(server, "127.0.0.1")
+    assert reached(server, "::1") == V6
+    assert stop(server) == 0
+
+
+def bound(host: str, port: int = 0) -> list[tuple[str, int]]:
+    """Bind, and return where; nothing stays bound."""
+    sockets = _bind(host, port)
+    try:
+        return [one.getsockname()[:2] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def names(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
+    """Have a name stand for these addresses."""
+
+    def resolved(host: str, port: int, **options: Any) -> list[Any]:
+        return [found for one in hosts for found in RESOLVE(one, port, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+
+
+@pytest.mark.skipif(not V6, reason="this machine has no IPv6")
+def test_a_name_is_bound_at_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    names(monkeypatch, "::1", "127.0.0.1", "127.0.0.1")
+    (first, port), second = bound("both")
+    assert (first, second) == ("::1", ("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(ServerError, match="in use"):
+        _bind("both", port)
+    with socket.create_server(("::1", port), family=socket.AF_INET6):
+        pass  # nothing was left bound
+
+
+@pytest.mark.parametrize("absent", ["::2", "192.0.2.1"])
+def test_an_address_that_is_not_there_is_done_without(
+    monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
+    names(monkeypatch, absent, "127.0.0.1")
+    assert [host for host, _ in bound("name")] == ["127.0.0.1"]
+    names(monkeypatch, absent, absent)
+    with pytest.raises(ServerError, match="cannot be used"):
+        _bind("name", 0)
+
+
+def test_without_the_newer_kind_every_address_is_of_the_older(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mlops.serving.server._has_v6", lambda: False)
+    assert [host for host, _ in bound("::")] == ["0.0.0.0"]
 
 
 def test_ready_goes_first_and_everything_else_goes_on(start: Start, body: bytes) -> None:

@@ -128,3 +128,29 @@ def test_it_is_in_openapi_with_its_types(client: Any) -> None:
     assert "#/components/schemas/Row" in json.dumps(operation["requestBody"])
     assert {"200", "400", "413", "422", "503"} <= set(operation["responses"])
     assert "Contribution" in described["components"]["schemas"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "key"),
+    [
+        (["kündin-7".encode()], "kündin-7".encode()),
+        ([b"k\xfcndin-7"], b"k\xfcndin-7"),  # in Latin-1, as some clients write it
+        ([b"a b"], b"a b"),
+        ([b"first", b"last"], b"last"),
+        ([b""], b"mine"),
+        ([], b"mine"),
+    ],
+)
+def test_every_route_is_answered_by_the_same_key(
+    client: Any, rows: list[dict[str, Any]], sent: list[bytes], key: bytes
+) -> None:
+    models = client.app.state.models
+    route, keys = models.route, []
+    models.route = lambda key: keys.append(key) or route(key)
+    headers = [(b"x-request-id", b"mine"), *((b"x-routing-key", one) for one in sent)]
+    for path in ("/predict", "/explain"):
+        client.post(path, json=rows[0], headers=headers)
+    name = client.get("/model").json()["name"]
+    tensor = {"name": "plan", "datatype": "BYTES", "shape": [1], "data": ["basic"]}
+    client.post(f"/v2/models/{name}/infer", json={"inputs": [tensor]}, headers=headers)
+    assert [each for each in keys if each] == [key] * 3

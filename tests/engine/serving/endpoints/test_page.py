@@ -8,6 +8,8 @@ import pytest
 
 from mlops.serving.endpoints.page import pages
 
+PAGES = ("/", "/docs")
+
 
 class Markup(HTMLParser):
     """Collects the elements of a page, and how the texts of scripts and styles begin."""
@@ -32,8 +34,9 @@ def test_every_file_is_in_the_package() -> None:
     assert {"index.html", "page.css", "page.js"} <= there
 
 
-def test_page_runs_only_its_own_files(client: Any) -> None:
-    response = client.get("/")
+@pytest.mark.parametrize("path", PAGES)
+def test_page_runs_only_its_own_files(client: Any, path: str) -> None:
+    response = client.get(path)
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert response.headers["x-content-type-options"] == "nosniff"
@@ -50,8 +53,9 @@ def test_page_runs_only_its_own_files(client: Any) -> None:
             assert not re.match(r"/|[a-z]+:", attributes.get(name) or "")
 
 
-def test_page_finds_its_files_where_it_looks_for_them(client: Any) -> None:
-    index = Markup(client.get("/").text)
+@pytest.mark.parametrize("path", PAGES)
+def test_page_finds_its_files_where_it_looks_for_them(client: Any, path: str) -> None:
+    index = Markup(client.get(path).text)
     named = [
         a.get("src") or a.get("href") for tag, a in index.elements if tag in ("script", "link")
     ]
@@ -63,8 +67,9 @@ def test_page_finds_its_files_where_it_looks_for_them(client: Any) -> None:
         assert {each.decode() for each in imported} <= set(pages()), name
 
 
-def test_labels_and_landmarks(client: Any) -> None:
-    page = Markup(client.get("/").text)
+@pytest.mark.parametrize("path", PAGES)
+def test_labels_and_landmarks(client: Any, path: str) -> None:
+    page = Markup(client.get(path).text)
     tags = [tag for tag, _ in page.elements]
     assert tags.count("h1") == tags.count("main") == 1
     assert ("html", {"lang": "en"}) in page.elements
@@ -75,7 +80,15 @@ def test_labels_and_landmarks(client: Any) -> None:
             assert attributes.get(name) in (None, *ids)
         if tag == "input":
             assert ("label", {"for": attributes["id"]}) in page.elements
-    assert any(attributes.get("aria-live") == "polite" for _, attributes in page.elements)
+    if path == "/":
+        assert any(attributes.get("aria-live") == "polite" for _, attributes in page.elements)
+
+
+def test_no_file_asks_another_server() -> None:
+    """Where there is no network, and where it must not be known who looks."""
+    for name, file in pages().items():
+        text = file.content.decode().replace("http://www.w3.org/", "")
+        assert not re.search(r"\b(https?:)?//[a-z]", re.sub(r"(?m)(^|\s)// .*", "", text)), name
 
 
 @pytest.mark.parametrize("name", ["page.css", "page.js", "icon.svg"])
@@ -83,9 +96,14 @@ def test_files_are_asked_again_and_sent_once(client: Any, name: str) -> None:
     first = client.get(f"/page/{name}")
     assert first.headers["cache-control"] == "no-cache"
     assert first.headers["x-content-type-options"] == "nosniff"
-    again = client.get(f"/page/{name}", headers={"if-none-match": first.headers["etag"]})
-    assert again.status_code == 304
-    assert again.content == b""
+    tag = first.headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}'):
+        again = client.get(f"/page/{name}", headers={"if-none-match": known})
+        assert again.status_code == 304
+        assert again.content == b""
+    for other in ('"other"', tag[:-2], ""):
+        again = client.get(f"/page/{name}", headers={"if-none-match": other})
+        assert again.status_code == 200
 
 
 @pytest.mark.parametrize("name", ["absent.js", "..%2fapp.py", "%2e%2e/app.py", "__init__.py"])

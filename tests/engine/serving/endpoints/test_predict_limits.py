@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlops.serving.app import create
+from mlops.serving.endpoints import predict
 from mlops.serving.settings import ServingSettings
 
 
@@ -20,7 +21,10 @@ class Asked:
         self.app.state.models.load()
 
     async def ask(
-        self, body: bytes, headers: list[tuple[bytes, bytes]] | None = None
+        self,
+        body: bytes,
+        headers: list[tuple[bytes, bytes]] | None = None,
+        path: str = "/predict",
     ) -> tuple[int, dict[bytes, bytes], Any]:
         sent: list[dict[str, Any]] = []
 
@@ -33,7 +37,7 @@ class Asked:
         scope = {
             "type": "http",
             "method": "POST",
-            "path": "/predict",
+            "path": path,
             "query_string": b"",
             "headers": headers or [],
         }
@@ -121,3 +125,27 @@ def test_failure_is_a_problem_and_its_message_stays_here(bundle_folder: Path, ro
     status, _, content = asyncio.run(ask())
     assert status == 500
     assert "secret" not in json.dumps(content)
+
+
+def test_bodies_that_wait_hold_no_more_than_they_may(
+    bundle_folder: Path, golden: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every route and of every client together, from the first byte to the answer."""
+    many = json.dumps(golden * 20).encode()
+    monkeypatch.setattr(predict, "BUFFERED", 3 * len(many))
+    released = threading.Event()
+
+    async def ask() -> tuple[list[int], int, int]:
+        asked = Asked(bundle_folder)
+        asked.app.predict._thread.submit(released.wait)
+        waiting = [asyncio.create_task(asked.ask(many)) for _ in range(5)]
+        await asyncio.sleep(0)
+        elsewhere = (await asked.ask(many, path="/explain"))[0]
+        released.set()
+        statuses = [status for status, _, _ in await asyncio.gather(*waiting)]
+        return statuses, elsewhere, asked.app.predict.bodies.size
+
+    statuses, elsewhere, left = asyncio.run(ask())
+    assert sorted(statuses) == [200] * 3 + [503] * 2
+    assert elsewhere == 503
+    assert left == 0

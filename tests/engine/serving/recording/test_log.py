@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.serving.predictor import Predictor
-from mlops.serving.recording import log, spool
+from mlops.serving.recording import log, recorder, spool
 from mlops.serving.telemetry.metrics import Metrics
 
 Record = Callable[..., Metrics]
@@ -141,25 +141,40 @@ def test_the_folder_is_measured_again_for_room_that_was_made(
     assert pq.ParquetFile(path).read()["request_id"].to_pylist() == ["kept"]
 
 
-def test_a_log_removed_under_the_server_is_said_and_goes_on(
+def test_a_log_that_is_taken_away_goes_on_and_says_so_once(
     record: Record,
     binary: Predictor,
     serving: Any,
     bill: Any,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(recorder, "SECONDS", 0.05)
+    folder = tmp_path / "log"
+
+    async def until(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not condition():
+                await asyncio.sleep(0.01)
+
     async def work(desk: Any) -> None:
-        desk.answer([bill(), bill()], "lost")
-        desk.recorder.drain()
-        await desk.recorder._log.turn()
-        shutil.rmtree(tmp_path / "log")
+        desk.answer([bill()] * 5, "gone")
+        await until(lambda: any(folder.rglob("*.open")))
+        shutil.rmtree(folder)
+        folder.write_text("a file where a folder should be")
+        await until(lambda: len(caplog.records) == 1)
+        await asyncio.sleep(0.2)
+        folder.unlink()
+        await until(lambda: len(caplog.records) == 2)
         desk.answer([bill()], "kept")
 
     with caplog.at_level(logging.WARNING):
         metrics = record(work, serving(binary))
-    assert metrics.drops == {"removed": 2}
-    (said,) = caplog.records
-    assert "was removed with 2 rows: it is begun again" in vars(said)["reason"]
-    files = (tmp_path / "log" / "predictions").rglob("*.parquet")
-    assert [pq.ParquetFile(p).read()["request_id"].to_pylist() for p in files] == [["kept"]]
+    said = [vars(one)["reason"] for one in caplog.records]
+    assert "cannot be written (Not a directory): give its rights to this user" in said[0]
+    assert "taken away under the server" in said[1]
+    assert len(said) == 2
+    assert metrics.drops == {"removed": 5}
+    (path,) = (folder / "predictions").rglob("*.parquet")
+    assert pq.ParquetFile(path).read()["request_id"].to_pylist() == ["kept"]

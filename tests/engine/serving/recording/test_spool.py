@@ -2,8 +2,9 @@
 
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,37 +104,69 @@ def test_a_folder_that_cannot_be_written_is_refused_at_start(tmp_path: Path) -> 
         Spool(tmp_path / "file" / "log", MIB).open()
 
 
-@pytest.mark.parametrize("part", ["", "spool"])
-def test_a_folder_that_is_removed_is_begun_again_and_its_rows_are_counted(
-    tmp_path: Path, part: str
+TAKEN: dict[str, Callable[[Spool], Any]] = {
+    "the log": lambda spool: shutil.rmtree(spool.log_folder),
+    "the spool": lambda spool: shutil.rmtree(spool.folder.parent),
+    "the folder": lambda spool: shutil.rmtree(spool.folder),
+    "the segment": lambda spool: next(spool.folder.glob(f"*{spools.OPEN}")).unlink(),
+    "all but its name": lambda spool: spool.log_folder.rename(f"{spool.log_folder}-elsewhere"),
+}
+
+
+@pytest.mark.parametrize("what", TAKEN)
+def test_what_is_taken_away_is_counted_and_made_again(what: str, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "log", 64 * MIB)
+    spool.open()
+    spool.append(b"gone", rows=3)
+    assert not spool.mend()
+    TAKEN[what](spool)
+    spool.append(b"gone, too", rows=2)
+    assert spool.mend()
+    assert spool.lost == 5
+    assert not spool.mend()
+    spool.append(b"kept", "m", b"declared;", rows=1)
+    assert contents(spool, spools.OPEN) == [b"declared;kept"]
+    assert list(leftovers(tmp_path / "log")) == [] or what == "the segment"
+    spool.close()
+    assert contents(spool, spools.CLOSED) == [b"declared;kept"]
+    spool.release()
+
+
+def test_a_segment_that_cannot_be_closed_is_lost(spool: Spool) -> None:
+    spool.append(b"x", rows=3)
+    shutil.rmtree(spool.folder)
+    with pytest.raises(FileNotFoundError):
+        spool.rotate()
+    assert spool.mend()
+    assert spool.lost == 3
+
+
+def test_without_its_lock_a_folder_is_left_to_others(spool: Spool) -> None:
+    """Another server would take it for that of a process that is gone."""
+    spool.append(b"kept", rows=3)
+    left = spool.folder
+    (left / spools.LOCK).unlink()
+    assert spool.mend()
+    assert spool.lost == 0
+    assert [path.read_bytes() for path in left.glob(f"*{spools.CLOSED}")] == [b"kept"]
+    assert spool.folder != left
+
+
+def test_where_nothing_can_be_made_again_it_is_tried_until_it_can(
+    spool: Spool, tmp_path: Path
 ) -> None:
-    spool = Spool(tmp_path / "log", 64 * MIB)
-    spool.open()
-    spool.append(b"1", "m", b"declared;", rows=3)
-    shutil.rmtree(tmp_path / "log" / part)
-    spool.append(b"2", "m", b"declared;", rows=1)
-    assert spool.removed == 3
-    assert contents(spool, spools.OPEN) == [b"declared;2"]
-    shutil.rmtree(tmp_path / "log" / part)
-    spool.rotate()
-    assert (spool.removed, spool.closed()) == (4, [])
-    spool.append(b"3", rows=1)
-    spool.close()
-    assert contents(spool, spools.CLOSED) == [b"3"]
-    # It is locked as the first was, for another process to leave it alone.
-    assert list(leftovers(tmp_path / "log")) == []
+    spool.append(b"gone", rows=3)
+    shutil.rmtree(tmp_path / "spool")
+    (tmp_path / "spool").write_text("")
+    for _ in range(2):
+        with pytest.raises(RecordingError, match="MLOPS_LOG_FOLDER"):
+            spool.mend()
+        with pytest.raises(OSError, match="spool"):
+            spool.append(b"x", rows=1)
+    assert spool.lost == 3
+    assert spool.measure() == 0
     spool.release()
-
-
-def test_a_log_that_cannot_be_begun_again_is_an_error_of_writing(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "log", 64 * MIB)
-    spool.open()
-    shutil.rmtree(tmp_path / "log")
-    (tmp_path / "log").write_text("")
-    with pytest.raises((RecordingError, OSError)):
-        spool.append(b"1")
-    (tmp_path / "log").unlink()
-    spool.append(b"2")
-    assert contents(spool, spools.OPEN) == [b"2"]
-    spool.close()
-    spool.release()
+    (tmp_path / "spool").unlink()
+    assert spool.mend()
+    spool.append(b"kept")
+    assert contents(spool, spools.OPEN) == [b"kept"]

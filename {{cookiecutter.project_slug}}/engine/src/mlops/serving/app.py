@@ -17,8 +17,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ..runtime.hooks import Veto
 from . import hooks, openapi
-from .endpoints import explain, feedback, health, inference_protocol, metrics, model, page
-from .endpoints.predict import Predict, RequestIds, refuse
+from .endpoints import docs, explain, feedback, health, inference_protocol, metrics, model, page
+from .endpoints.predict import LARGE, Bodies, Predict, RequestIds, refuse
 from .models import ServedModels
 from .problem import PROTOCOL, Problem
 from .recording.recorder import Recorder
@@ -30,8 +30,8 @@ from .tensors import ProtocolError
 
 ROUTES = (model, explain, feedback, inference_protocol, health, metrics, page)
 RECORDED = "/infer"  # what a path of the protocol that ends so answers, the recorder counts
-# What answers without the key: whether the server lives, and a page that holds nothing.
-OPEN = ("/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+# What answers without the key: whether the server lives, and pages that hold nothing.
+OPEN = ("/", "/docs", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 OPEN_BELOW = "/page/"
 REQUEST_ID = b"x-request-id"
 HANDLED = (
@@ -53,10 +53,11 @@ class App(FastAPI):
         super().__init__(
             title="Predictions",
             lifespan=_lifespan,
-            docs_url="/docs" if settings.docs else None,
+            docs_url=None,  # FastAPI's own takes its scripts from other people's servers
             redoc_url=None,
             redirect_slashes=False,
             openapi_url="/openapi.json" if settings.docs else None,
+            servers=[{"url": settings.root_path}] if settings.root_path else None,
             telemetry=NO_TELEMETRY,  # type: ignore[arg-type]
         )
         state = self.state
@@ -78,11 +79,12 @@ class App(FastAPI):
         )
         self._key = settings.api_key and settings.api_key.get_secret_value().encode()
         self._max_body_bytes = settings.max_body_bytes
+        self._root_path = settings.root_path
         self._described = ""
-        # For those who come by another path, like that of a proxy: routing takes its prefix off.
+        # What routing is asked for is what `__call__` does not know: another method.
         self.router.routes.append(Route(PREDICT, self.predict, methods=["POST"]))
         engine = [*self.routes]
-        for module in ROUTES:
+        for module in (*ROUTES, *([docs] if settings.docs else [])):
             routes = module.router()
             engine += routes.routes
             self.include_router(routes)
@@ -96,9 +98,14 @@ class App(FastAPI):
         """Answer; what FastAPI routes is counted here, what the hot path answers by itself."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        elif self._key is not None and not self._admitted(scope):
+            return
+        is_prediction = scope["path"] == PREDICT and scope["method"] == "POST"
+        if not is_prediction:
+            scope = self._below(scope)
+            is_prediction = scope["path"] == PREDICT and scope["method"] == "POST"
+        if self._key is not None and not self._admitted(scope):
             await self._turn_away(scope, send)
-        elif scope["path"] == PREDICT and scope["method"] == "POST":
+        elif is_prediction:
             await self.predict(scope, receive, send)
         else:
             await self._route(scope, receive, send)
@@ -113,6 +120,15 @@ class App(FastAPI):
             openapi.describe(super().openapi(), champion, self._key is not None)
         return super().openapi()
 
+    def _below(self, scope: Scope) -> Scope:
+        """Return what is asked below the prefix of a proxy, which may have taken it off or not."""
+        prefix = self._root_path or scope.get("root_path", "")
+        path = scope["path"]
+        if not prefix or not path.startswith(f"{prefix}/"):
+            return scope
+        # No root_path, by which routing would take it off again, after the key was asked for.
+        return {**scope, "path": path.removeprefix(prefix), "root_path": ""}
+
     def _admitted(self, scope: Scope) -> bool:
         """Say whether a request has the key, or needs none."""
         path = scope["path"]
@@ -126,15 +142,19 @@ class App(FastAPI):
                 return False
         return hmac.compare_digest(given.strip(), self._key or b"")
 
-    async def _turn_away(self, scope: Scope, send: Send) -> None:
+    def refused(self, problem: Problem, request_id: str | None = None) -> None:
+        """Count what is refused before any route of it is known."""
         state = self.state
-        headers = {"www-authenticate": "Bearer"}
-        problem = Problem(401, "unauthorized", "The API key is missing or wrong", headers=headers)
-        request_id = state.ids.choose(dict(scope["headers"]).get(REQUEST_ID))
         state.metrics.rejected(problem.slug)
         state.metrics.request(OTHER, problem.status, 0.0)
-        state.refusals.add(problem.status, problem.slug, request_id)
-        await refuse(problem, request_id, send, path=_path(scope))
+        state.refusals.add(problem.status, problem.slug, request_id or state.ids.choose(None))
+
+    async def _turn_away(self, scope: Scope, send: Send) -> None:
+        headers = {"www-authenticate": "Bearer"}
+        problem = Problem(401, "unauthorized", "The API key is missing or wrong", headers=headers)
+        request_id = self.state.ids.choose(dict(scope["headers"]).get(REQUEST_ID))
+        self.refused(problem, request_id)
+        await refuse(problem, request_id, send, path=scope["path"])
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have FastAPI answer, with a bound on the body and an eye on the status."""
@@ -153,12 +173,15 @@ class App(FastAPI):
                 message["headers"] = headers
             await send(message)
 
-        is_head = scope["method"] == "HEAD"  # answered as GET; the transport leaves the body out
-        asked: Scope = {**scope, "method": "GET"} if is_head else scope
+        # HEAD is answered as GET; the transport leaves the body out.
+        asked: Scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        body = Bounded(receive, self._max_body_bytes, self.predict.bodies)
         try:
-            await super().__call__(asked, _bounded(receive, self._max_body_bytes), sending)
+            await super().__call__(asked, body, sending)
         except Exception:  # answered already, by _handle
             logger.exception("request failed", extra={"request_id": request_id})
+        finally:
+            body.close()
         route = getattr(asked.get("route"), "path", OTHER)
         recorded = route.startswith(PROTOCOL) and route.endswith(RECORDED)
         if route != PREDICT and not (status == 200 and recorded):
@@ -201,19 +224,33 @@ def _collecting_little() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _bounded(receive: Receive, most: int) -> Receive:
-    """Return what receives a body of at most `most` bytes."""
-    size = 0
+class Bounded:
+    """Receives a body of at most `most` bytes, within what all bodies may hold."""
 
-    async def receiving() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > most:
-            raise HTTPException(413, f"send at most {most} bytes at once")
+    def __init__(self, receive: Receive, most: int, bodies: Bodies) -> None:
+        self._receive = receive
+        self._most = most
+        self._bodies = bodies
+        self._size = 0
+        self._entered = False
+
+    async def __call__(self) -> Message:
+        """Return the next message; raises HTTPException 413 and Problem 503."""
+        if self._size > LARGE and not self._entered:
+            self._entered = await self._bodies.enter()
+        message = await self._receive()
+        size = len(message.get("body", b""))
+        self._size += size
+        self._bodies.take(size)
+        if self._size > self._most:
+            raise HTTPException(413, f"send at most {self._most} bytes at once")
+        self._bodies.check()
         return message
 
-    return receiving
+    def close(self) -> None:
+        """Give back what the body held."""
+        self._bodies.leave(self._entered)
+        self._bodies.give_back(self._size)
 
 
 def _handle(request: Request, error: Exception) -> Response:
@@ -223,13 +260,8 @@ def _handle(request: Request, error: Exception) -> Response:
     state.metrics.rejected(problem.slug)
     request_id = request.state.request_id
     state.refusals.add(problem.status, problem.slug, request_id)
-    body, kind = problem.body(_path(request.scope), request_id)
+    body, kind = problem.body(request.scope["path"], request_id)
     return Response(body, problem.status, problem.headers, media_type=kind)
-
-
-def _path(scope: Scope) -> str:
-    """Return the path of a request, without the prefix that a proxy was asked at."""
-    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 def _problem(error: Exception) -> Problem:
@@ -245,7 +277,10 @@ def _problem(error: Exception) -> Problem:
             return Problem(400, "client-gone", "The client has left")
         case HTTPException():
             slug = str(SLUGS.get(error.status_code, error.status_code))
-            return Problem(error.status_code, slug, str(error.detail), headers=error.headers)
+            headers = dict(error.headers or {})
+            if "GET" in headers.get("Allow", ""):
+                headers["Allow"] += ", HEAD"
+            return Problem(error.status_code, slug, str(error.detail), headers=headers)
         case RequestValidationError():
             first: Mapping[str, Any] = next(iter(error.errors()), {})
             field = ".".join(map(str, first.get("loc", ()))) or None

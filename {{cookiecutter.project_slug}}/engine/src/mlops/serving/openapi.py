@@ -38,7 +38,8 @@ def describe(schema: dict[str, Any], predictor: Predictor | None, has_key: bool)
         schemas["Row"] = predictor.schema.json_schema()
         schemas["Predictions"] = predictor.answer_schema()
         examples = golden_examples(predictor)
-    schema.setdefault("paths", {})["/predict"] = {"post": _operation(examples, refusals)}
+    predict = {"post": _operation(examples, refusals)}
+    schema["paths"] = {"/predict": predict, **schema.get("paths", {})}  # what people look for
 
 
 def _operation(examples: list[Any], refusals: dict[int, str]) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """The serving process: its socket, its signals, and clients that are too slow for it."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -19,7 +22,12 @@ from .telemetry.logs import configure, logger
 from .transport import Protocol
 
 BACKLOG = 2048
+UNREAD = 1 << 16  # bytes of each client that the system keeps, and hands over at once
 LISTENERS = 32  # libuv accepts one connection a turn for each: a burst must not queue for turns
+
+
+ANY, ANY_V4 = "::", "0.0.0.0"
+ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class ServerError(ProjectError):
@@ -31,14 +39,14 @@ def serve(settings: ServingSettings) -> None:
     configure()
     _raise_open_files()
     bound = _bind(settings.host, settings.port)
-    listeners = [bound, *(bound.dup() for _ in range(LISTENERS - 1))]
+    listeners = [*bound, *(one.dup() for one in bound for _ in range(LISTENERS - 1))]
     try:
         app = create(settings)
         models: ServedModels = app.state.models
         models.load()
         config = uvicorn.Config(
             app,
-            http=Protocol,
+            http=partial(Protocol, refused=app.refused),  # type: ignore[arg-type]
             ws="none",
             interface="asgi3",
             lifespan="on",
@@ -124,27 +132,69 @@ class Server(uvicorn.Server):
                 self._rejected("slow-client")
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    """Return a bound socket; nothing connects to it before the server listens."""
+def _bind(host: str, port: int) -> list[socket.socket]:
+    """Return a bound socket for each address of a host; none connects before the server listens.
+
+    A name may have addresses of both kinds, of which a client chooses. `::` is every address of
+    both, and every one of the older kind where the system has no other.
+    """
+    addresses = _addresses(ANY_V4 if host == ANY and not _has_v6() else host, port)
+    bound: list[socket.socket] = []
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, protocol)
+        for family, place in addresses:
+            try:
+                bound.append(_bound(family, (place[0], _port(bound, port), *place[2:])))
+            except OSError as error:
+                if error.errno not in ABSENT or len(addresses) == 1:
+                    raise
+        if not bound:
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
     except OSError as error:
-        raise ServerError(f"there is no address {host} ({error}): set another host") from error
-    try:
-        if os.name == "posix":  # as asyncio does; Windows means another thing by it
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as error:
-        bound.close()
+        for one in bound:
+            one.close()
         raise ServerError(
             f"{host} port {port} cannot be used ({error.strerror}): stop what uses it, or set "
             "another with --port"
         ) from error
+    return bound
+
+
+def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise ServerError(f"there is no address {host} ({error}): set another host") from error
+    return list(dict.fromkeys((family, place) for family, _, _, _, place in found))
+
+
+def _port(bound: list[socket.socket], port: int) -> int:
+    """Return the port of the next address: that of the first, where any would do."""
+    return int(bound[0].getsockname()[1]) if bound else port
+
+
+def _bound(family: socket.AddressFamily, place: Any) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # as asyncio does; Windows means another thing by it
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(place[0] != ANY))
+        bound.bind(place)
+    except OSError:
+        bound.close()
+        raise
     bound.setblocking(False)
     return bound
+
+
+def _has_v6() -> bool:
+    """Say whether the system takes addresses of the newer kind; containers may have none."""
+    try:
+        _bound(socket.AF_INET6, ("::1", 0)).close()
+    except OSError:
+        return False
+    return True
 
 
 def _address(bound: socket.socket) -> str:

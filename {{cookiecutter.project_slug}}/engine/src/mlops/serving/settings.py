@@ -35,7 +35,8 @@ class SettingsError(ProjectError):
 class ServingSettings(BaseSettings):
     """Everything that a server is told.
 
-    `expect` is the digest that the bundle must have. `challenger_share` is the share of keys
+    `expect` is the digest that the bundle must have. `root_path` is what a proxy has before every
+    path, whether it takes that off or not. `challenger_share` is the share of keys
     that a challenger in mode `share` answers. `slow_seconds` is how long a client may take to
     send a request; `drain_seconds` how long /readyz says no before the socket closes;
     `watch_seconds` how often the bundles are looked at (0: only at SIGHUP). `log_sample` is the
@@ -48,6 +49,7 @@ class ServingSettings(BaseSettings):
     expect: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=0, le=65535)
+    root_path: str = Field(default="", pattern=r"^(/[\w.~-]+)*$")
     challenger: Path | None = None
     challenger_mode: Literal["shadow", "share"] = "shadow"
     challenger_share: float = Field(default=0.1, ge=0, le=1)
@@ -118,7 +120,8 @@ def load(name: str | None = None, **given: Any) -> ServingSettings:
 def _said(wrong: Any) -> str:
     name = ".".join(map(str, wrong["loc"]))
     text = wrong["msg"][:1].lower() + wrong["msg"][1:]
-    return f"setting {name}: {text}: correct {PREFIX}{name.upper()}, or {name} in {FOLDER}"
+    place = "" if name == "api_key" else f", or {name} in {FOLDER}"  # a secret has no file
+    return f"setting {name}: {text}: correct {PREFIX}{name.upper()}{place}"
 
 
 def _file(name: str | None) -> dict[str, Any]:

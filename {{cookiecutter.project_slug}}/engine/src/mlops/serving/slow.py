@@ -3,8 +3,6 @@
 from typing import Any
 
 SWEEP_SECONDS = 0.5
-HEADERS = 100
-URL_BYTES = 16_384
 
 
 class Slow:
@@ -32,7 +30,7 @@ class Slow:
             began = known[1] if known is not None and known[0] == phase else now
             since[connection] = phase, began
             limit = self._receiving if phase[0] == "receiving" else self._answering
-            if now - began >= limit or _floods(connection):
+            if now - began >= limit:
                 slow.append(connection)
         self._since = since
         return slow
@@ -51,11 +49,3 @@ def _phase(connection: Any) -> tuple[str, int] | None:
         waiting = connection.timeout_keep_alive_task is not None
         return None if waiting else ("receiving", -id(cycle))
     return ("receiving" if cycle.more_body else "answering"), id(cycle)
-
-
-def _floods(connection: Any) -> bool:
-    """Say whether a client sends headers without end: httptools sets no limit."""
-    headers = connection.headers
-    if headers is None:
-        return False
-    return len(headers) > HEADERS or len(connection.url) > URL_BYTES

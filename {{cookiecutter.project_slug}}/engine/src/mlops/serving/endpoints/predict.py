@@ -23,7 +23,9 @@ from ..telemetry.metrics import PREDICT, Metrics
 from ..telemetry.traces import Trace, Traces
 
 LARGE = 1 << 16  # bytes of a body that is worked on in a thread
-BUFFERED = 1 << 26  # bytes of all bodies that are still arriving
+PLACES = 3  # for bodies that are larger
+PATIENCE = 1.0  # seconds that one waits for a place
+BUFFERED = 1 << 26  # bytes of all bodies that still arrive, or wait for a thread
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 JSON = re.compile(rb"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
 CONTENT_TYPE = (b"content-type", b"application/json")
@@ -32,6 +34,43 @@ RETRY = {"retry-after": "1"}
 
 class GoneError(Exception):
     """The client has left."""
+
+
+class Bodies:
+    """What the bodies of all requests hold at this moment: bytes, and places for large ones."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._places = asyncio.Semaphore(PLACES)
+
+    def take(self, more: int) -> None:
+        """Count what is in memory from now on; whoever takes gives back, also when refused."""
+        self.size += more
+
+    def check(self) -> None:
+        """Raise Problem 503 where they hold more than they may."""
+        if self.size > BUFFERED:
+            raise _busy("too many bodies are arriving or waiting")
+
+    def give_back(self, size: int) -> None:
+        """Count what is no longer in memory."""
+        self.size -= size
+
+    async def enter(self) -> bool:
+        """Wait for a place, so that many that come at once are read one after the other.
+
+        Return whether there was one in time: those who send slowly hold nobody up for long.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._places.acquire()
+        except TimeoutError:
+            return False
+
+    def leave(self, entered: bool) -> None:
+        """Leave the place, if there was one."""
+        if entered:
+            self._places.release()
 
 
 class RequestIds:
@@ -74,7 +113,7 @@ class Predict:
         self._max_rows = settings.max_rows
         self._coalescing = Coalescing(settings.deadline_seconds)
         self._thread = ThreadPoolExecutor(1, "large-requests")
-        self._buffered = 0
+        self.bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, with 200 or a problem."""
@@ -127,23 +166,26 @@ class Predict:
     async def _gathered(self, message: Message, receive: Receive) -> bytes:
         """Return a body that may come in parts; who sends it slowly is the server's to close."""
         body = bytearray()
+        entered = False
         try:
             while True:
                 if message["type"] == "http.disconnect":
                     raise GoneError
                 part = message.get("body", b"")
                 body += part
-                self._buffered += len(part)
+                self.bodies.take(len(part))
                 if len(body) > self._max_body_bytes:
                     raise self._too_large()
                 if not message.get("more_body", False):
                     break
-                if self._buffered > BUFFERED:
-                    raise _busy("too many bodies are arriving")
+                self.bodies.check()
+                if len(body) > LARGE and not entered:
+                    entered = await self.bodies.enter()
                 message = await receive()
             return bytes(body)
         finally:
-            self._buffered -= len(body)
+            self.bodies.leave(entered)
+            self.bodies.give_back(len(body))
 
     async def answered(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
         """Return the rows of a body, and their answer, within the limits; raises Problem."""
@@ -153,9 +195,7 @@ class Predict:
         metrics.in_flight += 1
         try:
             if len(body) > LARGE:
-                loop = asyncio.get_running_loop()
-                async with asyncio.timeout(self._settings.deadline_seconds):
-                    return await loop.run_in_executor(self._thread, self._work, predictor, body)
+                return await self._large(predictor, body)
             rows = self._decoded(predictor, body)
             if predictor.loaded.model.runtime == "onnx":
                 return rows, await self._coalescing.ask(predictor, rows)
@@ -168,6 +208,19 @@ class Predict:
             raise Problem(503, "deadline", title, headers=RETRY) from None
         finally:
             metrics.in_flight -= 1
+
+    async def _large(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
+        loop = asyncio.get_running_loop()
+        self.bodies.take(len(body))
+        entered = False
+        try:
+            self.bodies.check()
+            entered = await self.bodies.enter()
+            async with asyncio.timeout(self._settings.deadline_seconds):
+                return await loop.run_in_executor(self._thread, self._work, predictor, body)
+        finally:
+            self.bodies.leave(entered)
+            self.bodies.give_back(len(body))
 
     def _decoded(self, predictor: Predictor, body: bytes) -> list[Row]:
         rows = predictor.decode(body)

@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ import msgspec
 
 from ..telemetry.metrics import Metrics
 from . import spool
-from .spool import FullError, Spool
+from .spool import FullError, RecordingError, Spool
 
 COMPACTION = "mlops.serving.recording"
 PARQUET = "pyarrow"  # not in the image, where it would weigh more than all the rest
@@ -41,6 +41,7 @@ class Log:
         self._tasks: set[asyncio.Task[None]] = set()
         self._not_before = 0.0
         self._measured = 0.0
+        self._complained = ""
 
     async def start(self) -> None:
         """Open the spool, and begin with what an earlier process left; raises RecordingError."""
@@ -69,16 +70,17 @@ class Log:
     async def turn(self) -> None:
         """Close a segment that is old enough, and see that closed ones are compacted."""
         try:
+            await self._mend()
             await self._run(self._spool.rotate, spool.SEGMENT_SECONDS)
             now = time.monotonic()
             if now - self._measured > AGAIN:
                 self._measured = now
                 await self._run(self._spool.measure)
             waiting = await self._run(self._spool.closed)
-        except OSError as error:
-            logger.warning("log folder", extra={"reason": error.strerror})
+        except (OSError, RecordingError) as error:
+            self._complain(error)
             return
-        self._count_removed()
+        self._complained = ""
         self._metrics.log_bytes = self._spool.size
         if self._compacts and waiting and now >= self._not_before and not self._compacting.locked():
             self._background(self._compact(self._spool.folder))
@@ -86,6 +88,7 @@ class Log:
     async def stop(self) -> None:
         """Write what waits and compact it; every file is whole whenever this is cut short."""
         try:
+            await self._mend()
             await self._run(self._spool.close)
             waiting = await self._run(self._spool.closed)
             if waiting and self._compacts:
@@ -95,11 +98,33 @@ class Log:
                 for task in late:
                     task.cancel()
             self._metrics.log_bytes = await self._run(self._spool.measure)
-        except OSError as error:
-            logger.warning("log folder", extra={"reason": error.strerror})
-        self._count_removed()
+        except (OSError, RecordingError) as error:
+            self._complain(error)
         await self._run(self._spool.release)
         self._thread.shutdown()
+
+    async def _mend(self) -> None:
+        """Go on in a new folder where the log was taken away; what went with it is counted."""
+        lost = 0
+        try:
+            is_mended = await self._run(self._spool.mend)
+        finally:
+            lost, self._spool.lost = self._spool.lost, 0
+            if lost:
+                self._metrics.dropped("removed", lost)
+        if is_mended:
+            reason = (
+                f"folders of the log in {self._spool.log_folder} were taken away under the server, "
+                f"and {lost} rows with them: it goes on in new ones; remove only Parquet files"
+            )
+            logger.warning("log folder", extra={"reason": reason})
+
+    def _complain(self, error: Exception) -> None:
+        """Say what is wrong with the folder, once until it is well again."""
+        reason = str(error)
+        if reason != self._complained:
+            self._complained = reason
+            logger.warning("log folder", extra={"reason": reason})
 
     def _begin(
         self, block: bytes, rows: int, bundle_digest: str = "", declaration: bytes = b""
@@ -115,19 +140,10 @@ class Log:
     def _written(self, rows: int, writing: asyncio.Future[None]) -> None:
         self._pending -= rows
         self._metrics.log_bytes = self._spool.size
-        self._count_removed()
         error = writing.exception()
         if error is None:
             return
         self._metrics.dropped("disk" if isinstance(error, FullError) else "write_error", rows)
-
-    def _count_removed(self) -> None:
-        """Count rows that were written and whose folder somebody removed."""
-        removed, self._spool.removed = self._spool.removed, 0
-        if removed:
-            self._metrics.dropped("removed", removed)
-            reason = f"{self._spool.log_folder} was removed with {removed} rows: it is begun again"
-            logger.warning("log folder", extra={"reason": reason})
 
     async def _leftovers(self) -> None:
         for folder, lock in await self._run(lambda: list(spool.leftovers(self._spool.log_folder))):
@@ -157,10 +173,16 @@ class Log:
                 self._metrics.dropped("torn", max(done["lost"], done["torn"]))
             self._metrics.log_bytes = await self._run(self._spool.measure)
 
-    def _background(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._quietly(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except OSError as error:  # the folder is taken away just now: the next turn mends it
+            self._complain(error)
 
     def _run(self, work: Callable[..., Result], *given: Any) -> "asyncio.Future[Result]":
         return asyncio.get_running_loop().run_in_executor(self._thread, work, *given)

@@ -33,8 +33,6 @@ class Spool:
     One segment is open; a closed one waits for compaction. `size` is that of the whole log
     folder, Parquet files included, so that an append that would leave no room for compacting a
     segment is refused. Only one thread at a time may call it.
-
-    Whoever removes the folder removes its rows, which `removed` counts; another one is begun.
     """
 
     def __init__(self, log_folder: Path, max_bytes: int) -> None:
@@ -42,11 +40,11 @@ class Spool:
         self.max_bytes = max_bytes
         self.segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)
         self.size = 0
-        self.folder = log_folder / SPOOL / _name()
-        self.removed = 0
-        self._rows = 0
+        self.folder = self._fresh()
         self._lock = -1
         self._segment: int | None = None
+        self._rows = 0  # of the open segment
+        self.lost = 0  # of segments that were taken away; whoever counts them sets it back
         self._opened = 0.0
         self._written = 0
         self._number = 0
@@ -68,6 +66,24 @@ class Spool:
         self._lock = lock
         self.measure()
 
+    def mend(self) -> bool:
+        """Go on in a new folder where this one, its lock or its segment was taken away.
+
+        Returns whether it was; raises RecordingError where there can be no new folder.
+        """
+        if _is_at(self.folder / LOCK, self._lock) and self._has_segment():
+            return False
+        if not self._has_segment():
+            self.lost, self._rows = self.lost + self._rows, 0
+        with suppress(OSError):  # what is gone has no name to change
+            self.rotate()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+        self.folder = self._fresh()
+        self.open()
+        return True
+
     def append(
         self, block: bytes, bundle_digest: str = "", declaration: bytes = b"", rows: int = 0
     ) -> None:
@@ -77,8 +93,6 @@ class Spool:
         """
         if self.size + len(block) + len(declaration) + self.segment_bytes > self.max_bytes:
             raise FullError
-        if self._segment is not None and not os.fstat(self._segment).st_nlink:
-            self._abandon()
         if self._segment is None:
             self._begin()
         if bundle_digest and bundle_digest not in self._declared:
@@ -99,10 +113,8 @@ class Spool:
         finally:
             os.close(segment)
             path = self._path()
-            try:
-                path.rename(path.with_suffix(CLOSED))
-            except FileNotFoundError:
-                self.removed += self._rows
+            path.rename(path.with_suffix(CLOSED))
+            self._rows = 0
 
     def closed(self) -> list[Path]:
         """Return the segments that wait for compaction."""
@@ -121,26 +133,12 @@ class Spool:
         """Give the folder up, and remove it where nothing waits in it."""
         release(self.folder, self._lock)
 
-    def _abandon(self) -> None:
-        """Give up a segment whose file was removed."""
-        assert self._segment is not None
-        segment, self._segment = self._segment, None
-        os.close(segment)
-        self.removed += self._rows
-
     def _begin(self) -> None:
         self._number += 1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        try:
-            self._segment = os.open(self._path(), flags, 0o600)
-        except FileNotFoundError:
-            lock = self._lock
-            self.folder = self.log_folder / SPOOL / _name()
-            self.open()
-            os.close(lock)
-            self._segment = os.open(self._path(), flags, 0o600)
+        self._segment = os.open(self._path(), flags, 0o600)
         self._opened = time.monotonic()
-        self._written = self._rows = 0
+        self._written = 0
         self._declared.clear()
 
     def _write(self, block: bytes) -> None:
@@ -155,12 +153,26 @@ class Spool:
         self._written += len(block)
         self.size += len(block)
 
+    def _has_segment(self) -> bool:
+        """Say whether the open segment is where it was begun, if there is one."""
+        if self._segment is None:
+            return not self._rows  # which stay where the segment could not be closed
+        return _is_at(self._path(), self._segment)
+
+    def _fresh(self) -> Path:
+        name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+        return self.log_folder / SPOOL / name
+
     def _path(self) -> Path:
         return self.folder / f"{self._number:06d}{OPEN}"
 
 
-def _name() -> str:
-    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Say whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def locked(folder: Path) -> int | None:
@@ -183,7 +195,8 @@ def release(folder: Path, lock: int) -> None:
         if not any(folder.glob(f"*{CLOSED}")) and not any(folder.glob(f"*{OPEN}")):
             shutil.rmtree(folder, ignore_errors=True)
     finally:
-        os.close(lock)
+        if lock >= 0:  # none, where the folder was taken away and could not be made again
+            os.close(lock)
 
 
 def leftovers(log_folder: Path) -> Iterator[tuple[Path, int]]:
@@ -196,7 +209,7 @@ def leftovers(log_folder: Path) -> Iterator[tuple[Path, int]]:
         if lock is None:
             continue
         for path in folder.glob(f"*{OPEN}"):
-            with suppress(FileNotFoundError):  # whoever removes the folder removes its rows
+            with suppress(FileNotFoundError):  # removed by someone else
                 path.rename(path.with_suffix(CLOSED))
         yield folder, lock
 
@@ -205,7 +218,7 @@ def _sizes(folder: Path) -> Iterator[int]:
     """Yield the sizes of the files below a folder, of which any may vanish meanwhile."""
     try:
         entries = list(os.scandir(folder))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for entry in entries:
         try:
@@ -213,5 +226,5 @@ def _sizes(folder: Path) -> Iterator[int]:
                 yield from _sizes(Path(entry.path))
             else:
                 yield entry.stat(follow_symlinks=False).st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
