@@ -142,3 +142,15 @@ def test_a_named_encoding_is_taken_where_the_file_is_in_it(tmp_path: Path) -> No
     for wrong, said in (("utf-8", "is no utf-8 text"), ("hex", "none that"), ("no", "none that")):
         with pytest.raises(DataError, match=said):
             sniff(path, "y", encoding=wrong)
+
+
+def test_utf8_that_is_cut_off_is_no_other_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    whole = ("city,y\n" + "Köln,1\nUlm,0\n" * 50 + "Köln,ü").encode()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(DataError, match=r"UTF-8 text that ends within a character: fetch or write"):
+        sniff(path, "y")
+    path.write_bytes(whole)
+    assert sniff(path, "y").encoding == "utf-8-sig"
+    path.write_bytes("city,y\nUlm,0\nBonn,é".encode("latin-1"))  # of which the last begins one
+    assert sniff(path, "y").encoding == "latin-1"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ..contract import Source
+from ..data.parsing import is_text
 from .statistics import Statistics
 
 # More than every contract has, believed only where everything else in a column is a number.
@@ -39,8 +40,3 @@ def read_as_missing(frame: pd.DataFrame, missing: Sequence[str]) -> Absent:
             for text, count in counts.items():
                 found.setdefault(str(text), {})[str(name)] = int(count)
     return found
-
-
-def is_text(column: pd.Series) -> bool:
-    """Say whether a column holds texts alone."""
-    return bool(pd.api.types.is_string_dtype(column.dtype)) and column.dtype != object

@@ -13,11 +13,12 @@ import pandas as pd
 from ..config.settings import Derived
 from ..contract import Column, Contract, Role, Source, Task
 from ..data.encodings import GUESSED
+from ..data.parsing import is_text
 from ..data.sniffing import sniff
 from ..data.sources import DataError, frames
 from ..errors import ProjectError
 from ..progress import progress
-from .blanks import Absent, blanks, is_text, read_as_missing, without
+from .blanks import Absent, blanks, read_as_missing, without
 from .deciding import deciding
 from .declaration import WORDS
 from .exclusion import leave_out, numbers

@@ -11,10 +11,10 @@ import pandas as pd
 
 from ..amounts import split
 from ..contract import Column, Source
+from ..data import header
 from ..data.parsing import NUMBERS, parse, present
 from ..data.sources import DataError
 from ..progress import progress
-from .blanks import is_text
 from .dates import fewest_bad
 from .sentinels import sentinels
 from .statistics import KEYS, Statistics, shortened
@@ -64,7 +64,7 @@ def read(
     `named` columns (an id, a group) are left as they are. Raises DataError for a row that is no
     row of data.
     """
-    _check_headers(file, frame)
+    header.check_rows(file, frame)
     meant: dict[str, Statistics] = {}
     readings: dict[str, Reading] = {}
     for name in progress(frame.columns, "read", total=frame.shape[1]):
@@ -151,23 +151,6 @@ def _are_rare(facts: Statistics, odd: list[str]) -> bool:
     return len(odd) <= MOST_STRAYS and few and many and not codes
 
 
-def _check_headers(file: Path, frame: pd.DataFrame) -> None:
-    """Raise DataError where rows repeat the header, as exports that were joined have it."""
-    again = pd.Series(True, index=frame.index)
-    for name, column in frame.items():
-        if not is_text(column):
-            return
-        if str(name).startswith("Unnamed: "):
-            continue
-        again &= column.str.lower().eq(str(name).lower())
-        if not again.any():
-            return
-    raise DataError(
-        f"{file} has its header again in {_listed(again)}: delete "
-        f"{'it' if again.sum() == 1 else 'them'} from the file"
-    )
-
-
 def _check_strays(file: Path, readings: Mapping[str, Reading]) -> None:
     """Raise DataError where one row holds texts in columns where all others hold numbers."""
     holds: dict[int, list[str]] = {}
@@ -201,12 +184,6 @@ def _said_of(facts: Statistics, strays: Sequence[str], rows: Mapping[int, str]) 
 def _measured(units: Mapping[str, float]) -> str:
     one = next((unit for unit, factor in units.items() if factor == 1), "")
     return f"numbers in {one}" if one else "numbers"
-
-
-def _listed(mask: pd.Series) -> str:
-    rows = np.flatnonzero(mask) + 1
-    shown = ", ".join(map(str, rows[:SHOWN])) + ", …" * (len(rows) > SHOWN)
-    return f"{'row' if len(rows) == 1 else 'rows'} {shown}"
 
 
 def _is_finite(texts: pd.Series, decimal: str) -> np.ndarray:

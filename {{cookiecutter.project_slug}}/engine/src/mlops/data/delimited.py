@@ -1,6 +1,5 @@
 """CSV files as text: header, encoding and width of each file, and what shifts its cells refused."""
 
-import codecs
 import csv
 import re
 import unicodedata
@@ -13,14 +12,13 @@ from typing import TextIO
 import pandas as pd
 
 from ..contract import Source
-from . import quoting
+from . import header, quoting
 from .errors import DataError
+from .scanning import scan
 
-BLOCK = 1 << 20  # bytes
 HIGH = range(0x80, 0x100)  # bytes that mean another character in every encoding
-BLANK = " "  # one or more, where no other mark separates
 SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # what Excel writes above a header
-SHOWN = 5  # rows
+SHOWN = 5  # columns
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def frames(
                 if not checked and _may_be_short(frame):
                     check(layout)
                     checked = True
-                _check_headers(path, frame, start)
+                header.check_rows(path, frame, start)
                 yield frame
                 start += len(frame)
         except (pd.errors.ParserError, pd.errors.ParserWarning):
@@ -93,11 +91,7 @@ def found(path: Path, source: Source, absent: str | None = None) -> Layout:
         above += lines.count
     else:
         names = _declared(path, cells, source.header, absent)
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(
-            f"{path} has more than one column named {', '.join(map(repr, repeated))}: rename them "
-            "in the file"
-        )
+    header.check_names(path, names)
     return Layout(path, encoding, separator, tuple(names), above)
 
 
@@ -132,7 +126,7 @@ class _Lines:
 def _records(lines: Iterator[str] | TextIO, separator: str) -> Iterator[list[str]]:
     """Yield the rows of a CSV as pandas cuts them; a blank line is none."""
     csv.field_size_limit(quoting.LONGEST_FIELD)
-    if separator == BLANK:
+    if separator == quoting.BLANK:
         lines = (" ".join(line.split()) for line in lines)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     return (record for record in reader if record and (len(record) > 1 or record[0].strip(" \t")))
@@ -145,7 +139,7 @@ def _read(stream: TextIO, layout: Layout, rows: int) -> Iterator[pd.DataFrame]:
         try:
             reader = pd.read_csv(
                 stream,
-                sep=r"\s+" if layout.separator == BLANK else layout.separator,
+                sep=r"\s+" if layout.separator == quoting.BLANK else layout.separator,
                 header=None,
                 names=list(layout.names),
                 dtype=str,
@@ -176,21 +170,11 @@ def _encoding(path: Path, declared: str) -> str:
         ) from error
     if not single:
         return declared
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    is_utf8, used = True, set[int]()
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            if block.isascii() and not decoder.getstate()[0]:
-                continue
-            used.update(block)
-            try:
-                if is_utf8:
-                    decoder.decode(block)
-            except UnicodeDecodeError:
-                is_utf8 = False
-    if is_utf8 and not decoder.getstate()[0]:
-        return "utf-8-sig" if used else declared
-    odd = [byte for byte in sorted(used) if byte in HIGH and _is_control(byte, declared)]
+    scanned = scan(path)
+    high = [byte for byte in sorted(scanned.used) if byte in HIGH]
+    if scanned.is_utf8:
+        return "utf-8-sig" if high else declared
+    odd = [byte for byte in high if _is_control(byte, declared)]
     if odd:
         raise DataError(
             f"{path} is not {declared} text (byte 0x{odd[0]:02x} would be a control character): "
@@ -226,25 +210,6 @@ def _declared(
 def _may_be_short(frame: pd.DataFrame) -> bool:
     """Say whether a row may lack cells, which pandas fills with empty ones."""
     return frame.shape[1] > 1 and bool((frame.iloc[:, -1] == "").any())
-
-
-def _check_headers(path: Path, frame: pd.DataFrame, start: int) -> None:
-    """Raise DataError where rows repeat the header, as exports that were joined have it."""
-    again = pd.Series(True, index=frame.index)
-    named = [name for name in frame.columns if not str(name).startswith("Unnamed: ")]
-    for name in named:
-        column = frame[name]
-        again &= column.str.strip().str.lower() == str(name).lower()
-        if not again.any():
-            return
-    rows = [str(start + place) for place in again.to_numpy().nonzero()[0]]
-    if not rows or not named:
-        return
-    shown = ", ".join(rows[:SHOWN]) + ", …" * (len(rows) > SHOWN)
-    raise DataError(
-        f"{path} has its header again in {'row' if len(rows) == 1 else 'rows'} {shown}: delete "
-        f"{'it' if len(rows) == 1 else 'them'} from the file"
-    )
 
 
 def _cells(count: int) -> str:

@@ -4,8 +4,8 @@ import codecs
 from pathlib import Path
 
 from .errors import DataError
+from .scanning import BLOCK, scan
 
-BLOCK = 1 << 20  # bytes
 GUESSED = ("latin-1", "cp1252")  # any bytes can be read so
 # Bytes that Windows-1252 leaves undefined, and control characters that no text holds.
 UNDEFINED = frozenset(b"\x81\x8d\x8f\x90\x9d")
@@ -16,18 +16,13 @@ def found(path: Path, head: bytes) -> str:
     """Return the encoding in which the whole file decodes, UTF-8 wherever that is possible."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    is_utf8, used = True, set[int]()
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            used.update(block)
-            try:
-                if is_utf8:
-                    decoder.decode(block)
-            except UnicodeDecodeError:
-                is_utf8 = False
+    used, is_utf8, is_cut = scan(path)
     if used & CONTROL:
         raise DataError(f"{path} is a binary file: save the table as CSV or Parquet")
+    if is_cut:
+        raise DataError(
+            f"{path} is UTF-8 text that ends within a character: fetch or write the whole file"
+        )
     if is_utf8:
         return "utf-8-sig"
     if used & UNDEFINED:

@@ -103,7 +103,8 @@ def _labels(series: pd.Series, column: Column, source: Source) -> pd.Series:
     return written.replace(meant) if meant else written
 
 
-def _is_text(series: pd.Series) -> bool:
+def is_text(series: pd.Series) -> bool:
+    """Say whether a column holds texts alone."""
     return bool(pd.api.types.is_string_dtype(series.dtype)) and series.dtype != object
 
 
@@ -144,10 +145,10 @@ def _identifiers(series: pd.Series, source: Source) -> pd.Series:
 
 
 def _numbers(series: pd.Series, source: Source, units: Mapping[str, float]) -> pd.Series:
-    if units and _is_text(series):
+    if units and is_text(series):
         meant = {text: amount(text, units, source.decimal) for text in series.dropna().unique()}
         return series.map(meant).astype("float64")
-    if _is_text(series):
+    if is_text(series):
         series = _plain(series, source)
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return pd.Series(np.nan, index=series.index)
@@ -163,7 +164,7 @@ def _booleans(series: pd.Series) -> pd.Series:
 def _datetimes(series: pd.Series, form: str | None) -> pd.Series:
     if pd.api.types.is_numeric_dtype(series.dtype):
         return pd.Series(np.datetime64("NaT", "us"), index=series.index)
-    if _is_text(series):
+    if is_text(series):
         series = series.where(_matches(series, r"(?s:.*\d.*)"))  # `now` is read as one, too
     moments = pd.to_datetime(series, format=form or "ISO8601", errors="coerce", utc=True)
     return moments.dt.tz_localize(None).astype("datetime64[us]")

@@ -9,13 +9,14 @@ from typing import TextIO
 from .errors import DataError
 
 LONGEST_FIELD = 1 << 24
+BLANK = " "  # one or more, where no other mark separates; quotes mean nothing there
 BLOCK = 1 << 20
 SHOWN = 60
 
 
 def check(path: Path, separator: str, encoding: str) -> None:
     """Raise DataError, with the line, where a quote does not close at the end of its cell."""
-    if separator == " " or not _has_quotes(path, encoding):
+    if separator == BLANK or not _has_quotes(path, encoding):
         return
     csv.field_size_limit(LONGEST_FIELD)
     with path.open(encoding=encoding, newline="") as stream:

@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 from ..contract import MISSING, Source
-from . import encodings, foreign, quoting
+from . import encodings, foreign, header, quoting
 from .errors import DataError
 from .parsing import NUMBERS
 
 SEPARATORS = (",", "|", "\t", ";")  # of equals the last: a comma may be a decimal mark
-BLANK = " "  # one or more, where no other mark separates
 STEADY = 0.99  # share of the records that blanks must cut alike
 SAMPLE = 1 << 20  # bytes
 RECORDS = 500
 MOST = 0.9  # share of the lines that have as many cells as the header
-LONGEST_FIELD = 1 << 24
 NUMBER = {mark: re.compile(pattern, re.ASCII) for mark, pattern in NUMBERS.items()}
 FRACTION = re.compile(r"[+-]?(\d*|\d{1,3}(\.\d{3})+),\d+")
 
@@ -133,7 +131,7 @@ def _split(path: Path, text: str, whole: bool, count: int | None) -> tuple[str, 
         if width > 1 and share > 0 and (best is None or (share, width) >= best[:2]):
             best = (share, width, separator, records)
     if best is None and (blank := _blank_separated(text, whole, count)):
-        return BLANK, blank
+        return quoting.BLANK, blank
     if best is None and count:
         found = max(len(_records(path, text, s, whole)[0]) for s in SEPARATORS)
         raise DataError(
@@ -153,7 +151,7 @@ def _blank_separated(text: str, whole: bool, count: int | None) -> Records | Non
     if not whole and len(lines) > 1:
         lines = lines[:-1]
     try:
-        records = list(csv.reader((" ".join(x.split()) for x in lines), delimiter=BLANK))
+        records = list(csv.reader((" ".join(x.split()) for x in lines), delimiter=quoting.BLANK))
     except csv.Error:
         return None
     width = count or len(records[0])
@@ -162,7 +160,7 @@ def _blank_separated(text: str, whole: bool, count: int | None) -> Records | Non
 
 
 def _records(path: Path, text: str, separator: str, whole: bool) -> Records:
-    csv.field_size_limit(LONGEST_FIELD)
+    csv.field_size_limit(quoting.LONGEST_FIELD)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     try:
         records = list(islice((record for record in reader if record), RECORDS + 1))
@@ -173,11 +171,7 @@ def _records(path: Path, text: str, separator: str, whole: bool) -> Records:
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
-    if repeated := sorted({name for name in names if name and names.count(name) > 1}):
-        raise DataError(
-            f"{path} has more than one column named {', '.join(map(repr, repeated))}: "
-            "rename them in the file"
-        )
+    header.check_names(path, [name for name in names if name])
     if len(names) < 2:
         raise DataError(
             f"{path} has only one column: a table needs a target and at least one feature"

@@ -13,8 +13,9 @@ from .. import owner
 from ..contract import Source
 from ..files import atomic_directory
 from ..progress import progress
-from . import delimited, foreign
+from . import delimited, foreign, header
 from .errors import DataError as DataError
+from .parsing import is_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -192,11 +193,7 @@ def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
         kept = [name for name in schema.names if not UNNAMED_INDEX.fullmatch(name)]
-        if repeated := sorted({name for name in kept if kept.count(name) > 1}):
-            raise DataError(
-                f"{path} has more than one column named {', '.join(map(repr, repeated))}: rename "
-                "them in the file"
-            )
+        header.check_names(path, kept)
         for batch in file.iter_batches(batch_size=rows):
             arrays = [_decoded(batch.column(name)) for name in kept]
             yield pa.table(arrays, names=kept).to_pandas(
@@ -216,7 +213,7 @@ def _clean(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
     cleaned = {}
     for name, column in frame.items():
         column = _typed(column)
-        if pd.api.types.is_string_dtype(column.dtype) and column.dtype != object:
+        if is_text(column):
             column = column.str.strip()
             column = column.mask(column.isin(missing))
         cleaned[name] = column
