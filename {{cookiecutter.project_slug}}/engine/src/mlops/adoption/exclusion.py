@@ -13,6 +13,7 @@ from ..data.leakage import MOST_ROWS, Candidate, leaks, pairs
 from ..data.parsing import parse
 from .dateparts import assembled
 from .statistics import words
+from .timeliness import moments
 
 # Of two dates, one whose name says that something was over by then.
 AFTERWARDS = {"status", "outcome", "result", "update", "updated", "modified", "changed", "closed"}
@@ -71,8 +72,8 @@ def numbers(series: pd.Series, column: Column, source: Source) -> np.ndarray:
     return np.asarray(values, dtype=np.float64)
 
 
-def _hours(moments: np.ndarray) -> np.ndarray:
-    ticks = moments.astype("datetime64[us]")
+def _hours(when: np.ndarray) -> np.ndarray:
+    ticks = when.astype("datetime64[us]")
     return np.where(np.isnat(ticks), np.nan, ticks.astype(np.int64) / HOUR)
 
 
@@ -92,20 +93,16 @@ def _elapsed(
     frame: pd.DataFrame, columns: Mapping[str, Column], source: Source
 ) -> Iterator[tuple[str, Candidate]]:
     """Yield the time between each two dates, those in parts too: features derive it or find it."""
-    usable = {"feature", "time"}
-    moments = {
-        name: Moments((name,), numbers(frame[name], column, source))
-        for name, column in columns.items()
-        if column.type == "datetime" and usable & set(column.roles)
-    }
+    dates = moments(frame, columns, source)
+    found = {name: Moments((name,), _hours(when.to_numpy())) for name, when in dates.items()}
     features = [name for name, column in columns.items() if "feature" in column.roles]
     for name, parts, when in assembled(frame[features]):
-        moments.setdefault(f"the {name} in parts", Moments(parts, _hours(when)))
-    for one, other in combinations(moments, 2):
-        hours = moments[other].hours - moments[one].hours
-        later = _later(moments[one], moments[other], float(np.nansum(hours)))
+        found.setdefault(f"the {name} in parts", Moments(parts, _hours(when)))
+    for one, other in combinations(found, 2):
+        hours = found[other].hours - found[one].hours
+        later = _later(found[one], found[other], float(np.nansum(hours)))
         if not all("feature" in columns[name].roles for name in later.columns):
-            later = moments[one] if later is moments[other] else moments[other]
+            later = found[one] if later is found[other] else found[other]
         yield f"the time from {one} to {other}", Candidate("\0".join(later.columns), hours)
 
 

@@ -12,6 +12,7 @@ from ..data.association import auc, r2
 from ..data.parsing import parse
 from ..data.prepare import typed
 from ..data.prepared import arrays, target
+from ..evaluation.suspicion import TOO_GOOD
 from ..features.encoding import Encoder
 
 ROWS = 4_000  # looked at, of which every third measures
@@ -19,7 +20,6 @@ FEWEST = 100
 THIRD = 3
 MOST = 60  # columns of a table that is tried
 SUSPECTS = 3  # columns tried without, those first without whose order the model loses most
-TOO_GOOD = 0.98
 LEANS = 0.5  # what is left above chance without the column on which a model leans
 NAMES: Mapping[Task, str] = {"binary": "AUC", "multiclass": "accuracy", "regression": "R²"}
 

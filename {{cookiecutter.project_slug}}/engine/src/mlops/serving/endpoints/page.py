@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -41,8 +42,9 @@ class File(NamedTuple):
     tag: str
 
 
+@cache
 def pages() -> dict[str, File]:
-    """Return the files of the page by name."""
+    """Return the files of the page by name; read once, for every page of them."""
     found = {}
     for file in files("mlops.serving").joinpath("page").iterdir():
         media_type = TYPES.get("." + file.name.rpartition(".")[2])

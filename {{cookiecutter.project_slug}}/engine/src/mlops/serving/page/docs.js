@@ -1,31 +1,14 @@
 // Every route of the server, from its own description; each can be tried with an example.
 
+import { ask, askKey, onKey, trouble } from "./access.js";
 import { fill, find, node } from "./dom.js";
 
-let key = "";
-
-async function ask(path, options = {}) {
-  const headers = { ...options.headers, ...(key ? { "X-API-Key": key } : {}) };
-  return fetch(path, { ...options, headers, cache: "no-store", credentials: "omit" });
-}
-
-function trouble(text) {
-  find("trouble").hidden = !text;
-  find("trouble").textContent = text;
-}
-
-find("key-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  key = find("key").value;
-  find("key-form").hidden = true;
-  load();
-});
+onKey(load);
 
 async function load() {
   const response = await ask("openapi.json").catch(() => null);
   if (response?.status === 401) {
-    if (key) find("key-hint").textContent = "The server refuses this key.";
-    find("key-form").hidden = false;
+    askKey();
     return;
   }
   trouble(response?.ok ? "" : "The server does not say what it answers. Reload the page to try again.");

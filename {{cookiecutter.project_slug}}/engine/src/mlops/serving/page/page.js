@@ -1,53 +1,28 @@
 // The page of a model server: it asks the same addresses as any other client.
 
+import { ask, askKey, onKey, trouble } from "./access.js";
 import { showAnswer, showWhy } from "./answer.js";
 import { rendered } from "./card.js";
 import { bar, breakable, fill, find, node, number } from "./dom.js";
 import { Figures } from "./figures.js";
 import { Form } from "./form.js";
 
-let key = "";
 let model = null;
 let form = null;
 let example = 0;
 let asked = 0;
 
-async function ask(path, body) {
-  const headers = key ? { "X-API-Key": key } : {};
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const response = await fetch(path, {
-    method: body === undefined ? "GET" : "POST",
-    headers,
-    body: body === undefined ? undefined : JSON.stringify(body),
-    cache: "no-store",
-    credentials: "omit",
-  });
+async function answered(path, row) {
+  const json = { "Content-Type": "application/json" };
+  const response = await ask(path, row && { method: "POST", headers: json, body: JSON.stringify(row) });
   if (response.status === 401) askKey();
   return response;
 }
 
-function askKey() {
-  const hint = key ? "The server refuses this key." : "This server answers only with a key. It stays in this tab.";
-  find("key-hint").textContent = hint;
-  if (!find("key-form").hidden && !key) return;
-  find("key-form").hidden = false;
-  key = "";
-}
-
-find("key-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  key = find("key").value;
-  find("key-form").hidden = true;
-  load();
-});
-
-function trouble(text) {
-  find("trouble").hidden = !text;
-  find("trouble").textContent = text;
-}
+onKey(load);
 
 async function load() {
-  const response = await ask("model").catch(() => null);
+  const response = await answered("model").catch(() => null);
   if (response?.status === 401) return;
   if (!response?.ok) {
     trouble(response ? await reason(response) : "The server does not answer. Reload the page to try again.");
@@ -145,7 +120,7 @@ find("form").addEventListener("submit", async (event) => {
 });
 
 async function answer(row, current) {
-  const [predicted, explained] = await Promise.all([ask("predict", row), ask("explain", row)]);
+  const [predicted, explained] = await Promise.all([answered("predict", row), answered("explain", row)]);
   if (!current()) return;
   if (!predicted.ok) { await complain(predicted); return; }
   showAnswer((await predicted.json()).predictions[0], model);
@@ -174,4 +149,4 @@ async function reason(response) {
 }
 
 load();
-new Figures(ask);
+new Figures(answered);
