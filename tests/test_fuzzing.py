@@ -1,7 +1,6 @@
 """Schemathesis sends a server what its description allows, and what it does not."""
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -9,9 +8,10 @@ from urllib.request import urlopen
 
 from baked import Project
 from served import serving
+from sweeps import THOROUGH
 
 # As the figures of the documentation were made: MLOPS_THOROUGH=1 pytest tests/test_fuzzing.py
-EXAMPLES = 1000 if os.environ.get("MLOPS_THOROUGH") else 100
+EXAMPLES = 1000 if THOROUGH else 100
 SWAPS = "/reload"  # loads the bundle anew, a second each time
 CHECKS = (
     "not_a_server_error",

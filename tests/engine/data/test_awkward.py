@@ -6,7 +6,6 @@ What is read is compared with what was written, and with what pyarrow's reader m
 
 import csv
 import io
-import os
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -19,13 +18,14 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 import pytest
+from sweeps import THOROUGH
 
 from mlops.contract import MISSING, Column, Contract, Source
 from mlops.data.errors import DataError
 from mlops.data.sources import frames
 from mlops.data.validation import check_names, refuse, validated
 
-EXAMPLES = 2000 if os.environ.get("MLOPS_THOROUGH") else 24
+EXAMPLES = 2000 if THOROUGH else 24
 CODES = ["1001", "1077", "2050"]
 LABELS = ["Zürich", 'say "no"', "a;b,c|d", "plain", "é à", "x\ty"]
 WORDS = {True: ["true", "Yes", "1", "T"], False: ["false", "No", "0", "f"]}

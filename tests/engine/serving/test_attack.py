@@ -1,14 +1,13 @@
 """Twenty clients at once that send no requests, or requests without an end."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streams import STREAMS, attack
+from sweeps import THOROUGH
 
-THOROUGH = bool(os.environ.get("MLOPS_THOROUGH"))
 # One of each kind; benchmarks/serving/attack.py times them all.
 FEW = (
     *("value of a header", "headers", "extension of a chunk", "chunks of one byte", "trailers"),

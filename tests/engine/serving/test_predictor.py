@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 import weakref
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sweeps import THOROUGH
 
 from mlops.contract import Contract
 from mlops.serving import batch, unfit
@@ -35,7 +35,7 @@ ARROW = {
 }
 
 # Each of 20 rows and more: 10,000 rows with MLOPS_THOROUGH=1.
-EXAMPLES = 500 if os.environ.get("MLOPS_THOROUGH") else 8
+EXAMPLES = 500 if THOROUGH else 8
 
 
 def tabled(rows: list[dict[str, Any]], champion: Predictor) -> pa.Table:

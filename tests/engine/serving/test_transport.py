@@ -220,15 +220,3 @@ def test_what_waits_for_an_answer_is_not_parsed_before_its_turn() -> None:
         assert transport.written.count(b"HTTP/1.1 204 ") == 10_000
 
     asyncio.run(whole())
-
-
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/model", "/metrics", "/v2"])
-def test_head_is_get_without_a_body(client: socket.socket, path: str) -> None:
-    for asked_for, status in ((path, b"200"), ("/predict", b"405"), ("/nowhere", b"404")):
-        client.sendall(f"HEAD {asked_for} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += client.recv(1)
-        assert head.split()[1] == status
-    client.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
-    assert everything(client).partition(b"\r\n\r\n")[2] == b'{"status":"alive"}'

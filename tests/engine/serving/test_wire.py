@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streams import CHUNKED, END, STREAMS, Stream, head
 
 SECONDS = 30
 KIND = "content-type: application/json\r\n"
@@ -24,17 +25,14 @@ CLIENTS = {
     "Connection: Upgrade\r\nUser-Agent: Apache-HttpClient/5.4 (Java/21)\r\n",
 }
 ENDLESS = {
-    "request line": (b"GET /", b"a" * 4096),
-    "header": (b"GET / HTTP/1.1\r\nhost: a\r\nx: ", b"a" * 4096),
-    "name": (b"GET / HTTP/1.1\r\nhost: a\r\n", b"a" * 4096),
-    "headers": (b"GET / HTTP/1.1\r\nhost: a\r\n", b"a: b\r\n" * 700),
-    "extension": (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;", b"a" * 4096),
-    "trailers": (b"POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n" * 700),
-    "offer": (b"GET /x HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\nx: ", b"a" * 4096),
-    "after an offer": (
-        b"GET /x HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
-        b"a" * 4096,
-    ),
+    "trailers to nowhere": Stream(head("POST /x", CHUNKED) + END + b"0\r\n", b"a: b\r\n" * 700),
+    **{
+        name: STREAMS[name]
+        for name in (
+            *("request line", "name of a header", "value of a header", "headers", "trailers"),
+            *("extension of a chunk", "offer", "after an offer"),
+        )
+    },
 }
 
 
@@ -60,21 +58,21 @@ def row(bundle_folder: Path) -> bytes:
 
 def answer(client: socket.socket, with_body: bool = True) -> tuple[int, bytes]:
     """Read one answer, and not a byte more than it has."""
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
+    told = b""
+    while not told.endswith(b"\r\n\r\n"):
         byte = client.recv(1)
-        assert byte, head
-        head += byte
-    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        assert byte, told
+        told += byte
+    length = int(told.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
     body = b""
     while with_body and len(body) < length:
         body += client.recv(length - len(body))
-    return int(head.split()[1]), body
+    return int(told.split()[1]), body
 
 
 def post(headers: str, length: int) -> bytes:
-    head = f"POST /predict HTTP/1.1\r\nHost: a\r\n{headers}{KIND}"
-    return f"{head}content-length: {length}\r\n\r\n".encode()
+    begun = f"POST /predict HTTP/1.1\r\nHost: a\r\n{headers}{KIND}"
+    return f"{begun}content-length: {length}\r\n\r\n".encode()
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "in pieces"])
@@ -83,12 +81,12 @@ def test_default_clients_are_answered_one_request_after_the_other(
     client: socket.socket, row: bytes, name: str, apart: bool
 ) -> None:
     for headers in (CLIENTS[name], CLIENTS[name], ""):
-        head = post(headers, len(row))
+        begun = post(headers, len(row))
         if not apart:
-            client.sendall(head + row)
+            client.sendall(begun + row)
         else:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for piece in (head[:20], head[20:], row[:7], row[7:]):
+            for piece in (begun[:20], begun[20:], row[:7], row[7:]):
                 client.sendall(piece)
                 time.sleep(0.01)  # so that they arrive as sent
         status, body = answer(client)
@@ -97,22 +95,29 @@ def test_default_clients_are_answered_one_request_after_the_other(
 
 
 def test_an_offer_with_a_body_in_chunks(client: socket.socket, row: bytes) -> None:
-    head = f"POST /predict HTTP/1.1\r\nHost: a\r\n{CLIENTS['java']}{KIND}".encode()
+    begun = f"POST /predict HTTP/1.1\r\nHost: a\r\n{CLIENTS['java']}{KIND}".encode()
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (row[:9], row[9:]))
     for _ in range(2):
-        client.sendall(head + b"transfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+        client.sendall(begun + b"transfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
         assert answer(client)[0] == 200
 
 
 def test_an_offer_without_a_body(client: socket.socket) -> None:
     for offer in ("h2c", "websocket"):
-        head = (
-            f"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {offer}\r\n\r\n"
-        )
-        client.sendall(head.encode())
+        client.sendall(head("GET /healthz", "connection: upgrade", f"upgrade: {offer}") + END)
         assert answer(client) == (200, b'{"status":"alive"}')
     client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
     assert answer(client)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/model", "/metrics", "/v2"])
+def test_head_is_get_without_a_body(client: socket.socket, path: str) -> None:
+    for asked, status in ((path, 200), ("/predict", 405), ("/nowhere", 404)):
+        client.sendall(head(f"HEAD {asked}") + END)
+        assert answer(client, with_body=False)[0] == status
+    client.sendall(head("GET /healthz", "connection: close") + END)
+    assert answer(client) == (200, b'{"status":"alive"}')  # nothing was left of these
+    assert client.recv(1) == b""
 
 
 def test_who_has_said_all_is_answered(client: socket.socket, row: bytes) -> None:
@@ -130,13 +135,12 @@ def test_who_leaves_in_the_middle_is_let_go(client: socket.socket, row: bytes) -
 
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_has_no_end_is_ended(server: Any, client: socket.socket, name: str) -> None:
-    begun, more = ENDLESS[name]
-    sent = 0
+    stream, sent = ENDLESS[name], 0
     try:
-        client.sendall(begun)
+        client.sendall(stream.begun)
         while sent < 1 << 23:
-            client.sendall(more)
-            sent += len(more)
+            client.sendall(stream.more)
+            sent += len(stream.more)
     except OSError:  # closed
         pass
     assert sent < 1 << 23

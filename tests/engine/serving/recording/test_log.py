@@ -20,6 +20,19 @@ from mlops.serving.telemetry.metrics import Metrics
 Record = Callable[..., Metrics]
 
 
+def kept(folder: Path) -> list[list[str]]:
+    """Return the ids of the requests in each Parquet file of a log."""
+    files = (folder / "predictions").rglob("*.parquet")
+    return sorted(pq.ParquetFile(path).read()["request_id"].to_pylist() for path in files)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for something that happens meanwhile."""
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
 def test_a_failed_compaction_leaves_the_segment_to_the_next_start(
     record: Record,
     binary: Predictor,
@@ -41,9 +54,7 @@ def test_a_failed_compaction_leaves_the_segment_to_the_next_start(
     assert len(list((tmp_path / "log" / "spool").rglob("*.segment"))) == 1
     (tmp_path / "log" / "predictions").unlink()
     record(lambda desk: desk.answer([bill()], "second"), serving(binary))
-    files = (tmp_path / "log" / "predictions").rglob("*.parquet")
-    ids = [pq.ParquetFile(path).read()["request_id"].to_pylist() for path in files]
-    assert sorted(ids) == [["first"], ["second"]]
+    assert kept(tmp_path / "log") == [["first"], ["second"]]
     assert list((tmp_path / "log" / "spool").iterdir()) == []
 
 
@@ -65,9 +76,7 @@ def test_without_pyarrow_segments_wait_for_a_compaction_elsewhere(
     assert len(folders) == 2
     done = subprocess.run([sys.executable, "-m", log.COMPACTION, *folders], capture_output=True)
     assert json.loads(done.stdout) == {"segments": 2, "rows": 2, "torn": 0, "lost": 0}
-    files = (tmp_path / "log" / "predictions").rglob("*.parquet")
-    ids = [pq.ParquetFile(path).read()["request_id"].to_pylist() for path in files]
-    assert sorted(ids) == [["first"], ["second"]]
+    assert kept(tmp_path / "log") == [["first"], ["second"]]
 
 
 def test_a_full_segment_is_compacted_while_answering(
@@ -102,11 +111,9 @@ def test_an_old_segment_is_compacted_though_nothing_comes(
 
     async def work(desk: Any) -> None:
         desk.answer([bill()], "r")
-        async with asyncio.timeout(60):
-            while not list((tmp_path / "log").rglob("*.parquet")):
-                await asyncio.sleep(0.05)
-            while list((tmp_path / "log" / "spool").rglob("*.segment")):  # removed last
-                await asyncio.sleep(0.05)
+        await until(lambda: list((tmp_path / "log").rglob("*.parquet")))
+        spooled = tmp_path / "log" / "spool"
+        await until(lambda: not list(spooled.rglob("*.segment")))  # removed last
 
     record(work, serving(binary))
 
@@ -127,18 +134,14 @@ def test_the_folder_is_measured_again_for_room_that_was_made(
     async def work(desk: Any) -> None:
         desk.answer([bill()], "refused")
         desk.recorder.drain()
-        async with asyncio.timeout(60):
-            while not desk.metrics.drops:
-                await asyncio.sleep(0.05)
-            old.unlink()
-            while desk.metrics.log_bytes >= 1 << 20:
-                await asyncio.sleep(0.05)
+        await until(lambda: desk.metrics.drops)
+        old.unlink()
+        await until(lambda: desk.metrics.log_bytes < 1 << 20)
         desk.answer([bill()], "kept")
 
     metrics = record(work, serving(binary), log_max_bytes=1 << 20)
     assert metrics.drops == {"disk": 1}
-    (path,) = (tmp_path / "log" / "predictions").rglob("*.parquet")
-    assert pq.ParquetFile(path).read()["request_id"].to_pylist() == ["kept"]
+    assert kept(tmp_path / "log") == [["kept"]]
 
 
 def test_a_log_that_is_taken_away_goes_on_and_says_so_once(
@@ -152,11 +155,6 @@ def test_a_log_that_is_taken_away_goes_on_and_says_so_once(
 ) -> None:
     monkeypatch.setattr(recorder, "SECONDS", 0.05)
     folder = tmp_path / "log"
-
-    async def until(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(60):
-            while not condition():
-                await asyncio.sleep(0.01)
 
     async def work(desk: Any) -> None:
         desk.answer([bill()] * 5, "gone")
@@ -176,5 +174,4 @@ def test_a_log_that_is_taken_away_goes_on_and_says_so_once(
     assert "taken away under the server" in said[1]
     assert len(said) == 2
     assert metrics.drops == {"removed": 5}
-    (path,) = (folder / "predictions").rglob("*.parquet")
-    assert pq.ParquetFile(path).read()["request_id"].to_pylist() == ["kept"]
+    assert kept(folder) == [["kept"]]
