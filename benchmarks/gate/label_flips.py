@@ -24,8 +24,9 @@ from mlops.bundle.reading import Loaded
 from mlops.config.settings import Evaluation, Features, Model, Settings, Split, Training, Tuning
 from mlops.contract import Contract
 from mlops.data import prepared
+from mlops.data.hashing import row_hash
 from mlops.data.simulation import LABELS, simulate
-from mlops.data.splitting import is_holdout, keys, row_hash
+from mlops.data.splitting import is_holdout, keys
 from mlops.features.encoding import Encoder
 from mlops.gate.case import Case, Judged
 from mlops.gate.rules.labels import LabelQuality

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -48,8 +48,16 @@ def declared(stages: dict[str, Any], stage: str) -> tuple[set[str], set[str]]:
     return code, {key for part in parts for key in part["resolved.yaml"]}
 
 
-def traced(root: Path, stage: str) -> tuple[set[str], set[str]]:
-    """Run a stage and return the files of code and the keys of resolved.yaml that it used."""
+class Used(NamedTuple):
+    """What a stage used: files of code, keys of resolved.yaml, packages."""
+
+    files: set[str]
+    keys: set[str]
+    packages: set[str]
+
+
+def traced(root: Path, stage: str) -> Used:
+    """Run a stage and return what it used."""
     done = subprocess.run(
         [sys.executable, "-P", str(Path(__file__).with_name("traced.py")), stage],
         cwd=root,
@@ -60,7 +68,7 @@ def traced(root: Path, stage: str) -> tuple[set[str], set[str]]:
     assert done.returncode == 0, done.stderr
     used = json.loads(done.stdout)
     files = {path for path in used["files"] if not _says_nothing(root / path)}
-    return files, set(used["keys"])
+    return Used(files, set(used["keys"]), set(used["packages"]))
 
 
 def undeclared(stage: str, code: set[str], files: set[str]) -> set[str]:
@@ -112,28 +120,35 @@ def stages(project: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def runs(project: Path) -> dict[str, tuple[set[str], set[str]]]:
+def runs(project: Path) -> dict[str, Used]:
     return {stage: traced(project, stage) for stage in STAGES}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_declares_the_code_that_it_runs(
-    stages: dict[str, Any], runs: dict[str, tuple[set[str], set[str]]], stage: str
+    stages: dict[str, Any], runs: dict[str, Used], stage: str
 ) -> None:
     code, _ = declared(stages, stage)
-    assert undeclared(stage, code, runs[stage][0]) == set()
-    assert unused(stage, code, runs[stage][0]) == set()
+    assert undeclared(stage, code, runs[stage].files) == set()
+    assert unused(stage, code, runs[stage].files) == set()
 
 
 @pytest.mark.parametrize("stage", STAGES[1:-1])
 def test_a_stage_declares_the_settings_that_it_reads(
-    stages: dict[str, Any], runs: dict[str, tuple[set[str], set[str]]], stage: str
+    stages: dict[str, Any], runs: dict[str, Used], stage: str
 ) -> None:
     _, named = declared(stages, stage)
-    read = runs[stage][1]
+    read = runs[stage].keys
     if "evaluation" in named:  # the whole of it
         read = {key for key in read if not key.startswith("evaluation.")}
     assert keys(named) == read
+
+
+@pytest.mark.parametrize("stage", ["resolve", "evaluate", "bundle"])
+def test_a_stage_imports_what_it_needs_alone(runs: dict[str, Used], stage: str) -> None:
+    heavy = {"pandas", "sklearn", "mlflow", "pandera", "optuna"}
+    assert heavy & runs[stage].packages == set()
+    assert heavy & runs["prepare"].packages == {"pandas", "pandera"}
 
 
 def test_the_bundle_is_of_all_settings(stages: dict[str, Any]) -> None:
@@ -163,13 +178,13 @@ def test_an_undeclared_import_is_found(
     (root / "engine/src/mlops/data/planted.py").write_text("FACTOR = 2\n")
     prepare = root / "engine/src/mlops/data/prepare.py"
     prepare.write_text(prepare.read_text("utf-8") + "\nfrom . import planted\n", "utf-8")
-    files, _ = traced(root, "prepare")
+    files = traced(root, "prepare").files
     code, _ = declared(stages, "prepare")
     assert undeclared("prepare", code, files) == {"engine/src/mlops/data/planted.py"}
 
 
 def test_a_declared_file_that_is_not_used_is_found(
-    runs: dict[str, tuple[set[str], set[str]]],
+    runs: dict[str, Used],
 ) -> None:
     idle = "engine/src/mlops/serving"
-    assert unused("prepare", {idle}, runs["prepare"][0]) == {idle}
+    assert unused("prepare", {idle}, runs["prepare"].files) == {idle}

@@ -1,4 +1,4 @@
-"""Run one stage of the project in this folder; print which code and settings it used, as JSON."""
+"""Run a stage of the project in this folder; print what it used of code, settings, packages."""
 
 import json
 import sys
@@ -43,7 +43,8 @@ def main(stage: str) -> int:
         for path in {file.resolve() for file in files}
         if path.is_relative_to(root)
     )
-    print(json.dumps({"files": own, "keys": sorted(used)}))
+    packages = sorted({name.partition(".")[0] for name in sys.modules})
+    print(json.dumps({"files": own, "keys": sorted(used), "packages": packages}))
     return code
 
 

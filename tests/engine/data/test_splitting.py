@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mlops.config.settings import Split
 from mlops.contract import Column, Contract
-from mlops.data.splitting import SplitError, folds, is_holdout, keys, moved, row_hash
+from mlops.data.hashing import folds, row_hash
+from mlops.data.splitting import SplitError, is_holdout, keys, moved
 
 HASH = Split(method="hash")
 

@@ -30,7 +30,7 @@ def golden(
     positions = chosen(hashes)
     if (before := Before.find(contract)) is not None:
         positions = _passed(before, hashes, held, contract)
-    rows = held.take(positions).to_pylist()
+    rows = [held.slice(int(position), 1).to_pylist()[0] for position in positions]
     return [
         {
             "row": {name: _plain(value, contract, name) for name, value in row.items()},

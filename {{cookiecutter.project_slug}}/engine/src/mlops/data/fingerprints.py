@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ..contract import Contract
+from .hashing import row_hash
 from .prepared import row_hashes, table
-from .splitting import row_hash
 
 Prints = np.ndarray
 

@@ -16,10 +16,11 @@ from ..files import atomic_directory, sha256
 from ..progress import progress
 from . import sources
 from .errors import DataError
+from .hashing import row_hash
 from .parsing import parse, present
 from .prepared import ROW_HASH, arrow
 from .sources import Frame, raw_files
-from .splitting import SplitError, describe, is_holdout, keys, row_hash
+from .splitting import SplitError, describe, is_holdout, keys
 from .validation import SHOWN, Finding, check_names, refuse, validated
 
 RAW = Path("data/raw")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..contract import RESERVED, Column, Contract
+from .arrays import Values, by_label, floats, plain
 
 ROW_HASH = RESERVED
 BATCH = 200_000
@@ -29,7 +29,7 @@ def arrow(column: Column) -> pa.DataType:
     return pa.int64() if column.type == "integer" and column.identifies else ARROW[column.type]
 
 
-def array(values: pa.Array | pa.ChunkedArray, column: Column) -> np.ndarray:
+def array(values: Values, column: Column) -> np.ndarray:
     """Return a typed Arrow column as the plain array that features are computed from.
 
     Numbers and booleans become float64 (NaN missing), but int64 where whole numbers identify and
@@ -41,26 +41,22 @@ def array(values: pa.Array | pa.ChunkedArray, column: Column) -> np.ndarray:
         case "category":
             return codes(values, column.categories)
         case "datetime":
-            return np.asarray(values.to_numpy(zero_copy_only=False), dtype="datetime64[us]")
+            return plain(values.cast(pa.timestamp("us")), np.dtype("datetime64[us]"), "NaT")
         case "text":
-            return np.asarray(values.to_numpy(zero_copy_only=False), dtype=object)
+            texts = np.empty(len(values), dtype=object)
+            texts[:] = values.to_pylist()
+            return texts
         case "integer" if column.identifies and not values.null_count:
-            whole = values.cast(pa.int64(), safe=False)
-            return np.array(whole.to_numpy(zero_copy_only=False), dtype=np.int64)
+            return plain(values.cast(pa.int64(), safe=False), np.dtype(np.int64), 0)
         case _:
-            # Copied, since Arrow's memory is read only and may start unaligned.
-            floats = values.cast(pa.float64(), safe=False)
-            return np.array(floats.to_numpy(zero_copy_only=False), dtype=np.float64)
+            return floats(values)
 
 
-def codes(values: pa.Array | pa.ChunkedArray, categories: Sequence[str]) -> np.ndarray:
+def codes(values: Values, categories: Sequence[str]) -> np.ndarray:
     """Return each label's index in `categories` as float64: unseen is one past the last."""
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(pa.string())
-    index = pc.index_in(values, value_set=pa.array(categories, pa.string()))
-    found = np.array(index.to_numpy(zero_copy_only=False), dtype=np.float64)
-    missing = np.asarray(values.is_null().to_numpy(zero_copy_only=False), dtype=bool)
-    return np.where(np.isnan(found) & ~missing, float(len(categories)), found)
+    places = {label: float(place) for place, label in enumerate(categories)}
+    unseen = float(len(categories))
+    return by_label(values, lambda label: places.get(label, unseen), np.dtype(np.float64), np.nan)
 
 
 def arrays(
@@ -100,7 +96,7 @@ def row_count(path: Path) -> int:
 
 def row_hashes(path: Path) -> np.ndarray:
     """Return the uint64 hash that decided each row's role."""
-    return np.asarray(table(path, [ROW_HASH]).column(ROW_HASH).to_numpy())
+    return plain(table(path, [ROW_HASH]).column(ROW_HASH), np.dtype(np.uint64), 0)
 
 
 def matrix(

@@ -1,20 +1,19 @@
 """Which rows train and which hold out: by hash of key or content, by group, or by time."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..config.settings import Split
 from ..contract import Contract
 from ..errors import ProjectError
 
-Bits = np.ndarray
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 SHOWN = 8
-EXACT = 2.0**53  # whole numbers from here on are not exact in float64
 
 
 class SplitError(ProjectError):
@@ -98,19 +97,9 @@ def _kind(contract: Contract, name: str) -> str:
     return kinds.get(contract.columns[name].type, contract.columns[name].type)
 
 
-def row_hash(table: pa.Table, names: Sequence[str], salt: str) -> Bits:
-    """Return a uint64 for each row that depends on the named values and the salt alone.
-
-    Neither the row's position, nor the order of `names`, nor the file it came from matters.
-    """
-    mixed = np.full(table.num_rows, _text_bits(salt), dtype=np.uint64)
-    for name in sorted(names):
-        with np.errstate(over="ignore"):
-            mixed = _mix(mixed ^ _mix(_bits(table.column(name)) ^ np.uint64(_text_bits(name))))
-    return mixed
-
-
-def is_holdout(table: pa.Table, hashes: Bits, contract: Contract, split: Split) -> np.ndarray:
+def is_holdout(
+    table: "pa.Table", hashes: np.ndarray, contract: Contract, split: Split
+) -> np.ndarray:
     """Return the boolean mask of the holdout rows."""
     if split.method == "time":
         moments = table.column(contract.time).to_numpy()
@@ -126,43 +115,6 @@ def cutoff(split: Split) -> np.datetime64:
         raise SplitError(
             f"split.cutoff is {split.cutoff!r}: write a date or time like 2026-01-01"
         ) from error
-
-
-def folds(hashes: Bits, count: int) -> np.ndarray:
-    """Return each row's cross-validation fold, 0 to count-1, from a hash of its hash."""
-    return (_mix(hashes ^ np.uint64(_text_bits("fold"))) % np.uint64(count)).astype(np.int64)
-
-
-def _bits(column: pa.ChunkedArray) -> Bits:
-    """Return 64 bits for each value: those of the number, or of the text's hash."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        encoded = column.combine_chunks().dictionary_encode()
-        words = np.array([_text_bits(str(v)) for v in encoded.dictionary] + [1], dtype=np.uint64)
-        return words[pc.fill_null(encoded.indices, len(words) - 1).to_numpy()]
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-    values = column.cast(pa.float64(), safe=False).to_numpy()
-    # One bit pattern for each of 0.0 and -0.0, and for every kind of missing.
-    bits: Bits = np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
-    if pa.types.is_integer(column.type) and bool((np.abs(values) >= EXACT).any()):
-        whole = pc.fill_null(column, 0).to_numpy().view(np.uint64)
-        return np.where(np.abs(values) >= EXACT, whole, bits)
-    return bits
-
-
-def _text_bits(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
-
-
-def _mix(bits: Bits) -> Bits:
-    """Scramble 64-bit words: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
-    with np.errstate(over="ignore"):
-        bits = bits + np.uint64(0x9E3779B97F4A7C15)
-        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return bits ^ (bits >> np.uint64(31))
 
 
 def describe(split: Split, rows: Counter[str]) -> str:

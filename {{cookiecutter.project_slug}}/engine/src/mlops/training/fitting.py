@@ -12,7 +12,7 @@ import numpy as np
 
 from ..config.settings import Settings
 from ..data import prepared
-from ..data.splitting import folds
+from ..data.hashing import folds
 from ..errors import ProjectError
 from ..features.encoding import Encoder
 from ..files import atomic_directory

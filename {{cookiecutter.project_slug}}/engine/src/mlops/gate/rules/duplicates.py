@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...data.hashing import row_hash
 from ...data.prepared import row_hashes, table
-from ...data.splitting import row_hash
 from ..case import Case
 from ..rule import Finding, Rule
 

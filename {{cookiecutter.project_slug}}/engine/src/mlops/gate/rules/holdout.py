@@ -5,9 +5,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...bundle.reading import HOLDOUT
+from ...data.arrays import plain
 from ...data.fingerprints import Prints, digest, fingerprints, missing
+from ...data.hashing import row_hash
 from ...data.prepared import ROW_HASH, table
-from ...data.splitting import cutoff, is_holdout, keys, row_hash
+from ...data.splitting import cutoff, is_holdout, keys
 from ..case import Case, Judged
 from ..rule import Finding, Rule
 
@@ -116,7 +118,7 @@ class SplitKept(Rule, frozen=True, kw_only=True):
         ):
             rows = table(path, [*names, *moment, ROW_HASH])
             hashes = row_hash(rows, names, split.salt)
-            edited = hashes != np.asarray(rows.column(ROW_HASH).to_numpy())
+            edited = hashes != plain(rows.column(ROW_HASH), np.dtype(np.uint64), 0)
             astray = is_holdout(rows, hashes, contract, split) != held
             wrong = int((edited | astray).sum())
             reason = f"{wrong} of {len(hashes)} rows do not belong to the {part} side"

@@ -9,7 +9,7 @@ import numpy as np
 from ...config.settings import Slices
 from ...data import prepared
 from ...data.fingerprints import in_order
-from ...data.splitting import folds
+from ...data.hashing import folds
 from ...evaluation.slices import slices
 from ...metrics.bootstrap import group_codes
 from ..case import Array, Case
