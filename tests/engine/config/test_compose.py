@@ -43,6 +43,18 @@ def test_override_reaches_the_estimator() -> None:
     assert settings({"model": {"max_iter": 300}}).model.parameters["max_iter"] == 300
 
 
+def test_a_composition_is_known_by_what_its_files_say(tmp_path: Path) -> None:
+    before = composed(CONF, {})
+    copy = tmp_path / "conf"
+    shutil.copytree(CONF, copy)
+    assert composed(copy, {"model": {"max_iter": 7}})["model"]["max_iter"] == 7
+    file = copy / "model/boosting.yaml"
+    file.write_text(file.read_text("utf-8").replace("max_iter: ", "max_iter: 1"), "utf-8")
+    after = composed(copy, {})
+    assert after["model"]["max_iter"] == int(f"1{before['model']['max_iter']}")
+    assert composed(CONF, {}) == before  # nor did the change of a copy stay
+
+
 def test_top_level_value() -> None:
     assert settings({"seed": 7}).seed == 7
 

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +24,10 @@ from .settings import RESOLVED, ConfigError, Settings
 CONF = Path("conf")
 LONG = ("data", "features")
 SECONDS = 60.0
+KEPT = 8  # compositions
 HEADER = "# Written by `mlops resolve` from params.yaml and conf/: change those, not this.\n"
+
+_composed: dict[str, DictConfig] = {}
 
 
 class _LateError(BaseException):
@@ -78,11 +82,8 @@ def composed(conf: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     experiment = Experiment.parse(conf, content)
     OmegaConf.register_new_resolver("task", _by_task, replace=True)
     try:
-        for file in {*conf.glob("*/*.yaml"), *conf.rglob("*.yaml")}:  # that may be links to folders
-            check_yaml(file.read_text(encoding="utf-8"))  # before Hydra writes its aliases out
-        with _in_time(), initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-            named = [f"{part}='{name}'" for part, name in experiment.used.items()]
-            config = compose("config", overrides=named)
+        with _in_time():
+            config = _chosen(conf, experiment.used)
             experiment.apply(config)
             _check_given(conf, config, experiment.used)
             return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
@@ -94,6 +95,25 @@ def composed(conf: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{conf}/ and params.yaml cannot be composed: {reason}") from error
+
+
+def _chosen(conf: Path, used: Mapping[str, str]) -> DictConfig:
+    """Return the choices as conf/ has them, a copy of its own.
+
+    Kept by what the files hold: the gate composes three times, mostly from the same choices.
+    """
+    texts = {}
+    for file in {*conf.glob("*/*.yaml"), *conf.rglob("*.yaml")}:  # that may be links to folders
+        text = texts[file.relative_to(conf).as_posix()] = file.read_text(encoding="utf-8")
+        check_yaml(text)  # before Hydra writes its aliases out
+    named = [f"{part}='{name}'" for part, name in used.items()]
+    known = sha256(json.dumps([sorted(texts.items()), named]).encode()).hexdigest()
+    if known not in _composed:
+        with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+            while len(_composed) >= KEPT:
+                del _composed[next(iter(_composed))]
+            _composed[known] = compose("config", overrides=named)
+    return deepcopy(_composed[known])
 
 
 @contextmanager
