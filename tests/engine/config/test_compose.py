@@ -49,7 +49,7 @@ def test_a_composition_is_known_by_what_its_files_say(tmp_path: Path) -> None:
     shutil.copytree(CONF, copy)
     assert composed(copy, {"model": {"max_iter": 7}})["model"]["max_iter"] == 7
     file = copy / "model/boosting.yaml"
-    file.write_text(file.read_text("utf-8").replace("max_iter: ", "max_iter: 1"), "utf-8")
+    file.write_text(file.read_text("utf-8").replace("\nmax_iter: ", "\nmax_iter: 1"), "utf-8")
     after = composed(copy, {})
     assert after["model"]["max_iter"] == int(f"1{before['model']['max_iter']}")
     assert composed(CONF, {}) == before  # nor did the change of a copy stay
