@@ -113,6 +113,26 @@ def pinned(lock: dict[str, Any], path: Path) -> str | None:
     return next((out["md5"] for out in outs if out["path"] == path.as_posix()), None)
 
 
+def left_over(repository: Repository, path: Path) -> str | None:
+    """Return the commit whose pointer to `path` stands here in place of HEAD's; None for HEAD's own.
+
+    After a change of branch without `dvc checkout` the data are still those of the other branch,
+    and `dvc repro` then takes them for new ones and writes their pointer.
+    """
+    pointer = f"{path}.dvc"
+    known = repository.text_at("HEAD", pointer) if repository.commit() else None
+    if known is None or not (repository.root / pointer).is_file():
+        return None
+    try:
+        md5 = read_yaml(repository.root / pointer)["outs"][0]["md5"]
+    except (yaml.YAMLError, LookupError, TypeError):
+        return None
+    if md5 in known:
+        return None
+    found = repository.git("log", "--all", "-1", "--format=%h", f"-S{md5}", "--", pointer)
+    return found.strip() or None
+
+
 def home() -> Path:
     """Return the project's own folder, where results that outlive an experiment are kept.
 
