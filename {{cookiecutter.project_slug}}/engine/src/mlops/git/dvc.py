@@ -114,7 +114,7 @@ def pinned(lock: dict[str, Any], path: Path) -> str | None:
 
 
 def left_over(repository: Repository, path: Path) -> str | None:
-    """Return the commit whose pointer to `path` stands here in place of HEAD's; None for HEAD's own.
+    """Return the commit whose pointer to `path` stands here in place of HEAD's; None for none.
 
     After a change of branch without `dvc checkout` the data are still those of the other branch,
     and `dvc repro` then takes them for new ones and writes their pointer.
