@@ -51,7 +51,7 @@ dvc repro
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate gate promote verify proposal handover accept signed release reconcile test check format lock clean anew
+.PHONY: help setup install remote repro candidate results gate promote verify proposal handover accept signed release reconcile test check format lock clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,7 +70,10 @@ remote:  ## write $DVC_CONFIG, the credentials of the data remote, to .dvc/confi
 
 candidate: $(INSTALLED)  ## fetch the data of this commit, run what changed, commit the results
 	@mlops mend
-	dvc pull --allow-missing
+	@mlops fetch --against "$$AGAINST"; code=$$?; test $$code = 1 || \
+		{ test $$code = 0 && $(MAKE) --no-print-directory results; }
+
+results: $(INSTALLED)
 	$(REPRO)
 	@git add -- $(RESULTS)
 	@git diff --cached --quiet -- $(RESULTS) || git commit -m "Run the pipeline" -- $(RESULTS)
@@ -80,15 +83,15 @@ gate: $(INSTALLED)  ## judge a new candidate by policy and code of AGAINST (orig
 	PYTHONPATH=$(BASE)/engine/src:$(BASE)/src python -P -m mlops.cli gate --against "$$AGAINST" --if-new $${REDERIVE:+--rederive}
 
 promote: $(INSTALLED)  ## share what the pipeline made, declare the candidate that the gate passed
-	dvc push
-	mlops promote --against "$$AGAINST"
+	@test -d candidate || echo "candidate/ is not here, since no model is concerned: nothing to promote"
+	@test ! -d candidate || { dvc push && mlops promote --against "$$AGAINST"; }
 
 verify: $(INSTALLED)  ## verify what this commit declares and AGAINST does not
 	mlops verify --against "$$AGAINST"
 
 proposal: $(INSTALLED)  ## say what became of the candidate, in Markdown
-	@mlops proposal --against "$$AGAINST" --since "$${SINCE:-HEAD}" $${FORK:+--fork} $${FAILED:+--failed} \
-		--out reports/gate/proposal.md
+	@mlops proposal --against "$$AGAINST" --since "$${SINCE:-HEAD}" $${FORK:+--fork} $${QUEUE:+--queue} \
+		$${FAILED:+--failed} --out reports/gate/proposal.md
 
 handover:  ## put the commits since SINCE, if any, into a file; name the last
 	@test "$$(git rev-parse HEAD)" = "$$SINCE" || { mkdir -p $(dir $(HANDOVER)) && \
