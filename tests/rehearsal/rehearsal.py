@@ -117,6 +117,7 @@ class Rehearsal:
         The ruleset's checks have to report on the commit that the queue makes.
         """
         pull, bare, base = self.github.pulls[number], self.github.bare(), self.github.tip("main")
+        pull.head = self.github.tip(pull.branch)
         merged = self._merged(pull)
         assert merged is not None
         branch = f"gh-readonly-queue/main/pr-{number}-{base}"

@@ -73,7 +73,7 @@ candidate: $(INSTALLED)  ## fetch the data of this commit, run what changed, com
 	@mlops fetch --against "$$AGAINST"; code=$$?; test $$code = 1 || \
 		{ test $$code = 0 && $(MAKE) --no-print-directory results; }
 
-results: $(INSTALLED)
+results: $(INSTALLED)  ## run what changed, commit the results
 	$(REPRO)
 	@git add -- $(RESULTS)
 	@git diff --cached --quiet -- $(RESULTS) || git commit -m "Run the pipeline" -- $(RESULTS)

@@ -78,6 +78,18 @@ def fetch_afresh(repository: Repository, pointer: str, name: str, out: Path) -> 
         shutil.copytree((repository.root / place).with_suffix(""), out)
 
 
+def pull(repository: Repository) -> None:
+    """Fetch what the remote has of everything that git names here; what it lacks stays away."""
+    _check_dvc(repository)
+    repository.run("dvc", "pull", "--allow-missing")
+
+
+def is_behind(repository: Repository) -> bool:
+    """Say whether a stage would run by what dvc.lock and the files say; data may be missing."""
+    _check_dvc(repository)
+    return "Running stage" in repository.run("dvc", "repro", "--dry", "--allow-missing")
+
+
 def push(repository: Repository, pointer: str, name: str) -> None:
     """Upload the folder `name` that the text of a DVC pointer names from the cache."""
     with _placed(repository, pointer, name) as place:

@@ -46,18 +46,15 @@ def concerns_no_model(repository: Repository, against: str) -> bool:
     That needs no data: DVC compares what it has with what dvc.lock says.
     """
     try:
-        if not proposal.known(repository, against):
-            return False
-        told = repository.run("dvc", "repro", "--dry", "--allow-missing")
+        return bool(proposal.known(repository, against)) and not dvc.is_behind(repository)
     except ProjectError:
         return False
-    return "Running stage" not in told
 
 
 def _pull(repository: Repository) -> None:
     hint = _hint(repository)
     try:
-        repository.run("dvc", "pull", "--allow-missing")
+        dvc.pull(repository)
     except RepositoryError as error:
         said = str(error).removesuffix(": mend that and try again")
         remedy = hint or f"see that its credentials stand in {SETTINGS}"
