@@ -57,6 +57,8 @@ help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(RAW)  ## install what the locks say; write and version sample data where there is none
+	@! printf '%s' "$$PWD" | LC_ALL=C grep -q '[^ -~]' || echo "check: DVC's queue (\`--queue\`, \`--temp\`) fails" \
+		"below a folder whose name is not ASCII, as in $$PWD: move the project before you sweep"
 	@echo "Ready. Next: git add --all && git commit -m Start, then make repro"
 
 repro: $(RAW)  ## run every stage of the pipeline whose inputs changed
