@@ -86,8 +86,8 @@ def main(starts: int = 10) -> None:
         project.commit("Start")
         experiment = project.path / "params.yaml"
         text = experiment.read_text()
-        for title, iterations in (("the first model", 100), ("another model", 120)):
-            experiment.write_text(text.replace("max_iter: 200", f"max_iter: {iterations}"))
+        for title, trees in (("the first model", 100), ("another model", 120)):
+            experiment.write_text(text.replace("{boosting: 200}", str(trees)))
             project.commit("Experiment")
             print(f"release of {title}", flush=True)
             released(project)

@@ -1,10 +1,12 @@
 """Experiments in a generated project behave as users of DVC expect."""
 
 import json
+import os
 import random
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,9 +156,41 @@ def test_another_folder_runs_its_own_code(candidate: Project, how: str) -> None:
     assert not log.exists()
 
 
+def lone(project: Project) -> Project:
+    """Return the project with an environment of its own, of which nothing is on the PATH."""
+    own = project.path / ".venv/bin"
+    own.mkdir(parents=True)
+    shutil.copy2(project.path.parent / "bin/mlops", own)
+    found = {name: shutil.which(name) for name in ("git", "sh")}
+    places = [str(Path(path).parent) for path in found.values() if path]
+    environment = {**project.environment, "PATH": os.pathsep.join(places)}
+    assert shutil.which("mlops", path=environment["PATH"]) is None
+    return Project(project.path, environment)
+
+
+DVC = str(Path(sys.executable).with_name("dvc"))
+
+
+def test_stages_find_their_environment_where_it_is_not_active(candidate: Project) -> None:
+    project = lone(candidate)
+    assert stages(project.run(DVC, "repro", "--force", "prepare").stdout) == ["resolve", "prepare"]
+    project.run(DVC, "exp", "run", "--temp", "-S", "model.max_iter=5", "resolve")
+    mlops = project.path / ".venv/bin/mlops"
+    text = mlops.read_text(encoding="utf-8")
+    mlops.write_text(f"#!/gone/bin/python\n{text.partition(chr(10))[2]}")  # as in a moved folder
+    done = project.run(DVC, "repro", "--force", "resolve", check=False)
+    assert done.returncode
+    assert "engine/run: there is no mlops in" in done.stdout
+    assert "run `make setup`" in done.stdout
+
+
 def test_another_model(candidate: Project) -> None:
-    candidate.run("dvc", "exp", "run", "-S", "model.use=logistic")
-    assert "LogisticRegression" in (candidate.path / "resolved.yaml").read_text(encoding="utf-8")
+    candidate.run("dvc", "exp", "run", "-S", "model.use=forest", "resolve")
+    assert "RandomForest" in (candidate.path / "resolved.yaml").read_text(encoding="utf-8")
+    candidate.run("dvc", "exp", "run", "-S", "model.use=logistic", "-S", "gate.use=strict")
+    settings = yaml.safe_load((candidate.path / "resolved.yaml").read_text(encoding="utf-8"))
+    assert settings["model"]["max_iter"] == 500  # its own, not that of the choice before
+    assert "LogisticRegression" in settings["model"]["_target_"]
     assert "logistic" in candidate.run("dvc", "params", "diff").stdout
     assert "roc_auc" in candidate.run("dvc", "metrics", "diff").stdout
 
@@ -178,8 +212,8 @@ def test_a_sweep(candidate: Project) -> None:
     ("old", "new", "said"),
     [
         ("use: boosting", "use: bosting", ["params.yaml", "model.use", "boosting", "logistic"]),
-        ("max_iter: 200", "max_itr: 200", ["params.yaml", "model.max_itr", "max_iter"]),
-        ("max_iter: 200", "max_iter: many", ["params.yaml", "model.max_iter", "200"]),
+        ("max_iter: {boosting: 200}", "max_itr: 200", ["params.yaml", "model.max_itr", "max_iter"]),
+        ("max_iter: {boosting: 200}", "max_iter: many", ["params.yaml", "model.max_iter", "200"]),
         ("model:", "modle:", ["params.yaml", "modle", "model"]),
         ("model:", "model: [", ["params.yaml", "YAML"]),
     ],
@@ -206,7 +240,7 @@ def test_a_killed_run_ends_as_a_clean_one(candidate: Project, stage: str) -> Non
         stderr=subprocess.STDOUT,
     ) as running:
         assert running.stdout is not None
-        assert any(f"> mlops {stage}" in line for line in running.stdout)
+        assert any(f"> sh engine/run mlops {stage}" in line for line in running.stdout)
         running.kill()
     candidate.run("mlops", "mend")  # as `make repro` does first: DVC may have nothing to run
     assert not list(candidate.path.rglob("*.tmp"))

@@ -90,6 +90,17 @@ def test_setup_makes_a_repository_and_versions_sample_data(installed: Project) -
     assert (installed.path / "data/raw.dvc").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["größe 日本", "plain $x 'y'"])
+def test_setup_says_where_the_queue_of_dvc_fails(installed: Project, name: str) -> None:
+    """DVC writes the path of its cache as ASCII, and waits for an experiment that ended there."""
+    moved = installed.path.rename(installed.path.parent / name)
+    (moved / ".venv/pyvenv.cfg").write_text(f"command = python3 -m venv {moved}/.venv\n")
+    (moved / "data/raw.dvc").touch()
+    printed = Project(moved, installed.environment).run("make", "setup").stdout
+    expected = f"fails below a folder whose name is not ASCII, as in {moved}: move"
+    assert (expected in printed) == (not name.isascii())
+
+
 def test_setup_keeps_data_that_is_there(installed: Project) -> None:
     raw = installed.path / "data/raw"
     raw.mkdir(parents=True)

@@ -69,7 +69,7 @@ def proposed(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
     (path / "dvc.yaml").write_text(yaml.safe_dump(pipeline), encoding="utf-8")
     project.commit("Policy")
     project.run("git", "checkout", "-q", "-b", "work")
-    edit(project, "params.yaml", "max_iter: 200", "max_iter: 20")
+    edit(project, "params.yaml", "max_iter: {boosting: 200}", "max_iter: 20")
     project.commit("Fewer trees")
     project.run("dvc", "repro")
     project.commit("Candidate")
@@ -201,7 +201,7 @@ def refused(project: Project) -> tuple[str, list[str]]:
 def test_the_champion_changed_meanwhile(work: Project) -> None:
     passes(work)
     work.run("git", "checkout", "-q", "-b", "faster", "main")
-    edit(work, "params.yaml", "max_iter: 200", "max_iter: 30")
+    edit(work, "params.yaml", "max_iter: {boosting: 200}", "max_iter: 30")
     work.commit("More trees")
     follow(work, "make repro")
     passes(work)

@@ -97,7 +97,8 @@ def test_the_tree_in_the_readme_exists() -> None:
 def test_a_stage_is_a_verb() -> None:
     stages = yaml.safe_load((SOURCE / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     declared = verbs()
-    assert {stage["cmd"] for stage in stages.values()} == {f"mlops {name}" for name in stages}
+    commands = {f"sh engine/run mlops {name}" for name in stages}
+    assert {stage["cmd"] for stage in stages.values()} == commands
     assert set(stages) <= declared
     assert len(declared) > len(stages)
 

@@ -1,5 +1,6 @@
 """The command line speaks in sentences and exit codes."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from mlops.cli import main, parser
+from mlops.cli.prediction import _tell_another
+from mlops.git.dvc import dvc_digest
 
 STAGES = ["resolve", "prepare", "train", "evaluate", "bundle", "track"]
 
@@ -69,3 +72,26 @@ def test_a_closed_pipe_is_no_error(trained: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""
     assert done.stdout.startswith("bundle: ")
+
+
+def test_a_candidate_of_another_commit_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    candidate = Path("candidate")
+    candidate.mkdir()
+    (candidate / "model.onnx").write_text("this branch's")
+    out = {"path": "candidate", "md5": dvc_digest(candidate)}
+    lock = {"schema": "2.0", "stages": {"bundle": {"outs": [out]}}}
+    _tell_another(candidate)  # as in an image, which has no dvc.lock
+    Path("dvc.lock").write_text(json.dumps(lock))
+    _tell_another(candidate)
+    assert capsys.readouterr().err == ""
+    (candidate / "model.onnx").write_text("another's")
+    _tell_another(candidate)
+    assert "`dvc checkout` brings that one" in capsys.readouterr().err
+    _tell_another(Path("deploy/production/champion"))
+    monkeypatch.setenv("DVC_STAGE", "scores")
+    _tell_another(candidate)
+    assert capsys.readouterr().err == ""

@@ -52,6 +52,7 @@ class Pull:
     repository: str
     branch: str
     head: str
+    author: str = "somebody"
 
 
 @dataclass

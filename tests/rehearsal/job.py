@@ -9,7 +9,7 @@ from .call import Call, Post
 from .expressions import Known, Scope, evaluate, interpolate
 from .functions import text, truthy
 from .machine import hash_files
-from .results import Job, Run, Step
+from .results import DEPENDABOT, Job, Run, Step
 from .shell import LIMIT, Shell
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class JobRun:
         self.result.permissions = self._permissions()
         token = self.runner.github.issue_token(event.repository, self.result.permissions)
         given = {} if event.fork else self.runner.secrets
+        if event.actor == DEPENDABOT:
+            given = self.runner.secrets_of_bots
         hidden = dict.fromkeys(self.runner.secrets, "") | given
         self.contexts: dict[str, Any] = {
             "github": self.runner.about(event, self.of, self.id, token, self.shell.workspace),

@@ -25,6 +25,7 @@ class Rehearsal:
 
     folder: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets_of_bots: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     machine: Machine = field(init=False)
     github: GitHub = field(init=False)
@@ -57,14 +58,24 @@ class Rehearsal:
         event = Event("push", REPOSITORY, f"refs/heads/{branch}", after, self._payload(payload))
         return self._run(event, after, branch, changed)
 
-    def open(self, branch: str, repository: str = REPOSITORY) -> tuple[int, list[Run]]:
+    def open(
+        self, branch: str, repository: str = REPOSITORY, author: str = "somebody"
+    ) -> tuple[int, list[Run]]:
         """Open a pull request into main and run what that starts."""
         number = len(self.github.pulls) + 1
-        self.github.pulls[number] = Pull(number, repository, branch, "")
+        self.github.pulls[number] = Pull(number, repository, branch, "", author)
         return number, self.synchronize(number, "opened")
 
-    def synchronize(self, number: int, action: str = "synchronize") -> list[Run]:
-        """Run what a new commit on a pull request's branch starts.
+    def retarget(self, branch: str) -> tuple[int, list[Run]]:
+        """Have a pull request into another branch be one into main, and run what that starts."""
+        number = len(self.github.pulls) + 1
+        self.github.pulls[number] = Pull(number, REPOSITORY, branch, "")
+        return number, self.synchronize(number, "edited", {"base": {"ref": {"from": "other"}}})
+
+    def synchronize(
+        self, number: int, action: str = "synchronize", changes: Mapping[str, Any] | None = None
+    ) -> list[Run]:
+        """Run what a new commit on a pull request's branch starts, or another action on it.
 
         A conflict with main starts nothing: there is no merge commit to run.
         """
@@ -80,6 +91,7 @@ class Rehearsal:
         payload = self._payload(
             {
                 "action": action,
+                **({"changes": changes} if changes else {}),
                 "number": number,
                 "pull_request": {
                     "number": number,
@@ -95,8 +107,37 @@ class Rehearsal:
         event = Event("pull_request", REPOSITORY, f"refs/pull/{number}/merge", merged, payload)
         event.base_ref, event.head_ref = "main", pull.branch
         event.fork = pull.repository != REPOSITORY
+        event.actor = pull.author
         changed = _changed(bare, git(bare, "merge-base", base, pull.head).strip(), pull.head)
         return self._run(event, merged, "main", changed)
+
+    def queue(self, number: int) -> list[Run]:
+        """Add a pull request to the merge queue: run what that starts, and merge what passes.
+
+        The ruleset's checks have to report on the commit that the queue makes.
+        """
+        pull, bare, base = self.github.pulls[number], self.github.bare(), self.github.tip("main")
+        pull.head = self.github.tip(pull.branch)
+        merged = self._merged(pull)
+        assert merged is not None
+        branch = f"gh-readonly-queue/main/pr-{number}-{base}"
+        git(bare, "update-ref", f"refs/heads/{branch}", merged)
+        ref = f"refs/heads/{branch}"
+        told = {
+            "head_sha": merged,
+            "head_ref": ref,
+            "base_sha": base,
+            "base_ref": "refs/heads/main",
+        }
+        payload = self._payload({"action": "checks_requested", "merge_group": told})
+        event = Event("merge_group", REPOSITORY, ref, merged, payload)
+        runs = self._run(event, merged, "main", [])
+        states = {job.name: job.result for run in runs for job in run.jobs.values()}
+        git(bare, "update-ref", "-d", ref)
+        if reasons := self._unreported(states):
+            raise MergeError("; ".join(reasons))
+        git(bare, "update-ref", "refs/heads/main", merged, base)
+        return runs + self._pushed("main", base)
 
     def dispatched(self) -> list[Run]:
         """Run what workflows have dispatched."""
@@ -142,20 +183,25 @@ class Rehearsal:
         pull, bare = self.github.pulls[number], self.github.bare()
         if self._merged(pull) is None:
             return ["it conflicts with main"]
-        told = git(bare, "show", "main:engine/github/rulesets/main.json")
-        rules = {rule["type"]: rule.get("parameters", {}) for rule in json.loads(told)["rules"]}
-        checks = rules["required_status_checks"]
         head = git(self.github.bare(pull.repository), "rev-parse", pull.branch).strip()
-        states = self._states(head)
-        reasons = [
-            f"{one['context']}: {states.get(one['context'], 'expected')}"
-            for one in checks["required_status_checks"]
-            if states.get(one["context"]) != "success"
-        ]
+        reasons = self._unreported(self._states(head))
         behind = git(bare, "rev-list", "--count", f"{pull.head}..main").strip()
-        if checks["strict_required_status_checks_policy"] and behind != "0":
+        if self._required()["strict_required_status_checks_policy"] and behind != "0":
             reasons.append("it is out of date with main")
         return reasons
+
+    def _unreported(self, states: Mapping[str, str]) -> list[str]:
+        """Return what main's ruleset requires and these states do not have."""
+        return [
+            f"{one['context']}: {states.get(one['context'], 'expected')}"
+            for one in self._required()["required_status_checks"]
+            if states.get(one["context"]) != "success"
+        ]
+
+    def _required(self) -> dict[str, Any]:
+        told = git(self.github.bare(), "show", "main:engine/github/rulesets/main.json")
+        rules = {rule["type"]: rule.get("parameters", {}) for rule in json.loads(told)["rules"]}
+        return dict(rules["required_status_checks"])
 
     def _states(self, head: str) -> dict[str, str]:
         """Return what reports on a commit; GitHub leaves out the runs that were dispatched."""
@@ -201,7 +247,9 @@ class Rehearsal:
             self._record(path, event)
             for path in self._workflows(commit)
             if path.name not in self.skipped
-            and workflow.is_triggered(workflow.load(path), event.name, branch, changed)
+            and workflow.is_triggered(
+                workflow.load(path), event.name, branch, changed, event.payload.get("action", "")
+            )
         ]
 
     def _record(self, path: Path, event: Event) -> Run:
@@ -210,7 +258,8 @@ class Rehearsal:
         return self.runs[-1]
 
     def _runner(self) -> Runner:
-        made = Runner(self.github, self.machine, self.secrets, self.variables, self.break_at)
+        settings = (self.secrets, self.variables, self.break_at, self.secrets_of_bots)
+        made = Runner(self.github, self.machine, *settings)
         made.runs = len(self.runs)
         return made
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+DEPENDABOT = "dependabot[bot]"
+
 
 @dataclass
 class Event:
@@ -18,6 +20,7 @@ class Event:
     base_ref: str = ""
     head_ref: str = ""
     fork: bool = False
+    actor: str = "somebody"
 
 
 @dataclass

@@ -22,9 +22,11 @@ class Runner:
         secrets: Mapping[str, str],
         variables: Mapping[str, str],
         break_at: str = "",
+        secrets_of_bots: Mapping[str, str] | None = None,
     ) -> None:
         self.github, self.machine = github, machine
         self.secrets, self.variables = dict(secrets), dict(variables)
+        self.secrets_of_bots = dict(secrets_of_bots or {})  # what Dependabot's runs read
         self.break_at = break_at  # the name of a step that fails after it ran, as networks do
         self.runs = 0
 
@@ -51,7 +53,7 @@ class Runner:
         base = event.payload.get("repository", {})
         return Known(
             action="",
-            actor="somebody",
+            actor=event.actor,
             api_url=self.github.url,
             base_ref=event.base_ref,
             event=event.payload,

@@ -127,10 +127,12 @@ class Story(Rehearsal):
         self.write("params.yaml", EXPERIMENT.format(model=MODELS[model]))
         self.author.commit(f"Model {model}")
 
-    def propose(self, branch: str, repository: str = REPOSITORY) -> tuple[int, dict[str, Run]]:
+    def propose(
+        self, branch: str, repository: str = REPOSITORY, author: str = "somebody"
+    ) -> tuple[int, dict[str, Run]]:
         """Push the branch and open its pull request; return its runs by workflow."""
         self.push(self.author.path, branch, repository)
-        number, runs = self.open(branch, repository)
+        number, runs = self.open(branch, repository, author)
         return number, self.finished(runs)
 
     def update(self, number: int) -> dict[str, Run]:

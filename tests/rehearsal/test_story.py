@@ -19,6 +19,7 @@ from sweeps import some
 from rehearsal.conftest import REASON
 from rehearsal.github import REPOSITORY, git
 from rehearsal.rehearsal import MergeError
+from rehearsal.results import DEPENDABOT
 from rehearsal.story import FORK, Story, copy, in_production, states
 
 contained = pytest.mark.skipif(bool(REASON), reason=REASON or "there is an engine")
@@ -226,6 +227,50 @@ def test_a_fork_reads_no_secret_and_a_maintainer_is_told(sequel: Story) -> None:
     assert not [one for one in sequel.github.comments.values() if one["issue"] == number]
 
 
+def test_whoever_lacks_something_is_told_what(sequel: Story) -> None:
+    """Dependabot, who has no secrets; who has pushed no data; who had another base; the queue."""
+    sequel.begin("dependabot/actions")
+    text = sequel.at("main", ".github/workflows/check.yml")
+    sequel.write(".github/workflows/check.yml", f"{text}# another version\n")
+    sequel.author.commit("Bump the actions group")
+    number, runs = sequel.propose("dependabot/actions", author=DEPENDABOT)
+    assert states(runs["model"])["pass"] == "success", runs["model"].output
+    assert "no model is concerned: nothing to fetch" in runs["model"].output
+    assert "model" in {run.workflow for run in sequel.queue(number)}
+    assert "# another version" in sequel.at("main", ".github/workflows/check.yml")
+
+    sequel.begin("dependabot/pip")
+    lock = sequel.at("main", "requirements/train.txt")
+    sequel.write("requirements/train.txt", f"{lock}# another version\n")
+    sequel.author.commit("Bump a package")
+    number, runs = sequel.propose("dependabot/pip", author=DEPENDABOT)
+    assert states(runs["model"])["pass"] == "failure"
+    assert "`gh secret set DVC_CONFIG --app dependabot`" in told(sequel, number)
+
+    sequel.begin("more")
+    rows = sorted((sequel.author.path / "data/raw").glob("*.parquet"))[0]
+    rows.chmod(0o644)
+    rows.write_bytes(rows.read_bytes() + b"PAR1")
+    sequel.author.run("dvc", "add", "--quiet", "data/raw")
+    sequel.author.commit("More data")
+    number, runs = sequel.propose("more")
+    assert states(runs["model"])["pass"] == "failure"
+    assert "Running stage" not in runs["model"].output
+    assert "run `dvc push data/raw.dvc` where they are" in told(sequel, number)
+
+    _, started = sequel.retarget("dependabot/pip")
+    assert [run.workflow for run in started] == ["retargeted"]
+    assert started[0].result == "failure"
+    assert "close and reopen it, and both run against main." in started[0].output
+
+
+def told(story: Story, number: int) -> str:
+    """Return what the one comment on a pull request says, which is also the run's summary."""
+    (said,) = (one["body"] for one in story.github.comments.values() if one["issue"] == number)
+    assert said.startswith("## Not judged\n\n")
+    return str(said)
+
+
 @pytest.fixture(scope="module")
 def two(begun: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Two that passed against one champion, and the first of them merged."""
@@ -235,7 +280,13 @@ def two(begun: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stor
             story.change(name)
             _, runs = story.propose(name)
             assert states(runs["model"])["pass"] == "success", runs["model"].output
-        story.accept(2)
+        queued = story.finished(story.queue(2))
+        assert states(queued["model"]) == {
+            **{"judge": "success", "push": "skipped", "attest": "skipped"},
+            **{"comment": "skipped", "pass": "success"},
+        }
+        assert "Running stage" not in queued["model"].output
+        assert "declares holds on what main is" in queued["model"].jobs["judge"].summary
         yield story
 
 

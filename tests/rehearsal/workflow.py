@@ -24,9 +24,11 @@ STEP = {
 EVENTS = {
     "push": {"branches", "paths"},
     "pull_request": {"branches", "types", "paths"},
+    "merge_group": {"branches", "types"},
     "schedule": {"cron"},
     "workflow_dispatch": {"inputs"},
 }
+USUAL = ("opened", "synchronize", "reopened")  # actions of pull requests where none are named
 SCOPES = {
     *("actions", "attestations", "checks", "contents", "deployments", "id-token", "issues"),
     *("packages", "pages", "pull-requests", "security-events", "statuses"),
@@ -79,13 +81,17 @@ def read(path: Path) -> Any:
     return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
 
 
-def is_triggered(workflow: Mapping[str, Any], event: str, branch: str, changed: list[str]) -> bool:
+def is_triggered(
+    workflow: Mapping[str, Any], event: str, branch: str, changed: list[str], action: str = ""
+) -> bool:
     """Say whether an event on (a pull request into) `branch` that changed these files runs it."""
     if event not in workflow["on"]:
         return False
     told = workflow["on"][event] or {}
     if isinstance(told, list):
         return True
+    if event == "pull_request" and action not in told.get("types", USUAL):
+        return False
     branches, paths = told.get("branches"), told.get("paths")
     if branches is not None and not any(_matches(branch, one) for one in branches):
         return False

@@ -51,12 +51,14 @@ dvc repro
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate gate promote verify proposal handover accept signed release reconcile test check format lock clean anew
+.PHONY: help setup install remote repro candidate results gate promote verify proposal handover accept signed release reconcile test check format lock clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(RAW)  ## install what the locks say; write and version sample data where there is none
+	@! printf '%s' "$$PWD" | LC_ALL=C grep -q '[^ -~]' || echo "check: DVC's queue (\`--queue\`, \`--temp\`) fails" \
+		"below a folder whose name is not ASCII, as in $$PWD: move the project before you sweep"
 	@echo "Ready. Next: git add --all && git commit -m Start, then make repro"
 
 repro: $(RAW)  ## run every stage of the pipeline whose inputs changed
@@ -70,7 +72,10 @@ remote:  ## write $DVC_CONFIG, the credentials of the data remote, to .dvc/confi
 
 candidate: $(INSTALLED)  ## fetch the data of this commit, run what changed, commit the results
 	@mlops mend
-	dvc pull --allow-missing
+	@mlops fetch --against "$$AGAINST"; code=$$?; test $$code = 1 || \
+		{ test $$code = 0 && $(MAKE) --no-print-directory results; }
+
+results: $(INSTALLED)  ## run what changed, commit the results
 	$(REPRO)
 	@git add -- $(RESULTS)
 	@git diff --cached --quiet -- $(RESULTS) || git commit -m "Run the pipeline" -- $(RESULTS)
@@ -80,15 +85,15 @@ gate: $(INSTALLED)  ## judge a new candidate by policy and code of AGAINST (orig
 	PYTHONPATH=$(BASE)/engine/src:$(BASE)/src python -P -m mlops.cli gate --against "$$AGAINST" --if-new $${REDERIVE:+--rederive}
 
 promote: $(INSTALLED)  ## share what the pipeline made, declare the candidate that the gate passed
-	dvc push
-	mlops promote --against "$$AGAINST"
+	@test -d candidate || echo "candidate/ is not here, since no model is concerned: nothing to promote"
+	@test ! -d candidate || { dvc push && mlops promote --against "$$AGAINST"; }
 
 verify: $(INSTALLED)  ## verify what this commit declares and AGAINST does not
 	mlops verify --against "$$AGAINST"
 
 proposal: $(INSTALLED)  ## say what became of the candidate, in Markdown
-	@mlops proposal --against "$$AGAINST" --since "$${SINCE:-HEAD}" $${FORK:+--fork} $${FAILED:+--failed} \
-		--out reports/gate/proposal.md
+	@mlops proposal --against "$$AGAINST" --since "$${SINCE:-HEAD}" $${FORK:+--fork} $${QUEUE:+--queue} \
+		$${FAILED:+--failed} --out reports/gate/proposal.md
 
 handover:  ## put the commits since SINCE, if any, into a file; name the last
 	@test "$$(git rev-parse HEAD)" = "$$SINCE" || { mkdir -p $(dir $(HANDOVER)) && \

@@ -55,6 +55,51 @@ def test_a_composition_is_known_by_what_its_files_say(tmp_path: Path) -> None:
     assert composed(CONF, {}) == before  # nor did the change of a copy stay
 
 
+def test_a_change_of_another_choice_is_left_out_and_said() -> None:
+    changes = {"max_iter": 300, "search": {"C": {"low": 1, "high": 2}}}
+    said: list[str] = []
+    resolved = composed(CONF, {"model": {"use": "forest", **changes}}, said.append)
+    assert resolved == composed(CONF, {"model": {"use": "forest"}})
+    assert [line.partition(" is ")[0].rpartition(".")[2] for line in said] == ["max_iter", "C"]
+    assert "model.use=boosting or logistic and left out with forest" in said[0]
+    assert "`max_iter: {boosting: 300}`" in said[0]
+
+
+def test_a_change_by_choice_is_of_that_choice_alone() -> None:
+    change = {"max_iter": {"boosting": 300, "logistic": 900}}
+    said: list[str] = []
+    for used, expected in (("boosting", 300), ("logistic", 900), ("forest", None)):
+        model = composed(CONF, {"model": {"use": used, **change}}, said.append)["model"]
+        assert model.get("max_iter") == expected
+    search = {"search": {"max_iter": {"boosting": {"high": 9}}}}
+    ranges = composed(CONF, {"model": search})["model"]["search"]
+    assert (ranges["max_iter"]["low"], ranges["max_iter"]["high"]) == (50, 9)
+    assert not said
+
+
+def test_what_another_choice_had_stops_no_switch() -> None:
+    """Of every part, with the changes that the sample's choice could have."""
+    changes: dict[str, Any] = {
+        "split": {"use": "time", "cutoff": "2026-01-01"},
+        "tuning": {"use": "optuna", "trials": 5, "workers": 1},
+        "model": {"use": "logistic", "C": 3.0, "max_iter": 7},
+        "features": {"use": "churn", "derived": {"log_usage": {"owner": "me"}}},
+    }
+    for part, section in changes.items():
+        for name in choices(CONF, part):
+            if (part, name) not in (("split", "time"), ("tuning", "optuna")):
+                composed(CONF, {part: {**section, "use": name}})
+
+
+def test_the_default_experiment_says_nothing_to_another_choice() -> None:
+    experiment = yaml.safe_load((SOURCE / "params.yaml").read_text())
+    assert set(experiment) == set(PARTS)
+    for name in choices(CONF, "model"):
+        switched = {**experiment["model"], "use": name}
+        plain = composed(CONF, {"model": {"use": name}})
+        assert composed(CONF, {**experiment, "model": switched}) == plain
+
+
 def test_top_level_value() -> None:
     assert settings({"seed": 7}).seed == 7
 
@@ -65,8 +110,12 @@ def test_top_level_value() -> None:
         ({"modle": {}}, "no part 'modle': the parts are data"),
         ({"model": 3}, "model must be a mapping"),
         ({"model": {"use": "bosting"}}, "conf/model/ offers boosting, dummy"),
-        ({"model": {"use": "forest", "max_iter": 3}}, "belongs to model.use=boosting"),
-        ({"model": {"use": "forest", "max_iter": 3}}, "-S '~model.max_iter'"),
+        ({"model": {"max_iter": {"forest": 3}}}, "model.max_iter is not in conf/model/forest.yaml"),
+        ({"model": {"use": "forest", "max_iter": {"forest": 3}}}, "which has _target_, inputs"),
+        ({"model": {"use": "forest", "max_itr": {"boosting": 3}}}, "conf/model/boosting.yaml"),
+        ({"model": {"max_iter": {"boosting": "many"}}}, "model.max_iter is 'many'"),
+        ({"model": {"max_iter": {"bosting": 3}}}, "model.max_iter is {'bosting': 3}"),
+        ({"model": {"max_features": {"boosting": "sqrt"}}}, "a number belongs there"),
         ({"model": {"max_itr": 3}}, "model.max_itr is not in"),
         ({"model": {"max_iter": "many"}}, "model.max_iter is 'many'"),
         ({"evaluation": {"slices": {"min_row": 3}}}, "which has min_rows, max_categories"),

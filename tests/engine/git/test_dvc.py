@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlops.git.dvc import dvc_add, dvc_digest, fetch, maker, mend, unversioned
+from mlops.git.dvc import dvc_add, dvc_digest, fetch, left_over, maker, mend, unversioned
 from mlops.git.repository import Repository, RepositoryError
 
 RAW = Path("data/raw")
@@ -120,3 +120,32 @@ def test_half_written_lock_without_a_commit_is_begun_anew(root: Path) -> None:
     assert not (root / "dvc.lock").exists()
     assert not (root / ".dvc/tmp/rwlock").exists()
     assert mend(repository) == []
+
+
+def test_data_that_a_change_of_branch_left_are_known(tmp_path: Path) -> None:
+    repository, raw = Repository(tmp_path), RAW
+    pointer = tmp_path / "data/raw.dvc"
+    pointer.parent.mkdir()
+
+    def point(digit: str) -> None:
+        pointer.write_text(f"outs:\n- md5: {digit * 32}.dir\n  path: raw\n")
+
+    def commit(digit: str) -> str:
+        point(digit)
+        repository.git("add", ".")
+        repository.git("commit", "-q", "-m", digit)
+        return repository.git("rev-parse", "--short", "HEAD").strip()
+
+    assert left_over(repository, raw) is None  # outside git
+    repository.git("init", "-q", "-b", "main")
+    commit("a")
+    repository.git("checkout", "-q", "-b", "more")
+    other = commit("b")
+    repository.git("checkout", "-q", "main")
+    assert left_over(repository, raw) is None
+    point("b")
+    assert left_over(repository, raw) == other
+    point("c")  # new data
+    assert left_over(repository, raw) is None
+    pointer.write_text("outs: 3\n")
+    assert left_over(repository, raw) is None

@@ -105,3 +105,21 @@ def test_histories_without_a_common_commit(part: Path) -> None:
     git(part, "commit", "-q", "-m", "x")
     with pytest.raises(RepositoryError, match="--unshallow"):
         Repository(part).merge_base("main", "other")
+
+
+def test_a_shallow_clone_names_no_commit_that_it_cannot_know(part: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    git(tmp_path, "init", "-q", "-b", "main", str(whole))
+    for name in ("inputs", "notes", "more"):
+        (whole / name).write_text(name)
+        git(whole, "add", ".")
+        git(whole, "commit", "-q", "-m", name)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--depth", "2", whole.as_uri(), str(clone))
+    known, shallow = Repository(whole), Repository(clone)
+    assert shallow.commit([Path("more")]) == known.commit([Path("more")])
+    assert shallow.commit() == known.commit()
+    with pytest.raises(RepositoryError, match="`git fetch --unshallow`"):
+        shallow.commit([Path("inputs")])
+    git(clone, "fetch", "-q", "--unshallow")
+    assert shallow.commit([Path("inputs")]) == known.commit([Path("inputs")])

@@ -190,6 +190,10 @@ def test_the_end_of_a_history_is_not_enough(ready: Any) -> None:
         ("environments: [a, a, production]", "each name once"),
         ("environments: [../x, production]", "small letters"),
         ("environments: [1, production]", "small letters"),
+        ("environments: [v2, production]", "calls an environment v2"),
+        ("environments: [latest, production]", "call it otherwise"),
+        ("environments: [champion, production]", "call it otherwise"),
+        ("environments: [kubernetes, production]", "call it otherwise"),
         ("environments: [", "has no list"),
     ],
 )

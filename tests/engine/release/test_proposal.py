@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlops.release.proposal import LONGEST, ProposalError, known, page, verify
+from mlops.release.proposal import LONGEST, REFUSED, ProposalError, known, page, verify
 
 DECLARED = "deploy/production"
 
@@ -134,3 +134,18 @@ def test_a_maintainer_of_a_fork_is_told_what_to_do(
     assert second.mlops("gate", "--against", "main", "--if-new") == 0
     assert second.mlops(*told, "--failed") == 1  # whatever failed, it was not judged
     assert "Not judged" in capsys.readouterr().out
+
+
+def test_the_page_of_a_queue(second: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    told = ("proposal", "--against", "main", "--since", "HEAD", "--queue")
+    (second.root / "reports/gate/gate.md").unlink()
+    assert second.mlops(*told) == 1  # declared by nobody
+    assert "up to date with main" in capsys.readouterr().out
+    assert second.mlops("promote") == 0
+    assert second.mlops(*told) == 0
+    assert "declares holds on what main is with it." in capsys.readouterr().out
+    assert second.mlops(*told, "--failed") == 1
+    assert "**For its author.**" in capsys.readouterr().out
+    second.write(f"reports/gate/{REFUSED}", "the data are not there: push them\n")
+    assert second.mlops(*told, "--failed") == 1
+    assert "## Not judged\n\nThe data are not there: push them." in capsys.readouterr().out

@@ -1,17 +1,22 @@
 """Every candidate is one finished run in MLflow, whatever happened before."""
 
 import shutil
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_ALREADY_EXISTS
 
 from mlops.bundle import manifest
 from mlops.config.settings import Settings
 from mlops.config.settings import load as load_settings
-from mlops.tracking.registry import RegistryError, _shown, track
+from mlops.files import locked
+from mlops.tracking.registry import RegistryError, _made, _shown, mirrored, track
 
 # MLflow calls what its own dependencies have deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -21,7 +26,8 @@ pytestmark = pytest.mark.filterwarnings("default")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database, made once: MLflow takes seconds for it."""
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
+    assert mirrored("demo", "champion", path.parent) is None
+    assert {file.name for file in path.parent.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
     return path
 
 
@@ -69,9 +75,72 @@ def test_the_same_candidate_is_logged_once(project: Path, settings: Settings) ->
 def test_run_that_a_killed_command_left_is_closed(project: Path, settings: Settings) -> None:
     client = MlflowClient(f"sqlite:///{project}/mlflow.db")
     tags = {"candidate": manifest.bundle_digest(project / "candidate")}
-    left = client.create_run(client.create_experiment("demo"), tags=tags).info.run_id
+    folder = client.create_experiment("demo")
+    here = f"{socket.gethostname()}:{project}"
+    left = client.create_run(folder, tags={**tags, "logged_from": here}).info.run_id
+    other = client.create_run(folder, tags={**tags, "logged_from": "elsewhere:/there"}).info.run_id
     key = track(settings, "demo", project / "candidate")
-    assert sorted(runs(project)) == sorted([(left, "KILLED"), (key, "FINISHED")])
+    expected = [(left, "KILLED"), (other, "RUNNING"), (key, "FINISHED")]
+    assert sorted(runs(project)) == sorted(expected)
+
+
+def test_one_process_at_a_time_logs(
+    project: Path, settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with locked(project / "mlflow.db.lock"):
+            waiting = pool.submit(track, settings, "demo", project / "candidate")
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+            assert capfd.readouterr().err == "mlops waits for another run to be logged\n"
+        key = waiting.result()
+    assert runs(project) == [(key, "FINISHED")]
+
+
+def test_a_database_is_made_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Half:
+        def __init__(self, uri: str, _: str) -> None:
+            self.file = Path(uri.removeprefix("sqlite:///"))
+
+        def search_experiments(self) -> None:
+            self.file.write_bytes(b"half")
+            raise Killed
+
+    monkeypatch.setattr("mlflow.MlflowClient", Half)
+    with pytest.raises(Killed):
+        mirrored("demo", "champion", tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["mlflow.db.lock"]
+
+
+def test_what_another_machine_has_made_meanwhile_is_taken() -> None:
+    def late() -> None:
+        raise MlflowException("there", error_code=RESOURCE_ALREADY_EXISTS)
+
+    def refused() -> None:
+        raise MlflowException("no", error_code=PERMISSION_DENIED)
+
+    _made(late)
+    with pytest.raises(MlflowException, match="no"):
+        _made(refused)
+
+
+def test_a_deleted_experiment_is_a_sentence_whose_command_brings_it_back(
+    project: Path, settings: Settings
+) -> None:
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    client.delete_experiment(folder := client.create_experiment("demo"))
+    with pytest.raises(RegistryError, match="the experiment demo was deleted in MLflow") as error:
+        track(settings, "demo", project / "candidate")
+    address = f"MLFLOW_TRACKING_URI=sqlite:///{project}/mlflow.db"
+    command = f"{address} mlflow experiments restore --experiment-id {folder}"
+    assert f"`{command}`" in str(error.value)
+    client.restore_experiment(folder)
+    track(settings, "demo", project / "candidate")
 
 
 def test_run_that_fails_is_closed(project: Path, settings: Settings) -> None:

@@ -116,7 +116,7 @@ def founded(built: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
         copy(PROJECT / name, workshop.root / name)
     workshop.write("pyproject.toml", PYPROJECT)
     ignored = (workshop.root / ".gitignore").read_text()
-    workshop.write(".gitignore", f"{ignored}/.mlops/\n/mlartifacts/\n/mlflow.db\n")
+    workshop.write(".gitignore", f"{ignored}/.mlops/\n/mlartifacts/\n/mlflow.db*\n")
     workshop.commit("Where images go")
     workshop.released("middle")
     return workshop

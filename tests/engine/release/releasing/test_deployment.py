@@ -2,6 +2,7 @@
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from mlops.release.image import Image
 DIGEST = f"sha256:{'a' * 64}"
 
 
+IMAGE = Image("registry.invalid/acme/demo", "b" * 64, "c" * 64, {})
+
+
 def record(yard: Any, digest: str = DIGEST, bundle_digest: str = "b" * 64) -> deployment.Record:
-    image = Image("registry.invalid/acme/demo", bundle_digest, "c" * 64, {})
+    image = IMAGE._replace(bundle_digest=bundle_digest)
     commit = yard.workshop.git("rev-parse", "HEAD")
     return deployment.record(commit, "production", "churn", image, digest)
 
@@ -113,11 +117,12 @@ def test_twenty_at_once_make_one_line(yard: Any, tmp_path: Path) -> None:
 
 def test_the_digest_of_a_tag_is_found_in_the_history(yard: Any) -> None:
     deployment.deploy(yard.repository, record(yard))
-    other = record(yard, digest=f"sha256:{'e' * 64}", bundle_digest="d" * 64)
-    deployment.deploy(yard.repository, other)
-    assert deployment.recorded(yard.repository, "production", record(yard).tag) == DIGEST
-    assert deployment.recorded(yard.repository, "production", "unknown") is None
-    assert deployment.recorded(yard.repository, "staging", other.tag) is None
+    deployment.deploy(yard.repository, record(yard, f"sha256:{'e' * 64}", "d" * 64))
+    found = partial(deployment.recorded, yard.repository)
+    assert found("production", IMAGE) == DIGEST
+    assert found("production", IMAGE._replace(code="0" * 64)) is None
+    assert found("production", IMAGE._replace(repository="elsewhere/demo")) is None
+    assert found("staging", IMAGE._replace(bundle_digest="d" * 64)) is None
 
 
 @pytest.mark.parametrize(

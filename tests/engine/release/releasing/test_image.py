@@ -75,7 +75,7 @@ def test_a_commit_that_says_nothing_of_images(yard: Any) -> None:
         (yard.root / path).unlink()
     shutil.rmtree(yard.root / "requirements")
     yard.workshop.commit("none")
-    with pytest.raises(ImageError, match="ARG BASE"):
+    with pytest.raises(ImageError, match="FROM … AS python"):
         image.base(yard.repository, "HEAD")
     with pytest.raises(ImageError, match="make lock"):
         image.lock(yard.repository, "HEAD", "onnx")

@@ -1,9 +1,10 @@
 """Files that are either whole or absent, their digests, and YAML."""
 
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,36 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     except BaseException:
         _remove(staging)
         raise
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Yield a hidden folder beside `path`, gone at the end of the block, to make it in."""
+    folder = _staging(path)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
+@contextmanager
+def locked(file: Path, wait: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Hold a lock that no other process has for as long as the block lasts.
+
+    Where one has it, `wait` is called before waiting. The file stays, since it says nothing.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            wait()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def write_text(path: Path, text: str) -> None:

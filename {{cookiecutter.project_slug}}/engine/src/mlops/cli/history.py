@@ -50,11 +50,18 @@ def lineage(arguments: Arguments) -> int:
 
     from ..bundle import contents
     from ..bundle.lineage import is_premature
+    from ..git import dvc
     from ..git.repository import Repository
 
     bundle_digest, content, _ = contents.read(arguments.bundle)
     if arguments.check:
         repository = Repository()
+        if other := dvc.left_over(repository, Path("data/raw")):
+            print(
+                f"check: data/raw is that of {other}, not of this commit, as after a change of "
+                "branch: `git checkout data/raw.dvc`, then `dvc checkout`, and run this again; or "
+                "commit data/raw.dvc, if it is what you want"
+            )
         against = arguments.against
         if premature := is_premature(repository, content) and not _is_served(repository, against):
             print(f"{arguments.bundle} names no commit that has its inputs: once more")

@@ -1,5 +1,7 @@
 """Predictions, for a table or for requests."""
 
+import os
+import sys
 from pathlib import Path
 
 from .verb import Arguments, Verb
@@ -24,6 +26,7 @@ def grammar(verb: Verb) -> None:
 def predict(arguments: Arguments) -> None:
     from ..serving.batch import predict
 
+    _tell_another(arguments.bundle)
     scored = predict(arguments.file, arguments.out, arguments.bundle)
     print(f"{scored.rows:,} rows scored: {arguments.out}")
     for note in scored.notes:
@@ -37,4 +40,24 @@ def serve(arguments: Arguments) -> None:
     settings = load(arguments.settings, **given)
     from ..serving.server import serve
 
+    _tell_another(Path(settings.bundle))
     serve(settings)
+
+
+def _tell_another(bundle: Path) -> None:
+    """Say so where candidate/ is that of another commit; in an image there is no dvc.lock."""
+    if bundle != Path("candidate") or "DVC_STAGE" in os.environ or not Path("dvc.lock").is_file():
+        return
+    from ..git import dvc
+    from ..git.repository import RepositoryError
+
+    try:
+        pinned = dvc.pinned(dvc.read_lock(Path()), bundle)
+    except (RepositoryError, LookupError):
+        return
+    if bundle.is_dir() and pinned not in (None, dvc.dvc_digest(bundle)):
+        print(
+            "check: candidate/ is not the one that dvc.lock pins, as after a change of branch: "
+            "`dvc checkout` brings that one, `dvc repro` makes it",
+            file=sys.stderr,
+        )

@@ -23,10 +23,14 @@ def grammar(verb: Verb) -> None:
         "--explain", metavar="RULE", nargs="?", const="", help="say what a rule does, or list all"
     )
 
+    add = verb(fetch, "fetch what the pipeline needs: exit 1 where the branch concerns no model")
+    add.add_argument("--against", metavar="REF", required=True)
+
     add = verb(proposal, "say what a branch proposes: exit 1 where a maintainer has to act")
     add.add_argument("--against", metavar="REF", required=True)
     add.add_argument("--since", metavar="COMMIT", required=True, help="what its author pushed")
     add.add_argument("--fork", action="store_true", help="automation cannot write to the branch")
+    add.add_argument("--queue", action="store_true", help="it stands in a merge queue")
     add.add_argument("--failed", action="store_true", help="a step before this one did")
     add.add_argument("--out", metavar="FILE", type=Path, help="write it there as well")
 
@@ -63,17 +67,26 @@ def gate(arguments: Arguments) -> int:
     return EXIT[content["verdict"]]
 
 
+def fetch(arguments: Arguments) -> int:
+    from ..git.repository import Repository
+    from ..release.fetching import fetch
+
+    needed = fetch(Repository(), arguments.against)
+    print("data and candidate are here" if needed else "no model is concerned: nothing to fetch")
+    return int(not needed)
+
+
 def proposal(arguments: Arguments) -> int:
     from ..files import write_text
     from ..git.repository import Repository
     from ..release.proposal import acts, page
 
     told = (Repository(), arguments.against, arguments.since)
-    text = page(*told, arguments.fork, arguments.failed)
+    text = page(*told, arguments.fork, arguments.failed, arguments.queue)
     if arguments.out is not None:
         write_text(arguments.out, text)
     print(text, end="")
-    return int(arguments.fork and acts(*told, arguments.failed))
+    return int((arguments.fork or arguments.queue) and acts(*told, arguments.failed))
 
 
 def verify(arguments: Arguments) -> None:

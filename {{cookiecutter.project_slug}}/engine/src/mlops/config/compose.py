@@ -39,13 +39,15 @@ def resolve(
     experiment: Path = EXPERIMENT,
     out: Path = RESOLVED,
     check: Callable[[Settings, Mapping[str, str]], None] | None = None,
+    say: Callable[[str], object] = print,
 ) -> Settings:
     """Compose the experiment, check it, and write it to `out`.
 
-    `check` gets the settings and the choice of each part, and raises where they do not fit.
+    `check` gets the settings and the choice of each part, and raises where they do not fit; `say`
+    gets what was left out of the experiment.
     """
     asked = read_experiment(experiment)
-    resolved = composed(conf, asked)
+    resolved = composed(conf, asked, say)
     settings = Settings.parse(resolved)
     check_task(conf, settings)
     check_metrics(settings.evaluation.measured, settings.data.task)
@@ -73,9 +75,12 @@ def digests(resolved: Mapping[str, Any]) -> dict[str, str]:
     return {name: sha256(json.dumps(part).encode()).hexdigest() for name, part in parts.items()}
 
 
-def composed(conf: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+def composed(
+    conf: Path, content: Mapping[str, Any], say: Callable[[str], object] = str
+) -> dict[str, Any]:
     """Return the experiment with every choice loaded, overridden and interpolated.
 
+    `say` gets a sentence for each change that is left out, since it is one of another choice.
     Raises ConfigError, naming file, key and allowed values, for a part, choice or key that
     does not exist, a value of another type, and a value that must be given and is not.
     """
@@ -84,7 +89,8 @@ def composed(conf: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     try:
         with _in_time():
             config = _chosen(conf, experiment.used)
-            experiment.apply(config)
+            for left in experiment.apply(config):
+                say(f"check: {left}")
             _check_given(conf, config, experiment.used)
             return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     except _LateError as error:

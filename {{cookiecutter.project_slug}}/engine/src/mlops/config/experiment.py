@@ -76,73 +76,127 @@ class Experiment(NamedTuple):
             used[part] = str(use)
         return cls(conf, used, changes)
 
-    def apply(self, config: DictConfig) -> None:
-        """Set every change in the composed config, where the choice declares its key and type."""
+    def apply(self, config: DictConfig) -> list[str]:
+        """Set every change in the composed config, where the choice declares its key and type.
+
+        Return, a sentence each, the changes left out since their keys are those of other choices.
+        """
+        left = []
         for part, section in self.changes.items():
             if part not in config:
                 known = ", ".join(str(key) for key in config)
                 raise ConfigError(f"params.yaml: there is no part {part!r}: the parts are {known}")
-            for keys, value in _leaves((part,), section, config[part]):
-                self._set(config, keys, value)
+            for keys, value, is_named in self._leaves((part,), section, config[part]):
+                if not is_named and (owners := self._others(config, keys, value)):
+                    left.append(self._left_out(keys, value, owners))
+                else:
+                    self._set(config, keys, value)
+        return left
+
+    def _leaves(
+        self, keys: Keys, value: Any, declared: Any, is_named: bool = False
+    ) -> Iterator[tuple[Keys, Any, bool]]:
+        """Yield the keys and value of each change to the choice in use, and whether it names that.
+
+        A mapping is descended into where the choice has one, and where its keys are choices of the
+        part, it has the value of each: `max_iter: {boosting: 300}` says nothing to the others.
+        """
+        if self._is_by_choice(keys, value, declared):
+            for choice in value:
+                if not self._declares(keys, choice):
+                    raise ConfigError(self._unknown(keys, choice))
+            if (used := self.used[keys[0]]) in value:
+                yield from self._leaves(keys, value[used], declared, is_named=True)
+        elif not (isinstance(value, Mapping) and isinstance(declared, DictConfig) and declared):
+            yield keys, value, is_named
+        else:
+            for key, below in value.items():
+                known = key in list(declared) and not OmegaConf.is_missing(declared, key)
+                inner = declared[key] if known else None
+                yield from self._leaves((*keys, str(key)), below, inner, is_named)
+
+    def _is_by_choice(self, keys: Keys, value: Any, declared: Any) -> bool:
+        if len(keys) == 1 or not isinstance(value, Mapping) or not value:
+            return False
+        if not set(value) <= set(choices(self.conf, keys[0])):
+            return False
+        return not (isinstance(declared, DictConfig) and set(value) & set(declared))
+
+    def _declares(self, keys: Keys, choice: str, value: Any = None) -> bool:
+        """Say whether a choice of the part has the key, and a value of this kind there."""
+        part, *below = keys
+        node: Any = plain(self.conf / part / f"{choice}.yaml")
+        for key in below:
+            if not isinstance(node, Mapping) or key not in node:
+                return False
+            node = node[key]
+        # What `${…}` stands for is known only where the choice is in use.
+        return _fits(node, value) or str(node).startswith("${")
+
+    def _others(self, config: DictConfig, keys: Keys, value: Any) -> list[str]:
+        """Return the choices that a change is for, where it is not for the one in use."""
+        node, (*above, last) = config, keys
+        for key in above:
+            node = node[key]
+        if last in list(node) and (OmegaConf.is_missing(node, last) or _fits(node[last], value)):
+            return []
+        offered = choices(self.conf, keys[0])
+        used = self.used.get(keys[0])
+        return [one for one in offered if one != used and self._declares(keys, one, value)]
+
+    def _left_out(self, keys: Keys, value: Any, owners: list[str]) -> str:
+        part, *below = keys
+        return (
+            f"params.yaml: {'.'.join(keys)} is a change of {part}.use={' or '.join(owners)} and "
+            f"left out with {self.used[part]}; `{below[-1]}: {{{owners[0]}: {value}}}` says so"
+        )
 
     def _set(self, config: DictConfig, keys: Keys, value: Any) -> None:
         node = config
         for key in keys[:-1]:
             node = node[key]
         if keys[-1] not in list(node):  # `in` on the node itself overlooks `???`
-            raise ConfigError(self._unknown(keys, [str(key) for key in node]))
+            raise ConfigError(self._unknown(keys, self.used.get(keys[0])))
         if not OmegaConf.is_missing(node, keys[-1]):
             self._check_type(keys, node[keys[-1]], value)
         node[keys[-1]] = value
 
-    def _where(self, part: str) -> str:
-        name = f"{part}/{self.used[part]}" if part in self.used else "config"
-        return f"{self.conf}/{name}.yaml"
+    def _where(self, part: str, choice: str | None) -> str:
+        return f"{self.conf}/{f'{part}/{choice}' if choice else 'config'}.yaml"
 
-    def _unknown(self, keys: Keys, siblings: list[str]) -> str:
-        """Say what is allowed instead, and to which choice the key belongs."""
-        part, *below = keys
-        name, has = ".".join(keys), f"{self._where(part)}, which has {', '.join(siblings)}"
-        elsewhere = [
-            choice
-            for choice in choices(self.conf, part)
-            if choice != self.used.get(part)
-            and _has(plain(self.conf / part / f"{choice}.yaml"), below)
-        ]
-        if not elsewhere:
-            return f"params.yaml: {name} is not in {has}: correct the name, or add it there"
+    def _unknown(self, keys: Keys, choice: str | None) -> str:
+        """Say what the choice has instead."""
+        part, *above = keys[:-1] or keys
+        file = self._where(part, choice)
+        node: Any = plain(Path(file))
+        for key in above:
+            node = node.get(key) if isinstance(node, Mapping) else None
+        siblings = ", ".join(str(key) for key in node) if isinstance(node, Mapping) else "no such"
         return (
-            f"params.yaml: {name} belongs to {part}.use={' or '.join(elsewhere)} and not to {has}: "
-            f"delete the line, or with `dvc exp run` add -S '~{name}'"
+            f"params.yaml: {'.'.join(keys)} is not in {file}, which has {siblings}: correct the "
+            "name, or add it there"
         )
 
     def _check_type(self, keys: Keys, declared: Any, value: Any) -> None:
-        """Refuse a number where the choice has text, and so on; null goes with everything."""
-        kind = type(OmegaConf.to_container(declared) if OmegaConf.is_config(declared) else declared)
-        # A hyperparameter may be a count or a share: the estimator decides.
-        kinds = (int, float) if kind in (int, float) else (kind,)
-        fits = isinstance(value, kinds) and isinstance(value, bool) == (kind is bool)
-        if declared is None or value is None or fits:
+        """Refuse a number where the choice has text, and so on."""
+        if _fits(declared, value):
             return
+        kind = _kind(declared)
+        where = self._where(keys[0], self.used.get(keys[0]))
         raise ConfigError(
-            f"params.yaml: {'.'.join(keys)} is {value!r}, and {self._where(keys[0])} has "
+            f"params.yaml: {'.'.join(keys)} is {value!r}, and {where} has "
             f"{declared!r}: {KINDS.get(kind, kind.__name__)} belongs there"
         )
 
 
-def _leaves(keys: Keys, value: Any, declared: Any) -> Iterator[tuple[Keys, Any]]:
-    """Yield the keys and value of each change, descending only where the choice has a mapping."""
-    if not isinstance(value, Mapping) or not isinstance(declared, DictConfig) or not len(declared):
-        yield keys, value
-        return
-    for key, below in value.items():
-        known = key in list(declared) and not OmegaConf.is_missing(declared, key)
-        yield from _leaves((*keys, str(key)), below, declared[key] if known else None)
+def _fits(declared: Any, value: Any) -> bool:
+    """Say whether a value is of the kind that a choice has; null goes with everything."""
+    kind = _kind(declared)
+    # A hyperparameter may be a count or a share: the estimator decides.
+    kinds = (int, float) if kind in (int, float) else (kind,)
+    fits = isinstance(value, kinds) and isinstance(value, bool) == (kind is bool)
+    return declared is None or value is None or fits
 
 
-def _has(content: Any, keys: list[str]) -> bool:
-    for key in keys:
-        if not isinstance(content, Mapping) or key not in content:
-            return False
-        content = content[key]
-    return True
+def _kind(declared: Any) -> type:
+    return type(OmegaConf.to_container(declared) if OmegaConf.is_config(declared) else declared)

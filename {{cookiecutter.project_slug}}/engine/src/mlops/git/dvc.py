@@ -78,6 +78,18 @@ def fetch_afresh(repository: Repository, pointer: str, name: str, out: Path) -> 
         shutil.copytree((repository.root / place).with_suffix(""), out)
 
 
+def pull(repository: Repository) -> None:
+    """Fetch what the remote has of everything that git names here; what it lacks stays away."""
+    _check_dvc(repository)
+    repository.run("dvc", "pull", "--allow-missing")
+
+
+def is_behind(repository: Repository) -> bool:
+    """Say whether a stage would run by what dvc.lock and the files say; data may be missing."""
+    _check_dvc(repository)
+    return "Running stage" in repository.run("dvc", "repro", "--dry", "--allow-missing")
+
+
 def push(repository: Repository, pointer: str, name: str) -> None:
     """Upload the folder `name` that the text of a DVC pointer names from the cache."""
     with _placed(repository, pointer, name) as place:
@@ -111,6 +123,26 @@ def pinned(lock: dict[str, Any], path: Path) -> str | None:
     """Return the digest that dvc.lock has for an output."""
     outs = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
     return next((out["md5"] for out in outs if out["path"] == path.as_posix()), None)
+
+
+def left_over(repository: Repository, path: Path) -> str | None:
+    """Return the commit whose pointer to `path` stands here in place of HEAD's; None for none.
+
+    After a change of branch without `dvc checkout` the data are still those of the other branch,
+    and `dvc repro` then takes them for new ones and writes their pointer.
+    """
+    pointer = f"{path}.dvc"
+    known = repository.text_at("HEAD", pointer) if repository.commit() else None
+    if known is None or not (repository.root / pointer).is_file():
+        return None
+    try:
+        md5 = read_yaml(repository.root / pointer)["outs"][0]["md5"]
+    except (yaml.YAMLError, LookupError, TypeError):
+        return None
+    if md5 in known:
+        return None
+    found = repository.git("log", "--all", "-1", "--format=%h", f"-S{md5}", "--", pointer)
+    return found.strip() or None
 
 
 def home() -> Path:

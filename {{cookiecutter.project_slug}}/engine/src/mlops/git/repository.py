@@ -32,12 +32,27 @@ class Repository:
     root: Path = Path()
 
     def commit(self, paths: Sequence[Path] = ()) -> str | None:
-        """Return the last commit (that changed one of `paths`); None before it or outside git."""
+        """Return the last commit (that changed one of `paths`); None before it or outside git.
+
+        Raises RepositoryError where a shallow clone is cut off before that: git then names the
+        first commit that it has, as if that had brought every file.
+        """
         try:
             named = [str(path) for path in paths]
-            return self.git("log", "-1", "--format=%H", "--", *named).strip() or None
+            found = self.git("log", "-1", "--format=%H", "--", *named).strip() or None
         except RepositoryError:
             return None
+        if found and named and found in self._cut():
+            raise RepositoryError(
+                "this clone has only the end of the history, which does not say what commit last "
+                "changed the inputs: fetch the rest (`git fetch --unshallow`)"
+            )
+        return found
+
+    def _cut(self) -> list[str]:
+        """Return the commits of a shallow clone whose parents it lacks; none of a whole one."""
+        place = self.git_path("shallow")
+        return place.read_text(encoding="ascii").split() if place.is_file() else []
 
     def is_clean(self, paths: Sequence[Path] = ()) -> bool:
         """Say whether git has these paths (or everything) exactly as they are now."""

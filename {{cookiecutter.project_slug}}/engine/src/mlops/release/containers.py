@@ -22,7 +22,8 @@ CONFINED = (
     *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
 )
 # What registries say of a name that they do not have, or show to nobody who may not push it.
-ABSENT = ("manifest unknown", "name unknown", "not found", "denied", "unauthorized")
+FORBIDDEN = ("denied", "unauthorized", "authentication required", "forbidden")
+ABSENT = ("manifest unknown", "name unknown", "not found", *FORBIDDEN)
 
 Labels = dict[str, str]
 
@@ -63,7 +64,10 @@ class Engine(NamedTuple):
 
     def push(self, name: str) -> str:
         """Push a local image and return the digest under which the registry has it."""
-        self._run("push", *(_plain(name) if self.command == "podman" else ()), name)
+        try:
+            self._run("push", *(_plain(name) if self.command == "podman" else ()), name)
+        except EngineError as error:
+            raise _refused(name, error, self.command) from error
         if (found := self.find(name)) is None:
             raise EngineError(f"{name} was pushed, and the registry does not have it: push again")
         return found.digest
@@ -82,7 +86,7 @@ class Engine(NamedTuple):
         except EngineError as error:
             if any(word in str(error).lower() for word in ABSENT):
                 return None
-            raise
+            raise _refused(name, error, self.command) from error
 
     @contextmanager
     def running(self, image: str, name: str) -> Iterator[str]:
@@ -121,6 +125,20 @@ def engine() -> Engine:
         if shutil.which(command) and Engine(command)._try("info") is not None:
             return Engine(command)
     raise EngineError("no container engine answers: start Docker, or install podman and skopeo")
+
+
+def _refused(name: str, error: EngineError, command: str) -> EngineError:
+    """Return, as a sentence, why a registry did not do what it was asked."""
+    said, host = str(error), name.partition("/")[0]
+    reason = said.rpartition(": ")[2].strip(')" ')  # before it, how the command got there
+    remedy = "see that this machine reaches it"
+    if any(word in said.lower() for word in FORBIDDEN):
+        remedy = f"log in (`{command} login {host}`) as somebody who may push there"
+    return EngineError(
+        f"the registry {host} does not answer for {name.rpartition(':')[0]} ({reason}): {remedy}, "
+        "or name another as `image` under [tool.mlops] in pyproject.toml, then run `mlops release` "
+        "again"
+    )
 
 
 def _plain(name: str) -> tuple[str, ...]:

@@ -61,8 +61,8 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `bundle_digest` (`manifest` in the file) is the SHA-256 that names the bundle, `commit` what
     it was made from, `primary` the metric that it was made for. `verdict` is the digest of the
     report beside it; `policy`, `champion` (that of production before; null for a first model) and
-    `holdout` are the SHA-256 of what it judged by. `image` is the repository that the image is
-    pushed to.
+    `holdout` are the SHA-256 of what it judged by. `image` is where images went when it was
+    promoted; a release asks pyproject.toml of its own commit.
     """
 
     format: Literal[1]

@@ -110,12 +110,12 @@ def _record(text: str | None) -> Record | None:
         return None
 
 
-def recorded(repository: Repository, environment: str, tag: str) -> str | None:
-    """Return the digest under which a tag was last deployed; None where it never was."""
+def recorded(repository: Repository, environment: str, image: Image) -> str | None:
+    """Return the digest under which an image was last deployed; None where it never was."""
     commit = branch.tip(repository, name(environment))
     for one in repository.line(commit) if commit else ():
         said = _record(branch.text(repository, one, RECORD))
-        if said and said.tag == tag:
+        if said and (said.image, said.tag) == (image.repository, image.tag):
             return said.digest
     return None
 

@@ -26,6 +26,9 @@ TAKE_BACK = (
     "workflow `model` makes the candidate again"
 )
 PLAIN = re.compile(r"[a-z][a-z0-9-]{0,62}")
+# MLflow takes an alias like v2 for the number of a version, and keeps `latest`; `champion` is the
+# alias of production, and manifests stand in deploy/kubernetes.
+TAKEN = re.compile(r"v[0-9]+|latest|champion|kubernetes")
 
 
 class EnvironmentsError(ProjectError):
@@ -55,6 +58,11 @@ def order(repository: Repository, commit: str) -> list[str]:
     if not isinstance(names, list) or not fine or len(set(names)) != len(names):
         raise EnvironmentsError(
             f"{where} must list each name once, in small letters, digits and hyphens"
+        )
+    if taken := [name for name in names if TAKEN.fullmatch(name)]:
+        raise EnvironmentsError(
+            f"{where} calls an environment {taken[0]}, which MLflow or deploy/ has for something "
+            "else: call it otherwise, like staging"
         )
     if names[-1:] != [PRODUCTION]:
         raise EnvironmentsError(

@@ -13,7 +13,7 @@ from ..git.repository import Blobs, Repository
 DOCKERFILE = "deploy/Dockerfile"
 RECIPE = ".dockerignore"
 BUNDLE = "bundle"
-BASE = re.compile(r"^ARG BASE=(\S+)$", re.MULTILINE)
+BASE = re.compile(r"^FROM (\S+) AS python$", re.MULTILINE)
 LOCKS = {"onnx": "serve.txt", "skops": "serve-skops.txt"}
 SHOWN = 12
 MODEL_LABEL = "mlops.model.digest"
@@ -75,7 +75,9 @@ def base(repository: Repository, commit: str) -> str:
     """Return the image that the Dockerfile of a commit starts from."""
     found = BASE.search(repository.text_at(commit, DOCKERFILE) or "")
     if found is None:
-        raise ImageError(f"{DOCKERFILE} of {commit[:12]} has no line `ARG BASE=…`: give it one")
+        raise ImageError(
+            f"{DOCKERFILE} of {commit[:12]} has no line `FROM … AS python`: give it one"
+        )
     return found[1]
 
 

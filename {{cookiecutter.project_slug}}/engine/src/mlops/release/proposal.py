@@ -16,6 +16,7 @@ from . import environments, evidence
 from .declaration import NAME, declared, paths
 
 LOCK = "dvc.lock"
+REFUSED = "refused.md"  # beside the reports of the gate: why there is none
 LONGEST = 60_000  # signs: GitHub refuses comments above 65,536
 
 
@@ -83,16 +84,27 @@ def verify(repository: Repository, against: str) -> list[str]:
 
 
 def page(
-    repository: Repository, against: str, since: str, fork: bool = False, failed: bool = False
+    repository: Repository,
+    against: str,
+    since: str,
+    fork: bool = False,
+    failed: bool = False,
+    queue: bool = False,
 ) -> str:
     """Return, as Markdown, what became of the candidate and what the branch since `since` got.
 
-    With `fork`, what a maintainer has to do instead, as automation cannot write there; `failed`
-    says that a step before this one did.
+    With `fork` or `queue`, what somebody has to do instead, as automation cannot write there;
+    `failed` says that a step before this one did.
     """
-    parts = [_verdict(repository, against, failed)]
+    parts = [_verdict(repository, against, failed, queue)]
     added = repository.git("log", "--reverse", "--format=- `%h` %s", f"{since}..HEAD")
-    if added and not fork:
+    if queue and acts(repository, against, since, failed):
+        parts.append(
+            "**For its author.** What was merged before it changed what this branch was judged by "
+            "or made from: bring the branch up to date with main, where its workflow makes and "
+            "judges it anew, then add it to the queue again."
+        )
+    elif added and not fork:
         parts.append(f"Added to the branch:\n\n{added}")
     if fork and acts(repository, against, since, failed):
         parts.append(
@@ -116,16 +128,25 @@ def acts(repository: Repository, against: str, since: str, failed: bool = False)
     return lacks or not (known(repository, against) or is_declared(repository))
 
 
-def _verdict(repository: Repository, against: str, failed: bool) -> str:
+def _verdict(repository: Repository, against: str, failed: bool, queue: bool) -> str:
     report = repository.root / verdict.FOLDER / MARKDOWN
+    refused = repository.root / verdict.FOLDER / REFUSED
+    if failed and refused.is_file():
+        return f"## Not judged\n\n{_sentence(refused.read_text(encoding='utf-8').strip())}."
     if report.is_file():
         text = report.read_text(encoding="utf-8")
         cut = "\n\n… the whole of it is in the artefact `report`."
         return text if len(text) <= LONGEST else text[:LONGEST] + cut
     reason = "" if failed else known(repository, against)
+    if queue and not failed and not reason:
+        return "## Verified\n\nWhat the branch declares holds on what main is with it."
     if not reason:
         return "## Not judged\n\nThe log of the step that failed says why."
-    return f"## Nothing to judge\n\n{reason[0].upper()}{reason[1:]}."
+    return f"## Nothing to judge\n\n{_sentence(reason)}."
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _pinned(repository: Repository) -> str:

@@ -17,7 +17,7 @@ from ..bundle import manifest
 from ..errors import ProjectError
 from ..files import write_text
 from ..git.repository import Repository
-from . import branch, deployment, environments, image, sbom, smoke
+from . import branch, deployment, environments, evidence, image, sbom, smoke
 from .containers import Engine, engine
 from .declaration import Declaration
 from .deployment import Record
@@ -92,7 +92,8 @@ def planned(
         return None
     said = verified.declared.declaration
     runtime = manifest.read(out)["runtime"]
-    described = image.describe(repository, commit, said.image, said.bundle_digest, runtime, base)
+    place = evidence.image(repository, commit)  # of now: a declaration has that of its promotion
+    described = image.describe(repository, commit, place, said.bundle_digest, runtime, base)
     base = base or image.base(repository, commit)
     return Plan(repository, commit, said, out, runtime, described, base)
 
@@ -167,7 +168,7 @@ def found(plan: Plan, runs: Engine) -> str | None:
     known = runs.find(plan.image.name)
     if known is None:
         return None
-    before = deployment.recorded(plan.repository, plan.environment, plan.image.tag)
+    before = deployment.recorded(plan.repository, plan.environment, plan.image)
     if known.labels.get(image.MODEL_LABEL) != plan.image.bundle_digest or before not in (
         None,
         known.digest,

@@ -4,8 +4,10 @@ The only module that imports MLflow.
 """
 
 import os
+import socket
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +18,7 @@ import msgspec
 from ..bundle import contents, lineage, manifest
 from ..config.settings import Settings
 from ..errors import ProjectError
+from ..files import locked, scratch
 from ..git import dvc
 from .parameters import parameters
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CANDIDATE = "candidate"  # the tag of a run: the digest that it was logged for
+PLACE = "logged_from"  # the machine and folder, where one process at a time logs
 BUNDLE, RELEASED = "bundle", "released"  # tags of a version and of its run
 MODEL = "model"
 PACKAGE = Path(__file__).parents[1]
@@ -32,6 +36,7 @@ PROJECT = PACKAGE.parents[2] / "src/project"  # what the owner adds to an answer
 PACKAGES = ("msgspec", "numpy", "pandas", "pyarrow", "pyyaml", "tqdm")
 RUNTIMES = {"onnx": ("onnxruntime",), "skops": ("scikit-learn", "skops")}
 REPORTS = Path("reports")
+LOCK = Path(".mlops/tracking.lock")
 # A server that is away should cost seconds, not MLflow's default of minutes.
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -55,18 +60,19 @@ def tracking_uri(root: Path) -> str:
 def track(settings: Settings, experiment: str, bundle: Path, reports: Path = REPORTS) -> str:
     """Log the candidate as one finished run and return the run's id.
 
-    The same candidate is logged once. A run that an earlier, killed command left open is closed
-    as KILLED; one that this command cannot finish is closed as FAILED. Raises RegistryError where
-    the server or database does not answer.
+    The same candidate is logged once. A run that an earlier, killed command left open here is
+    closed as KILLED; one that this command cannot finish is closed as FAILED. Raises RegistryError
+    where the server or database does not answer.
     """
     bundle_digest, content, _ = contents.read(bundle)
     home = dvc.home()
     with _client(home, "does not take the run", "dvc repro") as client:
         folder = _experiment(client, experiment, home)
-        known = _closed(client, folder, bundle_digest)
+        place = f"{socket.gethostname()}:{home}"
+        known = _closed(client, folder, bundle_digest, place)
         if known is not None:
             return known
-        return _log(client, folder, bundle_digest, settings, content, bundle, reports)
+        return _log(client, folder, bundle_digest, place, settings, content, bundle, reports)
 
 
 def mirrored(name: str, alias: str, home: Path) -> str | None:
@@ -85,7 +91,7 @@ def mirror(name: str, alias: str, bundle: Path, tags: dict[str, str], home: Path
     bundle_digest = contents.read(bundle).bundle_digest
     with _client(home, f"does not take {name}", "mlops release") as client:
         if not client.search_registered_models(f"name = '{name}'"):
-            client.create_registered_model(name)
+            _made(lambda: client.create_registered_model(name))
         asked = f"name = '{name}' and tags.{BUNDLE} = '{bundle_digest}'"
         known = client.search_model_versions(asked)
         whole = [version for version in known if version.status == "READY"]
@@ -143,7 +149,11 @@ def _version(
 
 @contextmanager
 def _client(home: Path, failed: str, remedy: str) -> Iterator["MlflowClient"]:
-    """Yield a client of the tracking server, whose failures become RegistryError."""
+    """Yield a client of the tracking server, whose failures become RegistryError.
+
+    Others of this project, or of this database, wait meanwhile: MLflow creates a database in a
+    hundred steps, and meets another's half.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     uri = tracking_uri(home)
@@ -156,13 +166,51 @@ def _client(home: Path, failed: str, remedy: str) -> Iterator["MlflowClient"]:
 
         utils.MAX_RETRY_COUNT = 4  # of 10: a wrong address would cost two minutes
     try:
-        yield MlflowClient(uri, uri)
+        database = _file(uri)
+        lock = database.with_name(f"{database.name}.lock") if database else home / LOCK
+        with locked(
+            lock, lambda: print("mlops waits for another run to be logged", file=sys.stderr)
+        ):
+            if database and not database.exists():
+                _create(database)
+            yield MlflowClient(uri, uri)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise RegistryError(
             f"MLflow at {_shown(uri)} {failed}: {reason}: check MLFLOW_TRACKING_URI, then run "
             f"`{remedy}` again"
         ) from error
+
+
+def _file(uri: str) -> Path | None:
+    """Return the file of a SQLite database; None for any other address."""
+    from sqlalchemy import make_url
+
+    if not uri.startswith("sqlite:"):
+        return None
+    name = make_url(uri).database or ""
+    return None if name in ("", ":memory:") or name.startswith("file:") else Path(name)
+
+
+def _create(database: Path) -> None:
+    """Create a database whole or not at all: MLflow does not mend one that was cut off."""
+    from mlflow import MlflowClient
+
+    with scratch(database) as folder:
+        whole = f"sqlite:///{folder.resolve()}/{database.name}"
+        MlflowClient(whole, whole).search_experiments()
+        os.replace(folder / database.name, database)
+
+
+def _made(create: Callable[[], object]) -> None:
+    """Create what somebody else may create at the same moment, from another machine."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        create()
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def _shown(uri: str) -> str:
@@ -173,22 +221,32 @@ def _shown(uri: str) -> str:
 
 def _experiment(client: "MlflowClient", name: str, home: Path) -> str:
     found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    location = None
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        location = (home / "mlartifacts").as_uri()
-    return str(client.create_experiment(name, artifact_location=location))
+    if found is None:
+        own = not os.environ.get("MLFLOW_TRACKING_URI")
+        location = (home / "mlartifacts").as_uri() if own else None
+        _made(lambda: client.create_experiment(name, artifact_location=location))
+        found = client.get_experiment_by_name(name)
+    assert found is not None
+    if found.lifecycle_stage == "deleted":
+        told = f"MLFLOW_TRACKING_URI={_shown(tracking_uri(home))} mlflow experiments restore"
+        raise RegistryError(
+            f"the experiment {name} was deleted in MLflow, which keeps its name: bring it back "
+            f"(`{told} --experiment-id {found.experiment_id}`), then run the same again"
+        )
+    return str(found.experiment_id)
 
 
-def _closed(client: "MlflowClient", folder: str, bundle_digest: str) -> str | None:
-    """Close what stands open for this candidate, and return its finished run where there is one."""
+def _closed(client: "MlflowClient", folder: str, bundle_digest: str, place: str) -> str | None:
+    """Close what a dead process left open for this candidate; return a finished run, if any.
+
+    Only one process of a place logs at a time, so what is open from here is dead.
+    """
     runs: list[Run] = client.search_runs([folder], f"tags.{CANDIDATE} = '{bundle_digest}'")
     finished = None
     for run in runs:
         if run.info.status == "FINISHED":
             finished = str(run.info.run_id)
-        elif run.info.status == "RUNNING":
+        elif run.info.status == "RUNNING" and run.data.tags.get(PLACE) == place:
             client.set_terminated(run.info.run_id, status="KILLED")
     return finished
 
@@ -197,6 +255,7 @@ def _log(
     client: "MlflowClient",
     folder: str,
     bundle_digest: str,
+    place: str,
     settings: Settings,
     content: dict[str, Any],
     bundle: Path,
@@ -207,6 +266,7 @@ def _log(
     origin = content["lineage"]
     tags = {
         CANDIDATE: bundle_digest,
+        PLACE: place,
         "mlflow.source.git.commit": origin["commit"] or "",
         "clean": str(origin["clean"]).lower(),
         "data": lineage.data_digest(content),

@@ -4,11 +4,9 @@ A search interrupted at any moment and started again ends as one that was left a
 sampler depends only on the seed and on the trials that finished before it.
 """
 
-import fcntl
 import hashlib
 import json
 import math
-import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +20,7 @@ import numpy as np
 
 from ..config.settings import SearchRange
 from ..errors import ProjectError
+from ..files import locked
 
 if TYPE_CHECKING:
     import optuna
@@ -144,49 +143,34 @@ def _study(storage: Path, name: str, direction: Direction) -> "Iterator[optuna.S
     from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage.parent.mkdir(parents=True, exist_ok=True)
     database = None
     digest = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
     searching = storage.parent / f".{storage.name}.{digest}.lock"
-    held = _locked(searching, "waits for another process that searches the same")
-    creating = _locked(storage.parent / f".{storage.name}.lock")
-    try:
-        # Connects by itself: a URL gives some characters of a path a meaning.
-        connect = partial(sqlite3.connect, storage, timeout=PATIENCE, check_same_thread=False)
-        database = optuna.storages.RDBStorage("sqlite:///study", {"creator": connect})
-        study = optuna.create_study(
-            storage=database, study_name=name, direction=direction, load_if_exists=True
-        )
-        fcntl.flock(creating, fcntl.LOCK_UN)
-        for stale in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
-            study.tell(stale.number, state=optuna.trial.TrialState.FAIL)
-        yield study
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        remedy = "delete it, and the search starts again"
-        if "database is locked" in reason:
-            remedy = "another program holds it; let that end, and the search goes on"
-        raise TuningError(
-            f"{storage} cannot be used as the history of the search ({reason}): {remedy}"
-        ) from error
-    finally:
-        os.close(creating)
-        os.close(held)
-        if database is not None:
-            database.remove_session()
-            database.engine.dispose()
-
-
-def _locked(file: Path, said: str = "") -> int:
-    """Return a lock that no other process has; where one has it, say so and wait."""
-    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if said:
-            _say(said)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    return lock
+    creating = storage.parent / f".{storage.name}.lock"
+    with locked(searching, lambda: _say("waits for another process that searches the same")):
+        try:
+            # Connects by itself: a URL gives some characters of a path a meaning.
+            connect = partial(sqlite3.connect, storage, timeout=PATIENCE, check_same_thread=False)
+            with locked(creating):
+                database = optuna.storages.RDBStorage("sqlite:///study", {"creator": connect})
+                study = optuna.create_study(
+                    storage=database, study_name=name, direction=direction, load_if_exists=True
+                )
+            for stale in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+                study.tell(stale.number, state=optuna.trial.TrialState.FAIL)
+            yield study
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            remedy = "delete it, and the search starts again"
+            if "database is locked" in reason:
+                remedy = "another program holds it; let that end, and the search goes on"
+            raise TuningError(
+                f"{storage} cannot be used as the history of the search ({reason}): {remedy}"
+            ) from error
+        finally:
+            if database is not None:
+                database.remove_session()
+                database.engine.dispose()
 
 
 def _next_trial(

@@ -48,13 +48,7 @@ class Lineage(Rule, frozen=True, kw_only=True):
 def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str]]:
     """Yield what is checked, whether it holds, and what was found."""
     root = case.repository.root
-    yield (
-        "tree",
-        origin["clean"] is True,
-        "code, configuration and data pointers were committed"
-        if origin["clean"] is True
-        else "it was made from uncommitted changes: commit them, then run `make repro`",
-    )
+    yield _tree(case.repository, origin["clean"] is True)
     yield _commit(case.repository, origin["commit"])
     yield _equal("code", "what it is computed with", origin["code"], lineage.code(root))
     config = sha256(root / "resolved.yaml")
@@ -77,6 +71,18 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
             dvc.dvc_digest(folder),
             "dvc.lock",
         )
+
+
+def _tree(repository: Repository, clean: bool) -> tuple[str, bool, str]:
+    if clean:
+        return "tree", True, "code, configuration and data pointers were committed"
+    said = "it was made from uncommitted changes: commit them, then run `make repro`"
+    if other := dvc.left_over(repository, RAW):
+        said += (
+            f"; {RAW} is still that of {other}: if you want that of this branch, "
+            f"`git checkout {RAW}.dvc`, then `dvc checkout`, then `make repro`"
+        )
+    return "tree", False, said
 
 
 def _composed(root: Path) -> tuple[str, bool, str]:
