@@ -241,7 +241,8 @@ def test_what_the_ruleset_requires_is_reported() -> None:
 def test_owners_and_rules_are_of_what_is_there() -> None:
     owned = (SOURCE / ".github/CODEOWNERS").read_text(encoding="utf-8").splitlines()
     paths = [line.split()[0] for line in owned if line.startswith("/")]
-    assert {"/.github/", "/conf/gate/", "/deploy/"} <= set(paths)
+    assert {"/.github/", "/conf/gate/", "/deploy/", "/.dvc/", "/.dockerignore"} <= set(paths)
+    assert any(line.startswith(".gitattributes ") for line in owned)  # in whichever folder
     assert all((SOURCE / path.strip("/")).exists() for path in paths)
 
 

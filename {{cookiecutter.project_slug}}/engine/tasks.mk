@@ -76,7 +76,7 @@ candidate: $(INSTALLED)  ## fetch the data of this commit, run what changed, com
 	@git diff --cached --quiet -- $(RESULTS) || git commit -m "Run the pipeline" -- $(RESULTS)
 
 gate: $(INSTALLED)  ## judge a new candidate by policy and code of AGAINST (origin/main); REDERIVE=1 makes it again
-	@rm -rf $(BASE) && git cat-file blob "$$AGAINST:./engine/src/mlops/git/extraction.py" | python -P - "$$AGAINST" $(BASE)
+	@rm -rf $(BASE) && git --no-replace-objects cat-file blob "$$AGAINST:./engine/src/mlops/git/extraction.py" | python -P - "$$AGAINST" $(BASE)
 	PYTHONPATH=$(BASE)/engine/src:$(BASE)/src python -P -m mlops.cli gate --against "$$AGAINST" --if-new $${REDERIVE:+--rederive}
 
 promote: $(INSTALLED)  ## share what the pipeline made, declare the candidate that the gate passed

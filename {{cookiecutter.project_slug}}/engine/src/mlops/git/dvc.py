@@ -134,7 +134,9 @@ def mend(repository: Repository) -> list[Path]:
     if lock.exists() and not _readable(lock):
         lock.unlink()
         with suppress(RepositoryError):
-            lock.write_text(repository.git("show", "HEAD:./dvc.lock"), encoding="utf-8")
+            committed = repository.text_at("HEAD", lock.name)
+            if committed is not None:
+                lock.write_text(committed, encoding="utf-8")
         if lock.exists() and not _readable(lock):
             lock.unlink()  # it was committed like that
         mended.append(lock)

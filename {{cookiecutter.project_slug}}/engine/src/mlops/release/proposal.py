@@ -91,9 +91,9 @@ def page(
     says that a step before this one did.
     """
     parts = [_verdict(repository, against, failed)]
-    added = repository.git("log", "--reverse", "--format=- `%h` %s", f"{since}..HEAD")
+    added = [f"- `{commit[:7]}` {title}" for commit, title in repository.titles(since)]
     if added and not fork:
-        parts.append(f"Added to the branch:\n\n{added}")
+        parts.append("\n".join(["Added to the branch:\n", *added, ""]))
     if fork and acts(repository, against, since, failed):
         parts.append(
             "**For a maintainer.** Automation neither reads the remote's secrets nor writes to a "

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ProjectError
+from ..git import extraction
 
 # What the pipeline and `mlops promote` commit.
 WRITTEN = re.compile(
@@ -49,7 +50,9 @@ def accepted(bundle: Path, onto: str, root: Path) -> str:
 def _check(commit: str, root: Path) -> None:
     """Raise where a commit does more than add or change plain files at the paths that are known."""
     told = _git(
-        "diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-commit-id", commit, root=root
+        *("diff-tree", "-r", "--raw", "-z", "--no-renames", "--ignore-submodules=none"),
+        *("--no-commit-id", commit),
+        root=root,
     )
     fields = told.split("\0")[:-1]
     for entry, path in zip(fields[::2], fields[1::2], strict=True):
@@ -90,13 +93,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _git(*arguments: str, root: Path) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, errors="surrogateescape"
-    )
+    command = ["git", *extraction.OPTIONS, *arguments]
+    done = subprocess.run(command, cwd=root, env=extraction.neutral(), capture_output=True)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["no reason given"]
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise TransferError(f"`git {arguments[0]}` failed: {said[-1]}")
-    return done.stdout
+    return done.stdout.decode(errors="surrogateescape")
 
 
 if __name__ == "__main__":

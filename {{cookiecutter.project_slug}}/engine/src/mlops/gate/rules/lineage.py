@@ -53,7 +53,8 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
         origin["clean"] is True,
         "code, configuration and data pointers were committed"
         if origin["clean"] is True
-        else "it was made from uncommitted changes: commit them, then run `make repro`",
+        else f"it was made from uncommitted changes{_uncommitted(case)}: commit them, or remove "
+        "what git ignores there, then run `make repro`",
     )
     yield _commit(case.repository, origin["commit"])
     yield _equal("code", "what it is computed with", origin["code"], lineage.code(root))
@@ -77,6 +78,11 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
             dvc.dvc_digest(folder),
             "dvc.lock",
         )
+
+
+def _uncommitted(case: Case) -> str:
+    names = case.repository.differing(lineage.INPUTS)
+    return f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
 
 
 def _composed(root: Path) -> tuple[str, bool, str]:
