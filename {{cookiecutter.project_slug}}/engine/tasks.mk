@@ -35,8 +35,6 @@ MADE_IN := $(shell test -x $(BIN)/python && sed -n 's|^command = .* -m venv ||p'
 export AGAINST ?= origin/main
 BASE := build/base
 HANDOVER := build/handover/commits.bundle
-# What the pipeline writes and git keeps.
-RESULTS := dvc.lock resolved.yaml reports
 
 # The raw data: by their pointer, unless a stage of dvc.yaml makes them.
 FETCHED := $(shell awk '/^    [a-z]/ {outs = /^    outs:/} \
@@ -72,8 +70,7 @@ candidate: $(INSTALLED)  ## fetch the data of this commit, run what changed, com
 	@mlops mend
 	dvc pull --allow-missing
 	$(REPRO)
-	@git add -- $(RESULTS)
-	@git diff --cached --quiet -- $(RESULTS) || git commit -m "Run the pipeline" -- $(RESULTS)
+	@PYTHONPATH=engine/src python -P -m mlops.release.transfer --results "Run the pipeline"
 
 gate: $(INSTALLED)  ## judge a new candidate by policy and code of AGAINST (origin/main); REDERIVE=1 makes it again
 	@rm -rf $(BASE) && git --no-replace-objects cat-file blob "$$AGAINST:./engine/src/mlops/git/extraction.py" | python -P - "$$AGAINST" $(BASE)

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-PLAIN, EXECUTABLE, LINK = "100644", "100755", "120000"
-SUBMODULE = "commit"
+PLAIN, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
 JUDGE = ("engine/src", "src/policy", "conf", "params.yaml")  # what the gate judges with
 
 # What git answers must not hang on who asks. Settings that change what a command prints, writes
@@ -53,7 +52,7 @@ def extract(commit: str, paths: Sequence[str], out: Path, root: Path) -> None:
     told = _git("ls-tree", "-r", "-z", commit, "--", *paths, root=root)
     lines = [line.partition("\t") for line in told.decode(errors="surrogateescape").split("\0")]
     entries = [(*head.split(), path) for head, _, path in lines if head]
-    if absent := [path for _, kind, _, path in entries if kind == SUBMODULE]:
+    if absent := [path for mode, _, _, path in entries if mode == SUBMODULE]:
         raise ExtractionError(
             f"{absent[0]} of {commit[:12]} is a submodule, of which this repository has no file: "
             "put the files themselves there"
