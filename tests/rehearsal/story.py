@@ -75,7 +75,8 @@ class Story(Rehearsal):
     def __post_init__(self) -> None:
         super().__post_init__()
         remote = self.remote or f"['remote \"storage\"']\n    url = {self.folder / 'storage'}\n"
-        self.secrets = {"DVC_CONFIG": remote, "REGISTRY_PASSWORD": "", "MLFLOW_TRACKING_TOKEN": ""}
+        unset = ("REGISTRY_PASSWORD", "MLFLOW_TRACKING_TOKEN", "ENV_KEY")
+        self.secrets = {"DVC_CONFIG": remote, **dict.fromkeys(unset, "")}
         self.variables = {
             "REGISTRY": "",
             "REGISTRY_USER": "",

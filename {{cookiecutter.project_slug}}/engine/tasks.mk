@@ -35,6 +35,7 @@ MADE_IN := $(shell test -x $(BIN)/python && sed -n 's|^command = .* -m venv ||p'
 export AGAINST ?= origin/main
 BASE := build/base
 HANDOVER := build/handover/commits.bundle
+KEYS := build/keys
 
 # The raw data: by their pointer, unless a stage of dvc.yaml makes them.
 FETCHED := $(shell awk '/^    [a-z]/ {outs = /^    outs:/} \
@@ -49,7 +50,7 @@ dvc repro
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate gate promote verify proposal handover accept signed release reconcile test check format lock clean anew
+.PHONY: help setup install remote repro candidate gate promote verify proposal handover accept signed deployer release reconcile test check format lock clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +98,13 @@ accept:  ## push the commits of that file, if they follow ONTO and hold results 
 signed:  ## verify that the workflow `model` has signed what this commit declares
 	@for verdict in deploy/*/gate.json; do test ! -e "$$verdict" || gh attestation verify "$$verdict" \
 		--repo "$$GITHUB_REPOSITORY" --signer-workflow "$$GITHUB_REPOSITORY/.github/workflows/model.yml" || exit 1; done
+
+deployer:  ## push with $ENV_KEY, the deploy key that alone may write env/*, if there is one
+	@test -z "$$ENV_KEY" || { umask 077 && mkdir -p $(KEYS) && printf '%s\n' "$$ENV_KEY" > $(KEYS)/env && \
+		host="$${GITHUB_SERVER_URL#https://}" && \
+		gh api meta --jq '.ssh_keys[]' | sed "s|^|$$host |" > $(KEYS)/known_hosts && test -s $(KEYS)/known_hosts && \
+		git config core.sshCommand "ssh -i '$(CURDIR)/$(KEYS)/env' -o IdentitiesOnly=yes -o UserKnownHostsFile='$(CURDIR)/$(KEYS)/known_hosts'" && \
+		git remote set-url --push origin "git@$$host:$$GITHUB_REPOSITORY.git"; }
 
 release: $(INSTALLED)  ## release what this commit declares
 	mlops release
