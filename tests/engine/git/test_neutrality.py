@@ -9,7 +9,7 @@ import pytest
 
 from mlops.git import landing
 from mlops.git.extraction import ExtractionError, extract
-from mlops.git.repository import Repository, UnreadableError
+from mlops.git.repository import Repository, RepositoryError, UnreadableError
 
 CODE = Path("src/code.py")
 
@@ -200,6 +200,18 @@ def test_a_path_is_no_pattern(root: Path, name: str) -> None:
     assert repository.text_at("HEAD", path) == "a\r\nb\n"
     assert set(repository.blobs("HEAD", [path])) == {path}
     assert repository.is_clean([Path("src")])
+
+
+@pytest.mark.parametrize("other", ["refs/tags/origin/main", "refs/heads/origin/main"])
+def test_a_name_of_two_is_refused(root: Path, other: str) -> None:
+    """Git takes the tag that anybody may push before the branch of the remote."""
+    repository, whole = Repository(root), "refs/remotes/origin/main"
+    git(root, "update-ref", whole, "HEAD")
+    head = repository.commit_of("origin/main")
+    git(root, "update-ref", other, "HEAD^")
+    with pytest.raises(RepositoryError, match=f"origin/main is .*{other}.*: give the whole name"):
+        repository.commit_of("origin/main")
+    assert repository.commit_of(whole) == head == repository.commit_of("main")
 
 
 def test_what_is_no_text_is_a_sentence(root: Path) -> None:

@@ -136,6 +136,15 @@ def test_a_clone_that_does_not_know_the_later_commit_fetches_it(yard: Any, tmp_p
     assert deployment.deploy(Repository(clone), older) is None
 
 
+@pytest.mark.parametrize("name", ["main", "env/production"])
+def test_a_branch_that_ends_like_another_is_another(yard: Any, name: str) -> None:
+    """As whoever may push names one, which git lists first."""
+    right = branch.tip(yard.repository, name)
+    other = yard.workshop.git("commit-tree", "HEAD^{tree}", "-m", "other")
+    yard.workshop.git("push", "-q", "origin", f"{other}:refs/heads/a/refs/heads/{name}")
+    assert branch.tip(yard.repository, name) == right
+
+
 def test_without_a_remote_the_branch_is_local(yard: Any) -> None:
     yard.workshop.git("remote", "remove", "origin")
     new = deployment.deploy(yard.repository, record(yard))

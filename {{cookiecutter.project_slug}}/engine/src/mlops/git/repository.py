@@ -97,14 +97,28 @@ class Repository:
         return self.git("rev-parse", "--is-shallow-repository").strip() == "true"
 
     def commit_of(self, ref: str) -> str:
-        """Return the hash of the commit that a branch, tag or hash names."""
+        """Return the hash of the commit that a branch, tag or hash names.
+
+        Raises RepositoryError where the name is that of two: whoever may push could put a tag
+        called `origin/main` in front of the branch.
+        """
         try:
-            named = f"{ref}^{{commit}}"
-            return self.git("rev-parse", "--verify", "--end-of-options", named).strip()
+            asked = f"{ref}^{{commit}}"
+            found = self.git("rev-parse", "--verify", "--end-of-options", asked).strip()
         except RepositoryError as error:
             raise RepositoryError(
                 f"git knows no commit {ref!r}: fetch it (`git fetch`), or correct the name"
             ) from error
+        if ref in ("HEAD", found):
+            return found
+        wholes = [f"refs/{kind}{ref}" for kind in ("", "tags/", "heads/", "remotes/")]
+        told = self.git("for-each-ref", "--format=%(refname)", *wholes).splitlines()
+        if len(known := [name for name in told if name in wholes]) > 1:
+            raise RepositoryError(
+                f"{ref} is {' and '.join(known)}: give the whole name of the one that you mean, "
+                "and remove the other"
+            )
+        return found
 
     def is_ancestor(self, commit: str, of: str = "HEAD") -> bool:
         """Say whether a commit is `of` or before it; a commit that git does not know is not."""
@@ -258,6 +272,11 @@ class Repository:
             shown = shown or " ".join((command, *arguments))
             raise RepositoryError(f"`{shown}` failed ({said}): mend that and try again")
         return done.stdout
+
+
+def short(ref: str) -> str:
+    """Return what people call a branch of a remote that is named in whole."""
+    return ref.removeprefix("refs/remotes/")
 
 
 def named(content: bytes, like: str) -> str:

@@ -15,10 +15,12 @@ def tip(repository: Repository, name: str) -> str | None:
     ref = f"refs/heads/{name}"
     if not _has_remote(repository):
         return repository.git("for-each-ref", "--format=%(objectname)", ref).strip() or None
-    told = repository.git("ls-remote", ORIGIN, ref).split()
-    if told:
-        fetch(repository, told[0], ref)
-    return told[0] if told else None
+    # By its whole name: to git `a/refs/heads/main` is a branch that ends like this one.
+    told = (line.split("\t") for line in repository.git("ls-remote", ORIGIN, ref).splitlines())
+    found = next((commit for commit, named in told if named == ref), None)
+    if found is not None:
+        fetch(repository, found, ref)
+    return found
 
 
 def fetch(repository: Repository, commit: str, ref: str | None = None) -> None:
