@@ -126,3 +126,31 @@ def test_inside_another_repository(installed: Project, ignored: bool) -> None:
     installed.run("make", "setup")
     assert (installed.path / ".git").exists() == ignored
     assert installed.run("dvc", "status", "--quiet", "data/raw.dvc").returncode == 0
+
+
+@pytest.mark.parametrize("key", ["", "-----KEY-----\nx y"])
+def test_pushes_go_with_the_deploy_key_where_there_is_one(
+    project: Project, tmp_path: Path, key: str
+) -> None:
+    """To the host that its own API names the keys of."""
+    (tmp_path / "bin/gh").write_text("#!/bin/sh\necho 'ssh-ed25519 AAAA'\n")
+    (tmp_path / "bin/gh").chmod(0o755)
+    project.run("git", "init", "--quiet")
+    project.run("git", "remote", "add", "origin", "https://github.com/acme/demo")
+    told = {"ENV_KEY": key, "GITHUB_REPOSITORY": "acme/demo"}
+    place = {"GITHUB_SERVER_URL": "https://github.com"}
+    named = Project(project.path, {**project.environment, **told, **place})
+    named.run("make", "deployer")
+    where = named.run("git", "remote", "get-url", "--push", "origin").stdout.strip()
+    assert named.run("git", "remote", "get-url", "origin").stdout.strip().startswith("https://")
+    if not key:
+        assert where == "https://github.com/acme/demo"
+        assert not (project.path / "build").exists()
+        return
+    assert where == "git@github.com:acme/demo.git"
+    kept = project.path / "build/keys/env"
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == (f"{key}\n", 0o600)
+    known = (project.path / "build/keys/known_hosts").read_text()
+    assert known == "github.com ssh-ed25519 AAAA\n"
+    command = named.run("git", "config", "core.sshCommand").stdout
+    assert f"ssh -i '{kept}' -o IdentitiesOnly=yes" in command

@@ -238,10 +238,30 @@ def test_what_the_ruleset_requires_is_reported() -> None:
     assert all(f'context="{name}"' in posted for name in required)
 
 
+def test_a_deploy_key_alone_writes_the_branches_of_environments() -> None:
+    """It may begin and move them; delete or rewrite them may nobody, not even it."""
+    found = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (SOURCE / "engine/github/rulesets").glob("env*.json")
+    ]
+    assert {one["conditions"]["ref_name"]["include"][0] for one in found} == {"refs/heads/env/**/*"}
+    bypassed = {
+        rule["type"]: [actor["actor_type"] for actor in one["bypass_actors"]]
+        for one in found
+        for rule in one["rules"]
+    }
+    key = ["DeployKey"]
+    assert bypassed == {
+        **{"creation": key, "update": key},
+        **{"deletion": [], "non_fast_forward": []},
+    }
+
+
 def test_owners_and_rules_are_of_what_is_there() -> None:
     owned = (SOURCE / ".github/CODEOWNERS").read_text(encoding="utf-8").splitlines()
     paths = [line.split()[0] for line in owned if line.startswith("/")]
-    assert {"/.github/", "/conf/gate/", "/deploy/"} <= set(paths)
+    assert {"/.github/", "/conf/gate/", "/deploy/", "/.dvc/", "/.dockerignore"} <= set(paths)
+    assert any(line.startswith(".gitattributes ") for line in owned)  # in whichever folder
     assert all((SOURCE / path.strip("/")).exists() for path in paths)
 
 

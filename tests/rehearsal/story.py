@@ -48,6 +48,9 @@ MODELS = {
     "other": "{use: boosting, max_iter: 90}",
     "worse": "{use: dummy}",
 }
+# What runs elsewhere for real: `make check` of a project is a test of its own.
+IDLE = ("mypy", "pytest")
+WITHOUT_LOOP = "--ignore=tests/test_loop.py"
 # Asks a confined server which model it serves, once it is ready.
 ASK = """
 import http.client, json, time
@@ -75,7 +78,8 @@ class Story(Rehearsal):
     def __post_init__(self) -> None:
         super().__post_init__()
         remote = self.remote or f"['remote \"storage\"']\n    url = {self.folder / 'storage'}\n"
-        self.secrets = {"DVC_CONFIG": remote, "REGISTRY_PASSWORD": "", "MLFLOW_TRACKING_TOKEN": ""}
+        unset = ("REGISTRY_PASSWORD", "MLFLOW_TRACKING_TOKEN", "ENV_KEY")
+        self.secrets = {"DVC_CONFIG": remote, **dict.fromkeys(unset, "")}
         self.variables = {
             "REGISTRY": "",
             "REGISTRY_USER": "",
@@ -83,10 +87,33 @@ class Story(Rehearsal):
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db",
         }
         self.machine.extra = {**self.engine, "NO_PROXY": "127.0.0.1,localhost"}
-        # What runs elsewhere for real: `make check` of a project is a test of its own.
-        self.machine.idle = ("mypy", "pytest")
+        self.machine.idle = IDLE
         if not self.engine:
             self.skipped = {"release.yml", "reconcile.yml"}
+
+    @contextmanager
+    def checking(self) -> Iterator[None]:
+        """Have `make check` run the project's own tests meanwhile, but for the made-up pipeline.
+
+        That one makes its own data in a folder of its own, and takes half a minute.
+        """
+        self.machine.idle = tuple(name for name in IDLE if name != "pytest")
+        self.machine.extra = {**self.machine.extra, "PYTEST_ADDOPTS": WITHOUT_LOOP}
+        try:
+            yield
+        finally:
+            self.machine.idle = IDLE
+            del self.machine.extra["PYTEST_ADDOPTS"]
+
+    def check(self, **environment: str) -> None:
+        """Run `make check` as the author, with the tests; it has to pass and to change nothing."""
+        author = self.author
+        with self.checking():
+            self.machine.install(author.path)
+        own = {**author.environment, "PYTEST_ADDOPTS": WITHOUT_LOOP}
+        before = author.run("git", "status", "--porcelain", "-uall").stdout
+        Project(author.path, {**own, **environment}).run("make", "check")
+        assert author.run("git", "status", "--porcelain", "-uall").stdout == before
 
     @property
     def author(self) -> Project:
@@ -212,7 +239,10 @@ def in_production(folder: Path, project: Path, environment: Mapping[str, str]) -
         story.author.commit("Candidate")
         number, made = story.propose("first")
         assert states(made["model"])["pass"] == "success", made["model"].output
-        made = story.accept(number)
+        with story.checking():
+            made = story.accept(number)
+        assert made["check"].result == "success", made["check"].output
+        assert " passed" in made["check"].output
         if environment:
             assert made["release"].result == "success", made["release"].output
         yield story

@@ -1,7 +1,8 @@
 """The loop from end to end: the real workflows of a generated project, on a rehearsed GitHub.
 
-Not executed here: the installation from the locks (`test_project.py` does it) and `mypy` and
-`pytest` in `make check` (likewise). Stand-ins: the pinned actions, `gh`, and GitHub itself.
+Not executed here: the installation from the locks (`test_project.py` does it), `mypy` in
+`make check` (likewise), and its `pytest` but where a project's state is another. Stand-ins: the
+pinned actions, `gh`, and GitHub itself.
 Without a container engine nothing is released; those tests are skipped.
 """
 
@@ -20,7 +21,7 @@ from rehearsal.conftest import REASON
 from rehearsal.github import REPOSITORY, git
 from rehearsal.rehearsal import MergeError
 from rehearsal.results import DEPENDABOT
-from rehearsal.story import FORK, Story, copy, in_production, states
+from rehearsal.story import EXPERIMENT, FORK, Story, copy, in_production, states
 
 contained = pytest.mark.skipif(bool(REASON), reason=REASON or "there is an engine")
 Sequel = Callable[[], Story]
@@ -194,6 +195,27 @@ def test_a_change_that_concerns_no_model(sequel: Story) -> None:
     assert sequel.deployed() == before
 
 
+def test_the_projects_own_checks_hold_in_every_state(sequel: Story) -> None:
+    """After a promotion and a revert, the workflow runs them (`Story.checking`); here the rest."""
+    sequel.begin("main")
+    author = sequel.author
+    author.run("dvc", "pull", "--quiet", "deploy/production/champion.dvc")
+    shutil.copytree(author.path / "deploy/production", author.path / "deploy/staging")
+    sequel.write("deploy/environments.yaml", "environments: [staging, production]\n")
+    author.run("git", "add", "deploy")
+    sequel.write("notes.txt", "untracked\n")
+    for name in ("candidate", "model"):
+        shutil.rmtree(author.path / name)
+    hook = {"GIT_DIR": str(author.path / ".git"), "GIT_INDEX_FILE": str(author.path / ".git/index")}
+    sequel.check(**hook)  # as a hook of git has them, whose index is not to be written
+    table = "\n".join(f"{n},{n * 37 % 101},{'abc'[n % 3]},{n * 13 % 89}.5" for n in range(300))
+    sequel.write("../houses.csv", f"id,size,kind,price\n{table}\n")
+    sequel.write("params.yaml", EXPERIMENT.replace("use: story", "use: standard").format(
+        model="{use: boosting}"))  # fmt: skip
+    author.run("mlops", "adopt", "../houses.csv", "--target", "price")
+    sequel.check()
+
+
 def test_a_worse_model_is_rejected(sequel: Story) -> None:
     sequel.begin("worse")
     sequel.change("worse")
@@ -342,7 +364,10 @@ def test_a_revert_serves_the_old_model_without_a_build(sequel: Story) -> None:
     number, runs = sequel.propose("back")
     assert states(runs["model"])["pass"] == "success", runs["model"].output
     assert "brings back" in runs["model"].jobs["judge"].summary
-    release = sequel.accept(number)["release"]
+    with sequel.checking():
+        runs = sequel.accept(number)
+    release = runs["release"]
+    assert runs["check"].result == "success", runs["check"].output
     assert release.result == "success", release.output
     assert "build" not in [line.split()[1] for line in release.output.splitlines() if ": " in line]
     assert sequel.deployed()["digest"] == before["digest"]

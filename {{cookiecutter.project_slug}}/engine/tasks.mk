@@ -35,8 +35,7 @@ MADE_IN := $(shell test -x $(BIN)/python && sed -n 's|^command = .* -m venv ||p'
 export AGAINST ?= origin/main
 BASE := build/base
 HANDOVER := build/handover/commits.bundle
-# What the pipeline writes and git keeps.
-RESULTS := dvc.lock resolved.yaml reports
+KEYS := build/keys
 
 # The raw data: by their pointer, unless a stage of dvc.yaml makes them.
 FETCHED := $(shell awk '/^    [a-z]/ {outs = /^    outs:/} \
@@ -51,7 +50,7 @@ dvc repro
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote verify proposal handover accept signed release reconcile test check format lock clean anew
+.PHONY: help setup install remote repro candidate results gate promote verify proposal handover accept signed deployer release reconcile test check format lock clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,11 +76,10 @@ candidate: $(INSTALLED)  ## fetch the data of this commit, run what changed, com
 
 results: $(INSTALLED)  ## run what changed, commit the results
 	$(REPRO)
-	@git add -- $(RESULTS)
-	@git diff --cached --quiet -- $(RESULTS) || git commit -m "Run the pipeline" -- $(RESULTS)
+	@PYTHONPATH=engine/src python -P -m mlops.release.transfer --results "Run the pipeline"
 
 gate: $(INSTALLED)  ## judge a new candidate by policy and code of AGAINST (origin/main); REDERIVE=1 makes it again
-	@rm -rf $(BASE) && git cat-file blob "$$AGAINST:./engine/src/mlops/git/extraction.py" | python -P - "$$AGAINST" $(BASE)
+	@rm -rf $(BASE) && git --no-replace-objects cat-file blob "$$AGAINST:./engine/src/mlops/git/extraction.py" | python -P - "$$AGAINST" $(BASE)
 	PYTHONPATH=$(BASE)/engine/src:$(BASE)/src python -P -m mlops.cli gate --against "$$AGAINST" --if-new $${REDERIVE:+--rederive}
 
 promote: $(INSTALLED)  ## share what the pipeline made, declare the candidate that the gate passed
@@ -105,6 +103,13 @@ accept:  ## push the commits of that file, if they follow ONTO and hold results 
 signed:  ## verify that the workflow `model` has signed what this commit declares
 	@for verdict in deploy/*/gate.json; do test ! -e "$$verdict" || gh attestation verify "$$verdict" \
 		--repo "$$GITHUB_REPOSITORY" --signer-workflow "$$GITHUB_REPOSITORY/.github/workflows/model.yml" || exit 1; done
+
+deployer:  ## push with $ENV_KEY, the deploy key that alone may write env/*, if there is one
+	@test -z "$$ENV_KEY" || { umask 077 && mkdir -p $(KEYS) && printf '%s\n' "$$ENV_KEY" > $(KEYS)/env && \
+		host="$${GITHUB_SERVER_URL#https://}" && \
+		gh api meta --jq '.ssh_keys[]' | sed "s|^|$$host |" > $(KEYS)/known_hosts && test -s $(KEYS)/known_hosts && \
+		git config core.sshCommand "ssh -i '$(CURDIR)/$(KEYS)/env' -o IdentitiesOnly=yes -o UserKnownHostsFile='$(CURDIR)/$(KEYS)/known_hosts'" && \
+		git remote set-url --push origin "git@$$host:$$GITHUB_REPOSITORY.git"; }
 
 release: $(INSTALLED)  ## release what this commit declares
 	mlops release

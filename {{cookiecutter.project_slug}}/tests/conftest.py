@@ -1,5 +1,6 @@
 """Tests reach no network, no home folder and no configuration but their own."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ QUIET = {
     **{f"GIT_{who}_NAME": "test" for who in ("AUTHOR", "COMMITTER")},
     **{f"GIT_{who}_EMAIL": "test@example.invalid" for who in ("AUTHOR", "COMMITTER")},
 }
-ELSEWHERE = ("MLFLOW_TRACKING_URI", "DVC_REMOTE", "DVC_ROOT", "GIT_DIR", "GIT_WORK_TREE")
+ELSEWHERE = ("MLFLOW_", "DVC_", "GIT_")  # as in a hook of git, which names its own repository
 
 PROJECT = Path(__file__).parents[1]
 
@@ -24,8 +25,8 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Give the tests, and what they start, a home of their own."""
     home = str(tmp_path_factory.mktemp("home"))
     with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(ELSEWHERE)]:
+            patch.delenv(name)
         for name, value in {**QUIET, **dict.fromkeys(HOMES, home)}.items():
             patch.setenv(name, value)
-        for name in ELSEWHERE:
-            patch.delenv(name, raising=False)
         yield

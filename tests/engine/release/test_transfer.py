@@ -11,6 +11,10 @@ from mlops.release import transfer
 from mlops.release.transfer import TransferError, accepted
 
 Make = Callable[..., str]
+REPORTS = (
+    *("reports/metrics.json", "reports/lift.csv", "reports/a b.svg", "reports/lift/größe.html"),
+    "reports/lift/by month/1.png",
+)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -62,9 +66,11 @@ def test_results_and_declaration_reach_the_branch(
     author: Path, pusher: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     onto = git(author, "rev-parse", "HEAD")
-    for name in ("dvc.lock", "resolved.yaml", "reports/metrics.json"):
+    for name in ("dvc.lock", "resolved.yaml", *REPORTS):
         write(author, name)
-    commit(author)
+    monkeypatch.chdir(author)
+    assert transfer.main(["--results", "Run"]) == 0
+    assert git(author, "status", "--porcelain") == ""
     for name in ("champion.dvc", "release.yaml", "gate.json"):
         write(author, f"deploy/production/{name}")
     new = commit(author)
@@ -74,6 +80,43 @@ def test_results_and_declaration_reach_the_branch(
     assert transfer.main(told) == 0  # twice changes nothing
     assert capsys.readouterr().out.split() == [new, new]
     assert git(author, "ls-remote", "origin", "work").split()[0] == new
+
+
+LEFT = ("reports/.gitattributes", "reports/lift/.keep", "src.py", "notes.md")
+
+
+def test_the_one_job_commits_what_the_other_accepts(
+    author: Path,
+    pusher: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A stage of one's own leaves what it likes in reports/; the rest stays, and is named."""
+    write(author, "reports/.gitignore", "/plots\n")
+    write(author, "reports/gone.json")
+    write(author, "reports/plots/one.png")
+    git(author, "add", "reports/.gitignore", "reports/gone.json")
+    git(author, "commit", "-q", "-m", "Reports")
+    git(author, "push", "-q", "origin", "HEAD:work")
+    git(pusher, "fetch", "-q")
+    onto = git(author, "rev-parse", "HEAD")
+    for name in (*REPORTS, *LEFT, "reports/run.sh"):
+        write(author, name)
+    (author / "reports/gone.json").unlink()
+    (author / "reports/run.sh").chmod(0o755)
+    (author / "reports/link.csv").symlink_to("lift.csv")
+    git(author, "config", "status.showUntrackedFiles", "no")
+    monkeypatch.chdir(author)
+    assert transfer.main(["--results", "Run"]) == 0
+    told = capsys.readouterr().err
+    left = ("reports/gone.json", "reports/run.sh", "reports/link.csv", *LEFT[:2])
+    assert all(f"not committed: {name!r}" in told for name in left)
+    written = git(author, "diff", "-z", "--name-only", onto, "HEAD").strip("\0").split("\0")
+    assert set(written) == set(REPORTS)
+    new = git(author, "rev-parse", "HEAD")
+    assert transfer.main(["--results", "Run"]) == 0  # twice changes nothing
+    assert git(author, "rev-parse", "HEAD") == new
+    assert accepted(bundled(author, onto), onto, pusher) == new
 
 
 @pytest.mark.parametrize(
@@ -86,7 +129,7 @@ def test_results_and_declaration_reach_the_branch(
             "Makefile",
             "dvc.yaml",
         ),
-        *("conf/gate/standard.yaml", "params.yaml", "reports/x/y.json", "reports/page.html"),
+        *("conf/gate/standard.yaml", "params.yaml", "reports/.gitattributes", "reports/x/.z"),
         *(
             "deploy/Dockerfile",
             "deploy/environments.yaml",

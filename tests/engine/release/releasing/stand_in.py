@@ -76,8 +76,11 @@ def inspect(name: str) -> None:
     pushed = place("registry", name)
     if not pushed.exists():
         sys.exit("fatal: reading manifest: manifest unknown")
-    digest = f"sha256:{hashlib.sha256(pushed.read_bytes()).hexdigest()}"
-    print(json.dumps({"Digest": digest, "Labels": label(json.loads(pushed.read_text()))}))
+    print(json.dumps({"Digest": digest(name), "Labels": label(json.loads(pushed.read_text()))}))
+
+
+def digest(name: str) -> str:
+    return f"sha256:{hashlib.sha256(place('registry', name).read_bytes()).hexdigest()}"
 
 
 def main() -> None:
@@ -101,8 +104,9 @@ def main() -> None:
             place("containers", name).unlink(missing_ok=True)
         case ["exec", "--interactive", name, *_]:
             answer(name)
-        case ["push", *_, name]:
+        case ["push", *_, "--digestfile", file, name]:
             push(name)
+            Path(file).write_text(digest(name))
         case ["inspect", *_, name]:
             inspect(name.removeprefix("docker://"))
         case unknown:

@@ -44,7 +44,7 @@ def write(yard: Any, path: str, text: str) -> None:
     """Write to the branch as somebody does by hand."""
     now = deployed(yard.repository, "production")
     assert now is not None
-    new = made(yard.repository, {**now.texts, path: text}, "by hand", "HEAD", now.commit)
+    new = made(yard.repository, {**now.entries, path: text}, "by hand", "HEAD", now.commit)
     move(yard.repository, "env/production", new, now.commit)
 
 

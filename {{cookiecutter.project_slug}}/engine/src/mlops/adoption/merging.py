@@ -64,7 +64,7 @@ def merge(path: Path, text: str, base: str | None, found: Contract) -> Merged:
 def base_of(repository: Repository, path: Path) -> str | None:
     """Return the newest version of a file in git that is as an adoption wrote it."""
     try:
-        commits = repository.git("log", "--format=%H", "--", str(path)).split()
+        commits = repository.commits([str(path)])
     except RepositoryError:
         return None
     texts = (repository.text_at(commit, path.as_posix()) for commit in commits)

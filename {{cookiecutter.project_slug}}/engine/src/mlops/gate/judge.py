@@ -15,7 +15,7 @@ from ..config.settings import Settings
 from ..contract import Task
 from ..errors import ProjectError
 from ..evaluation.evaluate import HOLDOUT
-from ..git.repository import Repository
+from ..git.repository import Repository, short
 from ..metrics import catalogue
 from . import candidate as candidates
 from . import champion as champions
@@ -229,7 +229,8 @@ def _rescored(
 
 
 def _first(request: Request) -> Finding:
-    reason = f"{request.against.ref} declares none: the first model, which absolute rules judge"
+    name = short(request.against.ref)
+    reason = f"{name} declares none: the first model, which absolute rules judge"
     return Finding("not applicable", reason)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.figures import shown
+from ..git.repository import short
 from ..metrics.catalogue import known as known_metrics
 
 Content = Mapping[str, Any]
@@ -35,7 +36,7 @@ def reason(one: Content) -> str:
 def lead(content: Content) -> str:
     """Return what was judged, in a sentence."""
     candidate, holdout = content["candidate"], content["holdout"]
-    name, commit = content["against"]["ref"], content["against"]["commit"][:12]
+    name, commit = short(content["against"]["ref"]), content["against"]["commit"][:12]
     other = f"against the champion of {name} ({commit})"
     if content["champion"] is None:
         other = f"which is the first model: {name} ({commit}) declares no champion"

@@ -4,9 +4,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .repository import Repository, RepositoryError
+from .extraction import PLAIN
+from .repository import Entry, Repository, RepositoryError
 
-FILE = "100644"
+Content = str | Entry  # a text to be written, or what git has already
 
 
 def made(repository: Repository, onto: str, files: Mapping[str, str], message: str) -> str:
@@ -17,19 +18,27 @@ def made(repository: Repository, onto: str, files: Mapping[str, str], message: s
     return committed(repository, written, message, [*signed, "-p", onto])
 
 
-def tree(repository: Repository, files: Mapping[str, str], onto: str | None = None) -> str:
-    """Return a tree with the texts of files, by their paths from the top, over those of `onto`."""
+def tree(repository: Repository, files: Mapping[str, Content], onto: str | None = None) -> str:
+    """Return a tree with the contents of files, by their paths from the top, over `onto`'s."""
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder, "index").resolve())}
         repository.git("read-tree", onto or "--empty", environment=index)
-        entries = []
-        for path, text in files.items():
-            place = Path(folder, "content")
-            place.write_bytes(text.encode())
-            blob = repository.git("hash-object", "-w", "--no-filters", str(place)).strip()
-            entries += ["--cacheinfo", f"{FILE},{blob},{path}"]
-        repository.git("update-index", "--add", *entries, environment=index)
+        entries = {path: _entry(repository, content) for path, content in files.items()}
+        stage(repository, entries, index)
         return repository.git("write-tree", environment=index).strip()
+
+
+def stage(repository: Repository, entries: Mapping[str, Entry], index: Mapping[str, str]) -> None:
+    """Put entries, by their paths from the top, into the index that the environment names."""
+    told = "".join(f"{entry.mode} {entry.object}\t{path}\0" for path, entry in entries.items())
+    repository.git("update-index", "-z", "--index-info", text=told, environment=index)
+
+
+def _entry(repository: Repository, content: Content) -> Entry:
+    if not isinstance(content, str):
+        return content
+    written = repository.git("hash-object", "-w", "--no-filters", "--stdin", text=content)
+    return Entry(PLAIN, written.strip())
 
 
 def committed(
@@ -40,11 +49,8 @@ def committed(
     environment: Mapping[str, str] | None = None,
 ) -> str:
     """Return a commit of a tree, as `git commit-tree` makes it with these options."""
-    with tempfile.TemporaryDirectory() as folder:
-        note = Path(folder, "message").resolve()
-        note.write_text(message, encoding="utf-8")
-        told = ("commit-tree", *options, "-F", str(note), written)
-        return repository.git(*told, environment=environment).strip()
+    told = ("commit-tree", *options, "-F", "-", written)
+    return repository.git(*told, text=message, environment=environment).strip()
 
 
 def _signs(repository: Repository) -> bool:

@@ -141,8 +141,10 @@ def left_over(repository: Repository, path: Path) -> str | None:
         return None
     if md5 in known:
         return None
-    found = repository.git("log", "--all", "-1", "--format=%h", f"-S{md5}", "--", pointer)
-    return found.strip() or None
+    known_by = repository.commits([pointer], of="--all")
+    return next(
+        (one[:7] for one in known_by if md5 in (repository.text_at(one, pointer) or "")), None
+    )
 
 
 def home() -> Path:
@@ -166,7 +168,9 @@ def mend(repository: Repository) -> list[Path]:
     if lock.exists() and not _readable(lock):
         lock.unlink()
         with suppress(RepositoryError):
-            lock.write_text(repository.git("show", "HEAD:./dvc.lock"), encoding="utf-8")
+            committed = repository.text_at("HEAD", lock.name)
+            if committed is not None:
+                lock.write_text(committed, encoding="utf-8")
         if lock.exists() and not _readable(lock):
             lock.unlink()  # it was committed like that
         mended.append(lock)

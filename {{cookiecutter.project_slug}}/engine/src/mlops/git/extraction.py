@@ -11,8 +11,32 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-EXECUTABLE, LINK = "100755", "120000"
+PLAIN, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
 JUDGE = ("engine/src", "src/policy", "conf", "params.yaml")  # what the gate judges with
+
+# What git answers must not hang on who asks. Settings that change what a command prints, writes
+# or pushes, and variables that name another repository or put other objects in place of its own;
+# who commits, how they sign and how they log in stays theirs.
+SETTINGS = (
+    *("core.quotePath=false", "core.commentChar=#", "core.fsmonitor=false"),
+    *("log.showSignature=false", "trailer.separators=:"),
+    *("i18n.commitEncoding=UTF-8", "i18n.logOutputEncoding=UTF-8"),
+    *("fetch.prune=false", "fetch.pruneTags=false", "fetch.recurseSubmodules=false"),
+    *("push.followTags=false", "push.recurseSubmodules=no"),
+)
+OPTIONS = tuple(part for setting in SETTINGS for part in ("-c", setting))
+FOREIGN = (
+    *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE"),
+    *("GIT_NAMESPACE", "GIT_REPLACE_REF_BASE", "GIT_ATTR_SOURCE"),
+    *("GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"),
+)
+NEUTRAL = {
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_LITERAL_PATHSPECS": "1",
+    "LC_ALL": "C.UTF-8",
+}
 
 
 class ExtractionError(ValueError):
@@ -28,7 +52,12 @@ def extract(commit: str, paths: Sequence[str], out: Path, root: Path) -> None:
     told = _git("ls-tree", "-r", "-z", commit, "--", *paths, root=root)
     lines = [line.partition("\t") for line in told.decode(errors="surrogateescape").split("\0")]
     entries = [(*head.split(), path) for head, _, path in lines if head]
-    files = [(mode, name, path) for mode, kind, name, path in entries if kind == "blob"]
+    if absent := [path for mode, _, _, path in entries if mode == SUBMODULE]:
+        raise ExtractionError(
+            f"{absent[0]} of {commit[:12]} is a submodule, of which this repository has no file: "
+            "put the files themselves there"
+        )
+    files = [(mode, name, path) for mode, _, name, path in entries]
     for (mode, _, path), content in zip(files, _blobs(files, root), strict=True):
         place = out / path
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -62,10 +91,16 @@ def _link(place: Path, target: str, out: Path, commit: str) -> None:
     place.symlink_to(target)
 
 
+def neutral() -> dict[str, str]:
+    """Return this process's environment without what has git answer otherwise."""
+    return {name: said for name, said in os.environ.items() if name not in FOREIGN} | NEUTRAL
+
+
 def _git(*arguments: str, root: Path, text: str = "") -> bytes:
-    own = {**os.environ, "GIT_NO_REPLACE_OBJECTS": "1"}
-    command = ["git", *arguments]
-    done = subprocess.run(command, cwd=root, env=own, input=text.encode(), capture_output=True)
+    command = ["git", *OPTIONS, *arguments]
+    done = subprocess.run(
+        command, cwd=root, env=neutral(), input=text.encode(), capture_output=True
+    )
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise ExtractionError(f"`git {arguments[0]}` failed ({said[-1]}): mend that and try again")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..files import write_text
-from .commits import FILE
+from .commits import stage
 from .repository import Repository, RepositoryError
 
 UNDER_WAY = {
@@ -59,9 +59,15 @@ def check_ready(repository: Repository) -> None:
 
 
 def touched(repository: Repository, paths: Sequence[str]) -> list[str]:
-    """Return those of the files that index or working tree hold otherwise than HEAD."""
-    told = repository.git("status", "--porcelain", "-z", "-uall", "--", *paths)
-    return [entry[3:] for entry in told.split("\0") if entry]
+    """Return those of the files that index or working tree hold otherwise than HEAD.
+
+    File by file: `git status` believes an index that has been told not to look.
+    """
+    held = repository.blobs("HEAD", paths)
+    told = repository.git("ls-files", "--stage", "-z", "--", *paths)
+    staged = {line.partition("\t")[2]: line.split()[1] for line in told.split("\0") if line}
+    there = set(repository.differing([Path(path) for path in paths]))
+    return [path for path in paths if path in there or held.get(path) != staged.get(path)]
 
 
 def land(repository: Repository, new: str, old: str, paths: Sequence[str], reason: str) -> None:
@@ -137,16 +143,14 @@ def _write_index(repository: Repository, commit: str, paths: Sequence[str]) -> N
     if index.exists():
         shutil.copyfile(index, copy)
     before = repository.git("rev-parse", "--show-prefix").strip()
-    entries = []
-    for path, blob in repository.blobs(commit, paths).items():
-        entries += ["--cacheinfo", f"{FILE},{blob},{before}{path}"]
-    own = {"GIT_INDEX_FILE": str(copy)}
-    repository.git("update-index", "--add", *entries, environment=own)
+    entries = repository.entries(commit, paths)
+    placed = {f"{before}{path}": entry for path, entry in entries.items()}
+    stage(repository, placed, {"GIT_INDEX_FILE": str(copy)})
 
 
 def _follow(repository: Repository, commit: str, paths: Sequence[str], note: Path) -> None:
     for path in paths:
-        write_text(repository.root / path, repository.git("show", f"{commit}:./{path}"))
+        write_text(repository.root / path, repository.text_at(commit, path) or "")
     os.replace(repository.git_path(INDEX), repository.git_path("index"))
     _unlock_index(repository, note)
     note.unlink()

@@ -1,25 +1,36 @@
 """A project in git: what is read of it, and how git and any other command is run there."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import ProjectError
 from . import extraction, steps
 
-# What is read of git must not depend on the settings of whoever asks, nor on replaced objects.
-PLAIN = {"DVC_NO_ANALYTICS": "1", "LC_ALL": "C.UTF-8", "GIT_NO_REPLACE_OBJECTS": "1"}
-GIT_SETTINGS = ("-c", "log.showSignature=false", "-c", "core.quotePath=false")
+PLAIN = {"DVC_NO_ANALYTICS": "1"}
 
 Blobs = dict[str, str]
 
 
+class Entry(NamedTuple):
+    """What git has at a path: the mode, and the object that holds the content."""
+
+    mode: str
+    object: str
+
+
 class RepositoryError(ProjectError):
     """Git or DVC is missing, or did not do what it was asked."""
+
+
+class UnreadableError(RepositoryError):
+    """What a commit has at a path is no text."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ class Repository:
         """
         try:
             named = [str(path) for path in paths]
-            found = self.git("log", "-1", "--format=%H", "--", *named).strip() or None
+            found = next(iter(self.commits(named, most=1)), None)
         except RepositoryError:
             return None
         if found and named and found in self._cut():
@@ -54,28 +65,76 @@ class Repository:
         place = self.git_path("shallow")
         return place.read_text(encoding="ascii").split() if place.is_file() else []
 
-    def is_clean(self, paths: Sequence[Path] = ()) -> bool:
-        """Say whether git has these paths (or everything) exactly as they are now."""
-        if self.commit() is None:
-            return False
-        named = [str(path) for path in paths]
-        if self.git("status", "--porcelain", "--", *named).strip():
-            return False
-        return len(self.git("ls-files", "--", *named).split("\n")) > len(named)
+    def commits(self, paths: Sequence[str], most: int = -1, of: str = "HEAD") -> list[str]:
+        """Return the commits of `of` (`--all` for every line) that changed a file, newest first."""
+        return self.git("rev-list", f"--max-count={most}", of, "--", *paths).split()
+
+    def differing(self, paths: Sequence[Path]) -> list[str]:
+        """Return the files, of these and in these folders, that HEAD has otherwise than they are.
+
+        To the byte and file by file: `git status` leaves out what somebody's settings ignore, or
+        an index has been told not to look at. Bytecode aside. Without a HEAD, all of them.
+        """
+        there = {path.relative_to(self.root).as_posix(): path for path in self._present(paths)}
+        try:
+            held = self.entries("HEAD", [str(path) for path in paths])
+        except RepositoryError:
+            return sorted(there)
+        changed = (
+            name
+            for name, path in there.items()
+            if name not in held or not self._is(path, held[name], paths)
+        )
+        return sorted({*changed, *(held.keys() - there.keys())})
+
+    def is_clean(self, paths: Sequence[Path]) -> bool:
+        """Say whether HEAD has these files, and all in these folders, exactly as they are now."""
+        return self.commit(paths) is not None and not self.differing(paths)
+
+    def _present(self, paths: Sequence[Path]) -> Iterator[Path]:
+        for path in (self.root / one for one in paths):
+            found = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
+            for file in found:
+                if file.is_symlink() or (file.is_file() and "__pycache__" not in file.parts):
+                    yield file
+
+    def _is(self, file: Path, entry: Entry, paths: Sequence[Path]) -> bool:
+        """Say whether git has a file so; of a link out of `paths` it does not have the target."""
+        if not file.is_symlink():
+            return entry.mode != extraction.LINK and entry.object == named(
+                file.read_bytes(), entry.object
+            )
+        target = file.resolve()
+        inside = any(target.is_relative_to((self.root / path).resolve()) for path in paths)
+        return inside and entry.object == named(os.fsencode(os.readlink(file)), entry.object)
 
     def is_shallow(self) -> bool:
         """Say whether this clone has only the end of the history."""
         return self.git("rev-parse", "--is-shallow-repository").strip() == "true"
 
     def commit_of(self, ref: str) -> str:
-        """Return the hash of the commit that a branch, tag or hash names."""
+        """Return the hash of the commit that a branch, tag or hash names.
+
+        Raises RepositoryError where the name is that of two: whoever may push could put a tag
+        called `origin/main` in front of the branch.
+        """
         try:
-            named = f"{ref}^{{commit}}"
-            return self.git("rev-parse", "--verify", "--end-of-options", named).strip()
+            asked = f"{ref}^{{commit}}"
+            found = self.git("rev-parse", "--verify", "--end-of-options", asked).strip()
         except RepositoryError as error:
             raise RepositoryError(
                 f"git knows no commit {ref!r}: fetch it (`git fetch`), or correct the name"
             ) from error
+        if ref in ("HEAD", found):
+            return found
+        wholes = [f"refs/{kind}{ref}" for kind in ("", "tags/", "heads/", "remotes/")]
+        told = self.git("for-each-ref", "--format=%(refname)", *wholes).splitlines()
+        if len(known := [name for name in told if name in wholes]) > 1:
+            raise RepositoryError(
+                f"{ref} is {' and '.join(known)}: give the whole name of the one that you mean, "
+                "and remove the other"
+            )
+        return found
 
     def is_ancestor(self, commit: str, of: str = "HEAD") -> bool:
         """Say whether a commit is `of` or before it; a commit that git does not know is not."""
@@ -112,26 +171,56 @@ class Repository:
 
         A merge counts as one, with everything it brought.
         """
-        layout = f"--format={steps.LAYOUT}"
-        told = self.git("log", "--first-parent", layout, commit, "--", *paths)
-        return list(steps.parsed(told))
+        return list(steps.parsed(self._told(steps.LAYOUT, "--first-parent", commit, "--", *paths)))
 
     def last_author(self, commit: str, paths: Sequence[str]) -> str:
         """Return who made the last commit that changed the files, also where a merge brought it."""
-        return self.git("log", "-1", "--format=%an <%ae>", commit, "--", *paths).strip()
+        return self._told("%an <%ae>", "--max-count=1", commit, "--", *paths).strip()
+
+    def author(self, commit: str) -> tuple[str, str]:
+        """Return name and address of whoever made a commit."""
+        name, _, address = self._told("%an%x00%ae", "--max-count=1", commit).partition("\0")
+        return name, address.removesuffix("\n")
+
+    def titles(self, since: str, of: str = "HEAD") -> list[tuple[str, str]]:
+        """Return hash and first line of the commits of `of` that `since` has not, oldest first."""
+        told = self._told("%H%x00%s%x00", "--reverse", f"{since}..{of}").split("\0")[:-1]
+        return [(one.strip(), title) for one, title in zip(told[::2], told[1::2], strict=True)]
+
+    def _told(self, layout: str, *arguments: str) -> str:
+        """Return what git tells of commits: as plumbing, which follows nobody's `log.*`."""
+        return self.git("rev-list", "--no-commit-header", f"--format={layout}", *arguments)
 
     def blobs(self, commit: str, paths: Sequence[str]) -> Blobs:
         """Return the object of each of the files that a commit has, by the file's path."""
-        told = self.git("ls-tree", "-z", commit, "--", *paths)
-        entries = [line.partition("\t") for line in told.split("\0") if line]
-        return {path: head.split()[2] for head, _, path in entries}
+        found = parsed(self.git("ls-tree", "-z", commit, "--", *paths))
+        return {path: entry.object for path, entry in found.items()}
 
     def text_at(self, commit: str, path: str) -> str | None:
-        """Return what a file of the project holds in a commit; None where it has none."""
-        if not self.git("ls-tree", "--name-only", commit, "--", path).strip():
+        """Return what a file of the project holds in a commit, to the byte; None for no file.
+
+        Raises UnreadableError for a link, and for what is no UTF-8.
+        """
+        entry = parsed(self.git("ls-tree", "-z", commit, "--", path)).get(path)
+        return None if entry is None else self.text(entry, f"{path} of {commit[:12]}")
+
+    def text(self, entry: Entry, name: str) -> str | None:
+        """Return the text that an entry stands for; None for a folder."""
+        if entry.mode not in (extraction.PLAIN, extraction.EXECUTABLE, extraction.LINK):
             return None
         # Not `git show`, which has a setting of git turn what it shows (diff.*.textconv).
-        return self.git("cat-file", "blob", f"{commit}:./{path}")
+        content = self._bytes("git", "cat-file", "blob", entry.object)
+        try:
+            if entry.mode != extraction.LINK:
+                return content.decode()
+            what = "is a link"
+        except UnicodeDecodeError:
+            what = "is no UTF-8"
+        raise UnreadableError(f"{name} {what}: put the text itself there")
+
+    def entries(self, commit: str, paths: Sequence[str]) -> dict[str, Entry]:
+        """Return what a commit has at these paths and below them, by the path of each file."""
+        return parsed(self.git("ls-tree", "-r", "-z", commit, "--", *paths))
 
     def extract(self, commit: str, paths: Sequence[str], out: Path) -> None:
         """Write those of the project's files and folders that a commit has to the folder `out`."""
@@ -145,9 +234,12 @@ class Repository:
         told = self.git("rev-parse", "--git-path", name).strip()
         return Path(os.path.abspath(self.root / told))
 
-    def git(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """Run git and return what it prints, as `run` does."""
-        return self.run("git", *arguments, environment=environment)
+    def git(
+        self, *arguments: str, text: str = "", environment: Mapping[str, str] | None = None
+    ) -> str:
+        """Run git on `text` and return what it prints, as `run` does."""
+        told = self._bytes("git", *arguments, text=text, environment=environment)
+        return told.decode(errors="replace")
 
     def run(
         self,
@@ -161,17 +253,26 @@ class Repository:
         `environment` is added to this process's own; `shown` is what the complaint calls the
         command.
         """
-        own = {**os.environ, **PLAIN, **(environment or {})}
-        settings = GIT_SETTINGS if command == "git" else ()
+        told = self._bytes(command, *arguments, environment=environment, shown=shown)
+        return told.decode(errors="replace")
+
+    def _bytes(
+        self,
+        command: str,
+        *arguments: str,
+        text: str = "",
+        environment: Mapping[str, str] | None = None,
+        shown: str = "",
+    ) -> bytes:
+        own = {**extraction.neutral(), **PLAIN, **(environment or {})}
+        settings = extraction.OPTIONS if command == "git" else ()
         try:
             done = subprocess.run(
                 [_executable(command), *settings, *arguments],
                 cwd=self.root,
                 env=own,
-                stdin=subprocess.DEVNULL,
+                input=text.encode(errors="surrogateescape"),
                 capture_output=True,
-                text=True,
-                errors="replace",
                 close_fds=False,  # Python's own are not inherited; a lock that is meant to be, is
             )
         except OSError as error:
@@ -179,13 +280,32 @@ class Repository:
                 f"{command} cannot be started ({error}): install it again"
             ) from error
         if done.returncode:
-            lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+            complaint = (done.stderr or done.stdout).decode(errors="replace")
+            lines = complaint.strip().splitlines() or ["no reason given"]
             # DVC draws its progress above the error, and hints below it.
             said = next((li for li in lines if li.startswith(("ERROR: ", "fatal: "))), lines[-1])
             said = said.removeprefix("ERROR: ").removeprefix("fatal: ")
             shown = shown or " ".join((command, *arguments))
             raise RepositoryError(f"`{shown}` failed ({said}): mend that and try again")
         return done.stdout
+
+
+def short(ref: str) -> str:
+    """Return what people call a branch of a remote that is named in whole."""
+    return ref.removeprefix("refs/remotes/")
+
+
+def named(content: bytes, like: str) -> str:
+    """Return the name that git gives to the content of a file, of the kind that `like` is."""
+    kind = hashlib.sha1 if len(like) == 40 else hashlib.sha256
+    return kind(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def parsed(listing: str) -> dict[str, Entry]:
+    """Return what `git ls-tree -z` lists, by path."""
+    lines = (line.partition("\t") for line in listing.split("\0") if line)
+    heads = ((head.split(), path) for head, _, path in lines)
+    return {path: Entry(mode, name) for (mode, _, name), path in heads}
 
 
 def _executable(command: str) -> str:

@@ -5,12 +5,10 @@ from typing import NamedTuple
 
 FIELDS = ("%H", "%P", "%cI", "%an", "%ae", "%cn", "%s")
 TRAILERS = ("Reviewed-by", "Approved-by")
-BETWEEN, END = "\x1f", "\x1e"
-LAYOUT = (
-    "%x1f".join(
-        (*FIELDS, *(f"%(trailers:key={key},valueonly,separator=%x1d)" for key in TRAILERS), "%b")
-    )
-    + "%x1e"
+# Between fields NUL, which no name and no message can hold.
+LAYOUT = "".join(
+    f"{field}%x00"
+    for field in (*FIELDS, *(f"%(trailers:key={key},valueonly,unfold)" for key in TRAILERS), "%b")
 )
 
 
@@ -28,14 +26,15 @@ class Step(NamedTuple):
     body: str
 
 
-def parsed(log: str) -> Iterator[Step]:
-    """Yield the commits of a log that git printed in LAYOUT."""
-    for record in log.split(END)[:-1]:
-        commit, parents, when, author, email, committer, subject, *rest = record.lstrip("\n").split(
-            BETWEEN
-        )
-        given = rest[: len(TRAILERS)]
-        approved = tuple(name.strip() for one in given for name in one.split("\x1d") if name)
-        body = BETWEEN.join(rest[len(TRAILERS) :])
+def parsed(told: str) -> Iterator[Step]:
+    """Yield the commits that git told of in LAYOUT."""
+    fields, width = told.split("\0")[:-1], len(FIELDS) + len(TRAILERS) + 1
+    for start in range(0, len(fields), width):
+        commit, parents, when, author, email, committer, subject, *given, body = fields[
+            start : start + width
+        ]
+        approved = tuple(name for names in given for name in names.split("\n") if name)
         known = tuple(parents.split())
-        yield Step(commit, known, when, author, email, committer, subject, approved, body)
+        yield Step(
+            commit.lstrip("\n"), known, when, author, email, committer, subject, approved, body
+        )

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from ..git import commits
-from ..git.repository import Repository, RepositoryError
+from ..git.commits import Content
+from ..git.repository import Entry, Repository, RepositoryError, parsed
 
 ORIGIN = "origin"
 NOTHING = "0" * 40
@@ -14,10 +15,12 @@ def tip(repository: Repository, name: str) -> str | None:
     ref = f"refs/heads/{name}"
     if not _has_remote(repository):
         return repository.git("for-each-ref", "--format=%(objectname)", ref).strip() or None
-    told = repository.git("ls-remote", ORIGIN, ref).split()
-    if told:
-        fetch(repository, told[0], ref)
-    return told[0] if told else None
+    # By its whole name: to git `a/refs/heads/main` is a branch that ends like this one.
+    told = (line.split("\t") for line in repository.git("ls-remote", ORIGIN, ref).splitlines())
+    found = next((commit for commit, named in told if named == ref), None)
+    if found is not None:
+        fetch(repository, found, ref)
+    return found
 
 
 def fetch(repository: Repository, commit: str, ref: str | None = None) -> None:
@@ -30,21 +33,20 @@ def fetch(repository: Repository, commit: str, ref: str | None = None) -> None:
         repository.git("fetch", *quiet, ORIGIN, ref or commit)
 
 
-def texts(repository: Repository, commit: str) -> dict[str, str]:
-    """Return every file of a commit."""
-    told = repository.git("ls-tree", "-r", "-z", "--full-tree", "--name-only", commit)
-    return {path: text(repository, commit, path) or "" for path in told.split("\0") if path}
+def entries(repository: Repository, commit: str) -> dict[str, Entry]:
+    """Return every file of a commit, by its path from the top."""
+    return parsed(repository.git("ls-tree", "-r", "-z", "--full-tree", commit))
 
 
 def text(repository: Repository, commit: str, path: str) -> str | None:
     """Return a file of a commit by its path from the top; None where there is none."""
-    if not repository.git("ls-tree", "--full-tree", commit, "--", path):
-        return None
-    return repository.git("show", f"{commit}:{path}")
+    told = repository.git("ls-tree", "-z", "--full-tree", commit, "--", path)
+    entry = parsed(told).get(path)
+    return None if entry is None else repository.text(entry, f"{path} of {commit[:12]}")
 
 
 def made(
-    repository: Repository, files: Mapping[str, str], message: str, cause: str, onto: str | None
+    repository: Repository, files: Mapping[str, Content], message: str, cause: str, onto: str | None
 ) -> str:
     """Return a new commit with these files and no others; no branch has it yet.
 
@@ -77,8 +79,7 @@ def address(repository: Repository) -> str:
 
 
 def _who(repository: Repository, commit: str) -> dict[str, str]:
-    told = repository.git("show", "--no-patch", "--format=%an%x1f%ae", commit)
-    name, _, address = told.strip().partition("\x1f")
+    name, address = repository.author(commit)
     kinds = ("AUTHOR", "COMMITTER")
     return {f"GIT_{k}_NAME": name for k in kinds} | {f"GIT_{k}_EMAIL": address for k in kinds}
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,6 +25,8 @@ CONFINED = (
 # What registries say of a name that they do not have, or show to nobody who may not push it.
 FORBIDDEN = ("denied", "unauthorized", "authentication required", "forbidden")
 ABSENT = ("manifest unknown", "name unknown", "not found", *FORBIDDEN)
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 Labels = dict[str, str]
 
@@ -63,14 +66,30 @@ class Engine(NamedTuple):
         return dict(json.loads(told) or {}) if told is not None else None
 
     def push(self, name: str) -> str:
-        """Push a local image and return the digest under which the registry has it."""
+        """Push a local image and return its digest: what was pushed, whoever moves the tag then."""
         try:
-            self._run("push", *(_plain(name) if self.command == "podman" else ()), name)
+            told = self._push(name)
         except EngineError as error:
             raise _refused(name, error, self.command) from error
-        if (found := self.find(name)) is None:
-            raise EngineError(f"{name} was pushed, and the registry does not have it: push again")
-        return found.digest
+        if not (said := DIGEST.findall(told)):
+            raise EngineError(f"{self.command} does not say what it pushed as {name}: push again")
+        found = self.find(name)
+        if found is None or found.digest != said[-1]:
+            held = found.digest if found else "nothing"
+            raise EngineError(
+                f"{name} was pushed as {said[-1]}, and the registry has {held}: find out who else "
+                "writes there, and release again"
+            )
+        return str(said[-1])
+
+    def _push(self, name: str) -> str:
+        """Push a local image and return a text whose last digest is the one that was pushed."""
+        if self.command != "podman":
+            return self._run("push", name)
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder, "digest")
+            self._run("push", *_plain(name), "--digestfile", str(place), name)
+            return place.read_text(encoding="utf-8")
 
     def find(self, name: str) -> Found | None:
         """Return what the registry has under a name; None where it has nothing."""

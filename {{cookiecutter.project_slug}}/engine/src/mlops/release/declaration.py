@@ -14,7 +14,7 @@ from ..contract import Task
 from ..errors import ProjectError
 from ..files import parse_yaml
 from ..git import dvc
-from ..git.repository import Repository
+from ..git.repository import Repository, UnreadableError
 
 DEPLOY = "deploy"
 NAME = "champion"
@@ -115,7 +115,10 @@ def declared(repository: Repository, commit: str, environment: str) -> Declared 
     Raises DeclarationError where one of the files is missing or not to the byte what promote
     writes for what it says. Whether that is true is for environments.verify to find out.
     """
-    texts = {path: repository.text_at(commit, path) for path in paths(environment)}
+    try:
+        texts = {path: repository.text_at(commit, path) for path in paths(environment)}
+    except UnreadableError as error:
+        raise DeclarationError(str(error)) from error
     return parsed(texts, environment, commit[:12])
 
 

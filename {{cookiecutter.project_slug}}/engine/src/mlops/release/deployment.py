@@ -1,5 +1,6 @@
 """What an environment runs, recorded on the branch env/<environment>, which deployers follow."""
 
+from collections.abc import Callable, Container
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -9,7 +10,9 @@ import yaml
 
 from ..errors import ProjectError
 from ..files import parse_yaml
-from ..git.repository import Repository, RepositoryError
+from ..git.commits import Content
+from ..git.extraction import PLAIN, SUBMODULE
+from ..git.repository import Entry, Repository, RepositoryError, UnreadableError, named
 from . import branch
 from .declaration import DEPLOY, Commit, Sha256
 from .image import Image
@@ -17,12 +20,12 @@ from .image import Image
 RECORD = "release.json"
 COMPOSE, DOTENV = "compose.yaml", ".env"
 KUBERNETES = "kubernetes"
-KUSTOMIZATION = f"{KUBERNETES}/kustomization.yaml"
+KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 PLACEHOLDER = "model"  # as deploy/kubernetes/deployment.yaml names the image
 TRIES = 5
 
 Digest = Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]
-Texts = dict[str, str]
+Files = dict[str, Content]
 
 
 class DeploymentError(ProjectError):
@@ -55,7 +58,7 @@ class Deployed(NamedTuple):
     """The branch as it is: its commit, its files, and what they record; None for no record."""
 
     commit: str
-    texts: Texts
+    entries: dict[str, Entry]
     record: Record | None
 
 
@@ -71,27 +74,48 @@ def record(commit: str, environment: str, model: str, image: Image, digest: str)
     )
 
 
-def texts(repository: Repository, said: Record) -> Texts:
-    """Return the files of the branch: the record, and what deployers read, from its commit."""
-    found = {RECORD: said.text(), DOTENV: f"IMAGE={said.pinned}\n"}
-    for path in _sources(repository, said.commit):
-        text = repository.text_at(said.commit, f"{DEPLOY}/{path}")
-        if text is not None:
-            found[path] = text
-    if KUSTOMIZATION in found:
-        content = parse_yaml(found[KUSTOMIZATION])
-        content["images"] = [
-            {"name": PLACEHOLDER, "newName": said.image, "digest": said.digest},
-            *(one for one in content.get("images") or [] if one["name"] != PLACEHOLDER),
-        ]
-        found[KUSTOMIZATION] = yaml.safe_dump(content, sort_keys=False)
+def files(repository: Repository, said: Record) -> Files:
+    """Return the files of the branch: the record, and what deployers read, from its commit.
+
+    What deployers read is there as the commit has it, at whatever depth and of whatever kind. The
+    image is pinned in each kustomization: an overlay may add what runs it.
+    """
+    found: Files = {RECORD: said.text(), DOTENV: f"IMAGE={said.pinned}\n"}
+    sources = [f"{DEPLOY}/{name}" for name in (COMPOSE, KUBERNETES)]
+    for source, entry in repository.entries(said.commit, sources).items():
+        path = source.removeprefix(f"{DEPLOY}/")
+        where = f"{source} of {said.commit[:12]}"
+        if entry.mode == SUBMODULE:
+            raise DeploymentError(f"{where} is a submodule: put the files themselves there")
+        found[path] = entry
+        if Path(path).name in KUSTOMIZATIONS:
+            found[path] = _pinned(repository.text(entry, where) or "", said, where)
+    _check_single(found, said)
     return found
 
 
-def _sources(repository: Repository, commit: str) -> list[str]:
-    folder = f"{DEPLOY}/{KUBERNETES}/"
-    told = repository.git("ls-tree", "-z", "--name-only", commit, "--", folder)
-    return [COMPOSE, *(f"{KUBERNETES}/{Path(path).name}" for path in told.split("\0") if path)]
+def _check_single(found: Files, said: Record) -> None:
+    """Raise DeploymentError where a folder has two kustomizations, which kustomize refuses."""
+    named = [path for path in found if Path(path).name in KUSTOMIZATIONS]
+    folders = [Path(path).parent for path in named]
+    if doubled := [path for path, at in zip(named, folders, strict=True) if folders.count(at) > 1]:
+        raise DeploymentError(
+            f"{DEPLOY} of {said.commit[:12]} has {' and '.join(doubled)}: keep one of them"
+        )
+
+
+def _pinned(text: str, said: Record, where: str) -> str:
+    """Return a kustomization in which the image of the model is that of a release."""
+    try:
+        content = parse_yaml(text) or {}
+        others = [one for one in content.get("images") or [] if one["name"] != PLACEHOLDER]
+    except (yaml.YAMLError, AttributeError, LookupError, TypeError) as error:
+        raise DeploymentError(
+            f"{where} is no kustomization whose images have names: correct it (`kubectl kustomize`)"
+        ) from error
+    model = {"name": PLACEHOLDER, "newName": said.image, "digest": said.digest}
+    content["images"] = [model, *others]
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 def deployed(repository: Repository, environment: str) -> Deployed | None:
@@ -99,8 +123,11 @@ def deployed(repository: Repository, environment: str) -> Deployed | None:
     commit = branch.tip(repository, name(environment))
     if commit is None:
         return None
-    found = branch.texts(repository, commit)
-    return Deployed(commit, found, _record(found.get(RECORD)))
+    try:
+        text = branch.text(repository, commit, RECORD)
+    except UnreadableError:
+        text = None
+    return Deployed(commit, branch.entries(repository, commit), _record(text))
 
 
 def _record(text: str | None) -> Record | None:
@@ -110,13 +137,17 @@ def _record(text: str | None) -> Record | None:
         return None
 
 
-def recorded(repository: Repository, environment: str, image: Image) -> str | None:
-    """Return the digest under which an image was last deployed; None where it never was."""
+def recorded(
+    repository: Repository, environment: str, image: Image, line: Container[str]
+) -> str | None:
+    """Return the digest under which an image was last deployed for a commit of `line`."""
     commit = branch.tip(repository, name(environment))
     for one in repository.line(commit) if commit else ():
-        said = _record(branch.text(repository, one, RECORD))
-        if said and (said.image, said.tag) == (image.repository, image.tag):
-            return said.digest
+        with suppress(UnreadableError):
+            said = _record(branch.text(repository, one, RECORD))
+            asked = (image.repository, image.tag)
+            if said and (said.image, said.tag) == asked and said.commit in line:
+                return said.digest
     return None
 
 
@@ -128,11 +159,24 @@ def stands(repository: Repository, now: Deployed | None, said: Record) -> bool:
     if now is None or now.record is None:
         return False
     same = msgspec.structs.replace(said, commit=now.record.commit)
-    return same == now.record and {**texts(repository, said), RECORD: same.text()} == now.texts
+    if same != now.record or now.record.commit not in repository.line(said.commit):
+        return False
+    return as_entries({**files(repository, said), RECORD: same.text()}, now.commit) == now.entries
+
+
+def as_entries(contents: Files, like: str) -> dict[str, Entry]:
+    """Return contents as git would have them, by objects of the kind that a commit is named by."""
+    return {
+        path: Entry(PLAIN, named(one.encode(), like)) if isinstance(one, str) else one
+        for path, one in contents.items()
+    }
 
 
 def later(repository: Repository, now: Deployed | None, commit: str) -> Record | None:
-    """Return what the branch records if that is of a commit after this one, else None."""
+    """Return what the branch records if that is of a commit after this one, else None.
+
+    Whether it may be believed is for others to say.
+    """
     if now is None or now.record is None or now.record.commit == commit:
         return None
     with suppress(RepositoryError):  # a main that was rewritten has it no more
@@ -142,39 +186,32 @@ def later(repository: Repository, now: Deployed | None, commit: str) -> Record |
     return None
 
 
-def check_line(repository: Repository, now: Deployed | None, commit: str) -> None:
-    """Raise DeploymentError where what runs was declared on another line than this commit's.
-
-    A commit is verified by its first parent. Where somebody pushed a merge with its parents the
-    wrong way round, that is the branch that was merged, with the policy that it brought.
-    """
-    if now is None or now.record is None or now.record.commit in repository.line(commit):
-        return
-    raise DeploymentError(
-        f"{name(now.record.environment)} runs what {now.record.commit[:12]} declares, which "
-        f"{commit[:12]} does not follow by first parents: merge into main again, not main into "
-        f"the branch, or where main was meant to be another delete {name(now.record.environment)}"
-    )
-
-
-def deploy(repository: Repository, said: Record) -> str | None:
+def deploy(
+    repository: Repository, said: Record, yields: Callable[[Deployed | None], bool] | None = None
+) -> str | None:
     """Bring the branch to this release in one step; return its new commit, or None if it stands.
+
+    It `yields` to what was released for a later commit; if not given, to whatever says so.
 
     The branch only ever moves forward, from what was read to what follows it. Whoever comes
     between is read again.
     """
     for _ in range(TRIES):
         now = deployed(repository, said.environment)
-        if stands(repository, now, said) or later(repository, now, said.commit):
+        overtaken = yields(now) if yields else later(repository, now, said.commit)
+        if overtaken or stands(repository, now, said):
             return None
-        before, files = now.commit if now else None, texts(repository, said)
-        new = branch.made(repository, files, _message(said), said.commit, before)
+        before, contents = now.commit if now else None, files(repository, said)
+        new = branch.made(repository, contents, _message(said), said.commit, before)
         try:
             branch.move(repository, name(said.environment), new, before)
             return new
         except RepositoryError as error:
             refused = error
-    raise DeploymentError(f"{name(said.environment)} does not take the release: {refused}")
+    raise DeploymentError(
+        f"{name(said.environment)} does not take the release: {refused}; where a ruleset has "
+        "automation alone write it, ENV_KEY is what it writes with (engine/docs/github.md)"
+    )
 
 
 def _message(said: Record) -> str:

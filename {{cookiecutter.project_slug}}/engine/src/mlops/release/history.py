@@ -133,7 +133,12 @@ def shown(entries: list[Entry], environment: str, as_json: bool = False) -> str:
         return json.dumps(content, indent=2, ensure_ascii=False)
     if not entries:
         return f"{environment} declared nothing"
-    return "\n\n".join("\n".join(_lines(one)) for one in entries)
+    return "\n\n".join("\n".join(map(_printable, _lines(one))) for one in entries)
+
+
+def _printable(line: str) -> str:
+    """Return a line in which nothing that a commit says steers a terminal."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in line)
 
 
 def _lines(one: Entry) -> list[str]:

@@ -12,8 +12,11 @@ OUTPUT, SUMMARY = "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"
 
 
 def outputs(done: Sequence[Released]) -> dict[str, str]:
-    """Return what later steps need of the last release, that of the last environment."""
-    if not done:
+    """Return what later steps need of the last release, that of the last environment.
+
+    Nothing where another run has released it: what is attested is what this one built or found.
+    """
+    if not done or done[-1].sbom is None:
         return {"released": "false"}
     last = done[-1]
     said = last.record
@@ -24,7 +27,7 @@ def outputs(done: Sequence[Released]) -> dict[str, str]:
         "image": said.image,
         "tag": said.tag,
         "digest": said.digest,
-        "sbom": str(last.sbom or ""),
+        "sbom": str(last.sbom),
         "built": str(last.built).lower(),
         "changed": str(last.deployed is not None).lower(),
     }

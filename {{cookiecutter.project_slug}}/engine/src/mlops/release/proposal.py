@@ -11,7 +11,7 @@ from ..bundle.verdict import MARKDOWN
 from ..errors import ProjectError
 from ..files import parse_yaml
 from ..git import dvc
-from ..git.repository import Repository
+from ..git.repository import Repository, short
 from . import environments, evidence
 from .declaration import NAME, declared, paths
 
@@ -36,10 +36,11 @@ def known(repository: Repository, against: str) -> str:
     as_before = repository.blobs(head, paths(first)) == repository.blobs(base, paths(first))
     since = None if as_before else _judged_before(repository, head, first, base)
     if standing is not None and standing.pointer.md5 == found and (as_before or since):
-        return f"{against} serves this candidate already"
+        return f"{short(against)} serves this candidate already"
     own = declared(repository, head, first) if since else None
     if since and own and own.pointer.md5 == found:
-        return f"this brings back what {against} declared by {since[:12]}, where it was judged"
+        name = short(against)
+        return f"this brings back what {name} declared by {since[:12]}, where it was judged"
     return ""
 
 
@@ -76,7 +77,7 @@ def verify(repository: Repository, against: str) -> list[str]:
             out = Path(folder, NAME)
             if not environments.verify(repository, commit, environment, out, law):
                 raise environments.EnvironmentsError(
-                    f"{environment} declares nothing here, and does at {against}: bring its "
+                    f"{environment} declares nothing here, and does at {short(against)}: bring its "
                     "files back"
                 )
         changed.append(environment)
@@ -97,7 +98,7 @@ def page(
     `failed` says that a step before this one did.
     """
     parts = [_verdict(repository, against, failed, queue)]
-    added = repository.git("log", "--reverse", "--format=- `%h` %s", f"{since}..HEAD")
+    added = [f"- `{commit[:7]}` {title}" for commit, title in repository.titles(since)]
     if queue and acts(repository, against, since, failed):
         parts.append(
             "**For its author.** What was merged before it changed what this branch was judged by "
@@ -105,7 +106,7 @@ def page(
             "judges it anew, then add it to the queue again."
         )
     elif added and not fork:
-        parts.append(f"Added to the branch:\n\n{added}")
+        parts.append("\n".join(["Added to the branch:\n", *added, ""]))
     if fork and acts(repository, against, since, failed):
         parts.append(
             "**For a maintainer.** Automation neither reads the remote's secrets nor writes to a "

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..git.repository import Repository
 from . import deployment, releasing
 from .containers import engine
+from .records import MAIN
 from .releasing import OUT, Plan, ReleaseError, Say
 
 
@@ -49,16 +50,16 @@ def reconcile(
         if plan is None:
             left = _undeclared(repository, environment)
             return Reconciled(environment, None, left, not left)
-        _check_current(plan)
+        _check_current(plan, say)
         found = differences(plan)
         if found and repair:
             releasing.released(plan, say)
         return Reconciled(environment, plan.image.bundle_digest, found, repair or not found)
 
 
-def _check_current(plan: Plan) -> None:
+def _check_current(plan: Plan, say: Say) -> None:
     now = deployment.deployed(plan.repository, plan.environment)
-    if deployment.later(plan.repository, now, plan.commit):
+    if releasing.overtaken(plan, now, say):
         raise ReleaseError(
             f"{deployment.name(plan.environment)} follows a later commit than "
             f"{plan.commit[:12]}: check out what main is now"
@@ -69,11 +70,12 @@ def differences(plan: Plan) -> list[Difference]:
     """Return what is not as declared, in the order in which a release would mend it."""
     found = []
     pushed = releasing.found(plan, engine())
-    if pushed is None:
-        found.append(Difference(f"image {plan.image.name}", "in the registry", "not there"))
+    if pushed.digest is None:
+        held = pushed.doubt or "not there"
+        found.append(Difference(f"image {plan.image.name}", "in the registry", held))
     if releasing.mirrors():
         found += _mirrored(plan)
-    return found + _deployment(plan, pushed)
+    return found + _deployment(plan, pushed.digest)
 
 
 def _mirrored(plan: Plan) -> list[Difference]:
@@ -102,6 +104,9 @@ def _deployment(plan: Plan, pushed: str | None) -> list[Difference]:
         return []
     if now.record.digest != digest:
         return [Difference(place, digest, now.record.digest)]
+    if now.record.commit not in plan.repository.line(plan.commit):
+        held = f"that of {now.record.commit[:12]}"
+        return [Difference(place, f"the record of a commit of {MAIN}", held)]
     return [Difference(place, "the files of this commit", "others")]
 
 

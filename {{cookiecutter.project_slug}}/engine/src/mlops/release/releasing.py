@@ -17,15 +17,15 @@ from ..bundle import manifest
 from ..errors import ProjectError
 from ..files import write_text
 from ..git.repository import Repository
-from . import branch, deployment, environments, evidence, image, sbom, smoke
+from . import branch, deployment, environments, evidence, image, records, sbom, smoke
 from .containers import Engine, engine
 from .declaration import Declaration
-from .deployment import Record
+from .deployment import Deployed, Record
 from .evidence import PRODUCTION
 from .image import Image
+from .records import MAIN
 
 OUT = Path(".mlops/release")
-MAIN = "main"
 CHAMPION = "champion"
 BILL = "sbom.cdx.json"
 
@@ -63,6 +63,11 @@ class Plan(NamedTuple):
     def environment(self) -> str:
         """The environment that declares it."""
         return self.said.environment
+
+    @property
+    def bases(self) -> set[str | None]:
+        """What an image here may have started from; None for what the Dockerfile says."""
+        return {None, self.image.arguments.get("BASE")}
 
 
 def release(
@@ -114,19 +119,40 @@ def _check_main(repository: Repository, commit: str) -> None:
 def released(plan: Plan, say: Say) -> Released:
     """Go through the steps that follow the verification."""
     now = deployment.deployed(plan.repository, plan.environment)
-    if later := deployment.later(plan.repository, now, plan.commit):
+    if later := overtaken(plan, now, say):
         say("deploy", f"{deployment.name(plan.environment)} follows a later commit: left as it is")
         return Released(later, None, False, None)
-    deployment.check_line(plan.repository, now, plan.commit)
+    records.check_line(plan.repository, now, plan.commit, plan.bases)
     runs = engine()
     bill, packages = _bill(plan)
     say("sbom", f"{len(packages)} packages: {bill}")
     digest, built = _image(plan, runs, packages, say)
     say("mirror", mirror(plan) if mirrors() else "MLFLOW_TRACKING_URI is empty: nowhere")
     said = deployment.record(plan.commit, plan.environment, plan.said.name, plan.image, digest)
-    moved = deployment.deploy(plan.repository, said)
+    moved = deployment.deploy(
+        plan.repository, said, lambda now: overtaken(plan, now, say) is not None
+    )
     say("deploy", f"{deployment.name(plan.environment)} {'runs' if moved else 'ran'} {digest}")
     return Released(said, bill, built, moved)
+
+
+def overtaken(plan: Plan, now: Deployed | None, say: Say) -> Record | None:
+    """Return what was released for a later commit than this; what only claims so does not count.
+
+    Its image has to be the one that the registry has under its tag.
+    """
+    later = deployment.later(plan.repository, now, plan.commit)
+    if now is None or later is None:
+        return None
+    known = records.line(plan.repository, plan.commit)
+    reason = records.doubt(plan.repository, now, plan.environment, known, plan.bases)
+    if reason is None:
+        pushed = engine().find(f"{later.image}:{later.tag}")
+        if pushed is not None and pushed.digest == later.digest:
+            return later
+        reason = f"records {later.pinned}, which the registry does not have as {later.tag}"
+    say("record", f"{deployment.name(plan.environment)} {reason}: it does not count")
+    return None
 
 
 def _bill(plan: Plan) -> tuple[Path, dict[str, str]]:
@@ -146,10 +172,12 @@ def _image(plan: Plan, runs: Engine, packages: dict[str, str], say: Say) -> tupl
     again, and after a revert that is the one that ran before.
     """
     known = found(plan, runs)
-    if known is not None:
+    if known.digest is not None:
         say("image", f"{plan.image.name} is in the registry")
-        return known, False
-    mine = runs.labels(plan.image.name)
+        return known.digest, False
+    mine = None if known.doubt else runs.labels(plan.image.name)
+    if known.doubt:
+        say("image", f"{plan.image.name} is {known.doubt}: it is built anew")
     if built := mine is None or mine.get(image.MODEL_LABEL) != plan.image.bundle_digest:
         _build(plan, runs)
     say("build", f"{plan.image.name}{'' if built else ' is here'}")
@@ -160,24 +188,29 @@ def _image(plan: Plan, runs: Engine, packages: dict[str, str], say: Say) -> tupl
     return digest, built
 
 
-def found(plan: Plan, runs: Engine) -> str | None:
-    """Return the digest of the image in the registry, None where it is not there.
+class Pushed(NamedTuple):
+    """The image in the registry: its digest if it may be used, else what speaks against it."""
 
-    Raises ReleaseError for another image under its tag.
+    digest: str | None
+    doubt: str
+
+
+def found(plan: Plan, runs: Engine) -> Pushed:
+    """Return the image that the registry has under the tag.
+
+    Another one than was deployed from main is not used: tag or record was moved, and what is built
+    anew is right whichever it was.
     """
     known = runs.find(plan.image.name)
     if known is None:
-        return None
-    before = deployment.recorded(plan.repository, plan.environment, plan.image)
-    if known.labels.get(image.MODEL_LABEL) != plan.image.bundle_digest or before not in (
-        None,
-        known.digest,
-    ):
-        raise ReleaseError(
-            f"{plan.image.name} in the registry is {known.digest}, not what was released under "
-            f"that tag ({before or 'another bundle'}): find out who moved the tag, and delete it"
-        )
-    return known.digest
+        return Pushed(None, "")
+    if known.labels.get(image.MODEL_LABEL) != plan.image.bundle_digest:
+        return Pushed(None, f"{known.digest}, which holds another bundle")
+    line = records.line(plan.repository, plan.commit)
+    before = deployment.recorded(plan.repository, plan.environment, plan.image, line)
+    if before not in (None, known.digest):
+        return Pushed(None, f"{known.digest}, and {before} was deployed under that tag")
+    return Pushed(known.digest, "")
 
 
 def _build(plan: Plan, runs: Engine) -> None:

@@ -76,7 +76,12 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
 def _tree(repository: Repository, clean: bool) -> tuple[str, bool, str]:
     if clean:
         return "tree", True, "code, configuration and data pointers were committed"
-    said = "it was made from uncommitted changes: commit them, then run `make repro`"
+    names = repository.differing(lineage.INPUTS)
+    listed = f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
+    said = (
+        f"it was made from uncommitted changes{listed}: commit them, or remove what git ignores "
+        "there, then run `make repro`"
+    )
     if other := dvc.left_over(repository, RAW):
         said += (
             f"; {RAW} is still that of {other}: if you want that of this branch, "
