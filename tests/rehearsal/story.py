@@ -111,6 +111,7 @@ class Story(Rehearsal):
         with self.checking():
             self.machine.install(author.path)
         own = {**author.environment, "PYTEST_ADDOPTS": WITHOUT_LOOP}
+        author.run("mlops", "resolve")
         before = author.run("git", "status", "--porcelain", "-uall").stdout
         Project(author.path, {**own, **environment}).run("make", "check")
         assert author.run("git", "status", "--porcelain", "-uall").stdout == before
@@ -239,10 +240,7 @@ def in_production(folder: Path, project: Path, environment: Mapping[str, str]) -
         story.author.commit("Candidate")
         number, made = story.propose("first")
         assert states(made["model"])["pass"] == "success", made["model"].output
-        with story.checking():
-            made = story.accept(number)
-        assert made["check"].result == "success", made["check"].output
-        assert " passed" in made["check"].output
+        made = story.accept(number)
         if environment:
             assert made["release"].result == "success", made["release"].output
         yield story
