@@ -21,14 +21,6 @@ def test_a_model_is_measured_and_explained(case: Any) -> None:
     assert stage.evaluation(*case).measurement.figures() == found.measurement.figures()
 
 
-def test_groups_are_resampled_only_where_there_are_many(binary_case: Any) -> None:
-    codes = stage.groups(binary_case.settings, binary_case.columns)
-    assert codes is not None
-    assert codes.max() == 99
-    few = {"household": np.arange(400) % 5 + 0.0}
-    assert stage.groups(binary_case.settings, few) is None
-
-
 @pytest.mark.parametrize(
     ("rows", "said"),
     [(0, "no rows: .*split.holdout"), (9, "every one of the 9 holdout rows has y 'true', so no")],

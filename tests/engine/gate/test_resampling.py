@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,9 @@ def test_models_are_measured_under_the_same_draws(workshop: Any) -> None:
 
 
 def test_groups_are_drawn_whole_whatever_the_order(workshop: Any) -> None:
-    case = workshop.case()
     together = workshop.case(declare={"household": {"role": "group"}})
+    alone = together.columns | {"household": np.arange(1500)}
+    case = replace(together, columns=alone)
     same = np.repeat(np.random.default_rng(1).normal(size=375), 4)
     order = np.random.default_rng(2).permutation(1500)
 

@@ -82,3 +82,41 @@ def test_draws_of_many_units_are_multinomial_block_by_block(
     assert (found.sum(axis=1) == 50).all()
     assert found.mean(axis=0) == pytest.approx(np.ones(50), abs=0.05)
     assert np.cov(found.T) == pytest.approx(np.eye(50) - 1 / 50, abs=0.06)
+
+
+def spread(units: int, **options: object) -> np.ndarray:
+    """Return draws of the mean of one value a unit, in units of its standard error."""
+    values = np.random.default_rng(0).normal(size=units)
+    codes = np.repeat(np.arange(units), 30)
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        return np.repeat(mean(weights, values[codes])[:, None], 2, axis=1)
+
+    found = bootstrap.resample(statistic, len(codes), 20_000, 1, codes, **options)  # type: ignore[arg-type]
+    return (found - values.mean()) / (values.std(ddof=1) / np.sqrt(units))
+
+
+def test_draws_of_few_units_spread_as_students_t() -> None:
+    assert np.quantile(spread(12)[:, 0], 0.975) == pytest.approx(2.2, rel=0.08)  # of 11 degrees
+    assert np.quantile(spread(400)[:, 0], 0.975) == pytest.approx(1.96, rel=0.05)
+
+
+def test_each_share_of_the_figures_has_the_units_of_its_rows() -> None:
+    found = spread(400, parts=(None, np.arange(30)))
+    assert np.isfinite(found[:, 0]).all()
+    assert np.isnan(found[:, 1]).all()  # one unit alone
+
+
+def test_deviations_of_two_ways_add_up() -> None:
+    rows, columns = (one.ravel() for one in np.mgrid[:500, :500])
+    values = np.random.default_rng(0).normal(size=500)[rows] + columns % 2
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        return mean(weights, values)[:, None]
+
+    one, other, both = (
+        bootstrap.resample(statistic, len(rows), 40, 1, ways).std()
+        for ways in (rows, columns, (rows, columns))
+    )
+    assert both == pytest.approx(np.hypot(one, other), rel=0.35)
+    assert both > max(one, other)

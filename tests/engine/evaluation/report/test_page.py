@@ -62,7 +62,7 @@ def test_the_page_shows_what_its_task_has(case: Any, html: str) -> None:
         assert f"<h3>{title}</h3>" in html
     assert "400 rows that it was not trained on" in html
     assert "1,600 trained on" in html
-    assert "100 groups of rows" in html
+    assert "100 groups of household" in html
     assert "Too small to judge, below 20 rows: rare=seldom (5)" in html
 
 

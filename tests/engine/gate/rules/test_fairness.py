@@ -64,9 +64,8 @@ def test_the_gaps_are_those_of_the_tables(workshop: Any, answered: Callable[...,
     said = np.zeros(400)
     said[:30], said[100:190] = 1, 1  # the first group: 30 % false, 90 % true positives
     said[200:210], said[300:350] = 1, 1  # the second: 10 % and 50 %
-    case = replace(
-        case, columns={"gender": group}, target=target, candidate=answered(case, said * 0.8)
-    )
+    columns = {"gender": group, "household": np.arange(400)}
+    case = replace(case, columns=columns, target=target, candidate=answered(case, said * 0.8))
     for measure, gap in (("demographic_parity", 0.3), ("equalised_odds", 0.4), ("error_gap", 0.1)):
         assert judged(rule(measure), case).value == pytest.approx(gap)
     assert judged(rule("demographic_parity", threshold=0.9), case).value == 0
@@ -77,7 +76,7 @@ def test_a_regression_gap_is_a_share_of_the_error(
 ) -> None:
     case = workshop.case("regression", rows=400)
     group, error = np.repeat([0.0, 1.0], 200), np.repeat([1.0, 3.0], 200)
-    columns = {"gender": group}
+    columns = {"gender": group, "household": np.arange(400)}
     case = replace(case, columns=columns, candidate=answered(case, case.target + error))
     assert judged(rule("error_gap"), case).value == pytest.approx(1.0)
 

@@ -146,6 +146,7 @@ def test_looking_at_many_slices_raises_no_false_alarms(
         columns = {
             name: generator.integers(0, 2, 1000) + 0.0 for name in ("plan", "member", "gender")
         }
+        columns["household"] = np.arange(1000)
         models = [
             answered(case, 1 / (1 + np.exp(-target - generator.normal(scale=1.2, size=1000))))
             for _ in range(2)

@@ -110,7 +110,9 @@ def test_answers_that_are_no_probabilities_are_errors(
         with pytest.raises(Exception, match="predictions"):
             rule(at_least=0.0).judge(replace(case, candidate=answered(case, answers)))
     with pytest.raises(ValueError, match="halved"):
-        one = replace(case, target=case.target[:1], candidate=answered(case, np.full(1, 0.5)))
+        first = {name: values[:1] for name, values in case.columns.items()}
+        answers = answered(case, np.full(1, 0.5))
+        one = replace(case, columns=first, target=case.target[:1], candidate=answers)
         rule(at_least=0.0).judge(one)
 
 

@@ -46,6 +46,7 @@ COMPUTED = (
             "evaluation/importance.py",
             "evaluation/measurement.py",
             "evaluation/slices.py",
+            "evaluation/units.py",
             "bundle/assembly.py",
             "bundle/card.py",
             "bundle/contents.py",

@@ -12,17 +12,16 @@ from ..config.settings import Settings
 from ..errors import ProjectError
 from ..files import write_text
 from ..metrics.arrays import Array, Index
-from ..metrics.bootstrap import group_codes
 from ..metrics.catalogue import check
 from .importance import Importance, Predict, importances
 from .measurement import Measurement, measure
 from .report import page, plots
 from .slices import slices
+from .units import units
 
 HOLDOUT = Path("data/prepared/holdout.parquet")
 MODEL = Path("model")
 REPORTS = Path("reports")
-MANY_GROUPS = 30  # below, resampling whole groups says nothing reliable
 MANY_ROWS = 100_000  # from here on a second thread pays
 
 
@@ -54,7 +53,7 @@ def evaluate(
     from .suspicion import suspicions
 
     contract = settings.data
-    columns = prepared.read(holdout, contract)
+    columns = prepared.read(holdout, contract, columns_of(settings))
     target = prepared.target(columns, contract)
     check_holdout(settings, target)
     encoder = Encoder.build(contract, settings.features)
@@ -70,7 +69,9 @@ def evaluate(
         figures["training"] = validated
     threshold = settings.evaluation.threshold
     tables = plots.tables(contract, target, found.predictions, found.importances, threshold)
+    few = found.measurement.units.few
     told = suspicions(contract.task, target, found.predictions, found.importances)
+    told += [few] if few else []
     html = page.page(
         settings,
         found.measurement,
@@ -112,7 +113,7 @@ def evaluation(
         slices(columns, settings.data, asked.slices),
         asked,
         settings.seed,
-        groups(settings, columns),
+        units(settings, columns),
         threads=2 if len(target) >= MANY_ROWS else 1,
     )
     found = importances(
@@ -130,14 +131,15 @@ def evaluation(
     return Evaluated(measurement, found, predictions)
 
 
-def groups(settings: Settings, columns: Mapping[str, NDArray[Any]]) -> Index | None:
-    """Return the group of each row, where the holdout has enough groups to resample."""
-    for name in settings.data.names("group"):
-        if name in columns:
-            codes = group_codes(columns[name])
-            if codes.max(initial=-1) + 1 >= MANY_GROUPS:
-                return codes
-    return None
+def groups(settings: Settings, columns: Mapping[str, NDArray[Any]]) -> tuple[Index, ...]:
+    """Return the unit of each row, for each way in which rows depend; none for single rows."""
+    return units(settings, columns).codes
+
+
+def columns_of(settings: Settings) -> list[str]:
+    """Return the columns of a holdout that are read: those in use, and those the split hangs on."""
+    kept = [name for name, _ in settings.data.kept()]
+    return list(dict.fromkeys([*kept, *settings.split.columns]))
 
 
 def check_holdout(settings: Settings, target: NDArray[Any]) -> None:

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from ..config.settings import Evaluation
 from ..contract import Task
 from ..metrics import bootstrap, catalogue
-from ..metrics.arrays import Array, Index
+from ..metrics.arrays import Array
 from ..metrics.bootstrap import Estimate
 from .slices import Slice
+from .units import Units
 
 DIGITS = 6
+ROWS = Units((), (), "rows")
 
 Estimates = dict[str, Estimate]
 
@@ -23,13 +25,13 @@ class Measurement(NamedTuple):
     """Each metric with its interval, on the holdout and on each judged slice.
 
     `slices` pairs every slice with its metrics, None where it has too few rows to be judged.
-    `groups` is how many groups were resampled, None where single rows were.
+    `units` is what was resampled.
     """
 
     rows: int
     overall: Estimates
     slices: list[tuple[Slice, Estimates | None]]
-    groups: int | None
+    units: Units
 
     def figures(self) -> dict[str, Any]:
         """Return what `dvc metrics` shows: rounded, with null for what is undefined."""
@@ -50,15 +52,15 @@ def measure(
     parts: Sequence[Slice],
     evaluation: Evaluation,
     seed: int,
-    groups: Index | None = None,
+    drawn: Units = ROWS,
     threads: int = 1,
 ) -> Measurement:
     """Measure holdout and slices under the same bootstrap weights, so that they can be compared.
 
-    With `groups` (a code per row) whole groups are resampled: rows of a group are not
-    independent, and an interval that takes them for independent is too narrow.
+    Whole units are `drawn`: rows of one are not independent, and an interval that takes them for
+    independent is too narrow.
     """
-    names = evaluation.measured
+    names, confidence = evaluation.measured, evaluation.confidence
     catalogue.check(names, task)
     judged = [part for part in parts if part.judged]
     samples = [
@@ -70,12 +72,15 @@ def measure(
         return np.hstack([catalogue.values(rows, names, task, weights) for rows in samples])
 
     values = figures(np.ones((1, len(target))))[0]
-    draws = bootstrap.resample(figures, len(target), evaluation.resamples, seed, groups, threads)
+    within = [None, *(part.rows for part in judged)]
+    draws = bootstrap.resample(
+        figures, len(target), evaluation.resamples, seed, drawn.codes, threads, within
+    )
+    width, known = len(names), catalogue.known()
     estimates = [
-        bootstrap.estimate(float(value), column, evaluation.confidence)
-        for value, column in zip(values, draws.T, strict=True)
+        known[names[at % width]].within(bootstrap.estimate(float(value), column, confidence))
+        for at, (value, column) in enumerate(zip(values, draws.T, strict=True))
     ]
-    width = len(names)
     rows = [
         dict(zip(names, estimates[at : at + width], strict=True))
         for at in range(0, len(estimates), width)
@@ -85,7 +90,7 @@ def measure(
         rows=len(target),
         overall=rows[0],
         slices=[(part, next(by_slice) if part.judged else None) for part in parts],
-        groups=None if groups is None else int(groups.max()) + 1,
+        units=drawn,
     )
 
 

@@ -18,7 +18,7 @@ from ..config.settings import ConfigError, Settings
 from ..contract import Task
 from ..data import prepared
 from ..errors import ProjectError
-from ..evaluation.evaluate import HOLDOUT, check_holdout
+from ..evaluation.evaluate import HOLDOUT, check_holdout, columns_of
 from . import sandbox, scoring
 from .case import Answers, Judged
 from .request import GateError
@@ -112,7 +112,7 @@ def rows(root: Path, settings: Settings) -> tuple[dict[str, np.ndarray], np.ndar
     path.open("rb").close()  # who may not read it has to hear that, and not that it is broken
     try:
         _check_size(path)
-        columns = prepared.read(path, settings.data)
+        columns = prepared.read(path, settings.data, columns_of(settings))
         prepared.row_hashes(path)
         _check_target(settings, columns)
         target = prepared.target(columns, settings.data)

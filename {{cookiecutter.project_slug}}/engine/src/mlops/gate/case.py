@@ -11,6 +11,7 @@ import numpy as np
 from ..config.settings import Settings
 from ..contract import Contract
 from ..data import prepared
+from ..evaluation.units import Units, units
 from ..git.repository import Repository
 
 Array = np.ndarray
@@ -101,6 +102,11 @@ class Case:
     def matrix(self) -> Array:
         """The holdout as the candidate's float32 matrix."""
         return self.candidate.bundle.encoder.matrix(self.columns)
+
+    @cached_property
+    def units(self) -> Units:
+        """What of the holdout is drawn again for an interval."""
+        return units(self.settings, self.columns)
 
     @property
     def train(self) -> Path:

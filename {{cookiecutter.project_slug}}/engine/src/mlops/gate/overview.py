@@ -54,7 +54,8 @@ def metrics(case: Case) -> list[Row]:
             row["better"] = "less"
         for place, who in enumerate(("candidate", "champion")[: len(models)]):
             drawn = draws[:, place, 0, at]
-            row[who] = _plain(estimate(float(values[place, 0, at]), drawn, case.confidence))
+            value = estimate(float(values[place, 0, at]), drawn, case.confidence)
+            row[who] = _plain(catalogue.known()[name].within(value))
         if case.champion is not None:
             gained = float(values[0, 0, at] - values[1, 0, at])
             paired = draws[:, 0, 0, at] - draws[:, 1, 0, at]

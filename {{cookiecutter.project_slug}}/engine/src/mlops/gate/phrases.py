@@ -46,13 +46,17 @@ def lead(content: Content) -> str:
 def _rows(holdout: Content | None) -> str:
     if holdout is None:
         return "no rows, since what the branch brings cannot be read"
-    groups = f" in {holdout['groups']:,} groups" if holdout["groups"] else ""
+    groups = (
+        f" in {holdout['groups']:,} {holdout.get('units', 'groups')}" if holdout["groups"] else ""
+    )
     return f"{holdout['rows']:,} holdout rows{groups}"
 
 
 def notes(content: Content) -> list[str]:
     """Return what a reviewer has to know before believing the verdict."""
     policy, found = content["policy"], [coming(content)] if content.get("pending") else []
+    if few := (content["holdout"] or {}).get("few"):
+        found.append(f"{few[0].upper()}{few[1:]}.")
     ref = f"{policy['ref']} ({policy['commit'][:12]})"
     if content["judge"]["code"] == "branch":
         found.append(

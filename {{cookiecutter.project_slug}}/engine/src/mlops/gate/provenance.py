@@ -13,7 +13,8 @@ from ..bundle import changes, lineage, manifest, verdict
 from ..config.settings import Settings
 from ..data import fingerprints
 from ..engine import state
-from ..evaluation.evaluate import HOLDOUT, groups
+from ..evaluation.evaluate import HOLDOUT
+from ..evaluation.units import units
 from .candidate import Candidate
 from .champion import Champion
 from .policy import Policy
@@ -26,11 +27,11 @@ LONGEST = 100  # of a name that nobody checked
 def holdout(
     root: Path, settings: Settings, columns: Mapping[str, np.ndarray], target: np.ndarray
 ) -> dict[str, Any]:
-    """Return what names the rows that were judged on, and how many groups are drawn of them."""
-    drawn = groups(settings, columns)
-    grouped = None if drawn is None else int(drawn.max()) + 1
+    """Return what names the rows that were judged on, and how many units are drawn of them."""
+    drawn = units(settings, columns)
     digest = fingerprints.holdout_digest(root / HOLDOUT, target)
-    return {"rows": len(target), "groups": grouped, "sha256": digest}
+    counted = {"groups": drawn.fewest, "units": drawn.noun, "few": drawn.few}
+    return {"rows": len(target), **counted, "sha256": digest}
 
 
 def policy(request: Request, law: Policy, own: Policy | str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluation.evaluate import MANY_ROWS, groups
+from ..evaluation.evaluate import MANY_ROWS
 from ..metrics import bootstrap, catalogue
 from ..metrics.arrays import Array, Index
 from ..metrics.bootstrap import Estimate
@@ -37,18 +37,21 @@ def level(case: Case, sides: Sides = "two") -> float:
     return 1 - error if sides == "two" else 1 - 2 * error
 
 
-def draws(case: Case, statistic: Callable[[Array], Array], order: Index | None = None) -> Array:
+def draws(
+    case: Case,
+    statistic: Callable[[Array], Array],
+    order: Index | None = None,
+    parts: Sequence[Index | None] = (None,),
+) -> Array:
     """Return `statistic` (weights (draws, rows) to (draws, figures)) of every resample.
 
-    Whole groups are drawn where the contract has enough of them. `order` is how the statistic
-    lists the rows.
+    Drawn are the units of the holdout. `order` is how the statistic lists the rows, and `parts`
+    which of them, so listed, each equal share of the figures rests on.
     """
-    codes = groups(case.settings, case.columns)
-    if codes is not None and order is not None:
-        codes = codes[order]
+    codes = [one if order is None else one[order] for one in case.units.codes]
     rows = len(case.target)
     threads = 2 if rows >= MANY_ROWS else 1
-    return bootstrap.resample(statistic, rows, case.resamples, case.seed, codes, threads)
+    return bootstrap.resample(statistic, rows, case.resamples, case.seed, codes, threads, parts)
 
 
 def figures(
@@ -83,7 +86,8 @@ def figures(
 
     shape = (len(models), len(chosen), len(names))
     plain = measured(np.ones((1, len(order)))).reshape(shape)
-    return plain, draws(case, measured, order).reshape(-1, *shape)
+    drawn = draws(case, measured, order, chosen * len(models))
+    return plain, drawn.reshape(-1, *shape)
 
 
 def signs(names: Sequence[str]) -> Array:

@@ -15,6 +15,7 @@ from ..contract import Task
 from ..errors import ProjectError
 from . import binary, multiclass, regression
 from .arrays import Array, Index
+from .bootstrap import Estimate
 
 Rows = binary.Binary | multiclass.Multiclass | regression.Regression
 Function = Callable[[Any, Array], Array]
@@ -39,6 +40,13 @@ class Metric(NamedTuple):
     greater_is_better: bool
     functions: Mapping[Task, Function]
     unit: bool = True
+
+    def within(self, found: Estimate) -> Estimate:
+        """Return an estimate whose interval ends where the metric's values do."""
+        if not self.unit:
+            return found
+        low, high = np.clip([found.low, found.high], 0, 1).tolist()
+        return found._replace(low=low, high=high)
 
 
 METRICS: dict[str, Metric] = {

@@ -7,7 +7,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ...evaluation.evaluate import groups
 from ...metrics.arrays import Array, mean
 from ...metrics.bootstrap import Estimate, estimate
 from ...metrics.catalogue import prepare
@@ -110,9 +109,8 @@ def best_threshold(predictions: Array, positive: Array, negative: Array) -> floa
 
 
 def _halves(case: Case) -> NDArray[np.bool_]:
-    """Return which rows are in the second half; a group is never divided."""
-    codes = groups(case.settings, case.columns)
-    units = np.arange(len(case.target)) if codes is None else codes
+    """Return which rows are in the second half; a unit is never divided."""
+    units = next(iter(case.units.codes), np.arange(len(case.target)))
     count = int(units.max(initial=-1)) + 1
     if count < 2:
         raise ValueError("one row or none cannot be halved")
