@@ -107,7 +107,7 @@ def test_chance_seldom_promotes_and_two_points_less_are_seen(
     promoted, blocked = 0, 0
     for seed in range(30):
         target = np.random.default_rng(seed).integers(0, 2, 10_000)
-        case = replace(case, target=target, columns={}, seed=seed)
+        case = replace(case, target=target, columns={"household": np.arange(10_000)}, seed=seed)
         equal = [answered(case, noisy(target, 1.19, 3 * seed + k)) for k in range(2)]
         judged = replace(case, candidate=equal[0], champion=equal[1])
         superior = Superiority(margins={"roc_auc": 0.0}, sides="two").judge(judged)

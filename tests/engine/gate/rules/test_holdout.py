@@ -16,7 +16,7 @@ from mlops.config.settings import Split
 from mlops.contract import Contract
 from mlops.gate.case import Case
 from mlops.gate.rule import Finding
-from mlops.gate.rules.holdout import HoldoutUnchanged, SplitKept, TimeOrder
+from mlops.gate.rules.holdout import HoldoutUnchanged, SplitKept, TimeOrder, share
 
 Make = Callable[..., Case]
 Rejected = Callable[[list[Finding]], set[str]]
@@ -79,7 +79,7 @@ def test_a_swapped_holdout_is_rejected(
     make: Make, champion: Path, rejected: Rejected, holdout: Path
 ) -> None:
     shutil.copy(holdout.with_name("train.parquet"), holdout)
-    assert rejected(STRICT.judge(make(champion))) == {"rows"}
+    assert rejected(STRICT.judge(make(champion))) == {"rows", "share"}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_without_a_column_the_raw_files_decide(
 def test_every_row_is_on_its_side(make: Make, rejected: Rejected) -> None:
     findings = SplitKept().judge(make())
     assert not rejected(findings)
-    assert [one.part for one in findings] == ["training", "holdout"]
+    assert [one.part for one in findings] == ["training", "holdout", "share"]
 
 
 def test_rows_on_the_wrong_side_are_rejected(
@@ -153,7 +153,7 @@ def test_an_empty_side_is_rejected(
 ) -> None:
     case = make()
     rewrite(holdout, rows=np.arange(0))
-    assert rejected(SplitKept().judge(case)) == {"holdout"}
+    assert rejected(SplitKept().judge(case)) == {"holdout", "share"}
 
 
 def by_time(case: Case, cutoff: str) -> Case:
@@ -198,3 +198,50 @@ def test_time_order_without_a_time_is_rejected(make: Make) -> None:
     settings = msgspec.structs.replace(case.settings, data=msgspec.convert(content, Contract))
     (finding,) = TimeOrder().judge(replace(case, settings=settings))
     assert finding.verdict == "rejected"
+
+
+def test_rows_that_were_added_to_the_holdout_alone_are_rejected(
+    make: Make, champion: Path, rejected: Rejected, rewrite: Rewrite, holdout: Path
+) -> None:
+    train = pq.read_table(holdout.with_name("train.parquet"))
+    rewrite(holdout, append=train.slice(0, 60))
+    findings = STRICT.judge(make(champion))
+    assert rejected(findings) == {"share"}
+    assert "60 of 60 rows that were added are in the holdout (100.0%)" in findings[2].reason
+    rewrite(holdout.with_name("train.parquet"), append=train.slice(0, 240))
+    assert not rejected(STRICT.judge(make(champion)))
+
+
+def test_keys_chosen_little_by_little_are_seen_in_the_whole(
+    make: Make, rejected: Rejected, rewrite: Rewrite, holdout: Path
+) -> None:
+    train = holdout.with_name("train.parquet")
+    half = pq.read_metadata(train).num_rows // 2
+    rewrite(train, rows=np.arange(half))
+    findings = SplitKept().judge(make())
+    assert rejected(findings) == {"share"}
+    assert "who chooses keys" in findings[2].reason
+
+
+@pytest.mark.parametrize(
+    ("held", "trained", "sizes", "verdict"),
+    [
+        (20, 80, 1, "passed"),
+        (60, 40, 1, "rejected"),
+        (60, 40, 10, "passed"),  # ten keys of ten rows
+        (6, 0, 1, "passed"),
+        (12, 0, 1, "rejected"),
+        (0, 400, 1, "rejected"),  # hard rows may be hidden in training as well
+    ],
+)
+def test_chance_decides_how_many_rows_may_be_held_out(
+    held: int, trained: int, sizes: int, verdict: str
+) -> None:
+    keys = np.full((held + trained) // sizes, sizes)
+    found = share(held, trained, keys, Split("hash"), "rows")
+    assert found is not None
+    assert found.verdict == verdict
+
+
+def test_a_split_by_time_holds_out_whatever_came_last() -> None:
+    assert share(60, 0, np.ones(60), Split("time", cutoff="2025-01-01"), "rows") is None

@@ -1,7 +1,7 @@
 """What is judged: the candidate, the champion, and both models' answers for the same rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,8 @@ from ..contract import Contract
 from ..data import prepared
 from ..evaluation.units import Units, units
 from ..git.repository import Repository
+from ..metrics.arrays import Index
+from . import population
 
 Array = np.ndarray
 
@@ -107,6 +109,33 @@ class Case:
     def units(self) -> Units:
         """What of the holdout is drawn again for an interval."""
         return units(self.settings, self.columns)
+
+    @cached_property
+    def earlier(self) -> Index | None:
+        """The rows that the champion was judged on, by place; None where nothing tells them."""
+        if self.champion is None or not self.holdout.is_file():
+            return None
+        contract = self.champion.bundle.contract
+        known = population.known_rows(self.champion.folder, self.champion.bundle.manifest)
+        if known is None or population.incomparable(contract, self.settings.data):
+            return None
+        return population.earlier(self.holdout, contract, known)
+
+    def on(self, rows: Index) -> "Case":
+        """Return the case on some of the rows; what the files hold stays whole."""
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        candidate, champion = (
+            one and replace(one, predictions=one.predictions[rows])
+            for one in (self.candidate, self.champion)
+        )
+        assert candidate is not None
+        return replace(
+            self,
+            columns=columns,
+            target=self.target[rows],
+            candidate=candidate,
+            champion=champion,
+        )
 
     @property
     def train(self) -> Path:

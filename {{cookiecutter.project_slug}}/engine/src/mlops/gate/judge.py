@@ -71,6 +71,8 @@ def judge(repository: Repository, request: Request) -> dict[str, Any]:
             found = [results.judged(name, rule, case, unscored) for name, rule in law.rules.items()]
             unknown = _unknown(bundle.settings, candidate)
             told = _told(case, checks, unknown, [entry for entry, _ in found])
+            known = None if case.earlier is None else len(case.earlier)
+            report["holdout"]["earlier"] = known
             seconds = {entry["name"]: round(taken, 3) for entry, taken in found}
     ruled = [*told["checks"], *told["rules"]]
     report |= {

@@ -49,7 +49,10 @@ def _rows(holdout: Content | None) -> str:
     groups = (
         f" in {holdout['groups']:,} {holdout.get('units', 'groups')}" if holdout["groups"] else ""
     )
-    return f"{holdout['rows']:,} holdout rows{groups}"
+    known = holdout.get("earlier")
+    came = f", {known:,} of which the champion was judged on" if known is not None else ""
+    same = known == holdout["rows"]
+    return f"{holdout['rows']:,} holdout rows{groups}{'' if same else came}"
 
 
 def notes(content: Content) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 from .case import Case
 from .rule import Finding, Rule, Verdict
 
+EARLIER = "on the champion's rows"
 FIGURES = ("value", "low", "high", "threshold")
 
 Entry = dict[str, Any]
@@ -26,6 +27,7 @@ def judged(name: str, rule: Rule, case: Case, unscored: str = "") -> tuple[Entry
     print(f"gate: {name}", end=" ", file=sys.stderr, flush=True)
     if not rule.needs_champion or (case.champion is not None and not unscored):
         findings = found(lambda: rule.judge(case))
+        findings += _on_earlier_rows(rule, case) if rule.on_earlier_rows else []
     elif unscored:
         findings = [Finding("rejected", f"the champion cannot be scored: {unscored}")]
     else:
@@ -41,6 +43,19 @@ def judged(name: str, rule: Rule, case: Case, unscored: str = "") -> tuple[Entry
     finished = {**described, **entry(findings)}
     print(f"{finished['verdict']} ({seconds:.1f} s)", file=sys.stderr, flush=True)
     return finished, seconds
+
+
+def _on_earlier_rows(rule: Rule, case: Case) -> list[Finding]:
+    """Return what a rule finds on the rows that the champion was judged on, where others came."""
+    rows = case.earlier
+    if rows is None or len(rows) == len(case.target):
+        return []
+    if not len(rows):
+        return [Finding("not applicable", "none of them is left", EARLIER)]
+    return [
+        msgspec.structs.replace(one, part=f"{one.part}, {EARLIER}" if one.part else EARLIER)
+        for one in found(lambda: rule.judge(case.on(rows)))
+    ]
 
 
 def found(judge: Callable[[], Any]) -> list[Finding]:

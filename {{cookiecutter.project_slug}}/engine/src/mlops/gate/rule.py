@@ -43,11 +43,13 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of every rule: a subclass declares its settings as fields and judges a case.
 
-    `needs_champion` rules do not apply to a first model. `source` is where the method comes
-    from. The first line of the docstring is what `mlops gate --explain` prints.
+    `needs_champion` rules do not apply to a first model. A rule `on_earlier_rows` judges twice
+    where rows were added: on all, and on those that the champion was judged on. `source` is where
+    the method comes from. The first line of the docstring is what `mlops gate --explain` prints.
     """
 
     needs_champion: ClassVar[bool] = False
+    on_earlier_rows: ClassVar[bool] = False
     source: ClassVar[str] = ""
 
     @classmethod

@@ -20,6 +20,7 @@ class Calibration(Rule, frozen=True, kw_only=True):
     of outcomes drawn from its own probabilities is subtracted before `ece_at_most` judges.
     """
 
+    on_earlier_rows: ClassVar[bool] = True
     source: ClassVar[str] = (
         'Naeini, Cooper, Hauskrecht, "Obtaining well calibrated probabilities using Bayesian '
         'binning", AAAI 2015; Bröcker and Smith, "Increasing the reliability of reliability '

@@ -23,6 +23,7 @@ class NonInferiority(Rule, frozen=True, kw_only=True):
     """
 
     needs_champion: ClassVar[bool] = True
+    on_earlier_rows: ClassVar[bool] = True
     source: ClassVar[str] = (
         'Piaggio et al., "Reporting of noninferiority and equivalence randomized trials", '
         f"JAMA 308, 2012; {PAIRED}"

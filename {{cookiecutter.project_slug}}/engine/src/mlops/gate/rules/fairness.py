@@ -39,6 +39,7 @@ class Fairness(Rule, frozen=True, kw_only=True):
     Noise makes a largest gap larger: `by: bound` is for large holdouts.
     """
 
+    on_earlier_rows: ClassVar[bool] = True
     source: ClassVar[str] = (
         'Dwork et al., "Fairness through awareness", ITCS 2012; Hardt, Price, Srebro, "Equality '
         'of opportunity in supervised learning", NeurIPS 2016'

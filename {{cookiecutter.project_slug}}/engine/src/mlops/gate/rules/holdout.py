@@ -1,17 +1,21 @@
 """The holdout: still the rows that the champion was measured on, on the side they belong to."""
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ...bundle.reading import HOLDOUT
+from ...config.settings import Split
 from ...data.arrays import plain
-from ...data.fingerprints import Prints, digest, fingerprints, missing
+from ...data.fingerprints import fingerprints, missing
 from ...data.hashing import row_hash
-from ...data.prepared import ROW_HASH, table
+from ...data.prepared import ROW_HASH, row_count, row_hashes, table
 from ...data.splitting import cutoff, is_holdout, keys
 from ..case import Case, Judged
+from ..population import incomparable, known_rows
 from ..rule import Finding, Rule
+
+RARE = 1e-6  # how often an honest split may be taken for a chosen one
 
 
 class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
@@ -21,6 +25,8 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
     columns of the champion's contract. Appended rows are stated and pass; `at_most` is the share
     of the champion's rows that may be gone or changed. Unless `split_may_change`, the split must
     be the champion's: under another one, rows that it was trained on may come into the holdout.
+    Of the rows that were added, the holdout must have the share that the split gives it, but for
+    chance.
     """
 
     needs_champion: ClassVar[bool] = True
@@ -31,7 +37,9 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
         """Return one finding for the rows and one for the split."""
         if case.champion is None:
             return [Finding("not applicable", "there is no champion yet")]
-        return [self._split(case, case.champion), self._rows(case, case.champion)]
+        kept = [self._split(case, case.champion), self._rows(case, case.champion)]
+        added = self._added(case, case.champion)
+        return kept if added is None else [*kept, added]
 
     def _split(self, case: Case, champion: Judged) -> Finding:
         before, now = champion.bundle.settings, case.settings
@@ -47,17 +55,12 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
         return Finding("passed" if passes else "rejected", "; ".join(said), "split")
 
     def _rows(self, case: Case, champion: Judged) -> Finding:
-        contract, today = champion.bundle.contract, case.settings.data
-        incomparable = [
-            name
-            for name, column in contract.kept()
-            if name not in dict(today.kept()) or today.columns[name].type != column.type
-        ]
-        if incomparable:
-            return self._files(case, champion, incomparable)
-        before = known_rows(champion)
+        contract = champion.bundle.contract
+        if others := incomparable(contract, case.settings.data):
+            return self._files(case, champion, others)
+        before = known_rows(champion.folder, champion.bundle.manifest)
         if before is None:
-            reason = f"the champion's bundle does not tell the rows it was measured on ({HOLDOUT})"
+            reason = "the champion's bundle does not tell the rows it was measured on"
             return Finding("rejected", reason, "rows")
         now = fingerprints(case.holdout, contract)
         lost = missing(before, now)
@@ -75,6 +78,20 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
             "passed" if passed else "rejected", reason, "rows", share, threshold=self.at_most
         )
 
+    def _added(self, case: Case, champion: Judged) -> Finding | None:
+        """Judge how many of the added rows are held out; None where none were."""
+        was, split = champion.bundle.manifest["lineage"]["rows"], case.settings.split
+        hashes = row_hashes(case.holdout)
+        held = len(hashes) - int(champion.bundle.manifest["holdout"]["rows"])
+        trained = row_count(case.train) - int(was.get("train", 0))
+        if held <= 0 or champion.bundle.settings.split != split:
+            return None
+        new = np.ones(len(hashes), dtype=bool)
+        if case.earlier is not None:
+            new[case.earlier] = False
+        sizes = np.unique(hashes[new], return_counts=True)[1]
+        return share(held, max(trained, 0), sizes, split, "rows that were added")
+
     def _files(self, case: Case, champion: Judged, columns: list[str]) -> Finding:
         """Judge by the raw files where fingerprints cannot be computed again."""
         before, now = _files(champion), _files(case.candidate)
@@ -86,15 +103,6 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
         return Finding("passed", said, "rows")
 
 
-def known_rows(champion: Judged) -> Prints | None:
-    """Return the fingerprints of the champion's holdout; None unless they are the manifest's."""
-    path, about = champion.folder / HOLDOUT, champion.bundle.manifest["holdout"]
-    if not path.is_file() or "digest" not in about:
-        return None
-    prints: Prints = np.load(path, allow_pickle=False)
-    return prints if len(prints) and digest(prints) == about["digest"] else None
-
-
 def _files(judged: Judged) -> dict[str, Any]:
     return {file["name"]: file["sha256"] for file in judged.bundle.manifest["lineage"]["data"]}
 
@@ -103,21 +111,23 @@ class SplitKept(Rule, frozen=True, kw_only=True):
     """Check that every prepared row is on the side that its key and the split say.
 
     The hash of each row's key is computed again: a row moved or copied to the other side by
-    hand stands where its hash or time does not put it.
+    hand stands where its hash or time does not put it. And the holdout has to have the share of the
+    rows that the split gives it, but for chance: keys can be chosen.
     """
 
     def judge(self, case: Case) -> list[Finding]:
-        """Return one finding for each side."""
+        """Return one finding for each side, and one for the share of the holdout."""
         contract, split = case.settings.data, case.settings.split
         names = keys(contract, split)
         moment = [contract.time] if contract.time and contract.time not in names else []
-        found = []
+        found, sides = [], []
         for part, path, held in (
             ("training", case.train, False),
             ("holdout", case.holdout, True),
         ):
             rows = table(path, [*names, *moment, ROW_HASH])
             hashes = row_hash(rows, names, split.salt)
+            sides.append(hashes)
             edited = hashes != plain(rows.column(ROW_HASH), np.dtype(np.uint64), 0)
             astray = is_holdout(rows, hashes, contract, split) != held
             wrong = int((edited | astray).sum())
@@ -126,7 +136,37 @@ class SplitKept(Rule, frozen=True, kw_only=True):
             found.append(
                 Finding("passed" if passed else "rejected", reason, part, wrong, threshold=0)
             )
-        return found
+        sizes = np.unique(np.concatenate(sides), return_counts=True)[1]
+        told = share(len(sides[1]), len(sides[0]), sizes, split, "rows")
+        return found if told is None else [*found, told]
+
+
+def share(held: int, trained: int, sizes: np.ndarray, split: Split, said: str) -> Finding | None:
+    """Find whether as many rows are held out as the split holds out; None for a split by time.
+
+    `sizes` are the rows of each key, which fall to one side together. Chance is bounded after
+    Chernoff, "A measure of asymptotic efficiency for tests of a hypothesis based on the sum of
+    observations", Annals of Mathematical Statistics 23, 1952.
+    """
+    if split.method == "time" or not held + trained:
+        return None
+    rows, wanted = held + trained, split.holdout
+    part = held / rows
+    each = float(np.square(sizes.astype(np.float64)).sum() / max(sizes.sum(), 1))
+    distance = sum(
+        p * math.log(p / q) for p, q in ((part, wanted), (1 - part, 1 - wanted)) if p > 0
+    )
+    far = rows / max(each, 1.0) * distance > -math.log(RARE / 2)
+    reason = (
+        f"{held:,} of {rows:,} {said} are in the holdout ({part:.1%}) and the split holds out "
+        f"{wanted:.0%}"
+    )
+    if far:
+        reason += (
+            ", which chance brings less than once in a million times: who chooses keys chooses "
+            "what the candidate is judged on"
+        )
+    return Finding("rejected" if far else "passed", reason, "share", part)
 
 
 class TimeOrder(Rule, frozen=True, kw_only=True):

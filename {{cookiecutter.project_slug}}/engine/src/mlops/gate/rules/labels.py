@@ -15,8 +15,8 @@ from ...metrics.bootstrap import group_codes
 from ..case import Array, Case
 from ..crossfit import cross_fit
 from ..labelling import Contradiction, contradictions, share, taken
+from ..population import incomparable, known_rows
 from ..rule import Finding, Rule, Verdict
-from .holdout import known_rows
 
 POWER = 0.95
 BLIND = 0.5  # a test that would not see half of the labels wrong says nothing
@@ -118,12 +118,11 @@ class LabelQuality(Rule, frozen=True, kw_only=True):
         if case.champion is None:
             return
         part, contract = "new rows", case.champion.bundle.contract
-        today = dict(case.settings.data.kept())
-        if lost := [n for n, c in contract.kept() if n not in today or today[n].type != c.type]:
+        if lost := incomparable(contract, case.settings.data):
             reason = f"without {', '.join(lost)}, new rows cannot be told from the champion's"
             yield Finding("not applicable", reason, part)
             return
-        known = known_rows(case.champion)
+        known = known_rows(case.champion.folder, case.champion.bundle.manifest)
         if known is None:
             yield Finding("rejected", "the champion's bundle does not tell its rows", part)
             return

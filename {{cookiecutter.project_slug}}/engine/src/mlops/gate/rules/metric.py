@@ -15,6 +15,7 @@ class Metric(Rule, frozen=True, kw_only=True):
     `by` says whether the figure itself or the bad end of its bootstrap interval is judged.
     """
 
+    on_earlier_rows: ClassVar[bool] = True
     source: ClassVar[str] = (
         'Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7, 1979'
     )

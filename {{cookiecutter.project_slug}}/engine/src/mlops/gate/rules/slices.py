@@ -24,6 +24,7 @@ class Slices(Rule, frozen=True, kw_only=True):
     policy's confidence, corrected for the number of slices after Holm.
     """
 
+    on_earlier_rows: ClassVar[bool] = True
     source: ClassVar[str] = (
         'Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal '
         "of Statistics 6, 1979"
