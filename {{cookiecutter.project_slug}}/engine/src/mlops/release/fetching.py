@@ -76,8 +76,8 @@ def _hint(repository: Repository) -> str:
 
 def _pointers(repository: Repository) -> Iterator[tuple[str, str]]:
     """Yield what git names of the data by a pointer, and its digest; the bundles are not data."""
-    for name in repository.git("ls-files", "-z", "--", "*.dvc").split("\0"):
-        if not name or name.startswith((".dvc/", f"{DEPLOY}/")):
+    for name in repository.git("ls-files", "-z").split("\0"):
+        if not name.endswith(".dvc") or name.startswith((".dvc/", f"{DEPLOY}/")):
             continue
         for out in read_yaml(repository.root / name).get("outs", ()):
             yield f"{Path(name).parent / out['path']}", out.get("md5", "")
