@@ -68,15 +68,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that replaces the folder `path` when the block ends."""
-    staging = _staging(path)
-    staging.mkdir()
-    try:
+    with scratch(path) as staging:
         yield staging
         _remove(path)
         os.replace(staging, path)
-    except BaseException:
-        _remove(staging)
-        raise
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..config.settings import Settings
 from ..errors import ProjectError
 from ..files import write_text
-from ..metrics.arrays import Array, Index
+from ..metrics.arrays import Array
 from ..metrics.catalogue import check
 from .importance import Importance, Predict, importances
 from .measurement import Measurement, measure
@@ -129,11 +129,6 @@ def evaluation(
         asked.threshold,
     )
     return Evaluated(measurement, found, predictions)
-
-
-def groups(settings: Settings, columns: Mapping[str, NDArray[Any]]) -> tuple[Index, ...]:
-    """Return the unit of each row, for each way in which rows depend; none for single rows."""
-    return units(settings, columns).codes
 
 
 def columns_of(settings: Settings) -> list[str]:

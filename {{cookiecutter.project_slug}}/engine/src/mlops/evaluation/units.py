@@ -112,7 +112,7 @@ def _together(settings: Settings) -> Iterator[tuple[Sequence[str], str]]:
     contract, split = settings.data, settings.split
     for name in contract.names("group"):
         yield (name,), f"groups of {name}"
-    ids, named = contract.names("id"), tuple(getattr(split, "columns", ()))
+    ids, named = contract.names("id"), tuple(split.columns)
     for names in (ids, named):
         if names:
             yield names, f"values of {', '.join(names)}"
