@@ -30,7 +30,7 @@ def holdout(
     """Return what names the rows that were judged on, and how many units are drawn of them."""
     drawn = units(settings, columns)
     digest = fingerprints.holdout_digest(root / HOLDOUT, target)
-    counted = {"groups": drawn.count, "units": drawn.noun, "few": drawn.few}
+    counted = {"groups": drawn.number, "units": drawn.noun, "few": drawn.few}
     return {"rows": len(target), **counted, "sha256": digest}
 
 
