@@ -1,5 +1,6 @@
 """What the comparison with the champion lets through, and how often it errs."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -144,3 +145,28 @@ def test_the_best_of_the_earlier_champions_is_the_measure(
 def test_a_chain_of_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="`"):
         EarlierChampions(**({"margins": AUC, "sides": "two", "champions": 2} | wrong))
+
+
+def test_an_unlike_but_equal_model_passes_at_the_margin_that_these_rows_can_tell(
+    workshop: Any, answered: Callable[..., Any]
+) -> None:
+    case = workshop.case(rows=10)
+    columns = {"household": np.arange(10_000)}
+    proposed, passed, blocked = [], 0, 0
+    for seed in range(30):
+        target = np.random.default_rng(seed).integers(0, 2, 10_000)
+        case = replace(case, target=target, columns=columns, seed=seed)
+        equal = [answered(case, noisy(target, 1.19, 3 * seed + k)) for k in range(2)]
+        judged = replace(case, candidate=equal[0], champion=equal[1])
+        (strict,) = NonInferiority(margins=AUC, sides="two").judge(judged)
+        if found := re.search(r"a margin of ([\d.]+), or [\d,]+ holdout rows", strict.reason):
+            proposed.append(float(found[1]))
+        margin = proposed[0] if proposed else 0.019
+        rule = NonInferiority(margins={"roc_auc": margin}, sides="two")
+        passed += rule.judge(judged)[0].verdict == "passed"
+        worse = replace(judged, candidate=answered(case, noisy(target, 1.312, 3 * seed + 2)))
+        blocked += rule.judge(worse)[0].verdict == "rejected"
+    assert len(proposed) > 15  # where the figures are not worse already
+    assert np.ptp(proposed) < 0.003
+    assert passed >= 22
+    assert blocked >= 27

@@ -5,8 +5,11 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 
+from ...metrics import power
+from ...metrics.arrays import Array
 from ...metrics.bootstrap import estimate
 from ..case import Case
 from ..resampling import Sides, bounded, figures, level, signs
@@ -114,7 +117,8 @@ class EarlierChampions(Rule, frozen=True, kw_only=True):
                 f"{name} {values[0, 0, at]:.4g} against {values[best, 0, at]:.4g} of "
                 f"{case.champions[best - 1].named}: what it gains over all promotions since"
             )
-            found.append(bounded(paired, -self.margins[name], said, name))
+            one = bounded(paired, -self.margins[name], said, name)
+            found.append(_with_power(one, case, deviations, self.sides))
         return [*found, *told]
 
 
@@ -137,5 +141,15 @@ def _compared(
     for at, name in enumerate(names):
         paired = estimate(float(better[at]), differences[:, at], level(case, sides))
         said = f"{name} {values[0, 0, at]:.4g} against {values[1, 0, at]:.4g}: what it gains"
-        found.append(bounded(paired, limits[name], said, name, strictly=strictly))
+        one = bounded(paired, limits[name], said, name, strictly=strictly)
+        found.append(one if strictly else _with_power(one, case, differences[:, at], sides))
     return found
+
+
+def _with_power(one: Finding, case: Case, drawn: Array, sides: Sides) -> Finding:
+    """Return the finding with what these rows can tell, where the figures are not worse by more."""
+    if one.value is None or one.threshold is None or one.value < one.threshold:
+        return one
+    error = float(np.nanstd(drawn, ddof=1))
+    told = power.said(error, level(case, sides), -one.threshold, len(case.target))
+    return msgspec.structs.replace(one, reason=f"{one.reason}; {told}") if told else one
