@@ -63,6 +63,9 @@ class Answers(Protocol):
     def golden(self, rows: Sequence[Mapping[str, Any]]) -> Array:
         """Return the predictions for rows as a client sends them."""
 
+    def served(self, body: bytes, rows: int) -> Array:
+        """Return the predictions for the body of a request, NaN where a server would refuse it."""
+
     def peak_bytes(self, columns: Mapping[str, Array]) -> int:
         """Return the peak resident memory of a process that loads it and predicts."""
 
