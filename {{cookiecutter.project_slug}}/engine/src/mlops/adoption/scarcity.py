@@ -3,15 +3,13 @@
 import math
 
 from ..contract import Contract, Task
+from ..evaluation.suspicion import LEAST, LEAST_OF_A_CLASS
 from ..metrics.power import detectable, upwards
 from .statistics import Statistics, shortened
 from .timeliness import HOLDOUT
 
-# An AUC of 0.8 is then known within 0.07 on either side (Hanley and McNeil, The meaning and use of
-# the area under a ROC curve, Radiology 143, 1982), an RMSE within a fifth.
-LEAST_OF_A_CLASS = 20  # rows in the holdout
-LEAST = 50
 AUC = 0.8
+MOST = 0.25  # a loss that is no margin
 INSIDE = 0.95  # of an interval
 NAMES: dict[Task, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "r2"}
 
@@ -55,7 +53,7 @@ def tells(target: Statistics, contract: Contract) -> str:
         error = math.sqrt(2) * _auc_error(rare, held - rare)
     metric = NAMES[contract.task]
     margin = upwards(detectable(error, INSIDE))
-    if not margin < 1:
+    if not margin < MOST:
         return f"{about}: too few for the gate to tell any two models apart"
     return (
         f"{about}: they tell a loss of {margin:g} in {metric}, the margin to propose for "
