@@ -115,8 +115,8 @@ def bounded(
         reason = f"{said} cannot be computed on these rows"
         if math.isfinite(value):
             reason = (
-                f"{said} is {value:.4g}, but has no interval: too few rows of some "
-                "class, or too few units, to draw them again; add rows to data/raw, or hold out more"
+                f"{said} is {value:.4g}, but has no interval: too few rows of some class, or too "
+                "few units, to draw them again; add rows to data/raw, or hold out more"
             )
         return Finding("rejected", reason, part, *map(_finite, (value, low, high, threshold)))
     figure = value if by == "value" else low if at_least else high
