@@ -134,6 +134,12 @@ class Case:
             return None
         return population.earlier(self.holdout, contract, known)
 
+    @cached_property
+    def before(self) -> "Case | None":
+        """The case on the rows that the champion was judged on, where others came to them."""
+        rows = self.earlier
+        return None if rows is None or len(rows) == len(self.target) else self.on(rows)
+
     def on(self, rows: Index) -> "Case":
         """Return the case on some of the rows; what the files hold stays whole."""
         columns = {name: values[rows] for name, values in self.columns.items()}
