@@ -128,13 +128,14 @@ def test_what_only_some_answers_cost_counts_by_their_share() -> None:
 
 def test_rows_are_sent_as_clients_send_them(make: Make) -> None:
     case = make()
-    body = _body(case, case.candidate, 100, 0)
+    inputs = case.candidate.bundle.encoder.inputs
+    body = _body(case, inputs, 100, 0)
     first = msgspec.json.decode(body)[0]
     declared = case.settings.data.columns
-    assert set(first) == set(case.candidate.bundle.encoder.inputs)
+    assert set(first) == set(inputs)
     assert first["plan"] in declared["plan"].categories
     assert isinstance(first["tenure_months"], int)
     assert isinstance(first["auto_renew"], bool)
-    assert body != _body(case, case.candidate, 100, 1)
+    assert body != _body(case, inputs, 100, 1)
     answers = case.candidate.bundle.served(body, 100)
     np.testing.assert_allclose(answers, case.candidate.predictions[:100], atol=1e-6)

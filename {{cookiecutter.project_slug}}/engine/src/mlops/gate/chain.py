@@ -17,9 +17,10 @@ from ..evaluation.evaluate import HOLDOUT
 from ..git import dvc
 from ..git.repository import Repository, RepositoryError
 from . import champion as champions
-from . import sandbox, scoring
+from . import sandbox
 from .case import Earlier
 from .champion import NAME, POINTER, Champion
+from .sandbox import Confined
 
 VERDICT = "deploy/production/gate.json"
 LOOKED_AT = 30  # declarations, the newest: older ones are of other times
@@ -89,36 +90,64 @@ def scored(
     found: list[Earlier] = []
     told: list[str] = []
     itself = manifest.bundle_digest(candidate)
-    chosen = among[: 2 * most]  # since some may not answer
-    with tempfile.TemporaryDirectory(prefix="champions-") as place:
-        pointers = [one.text for one in chosen]
-        folders = dvc.fetch_all(repository, pointers, NAME, Path(place)) if chosen else []
-        for one, folder in zip(chosen, folders, strict=True):
-            if len(found) == most:
-                break
-            try:
-                champion = champions.verified(folder, one.text, one.commit)
-                if champion.bundle_digest == itself:
-                    continue
-                predictions = _answers(repository, champion, one.commit, today, seconds)
-            except Exception as error:  # whatever a bundle of another day may raise
-                reason = " ".join(str(error).split()) or type(error).__name__
-                told.append(f"{one.named} cannot be compared with: {reason}")
-            else:
-                found.append(Earlier(one.named, predictions))
+    waiting = among[: 2 * most]  # since some may not answer
+    with tempfile.TemporaryDirectory(prefix="champions-") as place, ExitStack() as stack:
+        pointers = [one.text for one in waiting]
+        folders = dvc.fetch_all(repository, pointers, NAME, Path(place)) if waiting else []
+        pairs = list(zip(waiting, folders, strict=True))
+        while pairs and len(found) < most:
+            some, pairs = pairs[: most - len(found)], pairs[most - len(found) :]
+            started = [_started(repository, *pair, today, seconds, itself, stack) for pair in some]
+            for (one, _), answering in zip(some, started, strict=True):  # they start side by side
+                answers = (
+                    answering
+                    if isinstance(answering, str)
+                    else _answers(repository, answering, today)
+                )
+                if isinstance(answers, str):
+                    told += [f"{one.named} cannot be compared with: {answers}"] if answers else []
+                else:
+                    found.append(Earlier(one.named, answers))
     return tuple(found), tuple(told)
 
 
-def _answers(
-    repository: Repository, champion: Champion, commit: str, today: Settings, seconds: float
-) -> np.ndarray:
-    with ExitStack() as stack:
-        started = sandbox.confined(repository, champion.folder, commit, seconds)
-        bundle = stack.enter_context(started)
+def _started(
+    repository: Repository,
+    one: Declared,
+    folder: Path,
+    today: Settings,
+    seconds: float,
+    itself: str,
+    stack: ExitStack,
+) -> tuple[Champion, Confined] | str:
+    """Return a champion in a process that starts, or why not; nothing for the candidate itself."""
+    try:
+        champion = champions.verified(folder, one.text, one.commit)
+        if champion.bundle_digest == itself:
+            return ""
+        confined = sandbox.confined(repository, champion.folder, one.commit, seconds)
+        bundle = stack.enter_context(confined)
         if said := _trained_on(bundle.settings, today):
-            raise scoring.ScoringError(f"it may have been trained on today's holdout: {said}")
+            return f"it may have been trained on today's holdout: {said}"
+    except Exception as error:  # whatever a bundle of another day may raise
+        return _reason(error)
+    return champion, bundle
+
+
+def _answers(
+    repository: Repository, answering: tuple[Champion, Confined], today: Settings
+) -> np.ndarray | str:
+    """Return the answers for today's rows, or why there are none."""
+    champion, bundle = answering
+    try:
         holdout = repository.root / HOLDOUT
         return champions.rescored(champion, bundle, today.data, holdout).predictions
+    except Exception as error:
+        return _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _trained_on(before: Settings, today: Settings) -> str | None:
