@@ -25,8 +25,8 @@ class Rehearsal:
 
     folder: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
-    secrets_of_bots: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    secrets_of_bots: Mapping[str, str] = field(default_factory=dict)
     machine: Machine = field(init=False)
     github: GitHub = field(init=False)
     runs: list[Run] = field(default_factory=list)
