@@ -10,6 +10,7 @@ import numpy as np
 from mlops.bundle.reading import Loaded, load
 from mlops.gate.sandbox import Sandbox
 from mlops.serving.predictor import Predictor
+from mlops.serving.problem import Problem
 
 
 class InProcess(Loaded, frozen=True):
@@ -21,6 +22,14 @@ class InProcess(Loaded, frozen=True):
         """Answer rows as a client sends them."""
         predictor = Predictor(self, "")
         return predictor.answered(predictor.decode(msgspec.json.encode(rows)))
+
+    def served(self, body: bytes, rows: int) -> np.ndarray:
+        """Answer the body of a request, NaN where a server would refuse it."""
+        predictor = Predictor(self, "")
+        try:
+            return predictor.answered(predictor.decode(body))
+        except Problem:
+            return np.full(rows, np.nan)
 
     def peak_bytes(self, columns: Mapping[str, np.ndarray]) -> int:
         """Measure as the gate does: in a sandbox, with the code of the project around it."""

@@ -19,6 +19,8 @@ from mlops.gate.rules.comparison import NonInferiority, Superiority
 ROWS, POSITIVE, RESAMPLES, CHAMPION, MARGIN = 10_000, 0.3, 1000, 0.80, 0.01
 SUPERIOR = Superiority(margins={"roc_auc": 0.0}, sides="two")
 NOT_INFERIOR = NonInferiority(margins={"roc_auc": MARGIN}, sides="two")
+PROPOSED = 0.02  # what the gate says of unlike models on as many rows
+WIDER = NonInferiority(margins={"roc_auc": PROPOSED}, sides="two")
 
 
 def passes(rule: Rule, auc: float, alike: float, seed: int) -> bool:
@@ -42,6 +44,12 @@ def main(seeds: int) -> None:
                 CHAMPION - 0.02,
             ),
             (f"non-inferiority ({MARGIN}) blocks an equally good model", NOT_INFERIOR, CHAMPION),
+            (f"at the proposed {PROPOSED} it passes one (at least 80 %)", WIDER, CHAMPION),
+            (
+                f"at the proposed {PROPOSED} it blocks a model 2 points worse (at least 95 %)",
+                WIDER,
+                CHAMPION - 0.02,
+            ),
         ):
             one = partial(passes, rule, auc, alike)
             passed = sum(map(one, tqdm(range(seeds), leave=False)))

@@ -62,7 +62,7 @@ def case(truth: Array, candidate: Array, champion: Array, seed: int, resamples: 
         settings=settings,
         candidate=Judged(folder, bundle, candidate),
         champion=Judged(folder, bundle, champion),
-        columns={"x": np.zeros(len(truth)), "y": truth.astype(np.float64)},
+        columns={"x": np.arange(len(truth)) + 0.0, "y": truth.astype(np.float64)},
         target=truth,
         seed=seed,
         resamples=resamples,

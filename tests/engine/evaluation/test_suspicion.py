@@ -1,11 +1,14 @@
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from mlops.contract import Column, Contract
+from mlops.evaluation.evaluate import evaluation
 from mlops.evaluation.importance import Importance
 from mlops.evaluation.report.page import page
-from mlops.evaluation.suspicion import suspicions, too_good
+from mlops.evaluation.suspicion import scarce, suspicions, too_good
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.integers(0, 3, 300)
@@ -62,3 +65,47 @@ def test_the_report_says_it_above_the_rest(binary_case: Any) -> None:
     assert "Look at this first" in html
     assert "too good &lt;to&gt; be true" in html
     assert "Look at this first" not in page(*shown, found.importances, {})
+
+
+def scarcely(binary_case: Any, target: Any) -> list[str]:
+    return scarce(binary_case.settings, np.asarray(target))
+
+
+def test_six_positives_are_said_with_what_would_be_enough(binary_case: Any) -> None:
+    (said,) = scarcely(binary_case, [0] * 394 + [1] * 6)
+    assert said == (
+        "y is 'true' in 6 of 400 holdout rows, too few to tell one model from another: 20 of each "
+        "class would do, which is about 100 in data/raw"
+    )
+    assert scarcely(binary_case, [0] * 380 + [1] * 20) == []
+
+
+def test_of_many_rare_classes_three_are_named(binary_case: Any) -> None:
+    columns = {
+        "x": Column("number"),
+        "y": Column("category", role="target", categories=list("abcde")),
+    }
+    settings = msgspec.structs.replace(
+        binary_case.settings, data=Contract("t", "multiclass", columns)
+    )
+    (said,) = scarce(settings, np.repeat(np.arange(5), [50, 4, 3, 2, 1]))
+    assert "y is 'e' in 1, 'd' in 2, 'c' in 3 of 60 holdout rows (1 more classes" in said
+
+
+def test_few_numbers_are_said(binary_case: Any) -> None:
+    columns = {"x": Column("number"), "y": Column("number", role="target")}
+    settings = msgspec.structs.replace(
+        binary_case.settings, data=Contract("t", "regression", columns)
+    )
+    assert "49 holdout rows are too few" in scarce(settings, RNG.normal(size=49))[0]
+    assert scarce(settings, RNG.normal(size=50)) == []
+
+
+def test_no_interval_is_said_in_words(binary_case: Any) -> None:
+    target = np.zeros(400, dtype=np.int64)
+    target[:2] = 1
+    case = binary_case._replace(target=target)
+    found = evaluation(*case)
+    html = page(case.settings, found.measurement, target, case.predictions, found.importances, {})
+    assert "no interval: too few rows" in html
+    assert "undefined to undefined" not in html

@@ -107,3 +107,13 @@ def test_nothing_passes_that_is_not_finite(place: int, value: float) -> None:
     found = bounded(Estimate(*numbers[:3]), numbers[3], "it", by="value")
     assert found.verdict == "rejected"
     assert [found.value, found.low, found.high, found.threshold][place] is None
+
+
+def test_what_has_no_interval_is_told_in_words() -> None:
+    few = bounded(Estimate(0.9, np.nan, np.nan), 0.6, "roc_auc", by="value")
+    assert few.reason == (
+        "roc_auc is 0.9, but has no interval: too few rows of some class, or too few units, to "
+        "draw them again; add rows to data/raw, or hold out more"
+    )
+    none = bounded(Estimate(np.nan, np.nan, np.nan), 0.6, "roc_auc")
+    assert none.reason == "roc_auc cannot be computed on these rows"

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -459,3 +460,34 @@ def test_nothing_stays_behind(start: Callable[..., Sandbox]) -> None:
         place, process = Path(sandbox._place.name), sandbox._process
     assert not place.exists()
     assert process.returncode is not None
+
+
+SLOW = """
+import time
+from mlops.runtime.hooks import Veto
+
+
+def before(columns):
+    time.sleep(0.03)
+    if {vetoes}:
+        raise Veto("not today")
+"""
+
+
+@pytest.mark.parametrize("vetoes", [False, True])
+def test_the_whole_answer_is_timed_whatever_it_says(
+    start: Callable[..., Sandbox], edit: Edit, trained: Path, vetoes: bool
+) -> None:
+    loaded = load(trained / "candidate")
+    rows = [one["row"] for one in json.loads(loaded.files["golden.json"])][:2]
+    body = json.dumps(rows).encode()
+    edit("src/project/serving.py", SLOW.format(vetoes=vetoes))
+    with start() as sandbox:
+        first = sandbox.served(body, 2)
+        began = time.perf_counter()
+        again = sandbox.served(body, 2)
+        assert time.perf_counter() - began >= 0.03
+        assert np.isnan(again).all() == vetoes
+        np.testing.assert_array_equal(first, again)
+        if not vetoes:
+            np.testing.assert_array_equal(again, sandbox.golden(rows))

@@ -86,3 +86,12 @@ def test_a_bundle_is_verified_first(second: Any, capsys: pytest.CaptureFixture[s
     Path(second.root / "candidate/card.md").write_text("x")
     assert second.mlops("diff", "trained/middle", "candidate") == 2
     assert "not what its manifest says" in capsys.readouterr().err
+
+
+def test_the_settings_of_a_search_are_counted_in_the_text(second: Any) -> None:
+    found = compared(second.repository, "main:production", "candidate")
+    search = [{"key": f"model.search.{n}", "before": 1} for n in "abc"]
+    text = shown(found | {"configuration": [*found["configuration"], *search]})
+    assert "model.max_iter" in text
+    assert "model.search" not in text
+    assert "and 3 of the search (--json has them)" in text

@@ -126,3 +126,17 @@ def test_a_long_table_is_cut_and_says_so() -> None:
 )
 def test_a_bar_is_as_long_as_its_share(share: float, drawn: str) -> None:
     assert bar(share) == drawn
+
+
+def test_settings_of_the_search_are_folded_away(content: dict[str, Any]) -> None:
+    search = [{"key": f"model.search.{n}.low", "before": 1, "after": 2} for n in range(12)]
+    lead = {"key": "model.use", "before": "boosting", "after": "forest"}
+    told = markdown(content | {"configuration": [search[0], lead, *search[1:]]})
+    before, _, folded = told.partition("<details><summary>and 12 settings of the search</summary>")
+    assert "model.use" in before
+    assert "model.search" not in before
+    assert folded.partition("</details>")[0].count("model.search") == 12
+    assert told.index("What changed in the experiment") < told.index("Worst slices")
+    assert "and 12 of the search</summary>" in page(content | {"configuration": [lead, *search]})
+    alone = markdown(content | {"configuration": search[:1]})
+    assert "and 1 setting of the search" in alone

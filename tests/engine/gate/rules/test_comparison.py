@@ -1,5 +1,6 @@
 """What the comparison with the champion lets through, and how often it errs."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlops.gate.case import Earlier
 from mlops.gate.rule import PolicyError, configured
-from mlops.gate.rules.comparison import NonInferiority, Superiority
+from mlops.gate.rules.comparison import EarlierChampions, NonInferiority, Superiority
 
 AUC = {"roc_auc": 0.01}
 
@@ -118,3 +120,53 @@ def test_chance_seldom_promotes_and_two_points_less_are_seen(
         blocked += inferior[0].verdict == "rejected"
     assert promoted <= 3
     assert blocked >= 28
+
+
+def test_the_best_of_the_earlier_champions_is_the_measure(
+    workshop: Any, answered: Callable[..., Any]
+) -> None:
+    case = workshop.case()
+    target = np.random.default_rng(1).integers(0, 2, 1500)
+    weak, strong, mine = (noisy(target, scale, 7) for scale in (2.0, 1.0, 1.3))
+    case = replace(case, target=target, candidate=answered(case, mine), champion=case.candidate)
+    rule = EarlierChampions(margins=AUC, sides="two", champions=2)
+    for earlier, verdict in (((weak, strong), "rejected"), ((weak,), "passed")):
+        before = tuple(Earlier(f"number {at}", one) for at, one in enumerate(earlier))
+        (found,) = rule.judge(replace(case, champions=before, untold=()))
+        assert found.verdict == verdict
+        assert f"number {len(earlier) - 1}" in found.reason
+    some = replace(case, champions=(Earlier("one", weak),), untold=("the other is gone",))
+    assert [one.reason for one in rule.judge(some)][1] == "the other is gone"
+    (few,) = rule.judge(replace(some, untold=()).on(np.arange(700)))
+    assert few.verdict == "passed"
+
+
+@pytest.mark.parametrize("wrong", [{"champions": 0}, {"since": "yesterday"}, {"margins": {}}])
+def test_a_chain_of_nothing_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="`"):
+        EarlierChampions(**({"margins": AUC, "sides": "two", "champions": 2} | wrong))
+
+
+def test_an_unlike_but_equal_model_passes_at_the_margin_that_these_rows_can_tell(
+    workshop: Any, answered: Callable[..., Any]
+) -> None:
+    case = workshop.case(rows=10)
+    columns = {"household": np.arange(10_000)}
+    proposed, passed, blocked = [], 0, 0
+    for seed in range(30):
+        target = np.random.default_rng(seed).integers(0, 2, 10_000)
+        case = replace(case, target=target, columns=columns, seed=seed)
+        equal = [answered(case, noisy(target, 1.19, 3 * seed + k)) for k in range(2)]
+        judged = replace(case, candidate=equal[0], champion=equal[1])
+        (strict,) = NonInferiority(margins=AUC, sides="two").judge(judged)
+        if found := re.search(r"a margin of ([\d.]+), or [\d,]+ holdout rows", strict.reason):
+            proposed.append(float(found[1]))
+        margin = proposed[0] if proposed else 0.019
+        rule = NonInferiority(margins={"roc_auc": margin}, sides="two")
+        passed += rule.judge(judged)[0].verdict == "passed"
+        worse = replace(judged, candidate=answered(case, noisy(target, 1.312, 3 * seed + 2)))
+        blocked += rule.judge(worse)[0].verdict == "rejected"
+    assert len(proposed) > 15  # where the figures are not worse already
+    assert np.ptp(proposed) < 0.003
+    assert passed >= 22
+    assert blocked >= 27

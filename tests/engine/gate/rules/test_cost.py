@@ -10,7 +10,7 @@ import pytest
 
 from mlops.gate.case import Case
 from mlops.gate.rule import Finding
-from mlops.gate.rules.cost import Latency, Memory, Size
+from mlops.gate.rules.cost import Latency, Memory, Size, _body, usual
 from mlops.gate.sandbox import SandboxError
 from mlops.runtime.model import Model
 
@@ -20,11 +20,11 @@ LOOSE = {"one_row_ms": 1e4, "hundred_rows_ms": 1e4, "ratio": 3.0, "negligible_ms
 
 
 def slowed(case: Case) -> Case:
-    """Return the case with a candidate that computes each answer 30 times."""
+    """Return the case with a candidate that computes each answer 300 times."""
     model = case.candidate.bundle.model
 
     def answer(matrix: np.ndarray) -> np.ndarray:
-        return np.array([model.answer(matrix) for _ in range(30)])[-1]
+        return np.array([model.answer(matrix) for _ in range(300)])[-1]
 
     slow = Model(model.runtime, model.task, answer)
     bundle = msgspec.structs.replace(case.candidate.bundle, model=slow)
@@ -117,3 +117,25 @@ def test_a_bundle_without_files_is_rejected(make: Make, tmp_path: Path) -> None:
     (tmp_path / "empty/folder").mkdir(parents=True)
     empty = replace(case, candidate=replace(case.candidate, folder=tmp_path / "empty"))
     assert Size(at_most_mb=1).judge(empty)[0].verdict == "rejected"
+
+
+def test_what_only_some_answers_cost_counts_by_their_share() -> None:
+    assert usual([1.0] * 200) == 1.0
+    assert usual([1.0] * 190 + [50.0] * 10) == 1.0  # the machine was busy
+    assert usual([1.0] * 140 + [50.0] * 60) > 13  # three rows of ten are slow
+    assert usual([1.0, 1.0, 1.0, 1.0, 99.0]) == 1.0
+
+
+def test_rows_are_sent_as_clients_send_them(make: Make) -> None:
+    case = make()
+    inputs = case.candidate.bundle.encoder.inputs
+    body = _body(case, inputs, 100, 0)
+    first = msgspec.json.decode(body)[0]
+    declared = case.settings.data.columns
+    assert set(first) == set(inputs)
+    assert first["plan"] in declared["plan"].categories
+    assert isinstance(first["tenure_months"], int)
+    assert isinstance(first["auto_renew"], bool)
+    assert body != _body(case, inputs, 100, 1)
+    answers = case.candidate.bundle.served(body, 100)
+    np.testing.assert_allclose(answers, case.candidate.predictions[:100], atol=1e-6)

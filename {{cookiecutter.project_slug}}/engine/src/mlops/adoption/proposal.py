@@ -25,7 +25,7 @@ from .exclusion import leave_out, numbers
 from .inference import infer
 from .plausibility import doubt
 from .reading import read
-from .scarcity import scarcity
+from .scarcity import scarcity, tells
 from .statistics import Statistics, shortened, statistics
 from .target import decide
 from .timeliness import cutoff, derived, moments, since, trend
@@ -43,7 +43,7 @@ class Proposal:
     """The contract of a table, what to derive from its columns, and how to split it.
 
     `absent` are the texts that were read as missing, with their rows in each column; `notes` what
-    a person should look at beside what the columns say.
+    a person should look at beside what the columns say, `tells` what the gate could tell by it.
     """
 
     contract: Contract
@@ -53,6 +53,7 @@ class Proposal:
     split: Mapping[str, Any]
     absent: Absent
     notes: tuple[str, ...] = ()
+    tells: str = ""
 
 
 class Options(TypedDict, total=False):
@@ -129,7 +130,8 @@ def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
     notes += scarcity(facts[target], contract)
     if "time" not in split["use"] and (said := doubt(frame, contract, found)):
         notes.append(said)
-    return Proposal(contract, len(frame), unlabelled, found, split, absent, tuple(notes))
+    power = tells(facts[target], contract)
+    return Proposal(contract, len(frame), unlabelled, found, split, absent, tuple(notes), power)
 
 
 def _contract(

@@ -1,13 +1,17 @@
 """Too few rows to learn from, or to tell how good a model is."""
 
-from ..contract import Contract
+import math
+
+from ..contract import Contract, Task
+from ..evaluation.suspicion import LEAST, LEAST_OF_A_CLASS
+from ..metrics.power import detectable, upwards
 from .statistics import Statistics, shortened
 from .timeliness import HOLDOUT
 
-# An AUC of 0.8 is then known within 0.07 on either side (Hanley and McNeil, The meaning and use of
-# the area under a ROC curve, Radiology 143, 1982), an RMSE within a fifth.
-LEAST_OF_A_CLASS = 20  # rows in the holdout
-LEAST = 50
+AUC = 0.8
+MOST = 0.25  # a loss that is no margin
+INSIDE = 0.95  # of an interval
+NAMES: dict[Task, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "r2"}
 
 
 def scarcity(target: Statistics, contract: Contract) -> list[str]:
@@ -32,3 +36,36 @@ def scarcity(target: Statistics, contract: Contract) -> list[str]:
         f"about {held} of {shortened(rare[-1][0])}, too few to tell one model from another; "
         f"{enough} rows of each class would be enough"
     ]
+
+
+def tells(target: Statistics, contract: Contract) -> str:
+    """Say which loss the gate could tell on the holdout, between models that share no error.
+
+    Of an AUC of 0.8 after Hanley and McNeil; of log loss and R², whose errors nobody knows yet, as
+    if rows differed by one.
+    """
+    held = target.present * HOLDOUT
+    about = f"about {held:,.0f} rows hold out"
+    error = math.sqrt(1 / held) if held else math.inf
+    if contract.task == "binary":
+        rare = min(int(rows) for rows in target.counts) * HOLDOUT
+        about += f", {rare:,.0f} of the rarer label"
+        error = math.sqrt(2) * _auc_error(rare, held - rare)
+    metric = NAMES[contract.task]
+    margin = upwards(detectable(error, INSIDE))
+    if not margin < MOST:
+        return f"{about}: too few for the gate to tell any two models apart"
+    return (
+        f"{about}: they tell a loss of {margin:g} in {metric}, the margin to propose for "
+        "non_inferiority in conf/gate; below it, most models as good as the champion that err "
+        "elsewhere are blocked"
+    )
+
+
+def _auc_error(positive: float, negative: float) -> float:
+    """Return the standard error of an area under the ROC curve of AUC."""
+    if min(positive, negative) < 1:
+        return math.inf
+    one, other = AUC / (2 - AUC), 2 * AUC**2 / (1 + AUC)
+    spread = AUC * (1 - AUC) + (positive - 1) * (one - AUC**2) + (negative - 1) * (other - AUC**2)
+    return math.sqrt(spread / (positive * negative))

@@ -22,6 +22,7 @@ def summary(
         f"features: {_listed(_features(proposal), SHOWN)}",
         *(f"id: {name}" for name in contract.names("id")),
         f"split: by {_split(proposal)}",
+        *([f"gate: {proposal.tells}"] if proposal.tells else []),
     ]
     if proposal.unlabelled:
         lines.append(f"set aside: {proposal.unlabelled:,} rows without a target")

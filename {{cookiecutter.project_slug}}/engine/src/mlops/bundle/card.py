@@ -73,10 +73,7 @@ def _list(items: dict[str, str]) -> str:
 
 
 def _metrics(holdout: dict[str, dict[str, float]]) -> str:
-    rows = [
-        f"| {name} | {_number(m['value'])} | {_number(m['low'])} to {_number(m['high'])} |"
-        for name, m in holdout.items()
-    ]
+    rows = [f"| {name} | {_number(m['value'])} | {_interval(m)} |" for name, m in holdout.items()]
     return "\n".join(["| metric | value | interval |", "|---|---|---|", *rows])
 
 
@@ -89,6 +86,12 @@ def _slices(slices: dict[str, dict[str, Any]], primary: str) -> str:
     if not rows:
         return "No slice has enough rows to be measured."
     return "\n".join([f"| slice | rows | {primary} |", "|---|---|---|", *rows])
+
+
+def _interval(one: dict[str, float]) -> str:
+    if one["low"] is None or one["high"] is None:
+        return "none: too few rows of some class, or too few units"
+    return f"{_number(one['low'])} to {_number(one['high'])}"
 
 
 def _number(value: float | None) -> str:

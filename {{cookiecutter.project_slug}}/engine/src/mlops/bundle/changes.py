@@ -9,6 +9,8 @@ from ..files import read_yaml
 from . import reading
 
 Change = dict[str, Any]
+# Settings of how a model is searched for: what the search found is among the others.
+SEARCH = ("model.search.", "tuning.")
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:

@@ -50,7 +50,7 @@ def evaluate(
     from ..features.encoding import Encoder
     from ..runtime import model as runtime
     from ..runtime.hooks import After
-    from .suspicion import suspicions
+    from .suspicion import scarce, suspicions
 
     contract = settings.data
     columns = prepared.read(holdout, contract, columns_of(settings))
@@ -71,7 +71,7 @@ def evaluate(
     tables = plots.tables(contract, target, found.predictions, found.importances, threshold)
     few = found.measurement.units.few
     told = suspicions(contract.task, target, found.predictions, found.importances)
-    told += [few] if few else []
+    told = [*([few] if few else []), *scarce(settings, target), *told]
     html = page.page(
         settings,
         found.measurement,

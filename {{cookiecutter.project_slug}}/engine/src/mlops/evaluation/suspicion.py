@@ -6,16 +6,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config.settings import Settings
 from ..contract import Task
 from ..metrics import catalogue
 from ..metrics.arrays import Array
 from .importance import Importance
 
 TOO_GOOD = 0.98
+# An AUC of 0.8 is then known within 0.07 on either side (Hanley and McNeil, The meaning and use of
+# the area under a ROC curve, Radiology 143, 1982), an RMSE within a fifth.
+LEAST_OF_A_CLASS = 20  # rows in the holdout
+LEAST = 50
+NAMED = 3
 METRICS: dict[Task, str] = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}
 LEANS = 0.8  # share of what all features together contribute
 FEATURES = 3  # of fewer, one may well carry the model
-LEAST = 0.1  # of a score, which a feature must carry to be leant on
+LEAST_CARRIED = 0.1  # of a score, which a feature must carry to be leant on
 
 
 def suspicions(
@@ -23,6 +29,31 @@ def suspicions(
 ) -> list[str]:
     """Return in a sentence each what should be looked at before the figures are believed."""
     return [*too_good(task, target, predictions), *_leaning(importances)]
+
+
+def scarce(settings: Settings, target: NDArray[Any]) -> list[str]:
+    """Say which class, or that the whole holdout, has too few rows, and what would be enough."""
+    data, rows = settings.data, len(target)
+    share = settings.split.holdout if settings.split.method != "time" else None
+    if data.task == "regression":
+        if rows >= LEAST:
+            return []
+        return [
+            f"{rows:,} holdout rows are too few to tell one model from another: {LEAST} would do"
+        ]
+    counts = np.bincount(target, minlength=len(data.labels))
+    rare = [place for place in np.argsort(counts) if counts[place] < LEAST_OF_A_CLASS]
+    if not rare:
+        return []
+    told = ", ".join(f"{data.labels[place]!r} in {counts[place]:,}" for place in rare[:NAMED])
+    more = f" ({len(rare) - NAMED} more classes are as rare)" if len(rare) > NAMED else ""
+    enough = f"{LEAST_OF_A_CLASS} of each class would do"
+    if share is not None:
+        enough += f", which is about {round(LEAST_OF_A_CLASS / share):,} in data/raw"
+    return [
+        f"{data.target} is {told} of {rows:,} holdout rows{more}, too few to tell one model from "
+        f"another: {enough}"
+    ]
 
 
 def too_good(task: Task, target: NDArray[Any], predictions: Array) -> list[str]:
@@ -46,7 +77,7 @@ def _leaning(importances: Sequence[Importance]) -> list[str]:
         return []
     most = max(helping, key=lambda one: one.drop)
     share = most.drop / sum(one.drop for one in helping)
-    if share < LEANS or most.drop < LEAST:
+    if share < LEANS or most.drop < LEAST_CARRIED:
         return []
     return [
         f"the model leans on {most.feature}, which carries {share:.0%} of what its "

@@ -28,17 +28,17 @@ class Units(NamedTuple):
     noun: str
 
     @property
-    def fewest(self) -> int | None:
+    def number(self) -> int | None:
         """How many units there are of the fewest, None where single rows are drawn."""
         return min(self.counts, default=None)
 
     @property
     def few(self) -> str | None:
         """Say that the units are few, and what would be enough; None where they are not."""
-        if self.fewest is None or self.fewest >= FEW:
+        if self.number is None or self.number >= FEW:
             return None
-        what = f"the {self.fewest} {self.noun}" if self.fewest > 1 else f"one of the {self.noun}"
-        if self.fewest < 2:
+        what = f"the {self.number} {self.noun}" if self.number > 1 else f"one of the {self.noun}"
+        if self.number < 2:
             return (
                 f"the holdout is {what} alone, and how another one differs no row can tell: there "
                 f"are no intervals; hold out {FEW} or more"

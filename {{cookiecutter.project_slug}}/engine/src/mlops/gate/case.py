@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -63,6 +63,9 @@ class Answers(Protocol):
     def golden(self, rows: Sequence[Mapping[str, Any]]) -> Array:
         """Return the predictions for rows as a client sends them."""
 
+    def served(self, body: bytes, rows: int) -> Array:
+        """Return the predictions for the body of a request, NaN where a server would refuse it."""
+
     def peak_bytes(self, columns: Mapping[str, Array]) -> int:
         """Return the peak resident memory of a process that loads it and predicts."""
 
@@ -76,6 +79,13 @@ class Judged:
     predictions: Array
 
 
+class Earlier(NamedTuple):
+    """The answers of a champion before the champion, and what a reader calls it."""
+
+    named: str
+    predictions: Array
+
+
 @dataclass(frozen=True)
 class Case:
     """Everything that rules look at; nothing in it changes.
@@ -83,7 +93,8 @@ class Case:
     `settings` are those that the candidate was made with; `columns` and `target` are the
     holdout (conventions of data/prepared.py); `champion` is None for a first model, and where it
     cannot be scored, which rejects whatever needs it. `repository` is the project, `base` the
-    commit that declares the champion; `seed`, `resamples` and `confidence` are the policy's;
+    commit that declares the champion; `champions` are some before it, and `untold` says of
+    others why they have no answers; `seed`, `resamples` and `confidence` are the policy's;
     `rederive` says that the candidate is to be made again.
     """
 
@@ -98,6 +109,8 @@ class Case:
     confidence: float = 0.95
     base: str | None = None
     rederive: bool = False
+    champions: tuple[Earlier, ...] = ()
+    untold: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -121,6 +134,12 @@ class Case:
             return None
         return population.earlier(self.holdout, contract, known)
 
+    @cached_property
+    def before(self) -> "Case | None":
+        """The case on the rows that the champion was judged on, where others came to them."""
+        rows = self.earlier
+        return None if rows is None or len(rows) == len(self.target) else self.on(rows)
+
     def on(self, rows: Index) -> "Case":
         """Return the case on some of the rows; what the files hold stays whole."""
         columns = {name: values[rows] for name, values in self.columns.items()}
@@ -135,6 +154,9 @@ class Case:
             target=self.target[rows],
             candidate=candidate,
             champion=champion,
+            champions=tuple(
+                one._replace(predictions=one.predictions[rows]) for one in self.champions
+            ),
         )
 
     @property

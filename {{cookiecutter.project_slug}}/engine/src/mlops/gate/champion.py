@@ -44,7 +44,7 @@ def fetch(repository: Repository, commit: str, out: Path) -> Champion | None:
     text = repository.text_at(commit, POINTER)
     if text is None:
         return None
-    declared = _declared(text, commit)
+    _declared(text, commit)
     try:
         dvc.fetch(repository, text, NAME, out)
     except RepositoryError as error:
@@ -52,6 +52,17 @@ def fetch(repository: Repository, commit: str, out: Path) -> Champion | None:
             f"the champion that {POINTER} declares at {commit[:12]} cannot be fetched ({error}); "
             f"where it is, `dvc push {POINTER}`"
         ) from error
+    return verified(out, text, commit)
+
+
+def verified(out: Path, text: str, commit: str) -> Champion:
+    """Return the champion in a folder, if it is what the pointer of a commit says."""
+    declared = _declared(text, commit)
+    if not out.is_dir():
+        raise ChampionError(
+            f"neither cache nor remote has what {POINTER} of {commit[:12]} declares: where it is, "
+            "`dvc push` it"
+        )
     if (found := dvc.dvc_digest(out)) != declared:
         raise ChampionError(
             f"what was fetched as {POINTER} of {commit[:12]} is {found} and not {declared}: clear "

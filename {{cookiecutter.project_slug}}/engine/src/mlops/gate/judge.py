@@ -18,15 +18,16 @@ from ..evaluation.evaluate import HOLDOUT
 from ..git.repository import Repository, short
 from ..metrics import catalogue
 from . import candidate as candidates
+from . import chain, overview, policy, provenance, results, sandbox, scoring
 from . import champion as champions
-from . import overview, policy, provenance, results, sandbox, scoring
 from .candidate import Candidate, CandidateError
-from .case import Case, Judged
+from .case import Case, Earlier, Judged
 from .champion import Champion
 from .policy import Policy
 from .request import GateError, Request
 from .results import Entry
 from .rule import Finding
+from .rules.comparison import EarlierChampions
 from .sandbox import Confined
 
 
@@ -175,6 +176,7 @@ def _case(
         judged, findings, unscored = _rescored(
             repository, champion, code, candidate, settings, stack
         )
+    before, untold = _before(repository, request, settings, law, candidate, judged)
     case = Case(
         repository,
         settings,
@@ -187,6 +189,8 @@ def _case(
         law.settings.confidence,
         request.against.commit,
         request.rederive,
+        before,
+        untold,
     )
     measured = candidate.bundle.settings.evaluation.measured
     own = [
@@ -228,6 +232,28 @@ def _rescored(
         same = "the candidate is the champion itself: there is nothing to promote"
         findings.append(Finding("rejected", same, "bundle"))
     return judged, [*findings, *results.found(lambda: [scoring.golden(judged)])], ""
+
+
+def _before(
+    repository: Repository,
+    request: Request,
+    settings: Settings,
+    law: Policy,
+    candidate: Judged,
+    champion: Judged | None,
+) -> tuple[tuple[Earlier, ...], tuple[str, ...]]:
+    """Return the champions before the champion that the policy asks for, as far as they answer."""
+    asked = [rule for rule in law.rules.values() if isinstance(rule, EarlierChampions)]
+    if not asked or champion is None:
+        return (), ()
+    if repository.is_shallow():
+        return (), ("this clone has only the end of the history: `git fetch --unshallow`",)
+    primary = settings.evaluation.primary
+    better = 1.0 if catalogue.known()[primary].greater_is_better else -1.0
+    most, since = max(rule.champions for rule in asked), min(rule.since for rule in asked)
+    among = chain.declared(repository, request.against.commit, primary, better, since)
+    seconds = law.settings.answer_seconds
+    return chain.scored(repository, among, settings, most, seconds, candidate.folder)
 
 
 def _first(request: Request) -> Finding:

@@ -15,6 +15,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 WIDTH = 8
 SHOWN = 40  # lines of one table: more stand in gate.json
 LONGEST = 160
+TELLS = "these rows tell a loss of"
 
 
 def markdown(content: Content) -> str:
@@ -26,10 +27,10 @@ def markdown(content: Content) -> str:
         *(f"> {text(note)}" for note in phrases.notes(content)),
         "### Metrics",
         _metrics(content),
-        *_slices(content),
         *_experiment(content),
-        *_data(content),
         *_policy(content),
+        *_data(content),
+        *_slices(content),
         "### Rules",
         *(_rule(entry) for entry in [*content["checks"], *content["rules"]]),
         _digests(content),
@@ -94,13 +95,19 @@ def _metrics(content: Content) -> str:
     compared = content["champion"] is not None and "champion" in content["metrics"][0]
     confidence = f"{content['policy']['confidence']:.0%}"
     header = ["metric", "candidate"]
-    header += ["champion", f"difference ({confidence} interval)"] if compared else []
+    header += ["champion", f"difference ({confidence} interval)", TELLS] if compared else []
     rows = [
-        [phrases.title(row["metric"]), estimate(row["candidate"])]
-        + ([estimate(row["champion"]), estimate(row["difference"], True)] if compared else [])
+        [phrases.title(row["metric"]), estimate(row["candidate"]), *_compared(row)]
         for row in content["metrics"]
     ]
     return table(header, rows)
+
+
+def _compared(row: Content) -> list[str]:
+    if "champion" not in row:
+        return []
+    told = figure(row.get("tells"))
+    return [estimate(row["champion"]), estimate(row["difference"], True), told]
 
 
 def _slices(content: Content) -> list[str]:
@@ -136,7 +143,13 @@ def _experiment(content: Content) -> list[str]:
     title = "### What changed in the experiment since the champion"
     if not content["configuration"]:
         return [title, "Nothing: the same settings."]
-    return [title, _changes(content["configuration"], ("champion", "candidate"))]
+    sides = ("champion", "candidate")
+    decisive, search = phrases.of_search(content["configuration"])
+    found = [_changes(decisive, sides)] if decisive else []
+    if search:
+        summary = f"<summary>{phrases.counted(search)}</summary>"
+        found.append(f"<details>{summary}\n\n{_changes(search, sides)}\n\n</details>")
+    return [title, *found]
 
 
 def _changes(found: Iterable[Content], sides: tuple[str, str]) -> str:

@@ -13,7 +13,7 @@ from ..contract import Task
 from ..evaluation.evaluate import MANY_ROWS
 from ..evaluation.measurement import rounded
 from ..evaluation.slices import slices
-from ..metrics import catalogue
+from ..metrics import catalogue, power
 from ..metrics.bootstrap import Estimate, estimate
 from .case import Case
 from .resampling import figures
@@ -35,7 +35,7 @@ def metrics(case: Case) -> list[Row]:
     Every one of the engine's, and those of the owner's that the candidate measures.
 
     The difference is candidate minus champion under the same draws; `better` says whether more
-    is better.
+    is better, `tells` from which loss on these rows tell one from models that are equally good.
     """
     measured, own = case.settings.evaluation.measured, catalogue.own()
     names = [
@@ -60,6 +60,8 @@ def metrics(case: Case) -> list[Row]:
             gained = float(values[0, 0, at] - values[1, 0, at])
             paired = draws[:, 0, 0, at] - draws[:, 1, 0, at]
             row["difference"] = _plain(estimate(gained, paired, case.confidence))
+            error = float(np.nanstd(paired, ddof=1)) if np.isfinite(paired).any() else math.nan
+            row["tells"] = rounded(power.upwards(power.detectable(error, case.confidence)))
         found.append(row)
     return found
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..bundle.figures import estimate, shown
+from ..bundle.figures import estimate, figure, shown
 from ..evaluation.report.rendering import render
 from ..evaluation.report.svg import Axis, Plot, padded, short
 from . import phrases
@@ -31,6 +31,13 @@ def page(content: Content, templates: Path = TEMPLATES) -> str:
         "counts": _counts(content),
         "plots": {"slices": _slices(content)},
         "files": _files(content),
+        "changed": dict(
+            zip(
+                ("decisive", "search"),
+                phrases.of_search(content["configuration"] or []),
+                strict=True,
+            )
+        ),
         "digests": phrases.digests(content),
         "origin": _origin(content),
     }
@@ -52,6 +59,7 @@ def _settings(entry: Content) -> str:
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "estimate": estimate,
     "shown": shown,
+    "figure": figure,
     "metric": phrases.title,
     "settings": _settings,
 }

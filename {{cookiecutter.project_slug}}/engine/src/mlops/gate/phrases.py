@@ -1,9 +1,10 @@
 """What every report of the gate says in the same words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..bundle.changes import SEARCH
 from ..bundle.figures import shown
 from ..git.repository import short
 from ..metrics.catalogue import known as known_metrics
@@ -112,6 +113,17 @@ def notes(content: Content) -> list[str]:
     if content["candidate"]["clean"] is False:
         found.append("The candidate was made with changes that no commit has.")
     return found
+
+
+def of_search(found: Sequence[Content]) -> tuple[list[Content], list[Content]]:
+    """Return the changes that make another model, and those of how one would be searched for."""
+    search = [one for one in found if one["key"].startswith(SEARCH)]
+    return [one for one in found if one not in search], search
+
+
+def counted(search: Sequence[Content]) -> str:
+    """Return how many settings of the search changed."""
+    return f"and {len(search)} setting{'s' * (len(search) != 1)} of the search"
 
 
 def digests(content: Content) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from ..config.settings import Settings
 from ..data import fingerprints
 from ..engine import state
 from ..evaluation.evaluate import HOLDOUT
+from ..evaluation.suspicion import scarce
 from ..evaluation.units import units
 from .candidate import Candidate
 from .champion import Champion
@@ -30,7 +31,8 @@ def holdout(
     """Return what names the rows that were judged on, and how many units are drawn of them."""
     drawn = units(settings, columns)
     digest = fingerprints.holdout_digest(root / HOLDOUT, target)
-    counted = {"groups": drawn.fewest, "units": drawn.noun, "few": drawn.few}
+    few = [*([drawn.few] if drawn.few else []), *scarce(settings, target)]
+    counted = {"groups": drawn.number, "units": drawn.noun, "few": "; ".join(few) or None}
     return {"rows": len(target), **counted, "sha256": digest}
 
 

@@ -112,7 +112,12 @@ def bounded(
     """
     value, low, high = estimate.value, estimate.low, estimate.high
     if not all(map(math.isfinite, (value, low, high, threshold))):
-        reason = f"{said} has no finite value, interval and limit"
+        reason = f"{said} cannot be computed on these rows"
+        if math.isfinite(value):
+            reason = (
+                f"{said} is {value:.4g}, but has no interval: too few rows of some class, or too "
+                "few units, to draw them again; add rows to data/raw, or hold out more"
+            )
         return Finding("rejected", reason, part, *map(_finite, (value, low, high, threshold)))
     figure = value if by == "value" else low if at_least else high
     margin = figure - threshold if at_least else threshold - figure

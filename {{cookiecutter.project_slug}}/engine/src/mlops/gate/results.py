@@ -47,14 +47,13 @@ def judged(name: str, rule: Rule, case: Case, unscored: str = "") -> tuple[Entry
 
 def _on_earlier_rows(rule: Rule, case: Case) -> list[Finding]:
     """Return what a rule finds on the rows that the champion was judged on, where others came."""
-    rows = case.earlier
-    if rows is None or len(rows) == len(case.target):
+    if (before := case.before) is None:
         return []
-    if not len(rows):
+    if not len(before.target):
         return [Finding("not applicable", "none of them is left", EARLIER)]
     return [
         msgspec.structs.replace(one, part=f"{one.part}, {EARLIER}" if one.part else EARLIER)
-        for one in found(lambda: rule.judge(case.on(rows)))
+        for one in found(lambda: rule.judge(before))
     ]
 
 

@@ -123,7 +123,8 @@ def compared(
 ) -> Finding:
     """Return the finding of `value` at least (or at most) `threshold`; not finite is rejected."""
     if not math.isfinite(value) or not math.isfinite(threshold):
-        return Finding("rejected", f"{said} is undefined", part, None, low, high, threshold)
+        reason = f"{said} cannot be computed on these rows"
+        return Finding("rejected", reason, part, None, low, high, threshold)
     passed = value >= threshold if at_least else value <= threshold
     sign = ("at least" if passed else "below") if at_least else ("at most" if passed else "above")
     reason = f"{said} is {value:.4g}, {sign} {threshold:.4g}"

@@ -172,6 +172,13 @@ class Sandbox:
         head = {"ask": "golden", "columns": [["", "json", len(body)]]}
         return self._answer(head, [body], FLOAT, (len(rows), *self._classes))
 
+    def served(self, body: bytes, rows: int) -> np.ndarray:
+        """Return the predictions for the body of a request, NaN where a server would refuse it."""
+        self._hello  # noqa: B018
+        shape = (rows, *self._classes)
+        head = {"ask": "served", "columns": [["", "json", len(body)]], "shape": list(shape)}
+        return self._answer(head, [body], FLOAT, shape)
+
     def peak_bytes(self, columns: Mapping[str, np.ndarray]) -> int:
         """Return the peak resident memory of a fresh process that loads the bundle and predicts."""
         with Sandbox(*self._arguments) as other:
@@ -354,6 +361,10 @@ class Confined(NamedTuple):
     def golden(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Return the predictions for rows as a client sends them."""
         return self.encoder.golden(rows)
+
+    def served(self, body: bytes, rows: int) -> np.ndarray:
+        """Return the predictions for the body of a request, NaN where a server would refuse it."""
+        return self.encoder.served(body, rows)
 
     def peak_bytes(self, columns: Mapping[str, np.ndarray]) -> int:
         """Return the peak resident memory of a process that loads it and predicts."""

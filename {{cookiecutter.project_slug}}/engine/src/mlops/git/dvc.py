@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,27 @@ def fetch(repository: Repository, pointer: str, name: str, out: Path) -> None:
     with _placed(repository, pointer, name) as place:
         repository.run("dvc", "pull", place)
         shutil.copytree((repository.root / place).with_suffix(""), out)
+
+
+def fetch_all(repository: Repository, pointers: Sequence[str], name: str, out: Path) -> list[Path]:
+    """Write what each pointer to a folder `name` names below `out`, from cache or remote, at once.
+
+    Returns where each belongs: what neither has is not there. Nothing is verified.
+    """
+    _check_dvc(repository)
+    root = repository.root.resolve()
+    with tempfile.TemporaryDirectory(prefix="fetched-", dir=root) as folder:
+        places = [Path(folder, str(number), f"{name}.dvc") for number in range(len(pointers))]
+        for place, pointer in zip(places, pointers, strict=True):
+            place.parent.mkdir()
+            place.write_text(pointer, encoding="utf-8")
+        with suppress(RepositoryError):  # where one is missing, the others came all the same
+            targets = [str(place.relative_to(root)) for place in places]
+            repository.run("dvc", "pull", "--allow-missing", *targets)
+        for number, place in enumerate(places):
+            if place.with_suffix("").is_dir():
+                shutil.copytree(place.with_suffix(""), out / str(number))
+    return [out / str(number) for number in range(len(pointers))]
 
 
 def fetch_afresh(repository: Repository, pointer: str, name: str, out: Path) -> None:

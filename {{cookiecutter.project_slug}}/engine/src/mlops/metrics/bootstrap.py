@@ -80,8 +80,9 @@ def resample(
     are few units, what a draw deviates by is spread as Student's t is, so that percentiles of the
     draws hold; of one unit, it is undefined.
     """
-    ways: Sequence[Index | None]
-    ways = [groups] if groups is None or isinstance(groups, np.ndarray) else groups or [None]
+    ways: list[Index | None] = [None]
+    if groups is not None:
+        ways = [groups] if isinstance(groups, np.ndarray) else [*groups] or ways
     drawn = [_drawn(statistic, rows, resamples, seed, way, threads) for way in ways]
     spread = [_spread(way, rows, resamples, seed, parts, drawn[0].shape[1]) for way in ways]
     if len(ways) == 1 and spread[0] is None:

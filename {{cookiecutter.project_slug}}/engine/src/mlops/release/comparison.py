@@ -135,8 +135,12 @@ def _lines(content: Content) -> Iterator[str]:
         stands = " to ".join(estimate(row[side]) if side in row else "none" for side in SIDES)
         moved = "" if row["difference"] is None else f": {row['difference']:+.4g}"
         yield f"  {row['metric']} {stands}{moved}"
+    settings = content["configuration"]
+    decisive = [one for one in settings if not one["key"].startswith(changes.SEARCH)]
+    yield from _section("settings", [_change(change) for change in decisive])
+    if more := len(settings) - len(decisive):
+        yield f"  and {more} of the search (--json has them)"
     for title, key in (
-        ("settings", "configuration"),
         ("columns of the contract", "columns"),
         ("environment", "environment"),
     ):

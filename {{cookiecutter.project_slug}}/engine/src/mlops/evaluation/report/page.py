@@ -53,7 +53,7 @@ def page(
         "settings": settings,
         "training": training,
         "rows": measurement.rows,
-        "groups": measurement.units.fewest,
+        "groups": measurement.units.number,
         "units": measurement.units.noun,
         "estimator": _estimator(settings),
         "question": _question(settings),

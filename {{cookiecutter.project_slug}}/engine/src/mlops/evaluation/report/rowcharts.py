@@ -7,7 +7,7 @@ import numpy as np
 from ...metrics.bootstrap import Estimate
 from ..importance import Importance
 from ..slices import Slice
-from .svg import Axis, Plot, number, padded, short
+from .svg import Axis, Plot, between, number, padded, short
 
 BARS = 20
 WIDE = 940
@@ -90,4 +90,4 @@ def _slice(plot: Plot, line: int, part: Slice, estimate: Estimate, overall: Esti
 
 
 def _interval(estimate: Estimate) -> str:
-    return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
+    return f"{number(estimate.value)} ({between(estimate.low, estimate.high)})"

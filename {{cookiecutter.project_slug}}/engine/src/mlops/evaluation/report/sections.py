@@ -13,7 +13,7 @@ from ...metrics.catalogue import known
 from ..measurement import Estimates, Measurement
 from ..slices import Slice
 from . import charts, figures, rowcharts
-from .svg import Plot, number
+from .svg import Plot, between
 
 SHOWN = 60
 Section = dict[str, Any]
@@ -113,9 +113,7 @@ def by_slice(settings: Settings, measurement: Measurement) -> Plot | None:
 
 def interval(estimate: Section) -> str:
     """Return an interval in words."""
-    if not np.isfinite(estimate["low"]):
-        return "no interval"
-    return f"{number(estimate['low'])} to {number(estimate['high'])}"
+    return between(estimate["low"], estimate["high"])
 
 
 def _figure(plot: str, title: str, caption: str, labels: Sequence[str] = ()) -> Section:

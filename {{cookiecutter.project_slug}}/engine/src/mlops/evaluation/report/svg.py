@@ -45,6 +45,13 @@ def tick_label(value: float) -> str:
     return f"{value:,.10g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.0e}"
 
 
+def between(low: float, high: float) -> str:
+    """Return an interval in words."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "no interval: too few rows"
+    return f"{number(low)} to {number(high)}"
+
+
 def number(value: float) -> str:
     """Return a figure with the digits that a reader can use."""
     if not math.isfinite(value):

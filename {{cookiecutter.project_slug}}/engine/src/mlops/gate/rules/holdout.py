@@ -56,8 +56,8 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
 
     def _rows(self, case: Case, champion: Judged) -> Finding:
         contract = champion.bundle.contract
-        if others := incomparable(contract, case.settings.data):
-            return self._files(case, champion, others)
+        if unknown := incomparable(contract, case.settings.data):
+            return self._files(case, champion, unknown)
         before = known_rows(champion.folder, champion.bundle.manifest)
         if before is None:
             reason = "the champion's bundle does not tell the rows it was measured on"

@@ -163,7 +163,7 @@ class LabelQuality(Rule, frozen=True, kw_only=True):
             return self._finding("", value, error, self._level, "all rows", self.at_most)
         reason = (
             "the columns tell so little about the labels, or the rows are so few, that wrong "
-            "labels would not show"
+            "labels would not show: add rows to data/raw, or take label_quality out of conf/gate"
         )
         return Finding("rejected", reason, threshold=self.at_most)
 

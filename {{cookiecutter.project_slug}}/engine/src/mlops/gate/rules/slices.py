@@ -64,9 +64,9 @@ class Slices(Rule, frozen=True, kw_only=True):
             return [Finding("not applicable", "the contract has no column with labels to slice by")]
         judged = [part for part in every if self._supported(case, part)]
         names = {part.name for part in judged}
-        found += [self._without(part) for part in every if part.name not in names]
+        found += [self._without(case, part) for part in every if part.name not in names]
         if not judged:
-            return [*found, Finding("rejected", "no slice has enough rows to be judged")]
+            return [*found, Finding("rejected", self._none(case))]
         return found + self._judged(case, judged)
 
     def _supported(self, case: Case, part: Slice) -> bool:
@@ -75,9 +75,22 @@ class Slices(Rule, frozen=True, kw_only=True):
         classes = np.bincount(case.target[part.rows], minlength=2)
         return bool(classes.min() >= self.min_class_rows)
 
-    def _without(self, part: Slice) -> Finding:
+    def _none(self, case: Case) -> str:
+        """Say what a slice would need."""
+        needed = f"{self.min_rows} rows"
+        if case.settings.data.task == "binary":
+            needed += f", {self.min_class_rows} of either class"
+        return (
+            f"no slice has the {needed} that it takes to be judged: add rows to data/raw, or take "
+            "the rule out of conf/gate until there are"
+        )
+
+    def _without(self, case: Case, part: Slice) -> Finding:
         verdict: Verdict = "rejected" if part.name in self.required else "not applicable"
-        reason = f"{len(part.rows)} rows, or those of one class, are too few to judge"
+        needed = f"{self.min_rows} rows are needed"
+        if case.settings.data.task == "binary":
+            needed += f", {self.min_class_rows} of either class"
+        reason = f"it has {len(part.rows)} rows, too few of them or of one class to judge: {needed}"
         return Finding(verdict, reason, part.name)
 
     def _judged(self, case: Case, parts: list[Slice]) -> list[Finding]:
@@ -122,7 +135,10 @@ class Slices(Rule, frozen=True, kw_only=True):
     def _loss(self, part: Slice, found: Estimate, p: float, said: str, error: float) -> Finding:
         limit = -(self.margin or 0.0)
         if not all(map(math.isfinite, (found.value, found.low, found.high, p))):
-            return Finding("rejected", f"{said} is undefined", part.name, threshold=limit)
+            reason = (
+                f"{said} cannot be told on {len(part.rows)} rows: of one class there are too few"
+            )
+            return Finding("rejected", reason, part.name, threshold=limit)
         reason = (
             f"{said} on {len(part.rows)} rows is {found.value:.4g} "
             f"({found.low:.4g} to {found.high:.4g}), p = {p:.3g} for a loss beyond {-limit:.4g}"
