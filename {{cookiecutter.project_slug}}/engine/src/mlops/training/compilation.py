@@ -9,6 +9,7 @@ import numpy as np
 from ..contract import Task
 from ..errors import ProjectError
 from ..runtime.model import ONNX, SKOPS, Predict, estimator, farthest, onnx, skops
+from .trees.conversion import convert as trees
 
 OPSET = {"": 21, "ai.onnx.ml": 3}
 
@@ -84,6 +85,8 @@ def _try_onnx(
 
 def convert(fitted: Any, task: Task, width: int) -> bytes:
     """Return the estimator as ONNX, for a float32 input of `width` columns."""
+    if (exact := trees(fitted, task, width)) is not None:
+        return exact
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
 

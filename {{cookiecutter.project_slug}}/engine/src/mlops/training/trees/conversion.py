@@ -1,0 +1,164 @@
+"""From a fitted estimator of trees to ONNX, with what scikit-learn puts around it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...contract import Task
+from . import catboost, ebm, forest, histogram, lightgbm, xgboost
+from .ensemble import Ensemble
+from .writing import DOMAIN, Graph, linked, sums
+
+Reader = Callable[[Any], Ensemble]
+IR_VERSION, OPSET = 10, 21
+READERS: dict[str, dict[str, Reader]] = {
+    "lightgbm": {"LGBMClassifier": lightgbm.read, "LGBMRegressor": lightgbm.read},
+    "xgboost": {
+        "XGBClassifier": xgboost.read,
+        "XGBRegressor": xgboost.read,
+        "XGBRFClassifier": xgboost.read,
+        "XGBRFRegressor": xgboost.read,
+    },
+    "catboost": {"CatBoostClassifier": catboost.read, "CatBoostRegressor": catboost.read},
+    "interpret": {
+        "ExplainableBoostingClassifier": ebm.read,
+        "ExplainableBoostingRegressor": ebm.read,
+    },
+    "sklearn": {
+        "HistGradientBoostingClassifier": histogram.read,
+        "HistGradientBoostingRegressor": histogram.read,
+        "GradientBoostingClassifier": forest.read_boosting,
+        "GradientBoostingRegressor": forest.read_boosting,
+        "RandomForestClassifier": forest.read,
+        "RandomForestRegressor": forest.read,
+        "ExtraTreesClassifier": forest.read,
+        "ExtraTreesRegressor": forest.read,
+        "DecisionTreeClassifier": forest.read,
+        "DecisionTreeRegressor": forest.read,
+    },
+}
+
+
+class Layers(NamedTuple):
+    """An estimator of trees, and what is done before and after it.
+
+    `medians` replace missing values, `sigmoids` are (slope, intercept) of each calibrated class,
+    `inverse` takes a transformed target back.
+    """
+
+    trees: Any
+    reader: Reader
+    medians: np.ndarray | None = None
+    sigmoids: tuple[tuple[float, float], ...] = ()
+    inverse: Callable[..., Any] | None = None
+
+
+def convert(fitted: Any, task: Task, width: int) -> bytes | None:
+    """Return an estimator of trees as ONNX for a float32 matrix (rows, width); None for another.
+
+    The last output is float64: (rows, classes) probabilities, or (rows, 1) predictions. Raises
+    UnreadableError for trees that the runtime has none of.
+    """
+    layers = _layers(fitted)
+    if layers is None:
+        return None
+    ensemble = layers.reader(layers.trees)
+    graph = Graph()
+    from onnx import TensorProto, helper
+
+    matrix = graph.add("Cast", "features", to=TensorProto.DOUBLE)
+    if layers.medians is not None:
+        there = graph.constant(layers.medians)
+        matrix = graph.add("Where", graph.add("IsNaN", matrix), there, matrix)
+    raw = sums(graph, matrix, ensemble)
+    answer = _answer(graph, raw, ensemble, layers, task)
+    classes = max(2, len(ensemble.base)) if task != "regression" else 1
+    graph.nodes[-1].output[0] = answer = "prediction" if task == "regression" else "probabilities"
+    made = helper.make_graph(
+        graph.nodes,
+        "trees",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, width])],
+        [helper.make_tensor_value_info(answer, TensorProto.DOUBLE, [None, classes])],
+        graph.constants,
+    )
+    model = helper.make_model(
+        made,
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, graph.opset)],
+        ir_version=IR_VERSION,
+        producer_name="mlops",
+    )
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _layers(fitted: Any) -> Layers | None:
+    """Return the estimator of trees within, and what is around it; None where there is none."""
+    name, package = type(fitted).__name__, type(fitted).__module__.partition(".")[0]
+    if (reader := READERS.get(package, {}).get(name)) is not None:
+        return Layers(fitted, reader)
+    if package != "sklearn":
+        return None
+    if name == "TransformedTargetRegressor" and fitted.inverse_func is not None:
+        inner = _layers(fitted.regressor_)
+        return inner and inner._replace(inverse=fitted.inverse_func)
+    if name == "Pipeline" and [type(step).__name__ for _, step in fitted.steps][:-1] == [
+        "SimpleImputer"
+    ]:
+        inner = _layers(fitted.steps[-1][1])
+        medians = np.asarray(fitted.steps[0][1].statistics_, np.float32)
+        return inner and inner._replace(medians=medians)
+    if name == "CalibratedClassifierCV" and fitted.method == "sigmoid":
+        (only, *more) = fitted.calibrated_classifiers_
+        inner = None if more else _layers(only.estimator)
+        sigmoids = tuple((float(one.a_), float(one.b_)) for one in only.calibrators)
+        return inner and inner._replace(sigmoids=sigmoids)
+    return None
+
+
+def _answer(graph: Graph, raw: str, ensemble: Ensemble, layers: Layers, task: Task) -> str:
+    if task == "regression":
+        return _inverse(graph, linked(graph, raw, ensemble), layers.inverse)
+    if layers.sigmoids:
+        return _calibrated(graph, raw, ensemble, layers)
+    found = linked(graph, raw, ensemble)
+    if len(ensemble.base) > 1:
+        return graph.add("Identity", found)
+    return _both(graph, found)
+
+
+def _both(graph: Graph, second: str) -> str:
+    first = graph.add("Sub", graph.constant(1.0), second)
+    return graph.add("Concat", first, second, axis=1)
+
+
+def _calibrated(graph: Graph, raw: str, ensemble: Ensemble, layers: Layers) -> str:
+    """Add Platt's sigmoid of each class, on what scikit-learn fitted it to, and their shares."""
+    scores = raw if hasattr(layers.trees, "decision_function") else linked(graph, raw, ensemble)
+    if len(layers.sigmoids) == 1 and len(ensemble.base) > 1:
+        scores = graph.add("Gather", scores, _index(graph, [len(ensemble.base) - 1]), axis=1)
+    slopes, intercepts = zip(*layers.sigmoids, strict=True)
+    grown = graph.add("Mul", scores, graph.constant(np.negative(slopes)))
+    shifted = graph.add("Sub", grown, graph.constant(intercepts))
+    found = graph.add("Sigmoid", shifted)
+    if len(layers.sigmoids) == 1:
+        return _both(graph, found)
+    return graph.add("LpNormalization", found, axis=1, p=1)
+
+
+def _inverse(graph: Graph, answer: str, inverse: Callable[..., Any] | None) -> str:
+    if inverse is None:
+        return graph.add("Identity", answer)
+    if inverse is np.square:
+        return graph.add("Mul", answer, answer)
+    grown = graph.add("Exp", answer)
+    if inverse is np.exp:
+        return grown
+    return graph.add("Sub", grown, graph.constant(1.0))
+
+
+def _index(graph: Graph, values: list[int]) -> str:
+    from .writing import tensor
+
+    name = f"c{len(graph.constants)}"
+    graph.constants.append(tensor(np.array(values, np.int64), name))
+    return name

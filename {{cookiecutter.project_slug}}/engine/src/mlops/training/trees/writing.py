@@ -1,0 +1,185 @@
+"""An ensemble of trees as ONNX: one operator for the trees, in double, and the link after it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .ensemble import Ensemble, Mode, Tree, UnreadableError
+
+DOMAIN = "ai.onnx.ml"
+BRANCHES = {
+    Mode.AT_MOST: "BRANCH_LEQ",
+    Mode.BELOW: "BRANCH_LT",
+    Mode.ABOVE: "BRANCH_GT",
+}
+
+
+class Graph:
+    """A graph under construction; `add` appends an operator and names its result."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.opset = 5  # of ai.onnx.ml
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Append an operator; return the name of its result."""
+        from onnx import helper
+
+        output = f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
+        return output
+
+    def constant(self, values: Any) -> str:
+        """Return the name of a constant of doubles."""
+        name = f"c{len(self.constants)}"
+        self.constants.append(tensor(np.atleast_1d(np.asarray(values, np.float64)), name))
+        return name
+
+
+def tensor(values: np.ndarray, name: str = "") -> Any:
+    """Return an array as ONNX keeps it."""
+    from onnx import numpy_helper
+
+    return numpy_helper.from_array(np.ascontiguousarray(values), name)
+
+
+def sums(graph: Graph, source: str, ensemble: Ensemble) -> str:
+    """Add the trees: from the matrix, in double, to (rows, targets), `base` included."""
+    targets = len(ensemble.base)
+    several = any(tree.leaves.shape[1] > 1 for tree in ensemble.trees)
+    count = len(ensemble.trees)
+    share = 1.0
+    if ensemble.average and count:
+        share = 1.0 / (count if several else count / targets)
+    add = _several_a_leaf if several else _one_a_leaf
+    found = add(graph, source, ensemble.trees, targets, share)
+    if any(ensemble.base):
+        found = graph.add("Add", found, graph.constant(ensemble.base))
+    return found
+
+
+def linked(graph: Graph, raw: str, ensemble: Ensemble) -> str:
+    """Add the link: from sums (rows, targets) to probabilities or predictions in as many."""
+    one = ensemble.slope != 1.0 and ensemble.link.startswith("logistic")
+    scaled = graph.add("Mul", raw, graph.constant(ensemble.slope)) if one else raw
+    match ensemble.link:
+        case "identity":
+            return raw
+        case "logistic" | "logistic each":
+            return graph.add("Sigmoid", scaled)
+        case "softmax":
+            return graph.add("Softmax", raw, axis=1)
+        case "exp":
+            return graph.add("Exp", raw)
+        case "log1p exp":
+            grown = graph.add("Add", graph.add("Exp", raw), graph.constant(1.0))
+            return graph.add("Log", grown)
+        case "square":
+            return graph.add("Mul", raw, graph.add("Abs", raw))
+
+
+def _one_a_leaf(
+    graph: Graph, source: str, trees: Sequence[Tree], targets: int, share: float
+) -> str:
+    starts = np.cumsum([0, *(len(tree.feature) for tree in trees)])
+    firsts = np.cumsum([0, *(len(tree.leaves) for tree in trees)])
+
+    def ways(name: str) -> tuple[list[int], list[int]]:
+        """Return where nodes lead by that answer, and whether it is a leaf."""
+        told = [getattr(tree, name) for tree in trees]
+        leads = [
+            np.where(way < 0, first - 1 - way, start + way)
+            for way, start, first in zip(told, starts, firsts, strict=False)
+        ]
+        return _joined(leads).tolist(), (_joined(told) < 0).astype(int).tolist()
+
+    yes, yes_leaf = ways("yes")
+    no, no_leaf = ways("no")
+    sets = [one for tree in trees for members in tree.members for one in (*members, np.nan)]
+    values = [tree.leaves[:, 0] * share for tree in trees]
+    owners = [np.full(len(tree.leaves), tree.target) for tree in trees]
+    return graph.add(
+        "TreeEnsemble",
+        source,
+        domain=DOMAIN,
+        n_targets=targets,
+        aggregate_function=1,
+        tree_roots=starts[:-1].tolist(),
+        nodes_featureids=_joined([tree.feature for tree in trees]).tolist(),
+        nodes_modes=tensor(_joined([tree.mode for tree in trees])),
+        nodes_splits=tensor(_joined([tree.threshold for tree in trees])),
+        nodes_missing_value_tracks_true=_joined([t.missing for t in trees]).astype(int).tolist(),
+        nodes_truenodeids=yes,
+        nodes_trueleafs=yes_leaf,
+        nodes_falsenodeids=no,
+        nodes_falseleafs=no_leaf,
+        leaf_targetids=_joined(owners).tolist(),
+        leaf_weights=tensor(_joined(values)),
+        **({"membership_values": tensor(np.array(sets))} if sets else {}),
+    )
+
+
+def _several_a_leaf(
+    graph: Graph, source: str, trees: Sequence[Tree], targets: int, share: float
+) -> str:
+    """Add an operator of opset 3, since a leaf of the newer one has one target.
+
+    It adds in double, and its result is float32.
+    """
+    from onnx import TensorProto
+
+    if any(tree.members for tree in trees):
+        raise UnreadableError("its leaves have several values, and it asks for sets of categories")
+    graph.opset = 3
+    inner = [len(tree.feature) for tree in trees]
+    sizes = [len(tree.feature) + len(tree.leaves) for tree in trees]
+
+    def padded(name: str, fill: float) -> np.ndarray:
+        """Return what each node has, and `fill` for each leaf, which stand after their nodes."""
+        told = [(getattr(tree, name), len(tree.leaves)) for tree in trees]
+        return _joined([np.concatenate([a, np.full(n, fill, a.dtype)]) for a, n in told])
+
+    def ways(name: str) -> list[int]:
+        told = [
+            np.concatenate([np.where(way < 0, count - 1 - way, way), np.zeros(len(leaves), int)])
+            for way, leaves, count in (
+                (getattr(tree, name), tree.leaves, count)
+                for tree, count in zip(trees, inner, strict=True)
+            )
+        ]
+        return _joined(told).tolist()
+
+    modes = [
+        name
+        for tree in trees
+        for name in (*(BRANCHES[Mode(int(one))] for one in tree.mode), *["LEAF"] * len(tree.leaves))
+    ]
+    leaf_trees = [np.full(len(tree.leaves), number) for number, tree in enumerate(trees)]
+    leaf_nodes = [np.arange(len(t.leaves)) + n for t, n in zip(trees, inner, strict=True)]
+    found = graph.add(
+        "TreeEnsembleRegressor",
+        source,
+        domain=DOMAIN,
+        n_targets=targets,
+        aggregate_function="SUM",
+        post_transform="NONE",
+        nodes_treeids=np.repeat(np.arange(len(trees)), sizes).tolist(),
+        nodes_nodeids=_joined([np.arange(size) for size in sizes]).tolist(),
+        nodes_featureids=padded("feature", 0).tolist(),
+        nodes_modes=modes,
+        nodes_values_as_tensor=tensor(padded("threshold", 0.0)),
+        nodes_missing_value_tracks_true=padded("missing", 0).astype(int).tolist(),
+        nodes_truenodeids=ways("yes"),
+        nodes_falsenodeids=ways("no"),
+        target_treeids=np.repeat(_joined(leaf_trees), targets).tolist(),
+        target_nodeids=np.repeat(_joined(leaf_nodes), targets).tolist(),
+        target_ids=np.tile(np.arange(targets), len(_joined(leaf_nodes))).tolist(),
+        target_weights_as_tensor=tensor(np.concatenate([t.leaves.ravel() * share for t in trees])),
+    )
+    return graph.add("Cast", found, to=TensorProto.DOUBLE)
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(arrays)
