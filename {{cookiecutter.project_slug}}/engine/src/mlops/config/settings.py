@@ -86,13 +86,14 @@ class SearchRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A scikit-learn estimator: its import path, its parameters, and how the matrix reaches it.
 
-    `inputs` is `codes` (the encoded matrix as it is), `imputed` (missing values replaced by the
-    median) or `onehot` (categories as indicators, numbers imputed and scaled). `monotonic` says of
-    a feature that predictions may only rise (1) or fall (-1) with it.
+    `inputs` is `codes` (the encoded matrix as it is), `categories` (the same, and the estimator is
+    told which columns hold codes of categories), `imputed` (missing values replaced by the median)
+    or `onehot` (categories as indicators, numbers imputed and scaled). `monotonic` says of a
+    feature that predictions may only rise (1) or fall (-1) with it.
     """
 
     target: str
-    inputs: Literal["codes", "imputed", "onehot"]
+    inputs: Literal["codes", "categories", "imputed", "onehot"]
     tasks: list[Task]
     parameters: dict[str, Any]
     search: dict[str, SearchRange] = {}

@@ -31,6 +31,7 @@ TRANSFORMS = {
     "log1p": (np.log1p, np.expm1),
     "sqrt": (np.sqrt, np.square),
 }
+LIGHTGBM = "lightgbm"
 LOCK = Path("requirements/train.txt")
 
 
@@ -68,6 +69,8 @@ def build(
     fitted = _instantiate(model, changes or {})
     parameters = fitted.get_params()
     settings: dict[str, Any] = _constraints(model, encoder, parameters)
+    if model.inputs == "categories":
+        settings |= _categories(model, encoder, parameters)
     if "random_state" in parameters and parameters["random_state"] is None:
         settings["random_state"] = seed
     if training.class_weight != "none":
@@ -103,15 +106,51 @@ def build(
     )
 
 
-def fit(model: BaseEstimator, matrix: Any, target: Any, weights: Any = None) -> BaseEstimator:
+def fit(
+    model: BaseEstimator,
+    matrix: Any,
+    target: Any,
+    weights: Any = None,
+    categorical: Sequence[int] = (),
+) -> BaseEstimator:
     """Fit an estimator that `build` made, with a weight for each row where there are weights.
 
-    Raises EstimatorError where the estimator takes none, and where a target has no transform.
+    `categorical` are the columns of codes, for an estimator that is told of them only here.
+    Raises EstimatorError where the estimator takes no weights, and where a target has no transform.
     """
     _check_transform(model, target)
-    if weights is None:
-        return model.fit(matrix, target)
-    return model.fit(matrix, target, **{_weights(model): weights})
+    more: dict[str, Any] = {}
+    if weights is not None:
+        more[_weights(model)] = weights
+    if categorical and _innermost(model).__module__.startswith(f"{LIGHTGBM}."):
+        more["categorical_feature"] = list(categorical)
+    return model.fit(matrix, target, **more)
+
+
+def _innermost(model: Any) -> type:
+    """Return the class of the estimator that a transformation or a calibration is around."""
+    for name in ("estimator", "regressor"):
+        if (inner := getattr(model, name, None)) is not None:
+            return _innermost(inner)
+    return next((one for one in type(model).__mro__ if one.__module__ != OWN), type(model))
+
+
+def _categories(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which columns hold codes as the estimator's own parameter, where it has one."""
+    chosen = set(encoder.categorical)
+    if not chosen or get_object(model.target).__module__.startswith(f"{LIGHTGBM}."):
+        return {}  # LightGBM is told when it is fitted
+    if "categorical_features" in parameters:
+        return {"categorical_features": sorted(chosen)}
+    if "feature_types" in parameters:
+        words = ("q", "c") if "enable_categorical" in parameters else ("continuous", "nominal")
+        types = [words[at in chosen] for at in range(len(encoder.names))]
+        told = {"enable_categorical": True} if "enable_categorical" in parameters else {}
+        return {"feature_types": types, **told}
+    raise EstimatorError(
+        f"{model.target} takes no categories as they are: set `inputs` to codes, imputed or onehot "
+        "in conf/model"
+    )
 
 
 def _check_transform(model: Any, target: Any) -> None:

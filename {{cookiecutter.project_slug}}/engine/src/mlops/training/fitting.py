@@ -110,7 +110,8 @@ class Fitting:
         try:
             with _threads(settings.training.threads):
                 weights = None if self._weights is None else self._weights[rows]
-                return estimators.fit(model, matrix, target, weights)
+                told = self.encoder.categorical if settings.model.inputs == "categories" else ()
+                return estimators.fit(model, matrix, target, weights, told)
         except ValueError as error:
             raise TrainingError(
                 f"{settings.model.target} cannot be fitted: {' '.join(str(error).split())}"

@@ -1,4 +1,4 @@
-"""CatBoost on numbers: symmetric trees and others, without the categories that it encodes itself."""
+"""CatBoost on numbers: symmetric trees and others, without categories, which it encodes itself."""
 
 import json
 import tempfile

@@ -54,49 +54,63 @@ class Layers(NamedTuple):
     inverse: Callable[..., Any] | None = None
 
 
-def convert(fitted: Any, task: Task, width: int) -> bytes | None:
-    """Return an estimator of trees as ONNX for a float32 matrix (rows, width); None for another.
+class Trees(NamedTuple):
+    """The trees of an estimator, and what scikit-learn has around them."""
 
-    The last output is float64: (rows, classes) probabilities, or (rows, 1) predictions. Raises
-    UnreadableError for trees that the runtime has none of.
+    layers: Layers
+    ensemble: Ensemble
+
+    def onnx(self, task: Task, width: int) -> bytes:
+        """Return what answers as the estimator, for a float32 matrix (rows, width).
+
+        The output is float64: (rows, classes) probabilities, or (rows, 1) predictions.
+        """
+        from onnx import TensorProto, helper
+
+        graph = Graph()
+        matrix = graph.add("Cast", "features", to=TensorProto.DOUBLE)
+        if self.layers.medians is not None:
+            there = graph.constant(self.layers.medians)
+            matrix = graph.add("Where", graph.add("IsNaN", matrix), there, matrix)
+        raw = sums(graph, matrix, self.ensemble)
+        _answer(graph, raw, self.ensemble, self.layers, task)
+        name = "prediction" if task == "regression" else "probabilities"
+        graph.nodes[-1].output[0] = name
+        classes = max(2, len(self.ensemble.base)) if task != "regression" else 1
+        made = helper.make_graph(
+            graph.nodes,
+            "trees",
+            [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, width])],
+            [helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, classes])],
+            graph.constants,
+        )
+        domains = (("", OPSET), (DOMAIN, graph.opset))
+        model = helper.make_model(
+            made,
+            opset_imports=[helper.make_opsetid(name, version) for name, version in domains],
+            ir_version=IR_VERSION,
+            producer_name="mlops",
+        )
+        return bytes(model.SerializeToString(deterministic=True))
+
+
+def read(fitted: Any) -> Trees | None:
+    """Return the trees of an estimator; None where it is none of trees.
+
+    Raises UnreadableError for trees that the runtime has none of.
     """
     layers = _layers(fitted)
-    if layers is None:
-        return None
-    ensemble = layers.reader(layers.trees)
-    graph = Graph()
-    from onnx import TensorProto, helper
-
-    matrix = graph.add("Cast", "features", to=TensorProto.DOUBLE)
-    if layers.medians is not None:
-        there = graph.constant(layers.medians)
-        matrix = graph.add("Where", graph.add("IsNaN", matrix), there, matrix)
-    raw = sums(graph, matrix, ensemble)
-    answer = _answer(graph, raw, ensemble, layers, task)
-    classes = max(2, len(ensemble.base)) if task != "regression" else 1
-    graph.nodes[-1].output[0] = answer = "prediction" if task == "regression" else "probabilities"
-    made = helper.make_graph(
-        graph.nodes,
-        "trees",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, width])],
-        [helper.make_tensor_value_info(answer, TensorProto.DOUBLE, [None, classes])],
-        graph.constants,
-    )
-    model = helper.make_model(
-        made,
-        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, graph.opset)],
-        ir_version=IR_VERSION,
-        producer_name="mlops",
-    )
-    return bytes(model.SerializeToString(deterministic=True))
+    return None if layers is None else Trees(layers, layers.reader(layers.trees))
 
 
 def _layers(fitted: Any) -> Layers | None:
     """Return the estimator of trees within, and what is around it; None where there is none."""
-    name, package = type(fitted).__name__, type(fitted).__module__.partition(".")[0]
-    if (reader := READERS.get(package, {}).get(name)) is not None:
-        return Layers(fitted, reader)
-    if package != "sklearn":
+    for kind in type(fitted).__mro__:  # an owner's class may be one of these with another fit
+        package = kind.__module__.partition(".")[0]
+        if (reader := READERS.get(package, {}).get(kind.__name__)) is not None:
+            return Layers(fitted, reader)
+    name = type(fitted).__name__
+    if not type(fitted).__module__.startswith("sklearn."):
         return None
     if name == "TransformedTargetRegressor" and fitted.inverse_func is not None:
         inner = _layers(fitted.regressor_)

@@ -80,8 +80,8 @@ class Tree(NamedTuple):
         kept = values.reshape(len(values), -1)[leaf].astype(np.float64)
         if leaf[0]:
             return cls.constant(kept[:1], target)
-        place = np.where(leaf, -np.cumsum(leaf), np.cumsum(~leaf) - 1)
-        inner = ~leaf
+        place = np.where(leaf, -np.cumsum(leaf), np.cumsum(np.logical_not(leaf)) - 1)
+        inner = np.logical_not(leaf)
         modes = np.broadcast_to(np.asarray(mode, np.uint8), leaf.shape)
         return cls(
             feature[inner].astype(np.int64),
@@ -109,3 +109,15 @@ class Ensemble:
     link: Link = "identity"
     average: bool = False
     slope: float = 1.0
+
+    def thresholds(self) -> dict[int, Numbers]:
+        """Return the thresholds of each feature that is compared with any, in order."""
+        asked = [tree.mode != Mode.MEMBER for tree in self.trees]
+        pairs = list(zip(self.trees, asked, strict=True))
+        feature = np.concatenate([tree.feature[compared] for tree, compared in pairs])
+        value = np.concatenate([tree.threshold[compared] for tree, compared in pairs])
+        finite = np.isfinite(value)
+        return {
+            int(one): np.unique(value[finite & (feature == one)])
+            for one in np.unique(feature[finite])
+        }

@@ -49,8 +49,9 @@ def _known(fitted: Any) -> dict[int, frozenset[int]]:
     """Return the codes of each category that were there when the estimator was fitted."""
     bitsets, places = fitted._bin_mapper.make_known_categories_bitsets()
     chosen = fitted._is_categorical_remapped
-    there = [] if chosen is None else np.flatnonzero(chosen)
-    return {int(one): _codes(bitsets[places[one]]) for one in there}
+    if chosen is None:
+        return {}
+    return {int(one): _codes(bitsets[places[one]]) for one in np.flatnonzero(chosen)}
 
 
 def _codes(bitset: np.ndarray) -> frozenset[int]:

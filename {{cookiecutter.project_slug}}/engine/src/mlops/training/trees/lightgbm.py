@@ -1,5 +1,6 @@
 """LightGBM: every objective, categories as sets, missing values as each node was fitted to them."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ def _sets(block: dict[str, str]) -> list[tuple[float, ...]]:
     bounds = _numbers(block, "cat_boundaries").astype(np.int64)
     words = np.array(block["cat_threshold"].split(), np.uint32)
     found = []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         bits = np.unpackbits(words[start:end].view(np.uint8), bitorder="little")
         found.append(tuple(np.flatnonzero(bits).astype(float).tolist()))
     return found

@@ -45,8 +45,11 @@ def read(fitted: Any) -> Ensemble:
         raise UnreadableError("its leaves have a value for each target")
     targets = max(1, int(about["num_class"]), int(about["num_target"]))
     base = np.broadcast_to(np.atleast_1d(json.loads(about["base_score"])), targets)
-    pairs = zip(model["trees"], model["tree_info"], weights or [1.0] * len(model["trees"]))
-    trees = [_tree(tree, int(target), float(weight)) for tree, target, weight in pairs]
+    weights = weights or [1.0] * len(model["trees"])
+    trees = [
+        _tree(tree, int(target), float(weight))
+        for tree, target, weight in zip(model["trees"], model["tree_info"], weights, strict=True)
+    ]
     return Ensemble(trees, tuple(_margin(base.astype(np.float32), link).tolist()), link)
 
 
@@ -74,8 +77,11 @@ def _tree(tree: dict[str, Any], target: int, weight: float) -> Tree:
     categorical = np.array(tree["split_type"], bool) & ~leaf
     # A set leads right, a threshold left where a value is below it.
     yes, no = np.where(categorical, right, left), np.where(categorical, left, right)
-    spans = zip(tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"])
-    sets = {int(node): tuple(tree["categories"][at : at + size]) for node, at, size in spans}
+    spans = (tree[f"categories_{name}"] for name in ("nodes", "segments", "sizes"))
+    sets = {
+        int(node): tuple(map(float, tree["categories"][start : start + size]))
+        for node, start, size in zip(*spans, strict=True)
+    }
     return Tree.from_nodes(
         leaf=leaf,
         feature=np.array(tree["split_indices"], np.int64),
@@ -84,7 +90,7 @@ def _tree(tree: dict[str, Any], target: int, weight: float) -> Tree:
         missing=np.where(categorical, ~default_left, default_left),
         yes=yes,
         no=no,
-        values=np.float32(weight) * conditions.astype(np.float32),
+        values=(np.float32(weight) * conditions.astype(np.float32)).astype(np.float64),
         target=target,
-        members=tuple(tuple(map(float, sets[int(one)])) for one in np.flatnonzero(categorical)),
+        members=tuple(sets[int(one)] for one in np.flatnonzero(categorical)),
     )
