@@ -53,6 +53,16 @@ def test_the_remote_decides_what_is_installed(
     assert "storage-" not in fresh.run("make", "-n", "setup").stdout
 
 
+@pytest.mark.parametrize("model", ["xgboost", "catboost", "ebm"])
+def test_the_model_decides_what_is_installed(fresh: Project, model: str) -> None:
+    assert "requirements/model-" not in fresh.run("make", "-n", "setup").stdout
+    params = fresh.path / "params.yaml"
+    params.write_text(params.read_text().replace("use: boosting", f"use: {model}"))
+    told = fresh.run("make", "-n", "setup").stdout
+    assert f"-r requirements/model-{model}.txt" in told
+    assert f"Installing requirements/dev.txt requirements/model-{model}.txt" in told
+
+
 @pytest.mark.parametrize("moved", [False, True])
 def test_the_environment_of_a_moved_project_is_made_anew(
     fresh: Project, tmp_path: Path, moved: bool

@@ -69,13 +69,15 @@ def test_a_loose_lock_is_refused(line: str) -> None:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_group_is_locked(group: str) -> None:
-    name = f"storage-{group}" if SOURCE / f"requirements/storage-{group}.txt" in LOCKS else group
+    names = (group, f"storage-{group}", f"model-{group}")
+    (name,) = (one for one in names if SOURCE / f"requirements/{one}.txt" in LOCKS)
     text = (SOURCE / f"requirements/{name}.txt").read_text(encoding="utf-8")
     assert needed(group) <= {package for package, _ in pins(text)}
 
 
 def test_every_lock_has_its_group() -> None:
-    assert {path.stem.removeprefix("storage-") for path in LOCKS} == set(GROUPS)
+    stems = {path.stem.removeprefix("storage-").removeprefix("model-") for path in LOCKS}
+    assert stems == set(GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +108,14 @@ def test_a_pin_without_a_reason_is_found() -> None:
 
 def test_training_dependencies_are_used() -> None:
     """Every direct dependency is imported, run or named as the reason of its pin."""
+    places = (*(SOURCE / "engine/src").rglob("*.py"), *(SOURCE / "conf/model").glob("*.yaml"))
     code = "".join(
-        path.read_text(encoding="utf-8")
-        for path in [*(SOURCE / "engine/src").rglob("*.py"), SOURCE / "engine/tasks.mk"]
+        path.read_text(encoding="utf-8") for path in [*places, SOURCE / "engine/tasks.mk"]
     )
     modules = {"hydra-core": "hydra", "pyyaml": "yaml", "scikit-learn": "sklearn"}
     pinned_only = {"protobuf"}
     for package in needed("train") - pinned_only:
         module = modules.get(package, package).replace("-", ".")
-        used = rf"\b(import|from) {re.escape(module)}\b|^\t{re.escape(module)} "
+        named = re.escape(module)
+        used = rf"\b(import|from) {named}\b|^\t{named} |^_target_: {named}\."
         assert re.search(used, code, re.MULTILINE), package

@@ -18,10 +18,13 @@ export UV_PYTHON_DOWNLOADS ?= never
 # uv does not read pip's settings: hand over the package mirror that pip knows, if any.
 MIRROR = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}"
 
-# Beside the tools, the lock of what reaches the remote in .dvc/config; a folder needs none.
+# Beside the tools, the lock of what reaches the remote in .dvc/config, and of what the model in
+# params.yaml needs; a folder needs none, nor do most models.
 SCHEME := $(shell sed -n 's|^ *url *= *\([a-z0-9]*\)://.*|\1|p' .dvc/config)
-LOCKS := requirements/dev.txt $(wildcard $(SCHEME:%=requirements/storage-%.txt))
+MODEL := $(shell sed -n '/^model:/,/^[a-z]*:$$/s|.*use: *\([a-z0-9_-]*\).*|\1|p' params.yaml)
+LOCKS := requirements/dev.txt $(wildcard $(SCHEME:%=requirements/storage-%.txt) $(MODEL:%=requirements/model-%.txt))
 STORAGE := s3 gs azure ssh
+MODELS := xgboost catboost ebm
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -143,7 +146,9 @@ lock: $(BOOTED)  ## compile requirements/*.txt from pyproject.toml; newest versi
 		compile $$group "$$(of $$engine:$$group $$own:serve)" "-c requirements/dev.txt"; done; \
 	for group in uv otel; do compile $$group "$$(of $$engine:$$group)" "-c requirements/dev.txt"; done; \
 	for kind in $(STORAGE); do \
-		compile storage-$$kind "$$(of $$engine:$$kind)" "-c requirements/dev.txt"; done
+		compile storage-$$kind "$$(of $$engine:$$kind)" "-c requirements/dev.txt"; done; \
+	for model in $(MODELS); do \
+		compile model-$$model "$$(of $$engine:$$model)" "-c requirements/dev.txt"; done
 
 clean:  ## remove the environment and the tools' caches; never data, results or history
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

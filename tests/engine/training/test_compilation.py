@@ -40,7 +40,7 @@ def test_the_same_fit_gives_the_same_bytes(tmp_path: Path) -> None:
     [
         (DummyClassifier(), "does not convert"),
         # ONNX has no isotonic step that agrees: a silent error that only the comparison sees.
-        (CalibratedClassifierCV(BOOSTING, method="isotonic", cv=3), "differ from scikit-learn"),
+        (CalibratedClassifierCV(BOOSTING, method="isotonic", cv=3), "differ from the fitted model"),
     ],
 )
 def test_otherwise_it_becomes_skops_and_says_why(
@@ -57,7 +57,7 @@ def test_otherwise_it_becomes_skops_and_says_why(
 
 def test_tolerance_is_kept(tmp_path: Path) -> None:
     fitted = BOOSTING.fit(MATRIX, TARGET)
-    with pytest.raises(CompilationError, match="differ from scikit-learn"):
+    with pytest.raises(CompilationError, match="differ from the fitted model"):
         compile_model(fitted, "binary", MATRIX, tmp_path, runtime="onnx", tolerance=1e-12)
 
 

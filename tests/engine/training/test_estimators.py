@@ -11,6 +11,7 @@ import pytest
 from mlops.config.settings import Model, Training
 from mlops.contract import Task
 from mlops.features.encoding import Encoder
+from mlops.training import estimators
 from mlops.training.estimators import EstimatorError, build, fit
 
 ENCODER = Encoder(("a", "b"), ("a", "b"), (1,), ("a", "b"), {})
@@ -44,6 +45,54 @@ def test_onehot_takes_missing_and_unseen_codes() -> None:
     matrix = np.array([[1, 0], [2, 1], [np.nan, 2], [4, np.nan]], np.float32)
     fitted = made(LOGISTIC, inputs="onehot").fit(matrix, [0, 1, 0, 1])
     assert np.isfinite(fitted.predict_proba(np.array([[0, 9], [np.nan, np.nan]]))).all()
+
+
+@pytest.mark.parametrize(
+    ("target", "named", "told"),
+    [
+        ("sklearn.ensemble.HistGradientBoostingClassifier", "categorical_features", [1]),
+        ("xgboost.XGBClassifier", "feature_types", ["q", "c"]),
+        (
+            "interpret.glassbox.ExplainableBoostingClassifier",
+            "feature_types",
+            ["continuous", "nominal"],
+        ),
+    ],
+)
+def test_an_estimator_is_told_which_columns_are_categories(
+    target: str, named: str, told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimators, "_locked", lambda _: {"xgboost", "interpret"})
+    estimator = made(target, inputs="categories")
+    assert estimator.get_params()[named] == told
+
+
+@pytest.mark.parametrize("around", ["nothing", "a transformation"])
+def test_lightgbm_is_told_when_it_is_fitted(around: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimators, "_locked", lambda _: {"lightgbm"})
+    training = Training(transform="none" if around == "nothing" else "sqrt")
+    settings = {"n_estimators": 3, "verbosity": -1, "n_jobs": 1}
+    given = {"inputs": "categories", "task": "regression", "training": training}
+    unfitted = made("lightgbm.LGBMRegressor", **given, **settings)
+    codes = np.arange(400) % 4
+    matrix = np.stack([np.zeros(400), codes], axis=1).astype(np.float32)
+    fitted = fit(unfitted, matrix, np.array([9.0, 1.0, 8.0, 2.0])[codes], categorical=(1,))
+    inner = getattr(fitted, "regressor_", fitted)
+    assert "cat_threshold" in inner.booster_.model_to_string()
+
+
+def test_an_estimator_without_categories_is_refused() -> None:
+    with pytest.raises(EstimatorError, match="takes no categories as they are"):
+        made(LOGISTIC, inputs="categories")
+
+
+def test_a_package_that_is_not_installed_is_named_with_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(estimators, "find_spec", lambda _: None)
+    asked = Model("absent.Model", "codes", ["binary"], {}, lock="model-absent@0")
+    with pytest.raises(EstimatorError, match=r"`make setup` installs requirements/model-absent"):
+        build(asked, Training(), "binary", ENCODER, seed=3)
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,12 @@ COMPUTED = (
     Path("src/policy/metrics.py"),
 )
 LOCK = Path("requirements/train.txt")
+# Of the models that need more: resolved.yaml has the digest of the one that is used.
+MODELS = tuple(Path("requirements", f"model-{name}.txt") for name in ("xgboost", "catboost", "ebm"))
 # What may be written differently and still say the same; policy and server settings are not in it.
 PARTS = ("config.yaml", "data", "split", "features", "model", "training", "tuning", "evaluation")
 SAID = (*(Path("conf", part) for part in PARTS), Path("params.yaml"), Path("dvc.yaml"))
-INPUTS = (*COMPUTED, LOCK, Path("data/raw.dvc"), *SAID)
+INPUTS = (*COMPUTED, LOCK, *MODELS, Path("data/raw.dvc"), *SAID)
 
 
 def lineage(repository: Repository, summary: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +140,7 @@ def _says_the_same(repository: Repository) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         then = Path(folder)
         try:
-            named = [path.as_posix() for path in (CONF, EXPERIMENT, pipeline)]
+            named = [path.as_posix() for path in (CONF, EXPERIMENT, pipeline, *MODELS)]
             repository.extract("HEAD", named, then)
             resolved = written(composed(then / CONF, read_experiment(then / EXPERIMENT)))
         except ProjectError:

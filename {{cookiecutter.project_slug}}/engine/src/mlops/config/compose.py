@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +23,7 @@ from .experiment import EXPERIMENT, Experiment, choices, plain, read_experiment
 from .settings import RESOLVED, ConfigError, Settings
 
 CONF = Path("conf")
+LOCKS = Path("requirements")
 LONG = ("data", "features")
 SECONDS = 60.0
 KEPT = 8  # compositions
@@ -86,6 +88,7 @@ def composed(
     """
     experiment = Experiment.parse(conf, content)
     OmegaConf.register_new_resolver("task", _by_task, replace=True)
+    OmegaConf.register_new_resolver("lock", partial(_lock, conf.parent), replace=True)
     try:
         with _in_time():
             config = _chosen(conf, experiment.used)
@@ -164,6 +167,14 @@ def check_task(conf: Path, settings: Settings) -> None:
 def _by_task(binary: Any, multiclass: Any, regression: Any, *, _root_: DictConfig) -> Any:
     """Resolve `${task:a,b,c}` to the value for the task that the data sets."""
     return {"binary": binary, "multiclass": multiclass, "regression": regression}[_root_.data.task]
+
+
+def _lock(root: Path, name: str) -> str:
+    """Resolve `${lock:name}` to the lock of that name and its digest: another one is a change."""
+    file = root / LOCKS / f"{name}.txt"
+    if not file.is_file():
+        raise ConfigError(f"{LOCKS}/{name}.txt is missing: run `make lock`")
+    return f"{name}@{sha256(file.read_bytes()).hexdigest()}"
 
 
 def _check_given(conf: Path, config: DictConfig, used: Mapping[str, str]) -> None:

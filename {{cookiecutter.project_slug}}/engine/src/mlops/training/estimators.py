@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -138,15 +139,15 @@ def _innermost(model: Any) -> type:
 def _categories(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return which columns hold codes as the estimator's own parameter, where it has one."""
     chosen = set(encoder.categorical)
-    if not chosen or get_object(model.target).__module__.startswith(f"{LIGHTGBM}."):
-        return {}  # LightGBM is told when it is fitted
-    if "categorical_features" in parameters:
-        return {"categorical_features": sorted(chosen)}
-    if "feature_types" in parameters:
+    if "feature_types" in parameters:  # always told: an explainable boosting machine would guess
         words = ("q", "c") if "enable_categorical" in parameters else ("continuous", "nominal")
         types = [words[at in chosen] for at in range(len(encoder.names))]
         told = {"enable_categorical": True} if "enable_categorical" in parameters else {}
         return {"feature_types": types, **told}
+    if not chosen or get_object(model.target).__module__.startswith(f"{LIGHTGBM}."):
+        return {}  # LightGBM is told when it is fitted
+    if "categorical_features" in parameters:
+        return {"categorical_features": sorted(chosen)}
     raise EstimatorError(
         f"{model.target} takes no categories as they are: set `inputs` to codes, imputed or onehot "
         "in conf/model"
@@ -228,7 +229,7 @@ def _instantiate(model: Model, changes: Mapping[str, Any]) -> BaseEstimator:
     section = {"_target_": model.target, **model.parameters, **changes}
     try:
         for path in _targets(section):
-            _check_allowed(path)
+            _check_allowed(path, model.lock)
         if not hasattr(get_object(model.target), "fit"):
             raise _no_estimator(model)
         estimator = instantiate(section, _convert_="all")
@@ -248,7 +249,7 @@ def _no_estimator(model: Model) -> EstimatorError:
     )
 
 
-def _check_allowed(path: str) -> None:
+def _check_allowed(path: str, lock: str) -> None:
     """Raise EstimatorError unless the path names a class that an allowed package defines.
 
     The package alone is not enough: sklearn.datasets._base.os.system begins with it too.
@@ -257,12 +258,18 @@ def _check_allowed(path: str) -> None:
     if path.startswith(f"{OWN}."):
         allowed = owner.module(OWN) is not None
     else:
-        allowed = package == SKLEARN or package in _locked()
+        allowed = package == SKLEARN or package in _locked(lock)
     if allowed:
         found = get_object(path)
         place = OWN if path.startswith(f"{OWN}.") else package
         if isinstance(found, type) and f"{found.__module__}.".startswith(f"{place}."):
             return
+    if lock and find_spec(package) is None:
+        name = lock.partition("@")[0]
+        raise EstimatorError(
+            f"{package} is not installed: `make setup` installs {LOCK.with_stem(name)} where "
+            "params.yaml chooses this model"
+        )
     raise EstimatorError(
         f"model._target_ {path} is not allowed: name a class of scikit-learn, of another package "
         f"in {LOCK}, or of src/project/estimators.py"
@@ -270,11 +277,12 @@ def _check_allowed(path: str) -> None:
 
 
 @cache
-def _locked() -> frozenset[str]:
-    """Return the top-level modules of the installed packages that the training lock pins."""
-    if not LOCK.is_file():
-        return frozenset()
-    pinned = re.findall(r"^([A-Za-z0-9._-]+)==", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+def _locked(lock: str) -> frozenset[str]:
+    """Return the top-level modules of the installed packages that the training locks pin."""
+    stems = [LOCK.stem, *filter(None, [lock.partition("@")[0]])]
+    files = [LOCK.with_stem(stem) for stem in stems]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+    pinned = re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)
     names = {re.sub(r"[-_.]+", "-", name).lower() for name in pinned}
     known = metadata.packages_distributions()
     return frozenset(

@@ -80,8 +80,8 @@ class Tree(NamedTuple):
         kept = values.reshape(len(values), -1)[leaf].astype(np.float64)
         if leaf[0]:
             return cls.constant(kept[:1], target)
-        place = np.where(leaf, -np.cumsum(leaf), np.cumsum(np.logical_not(leaf)) - 1)
         inner = np.logical_not(leaf)
+        place = np.where(leaf, np.negative(np.cumsum(leaf)), np.cumsum(inner) - 1)
         modes = np.broadcast_to(np.asarray(mode, np.uint8), leaf.shape)
         return cls(
             feature[inner].astype(np.int64),
