@@ -61,7 +61,7 @@ def test_a_change_of_another_choice_is_left_out_and_said() -> None:
     resolved = composed(CONF, {"model": {"use": "forest", **changes}}, said.append)
     assert resolved == composed(CONF, {"model": {"use": "forest"}})
     assert [line.partition(" is ")[0].rpartition(".")[2] for line in said] == ["max_iter", "C"]
-    assert "model.use=boosting or logistic and left out with forest" in said[0]
+    assert "model.use=boosting or logistic or quantile and left out with forest" in said[0]
     assert "`max_iter: {boosting: 300}`" in said[0]
 
 
@@ -109,7 +109,7 @@ def test_top_level_value() -> None:
     [
         ({"modle": {}}, "no part 'modle': the parts are data"),
         ({"model": 3}, "model must be a mapping"),
-        ({"model": {"use": "bosting"}}, "conf/model/ offers boosting, dummy"),
+        ({"model": {"use": "bosting"}}, "conf/model/ offers boosting, catboost"),
         ({"model": {"max_iter": {"forest": 3}}}, "model.max_iter is not in conf/model/forest.yaml"),
         ({"model": {"use": "forest", "max_iter": {"forest": 3}}}, "which has _target_, inputs"),
         ({"model": {"use": "forest", "max_itr": {"boosting": 3}}}, "conf/model/boosting.yaml"),
@@ -127,7 +127,7 @@ def test_top_level_value() -> None:
         ({"tuning": {"use": "optuna", "workers": 0}}, "must be 1 or more"),
         ({"seed": True}, "seed is True"),
         ({"training": {"calibration": "iso"}}, "choose from isotonic, none, sigmoid"),
-        ({"model": {"use": "ridge"}}, "set model.use to one of boosting, dummy, forest, logistic"),
+        ({"model": {"use": "ridge"}}, "set model.use to one of boosting, catboost, dummy, ebm, forest, lightgbm"),
     ],
 )
 def test_mistakes_are_refused_with_the_remedy(experiment: dict[str, Any], said: str) -> None:

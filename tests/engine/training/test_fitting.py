@@ -51,7 +51,7 @@ def test_calibration(trained: Path, tmp_path: Path, calibration: str) -> None:
     training = Training(calibration=calibration)  # type: ignore[arg-type]
     found = predictions(trained, changed(trained, training=training), tmp_path / "a")
     assert ((found >= 0) & (found <= 1)).all()
-    assert about(tmp_path / "a")["runtime"] == ("onnx" if calibration == "sigmoid" else "skops")
+    assert about(tmp_path / "a")["runtime"] == "onnx"
 
 
 def test_class_weight_moves_the_predictions(trained: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 
 from mlops.training import compilation
 from mlops.training.compilation import CompilationError, compile_model
@@ -32,6 +33,15 @@ def test_each_row_differs_from_the_holdout_in_one_column() -> None:
 
 def test_no_row_gives_none() -> None:
     assert probes(HOLDOUT[:0], {}).shape == (0, 2)
+
+
+def test_a_model_that_takes_no_missing_value_is_not_asked(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+    model = LogisticRegression().fit(rows, rows[:, 0] > 0)
+    with pytest.raises(ValueError, match="NaN"):
+        model.predict_proba(probes(rows, {}))
+    compiled = compile_model(model, "binary", rows, tmp_path, runtime="onnx", tolerance=1e-5)
+    assert compiled.runtime == "onnx"
 
 
 def test_a_file_that_errs_beyond_the_holdout_is_no_candidate(

@@ -123,6 +123,13 @@ def sklearn() -> dict[str, Case]:
         "boosting without categories": Case(numbers, "binary", "binary"),
         "imputed forest": Case(lambda: imputed(forest), "binary", "binary"),
         "calibrated forest": Case(lambda: platt(imputed(forest)), "binary", "binary"),
+        "isotonic": Case(lambda: platt(boosting(), method="isotonic"), "binary", "binary"),
+        "isotonic multiclass": Case(
+            lambda: platt(boosting(), method="isotonic"), "multiclass", "classes"
+        ),
+        "isotonic forest": Case(
+            lambda: platt(imputed(forest), method="isotonic"), "multiclass", "classes"
+        ),
         "forest of means": Case(means, "regression", "number"),
         "extra trees": Case(trees, "binary", "binary"),
         "gradient huber": Case(lambda: imputed(huber), "regression", "number"),

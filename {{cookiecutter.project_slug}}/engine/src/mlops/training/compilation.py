@@ -72,7 +72,8 @@ def _try_onnx(
         converted = convert(fitted, task, holdout.shape[1], trees)
         answer = onnx(converted, task)
         gap = difference(expected, answer, holdout)
-        made = probes(holdout, {} if trees is None else trees.ensemble.thresholds())
+        thresholds = {} if trees is None else trees.ensemble.thresholds()
+        made = _answered(expected, probes(holdout, thresholds))
         beyond = difference(expected, answer, made)
     except Exception as error:  # converters raise whatever their estimator makes them raise
         return float("inf"), f"it does not convert to ONNX ({_first_line(error)})"
@@ -84,6 +85,15 @@ def _try_onnx(
             )
     (folder / ONNX).write_bytes(converted)
     return max(gap, beyond), ""
+
+
+def _answered(expected: Predict, rows: np.ndarray) -> np.ndarray:
+    """Return the rows that the fitted model takes: some take no missing value."""
+    try:
+        expected(rows)
+    except ValueError:
+        return rows[np.isfinite(rows).all(axis=1)]
+    return rows
 
 
 def convert(fitted: Any, task: Task, width: int, trees: Trees | None = None) -> bytes:

@@ -8,10 +8,12 @@ import numpy as np
 from ...contract import Task
 from . import catboost, ebm, forest, histogram, lightgbm, xgboost
 from .ensemble import Ensemble
+from .steps import Axis, tree
 from .writing import DOMAIN, Graph, linked, sums
 
 Reader = Callable[[Any], Ensemble]
 IR_VERSION, OPSET = 10, 21
+INT64 = 7  # of TensorProto
 READERS: dict[str, dict[str, Reader]] = {
     "lightgbm": {"LGBMClassifier": lightgbm.read, "LGBMRegressor": lightgbm.read},
     "xgboost": {
@@ -43,14 +45,14 @@ READERS: dict[str, dict[str, Reader]] = {
 class Layers(NamedTuple):
     """An estimator of trees, and what is done before and after it.
 
-    `medians` replace missing values, `sigmoids` are (slope, intercept) of each calibrated class,
+    `medians` replace missing values, `calibrators` are those of each class that has one, and
     `inverse` takes a transformed target back.
     """
 
     trees: Any
     reader: Reader
     medians: np.ndarray | None = None
-    sigmoids: tuple[tuple[float, float], ...] = ()
+    calibrators: tuple[Any, ...] = ()
     inverse: Callable[..., Any] | None = None
 
 
@@ -121,18 +123,17 @@ def _layers(fitted: Any) -> Layers | None:
         inner = _layers(fitted.steps[-1][1])
         medians = np.asarray(fitted.steps[0][1].statistics_, np.float32)
         return inner and inner._replace(medians=medians)
-    if name == "CalibratedClassifierCV" and fitted.method == "sigmoid":
+    if name == "CalibratedClassifierCV" and fitted.method in ("sigmoid", "isotonic"):
         (only, *more) = fitted.calibrated_classifiers_
         inner = None if more else _layers(only.estimator)
-        sigmoids = tuple((float(one.a_), float(one.b_)) for one in only.calibrators)
-        return inner and inner._replace(sigmoids=sigmoids)
+        return inner and inner._replace(calibrators=tuple(only.calibrators))
     return None
 
 
 def _answer(graph: Graph, raw: str, ensemble: Ensemble, layers: Layers, task: Task) -> str:
     if task == "regression":
         return _inverse(graph, linked(graph, raw, ensemble), layers.inverse)
-    if layers.sigmoids:
+    if layers.calibrators:
         return _calibrated(graph, raw, ensemble, layers)
     found = linked(graph, raw, ensemble)
     if len(ensemble.base) > 1:
@@ -146,17 +147,49 @@ def _both(graph: Graph, second: str) -> str:
 
 
 def _calibrated(graph: Graph, raw: str, ensemble: Ensemble, layers: Layers) -> str:
-    """Add Platt's sigmoid of each class, on what scikit-learn fitted it to, and their shares."""
+    """Add the calibration of each class, of what scikit-learn fitted it to, and their shares."""
     scores = raw if hasattr(layers.trees, "decision_function") else linked(graph, raw, ensemble)
-    if len(layers.sigmoids) == 1 and len(ensemble.base) > 1:
-        scores = graph.add("Gather", scores, _index(graph, [len(ensemble.base) - 1]), axis=1)
-    slopes, intercepts = zip(*layers.sigmoids, strict=True)
-    grown = graph.add("Mul", scores, graph.constant(np.negative(slopes)))
-    shifted = graph.add("Sub", grown, graph.constant(intercepts))
-    found = graph.add("Sigmoid", shifted)
-    if len(layers.sigmoids) == 1:
-        return _both(graph, found)
-    return graph.add("LpNormalization", found, axis=1, p=1)
+    if len(layers.calibrators) == 1:
+        if len(ensemble.base) > 1:
+            scores = _column(graph, scores, len(ensemble.base) - 1)
+        return _both(graph, _one(graph, scores, layers.calibrators[0]))
+    columns = [
+        _one(graph, _column(graph, scores, at), calibrator)
+        for at, calibrator in enumerate(layers.calibrators)
+    ]
+    found = graph.add("Concat", *columns, axis=1)
+    total = graph.add("ReduceSum", found, graph.constant([1], np.int64))
+    none = graph.add("Equal", total, graph.constant(0.0))
+    even = graph.constant(1.0 / len(columns))
+    return graph.add("Where", none, even, graph.add("Div", found, total))
+
+
+def _one(graph: Graph, scores: str, calibrator: Any) -> str:
+    """Add Platt's sigmoid, or isotonic regression: straight lines between its thresholds."""
+    if hasattr(calibrator, "a_"):
+        grown = graph.add("Mul", scores, graph.constant(-calibrator.a_))
+        return graph.add("Sigmoid", graph.add("Sub", grown, graph.constant(calibrator.b_)))
+    x, y = (
+        np.asarray(one, np.float64) for one in (calibrator.X_thresholds_, calibrator.y_thresholds_)
+    )
+    if len(x) == 1:
+        x, y = np.array([x[0], x[0] + 1]), np.repeat(y, 2)
+    within = graph.add("Max", scores, graph.constant(x[0]))
+    within = graph.add("Min", within, graph.constant(x[-1]))
+    pieces = np.arange(len(x) - 1)
+    which = tree([Axis(0, x[1:-1], pieces)], pieces.astype(np.float64)[:, None])
+    piece = sums(graph, within, Ensemble([which], (0.0,)))
+    number = graph.add("Cast", piece, to=INT64)
+    slope, start, height = (
+        graph.add("Gather", graph.constant(one), number)
+        for one in (np.diff(y) / np.diff(x), x[:-1], y[:-1])
+    )
+    risen = graph.add("Mul", slope, graph.add("Sub", within, start))
+    return graph.add("Add", risen, height)
+
+
+def _column(graph: Graph, scores: str, at: int) -> str:
+    return graph.add("Gather", scores, graph.constant([at], np.int64), axis=1)
 
 
 def _inverse(graph: Graph, answer: str, inverse: Callable[..., Any] | None) -> str:
@@ -168,11 +201,3 @@ def _inverse(graph: Graph, answer: str, inverse: Callable[..., Any] | None) -> s
     if inverse is np.exp:
         return grown
     return graph.add("Sub", grown, graph.constant(1.0))
-
-
-def _index(graph: Graph, values: list[int]) -> str:
-    from .writing import tensor
-
-    name = f"c{len(graph.constants)}"
-    graph.constants.append(tensor(np.array(values, np.int64), name))
-    return name

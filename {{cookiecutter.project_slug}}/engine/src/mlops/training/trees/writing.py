@@ -7,7 +7,7 @@ import numpy as np
 
 from .ensemble import Ensemble, Mode, Tree, UnreadableError
 
-DOMAIN = "ai.onnx.ml"
+DOMAIN, NEWER, OLDER = "ai.onnx.ml", 5, 3
 BRANCHES = {
     Mode.AT_MOST: "BRANCH_LEQ",
     Mode.BELOW: "BRANCH_LT",
@@ -21,7 +21,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.opset = 5  # of ai.onnx.ml
+        self.opset = NEWER
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Append an operator; return the name of its result."""
@@ -31,10 +31,10 @@ class Graph:
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
-    def constant(self, values: Any) -> str:
-        """Return the name of a constant of doubles."""
+    def constant(self, values: Any, kind: type = np.float64) -> str:
+        """Return the name of a constant, of doubles where nothing else is said."""
         name = f"c{len(self.constants)}"
-        self.constants.append(tensor(np.atleast_1d(np.asarray(values, np.float64)), name))
+        self.constants.append(tensor(np.atleast_1d(np.asarray(values, kind)), name))
         return name
 
 
@@ -53,7 +53,8 @@ def sums(graph: Graph, source: str, ensemble: Ensemble) -> str:
     share = 1.0
     if ensemble.average and count:
         share = 1.0 / (count if several else count / targets)
-    add = _several_a_leaf if several else _one_a_leaf
+    older = several or graph.opset == OLDER  # a graph has one version of the operators
+    add = _several_a_leaf if older else _one_a_leaf
     found = add(graph, source, ensemble.trees, targets, share)
     if any(ensemble.base):
         found = graph.add("Add", found, graph.constant(ensemble.base))
@@ -132,7 +133,7 @@ def _several_a_leaf(
 
     if any(tree.members for tree in trees):
         raise UnreadableError("its leaves have several values, and it asks for sets of categories")
-    graph.opset = 3
+    graph.opset = OLDER
     inner = [len(tree.feature) for tree in trees]
     sizes = [len(tree.feature) + len(tree.leaves) for tree in trees]
 
