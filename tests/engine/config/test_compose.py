@@ -127,7 +127,7 @@ def test_top_level_value() -> None:
         ({"tuning": {"use": "optuna", "workers": 0}}, "must be 1 or more"),
         ({"seed": True}, "seed is True"),
         ({"training": {"calibration": "iso"}}, "choose from isotonic, none, sigmoid"),
-        ({"model": {"use": "ridge"}}, "set model.use to one of boosting, catboost, dummy, ebm, forest, lightgbm"),
+        ({"model": {"use": "ridge"}}, "set model.use to one of boosting, catboost, dummy, ebm"),
     ],
 )
 def test_mistakes_are_refused_with_the_remedy(experiment: dict[str, Any], said: str) -> None:
