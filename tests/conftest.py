@@ -1,6 +1,7 @@
 """Projects baked from the template."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,32 @@ LONGEST = (
     "test_project.py",
     "engine/release/releasing/test_releasing.py",
 )
+
+
+SLOW = 60.0  # seconds
+
+
+class Timeline:
+    """Says when a test has taken long, so that a run that is cut off tells where the time went."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config, self._start = config, time.monotonic()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print a line for a slow part of a test."""
+        if report.duration < SLOW:
+            return
+        terminal = self._config.pluginmanager.getplugin("terminalreporter")
+        terminal.ensure_newline()
+        minutes, seconds = divmod(int(time.monotonic() - self._start), 60)
+        took = f"{report.when} took {report.duration:.0f} s"
+        terminal.write_line(f"{minutes:3}:{seconds:02} {report.nodeid}: {took}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the process that reports keep the timeline."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Timeline(config))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,8 +31,12 @@ def serving(project: Project, bundle: Path, **settings: Any) -> Iterator[str]:
             yield line.rpartition(" at ")[2].strip()
         finally:
             process.terminate()
-            left = process.stdout.read()
-        assert process.wait(30) == 0, left
+            try:
+                code = process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        assert code == 0, process.stdout.read()
 
 
 def resign(bundle: Path) -> None:

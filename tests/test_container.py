@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import bucket
 import engine
 import pytest
 import yaml
@@ -26,10 +27,12 @@ NO_BUILD = "--no-such-option"
 
 
 class Shipped(NamedTuple):
-    """A project whose production was released."""
+    """A project whose production was released, on data that only a bucket has."""
 
     project: Project
     remote: Path
+    storage: str
+    said: str
 
     def podman(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         told = ["podman", *arguments]
@@ -79,25 +82,34 @@ def shipped(
         pytest.skip(f"no container engine: {reason}")
     folder = tmp_path_factory.mktemp("shipped")
     environment = engine.prepare(ROOT / "build/engine", folder)
-    with engine.registry(folder) as address:
-        answers = {"container_registry": f"{address}/acme", "project_name": "Shipped"}
+    with engine.registry(folder) as address, bucket.bucket() as storage:
+        answers = {
+            "container_registry": f"{address}/acme",
+            "project_name": "Shipped",
+            "dvc_remote": f"s3://{bucket.NAME}/dvc",
+        }
         made = sharing(generate(str(template), folder, isolated, answers), folder)
         project = Project(made.path, {**made.environment, **environment})
         remote = folder / "remote.git"
         project.run("git", "init", "--quiet", "--initial-branch", "main")
         project.run("git", "init", "--quiet", "--bare", str(remote))
         project.run("git", "remote", "add", "origin", str(remote))
+        (made.path / ".dvc/config.local").write_text(bucket.remote(storage))
         project.run("mlops", "sample", "--rows", "4000", "--months", "3")
         project.run("dvc", "add", "--quiet", "data/raw")
         project.commit("Start")
         project.run("dvc", "repro")
         project.commit("Candidate")
         project.run("git", "push", "--quiet", "origin", "main")
-        project.run("mlops", "gate", "--rederive", "--against", "main")
-        project.run("mlops", "promote")
-        project.run("git", "push", "--quiet", "origin", "main")
-        project.run("mlops", "release")
-        yield Shipped(project, remote)
+        commands = (
+            ("mlops", "gate", "--rederive", "--against", "main"),
+            ("dvc", "push"),
+            ("mlops", "promote"),
+            ("git", "push", "--quiet", "origin", "main"),
+            ("mlops", "release"),
+        )
+        said = "".join(project.run(*command).stdout for command in commands)
+        yield Shipped(project, remote, storage, said)
 
 
 @contextmanager
@@ -149,6 +161,36 @@ def test_what_is_declared_is_served(shipped: Shipped) -> None:
         found = [one["probabilities"]["true"] for one in json.loads(body)["predictions"]]
         assert found == pytest.approx([one["prediction"] for one in golden], abs=1e-5)
         shipped.podman("healthcheck", "run", answering.name)
+
+
+def test_the_buckets_secret_is_in_no_log(shipped: Shipped) -> None:
+    assert "production" in shipped.said
+    assert bucket.SECRET not in shipped.said
+
+
+def test_an_object_that_was_damaged_is_not_released(shipped: Shipped, tmp_path: Path) -> None:
+    """Nothing but the bucket has the bundle that main declares: the clone is new."""
+    clone = tmp_path / "clone"
+    cloning = ("git", "clone", "--quiet", "--branch", "main", str(shipped.remote), str(clone))
+    shipped.project.run(*cloning)
+    (clone / ".dvc/config.local").write_text(bucket.remote(shipped.storage))
+    own = sharing(clone, tmp_path).environment
+    project = Project(clone, {**shipped.project.environment, **own})
+    pointer = yaml.safe_load((clone / "deploy/production/champion.dvc").read_text())
+    client, md5 = bucket.client(shipped.storage), pointer["outs"][0]["md5"]
+    listed = client.get_object(Bucket=bucket.NAME, Key=bucket.key(md5))["Body"].read()
+    (model,) = (one["md5"] for one in json.loads(listed) if one["relpath"] == "model.onnx")
+    place = {"Bucket": bucket.NAME, "Key": bucket.key(model)}
+    content = client.get_object(**place)["Body"].read()
+    client.put_object(**place, Body=content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
+    before = shipped.record()
+    failed = project.run("mlops", "release", check=False)
+    assert failed.returncode == 2
+    assert "Traceback" not in failed.stdout
+    assert md5[:12] in failed.stdout or "cannot be fetched" in failed.stdout
+    client.put_object(**place, Body=content)
+    project.run("mlops", "release")
+    assert shipped.record() == before
 
 
 def test_it_can_do_nothing_else(shipped: Shipped) -> None:

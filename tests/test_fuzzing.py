@@ -11,7 +11,7 @@ from served import serving
 from sweeps import THOROUGH
 
 # As the figures of the documentation were made: MLOPS_THOROUGH=1 pytest tests/test_fuzzing.py
-EXAMPLES = 1000 if THOROUGH else 100
+EXAMPLES = 1000 if THOROUGH else 40
 SWAPS = "/reload"  # loads the bundle anew, a second each time
 CHECKS = (
     "not_a_server_error",

@@ -2,11 +2,11 @@
 
 import json
 import os
-import signal
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from baked import ended
 
 from . import environment_files
 from .environment_files import Files
@@ -42,27 +42,13 @@ class Shell:
         """Run a command with what a runner puts into its environment, and read what it left."""
         files = Files.create(self.temp / f"{at}.files")
         environment = {**self._environment(contexts), **contexts["env"], **files.environment}
-        with subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as process:
-            try:
-                said, _ = process.communicate(timeout=seconds)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                said, _ = process.communicate()
-                return 1, f"{said}\nThe step has timed out after {seconds:g} s.", {}
+        code, said = ended(command, folder, environment, seconds)
+        if code is None:
+            return 1, f"{said}\nThe step has timed out after {seconds:g} s.", {}
         self.env |= environment_files.variables(files.env)
         self.path = [*reversed(files.path.read_text().split()), *self.path]
         self.result.summary += files.summary.read_text()
-        return process.returncode, said, environment_files.read(files.output)
+        return code, said, environment_files.read(files.output)
 
     def _environment(self, contexts: Mapping[str, Any]) -> dict[str, str]:
         github = contexts["github"]

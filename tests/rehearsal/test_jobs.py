@@ -100,6 +100,12 @@ def test_a_step_ends_at_its_time(world: World) -> None:
     assert "timed out" in job.output
 
 
+def test_what_a_step_leaves_running_holds_nothing_up(world: World) -> None:
+    job = world.job("setsid sleep 600 &\necho done")
+    assert job.result == "success"
+    assert "done" in job.output
+
+
 def test_a_job_has_nobodys_settings(world: World) -> None:
     job = world.job("env", "git config --list --show-scope | grep -v ^local || true")
     assert "GIT_AUTHOR_NAME" not in job.output
