@@ -87,7 +87,7 @@ def main(starts: int = 10) -> None:
         experiment = project.path / "params.yaml"
         text = experiment.read_text()
         for title, trees in (("the first model", 100), ("another model", 120)):
-            experiment.write_text(text.replace("{boosting: 200}", str(trees)))
+            experiment.write_text(text.replace("{lightgbm: 170}", str(trees)))
             project.commit("Experiment")
             print(f"release of {title}", flush=True)
             released(project)

@@ -129,7 +129,7 @@ def watched(project: Project) -> Path:
 @pytest.mark.parametrize("how", ["--queue", "--temp"])
 def test_an_experiment_elsewhere_runs_the_code_of_its_copy(candidate: Project, how: str) -> None:
     log = watched(candidate)
-    candidate.run("dvc", "exp", "run", how, "-S", "model.max_iter=10")
+    candidate.run("dvc", "exp", "run", how, "-S", "model.n_estimators=10")
     if how == "--queue":
         candidate.run("git", "checkout", "src")
         candidate.run("dvc", "exp", "run", "--run-all")
@@ -174,7 +174,7 @@ DVC = str(Path(sys.executable).with_name("dvc"))
 def test_stages_find_their_environment_where_it_is_not_active(candidate: Project) -> None:
     project = lone(candidate)
     assert stages(project.run(DVC, "repro", "--force", "prepare").stdout) == ["resolve", "prepare"]
-    project.run(DVC, "exp", "run", "--temp", "-S", "model.max_iter=5", "resolve")
+    project.run(DVC, "exp", "run", "--temp", "-S", "model.n_estimators=5", "resolve")
     mlops = project.path / ".venv/bin/mlops"
     text = mlops.read_text(encoding="utf-8")
     mlops.write_text(f"#!/gone/bin/python\n{text.partition(chr(10))[2]}")  # as in a moved folder
@@ -196,7 +196,7 @@ def test_another_model(candidate: Project) -> None:
 
 
 def test_a_sweep(candidate: Project) -> None:
-    sweep = "model.max_iter=10,20"
+    sweep = "model.n_estimators=10,20"
     candidate.run("dvc", "exp", "run", "-S", sweep, "--queue")
     candidate.run("dvc", "exp", "run", "--run-all")
     shown = candidate.run("dvc", "exp", "show", "--csv", "--hide-workspace").stdout
@@ -205,15 +205,15 @@ def test_a_sweep(candidate: Project) -> None:
     assert all(name in shown for name in names)
     candidate.run("dvc", "exp", "apply", names[0])
     settings = yaml.safe_load((candidate.path / "resolved.yaml").read_text(encoding="utf-8"))
-    assert settings["model"]["max_iter"] in (10, 20)
+    assert settings["model"]["n_estimators"] in (10, 20)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("use: boosting", "use: bosting", ["params.yaml", "model.use", "boosting", "logistic"]),
-        ("max_iter: {boosting: 200}", "max_itr: 200", ["params.yaml", "model.max_itr", "max_iter"]),
-        ("max_iter: {boosting: 200}", "max_iter: many", ["params.yaml", "model.max_iter", "200"]),
+        ("use: lightgbm", "use: lihgtgbm", ["params.yaml", "model.use", "lightgbm", "logistic"]),
+        ("n_estimators: {lightgbm: 170}", "n_estimator: 9", ["model.n_estimator", "n_estimators"]),
+        ("n_estimators: {lightgbm: 170}", "n_estimators: many", ["model.n_estimators", "170"]),
         ("model:", "modle:", ["params.yaml", "modle", "model"]),
         ("model:", "model: [", ["params.yaml", "YAML"]),
     ],

@@ -27,7 +27,7 @@ from served import serving
 SMALL = """
 data: {use: churn}
 features: {use: churn}
-model: {use: boosting, max_iter: 50}
+model: {use: lightgbm, n_estimators: 50}
 evaluation: {resamples: 50, importance_rows: 200}
 """
 

@@ -57,7 +57,7 @@ def test_the_remote_decides_what_is_installed(
 def test_the_model_decides_what_is_installed(fresh: Project, model: str) -> None:
     assert "requirements/model-" not in fresh.run("make", "-n", "setup").stdout
     params = fresh.path / "params.yaml"
-    params.write_text(params.read_text().replace("use: boosting", f"use: {model}"))
+    params.write_text(params.read_text().replace("use: lightgbm", f"use: {model}"))
     told = fresh.run("make", "-n", "setup").stdout
     assert f"-r requirements/model-{model}.txt" in told
     assert f"Installing requirements/dev.txt requirements/model-{model}.txt" in told

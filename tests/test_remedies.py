@@ -69,7 +69,7 @@ def proposed(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
     (path / "dvc.yaml").write_text(yaml.safe_dump(pipeline), encoding="utf-8")
     project.commit("Policy")
     project.run("git", "checkout", "-q", "-b", "work")
-    edit(project, "params.yaml", "max_iter: {boosting: 200}", "max_iter: 20")
+    edit(project, "params.yaml", "n_estimators: {lightgbm: 170}", "n_estimators: 20")
     project.commit("Fewer trees")
     project.run("dvc", "repro")
     project.commit("Candidate")
@@ -125,7 +125,7 @@ def test_a_moved_folder_needs_no_remedy_nor_does_a_merge_of_main(work: Project) 
 
 
 def test_uncommitted_inputs(work: Project) -> None:
-    edit(work, "params.yaml", "max_iter: 20", "max_iter: 21")
+    edit(work, "params.yaml", "n_estimators: 20", "n_estimators: 21")
     follow(work, "make repro")
     remedies = told(work, "uncommitted changes")
     work.commit("Inputs, and what was made of them")
@@ -201,7 +201,7 @@ def refused(project: Project) -> tuple[str, list[str]]:
 def test_the_champion_changed_meanwhile(work: Project) -> None:
     passes(work)
     work.run("git", "checkout", "-q", "-b", "faster", "main")
-    edit(work, "params.yaml", "max_iter: {boosting: 200}", "max_iter: 30")
+    edit(work, "params.yaml", "n_estimators: {lightgbm: 170}", "n_estimators: 30")
     work.commit("More trees")
     follow(work, "make repro")
     passes(work)
@@ -226,7 +226,7 @@ def test_configuration_that_was_not_run_and_a_report_of_another_bundle(work: Pro
     passes(work)
     kept = work.path.parent / "report"
     shutil.copytree(work.path / "reports/gate", kept)
-    edit(work, "params.yaml", "max_iter: 20", "max_iter: 23")
+    edit(work, "params.yaml", "n_estimators: 20", "n_estimators: 23")
     work.commit("More trees")
     follow(work, *told(work, "conf/ or params.yaml changed"))
     work.commit("Candidate")

@@ -25,7 +25,7 @@ def settings(experiment: dict[str, Any]) -> Settings:
 
 
 def test_defaults_compose() -> None:
-    assert settings({}).model.target == "sklearn.ensemble.HistGradientBoostingClassifier"
+    assert settings({}).model.target == "lightgbm.LGBMClassifier"
 
 
 @pytest.mark.parametrize(
@@ -40,18 +40,19 @@ def test_every_choice_composes(part: str, name: str) -> None:
 
 
 def test_override_reaches_the_estimator() -> None:
-    assert settings({"model": {"max_iter": 300}}).model.parameters["max_iter"] == 300
+    given = {"model": {"n_estimators": 300}}
+    assert settings(given).model.parameters["n_estimators"] == 300
 
 
 def test_a_composition_is_known_by_what_its_files_say(tmp_path: Path) -> None:
     before = composed(CONF, {})
     copy = tmp_path / "conf"
     shutil.copytree(CONF, copy)
-    assert composed(copy, {"model": {"max_iter": 7}})["model"]["max_iter"] == 7
-    file = copy / "model/boosting.yaml"
-    file.write_text(file.read_text("utf-8").replace("\nmax_iter: ", "\nmax_iter: 1"), "utf-8")
+    assert composed(copy, {"model": {"n_estimators": 7}})["model"]["n_estimators"] == 7
+    file = copy / "model/lightgbm.yaml"
+    file.write_text(file.read_text("utf-8").replace("\nnum_leaves: ", "\nnum_leaves: 1"), "utf-8")
     after = composed(copy, {})
-    assert after["model"]["max_iter"] == int(f"1{before['model']['max_iter']}")
+    assert after["model"]["num_leaves"] == int(f"1{before['model']['num_leaves']}")
     assert composed(CONF, {}) == before  # nor did the change of a copy stay
 
 
@@ -72,7 +73,7 @@ def test_a_change_by_choice_is_of_that_choice_alone() -> None:
         model = composed(CONF, {"model": {"use": used, **change}}, said.append)["model"]
         assert model.get("max_iter") == expected
     search = {"search": {"max_iter": {"boosting": {"high": 9}}}}
-    ranges = composed(CONF, {"model": search})["model"]["search"]
+    ranges = composed(CONF, {"model": {"use": "boosting", **search}})["model"]["search"]
     assert (ranges["max_iter"]["low"], ranges["max_iter"]["high"]) == (50, 9)
     assert not said
 
@@ -113,11 +114,20 @@ def test_top_level_value() -> None:
         ({"model": {"max_iter": {"forest": 3}}}, "model.max_iter is not in conf/model/forest.yaml"),
         ({"model": {"use": "forest", "max_iter": {"forest": 3}}}, "which has _target_, inputs"),
         ({"model": {"use": "forest", "max_itr": {"boosting": 3}}}, "conf/model/boosting.yaml"),
-        ({"model": {"max_iter": {"boosting": "many"}}}, "model.max_iter is 'many'"),
-        ({"model": {"max_iter": {"bosting": 3}}}, "model.max_iter is {'bosting': 3}"),
-        ({"model": {"max_features": {"boosting": "sqrt"}}}, "a number belongs there"),
-        ({"model": {"max_itr": 3}}, "model.max_itr is not in"),
-        ({"model": {"max_iter": "many"}}, "model.max_iter is 'many'"),
+        (
+            {"model": {"use": "boosting", "max_iter": {"boosting": "many"}}},
+            "model.max_iter is 'many'",
+        ),
+        (
+            {"model": {"use": "boosting", "max_iter": {"bosting": 3}}},
+            "model.max_iter is {'bosting': 3}",
+        ),
+        (
+            {"model": {"use": "boosting", "max_features": {"boosting": "sqrt"}}},
+            "a number belongs there",
+        ),
+        ({"model": {"n_estimator": 3}}, "model.n_estimator is not in"),
+        ({"model": {"n_estimators": "many"}}, "model.n_estimators is 'many'"),
         ({"evaluation": {"slices": {"min_row": 3}}}, "which has min_rows, max_categories"),
         ({"evaluation": {"metrics": "accuracy"}}, "a list belongs there"),
         ({"split": {"use": "time"}}, "leaves cutoff open"),
@@ -149,7 +159,7 @@ def test_digests_change_with_their_part_alone() -> None:
     resolved = composed(CONF, {})
     before = digests(resolved)
     assert digests(composed(CONF, {})) == before
-    resolved["model"]["max_iter"] = 7
+    resolved["model"]["n_estimators"] = 7
     assert {name for name, value in digests(resolved).items() if value != before[name]} == {"all"}
     resolved["data"]["owner"] = "another"
     changed = {name for name, value in digests(resolved).items() if value != before[name]}
