@@ -18,7 +18,9 @@ from mlops.data.sources import Frame
 from mlops.data.validation import validated
 from mlops.features.encoding import Encoder
 from mlops.gate.policy import compose
+from mlops.runtime.model import estimator
 from mlops.training import estimators
+from mlops.training.compilation import compile_model
 
 PROJECT = Path(__file__).parents[1]
 
@@ -61,9 +63,12 @@ def test_a_row_alone_has_the_features_that_it_has_among_others(
 
 @pytest.mark.parametrize("name", choices(PROJECT / "conf", "model"))
 def test_every_model_learns_and_answers(
-    settings: Settings, rows: dict[str, np.ndarray], name: str
+    settings: Settings, rows: dict[str, np.ndarray], name: str, tmp_path: Path
 ) -> None:
-    """Each of conf/model that suits the task, with its estimator."""
+    """Each of conf/model that suits the task: the same twice, and for labels it has not seen.
+
+    It runs in ONNX, or says why not.
+    """
     model = composition(model={"use": name}).model
     if settings.data.task not in model.tasks:
         return
@@ -75,9 +80,22 @@ def test_every_model_learns_and_answers(
     matrix, target = encoder.matrix(rows), prepared.target(rows, settings.data)
     if settings.data.task == "regression":
         target = np.abs(target) + 1  # of which every transform has a value
+    told = encoder.categorical if model.inputs == "categories" else ()
     with threadpool_limits(1):
-        fitted = estimators.fit(estimators.build(*asked), matrix, target)
-        assert len(fitted.predict(matrix)) == ROWS
+        fitted, again = (
+            estimators.fit(estimators.build(*asked), matrix, target, categorical=told)
+            for _ in range(2)
+        )
+        answer = estimator(fitted, settings.data.task)
+        np.testing.assert_array_equal(answer(matrix), estimator(again, settings.data.task)(matrix))
+        unseen = matrix.copy()
+        unseen[:, encoder.categorical] = np.nanmax(matrix, axis=0)[list(encoder.categorical)] + 1
+        assert np.isfinite(answer(unseen)).all()
+        limits = settings.training.runtime, settings.training.tolerance
+        compiled = compile_model(
+            fitted, settings.data.task, matrix, tmp_path, runtime=limits[0], tolerance=limits[1]
+        )
+    assert compiled.runtime == "onnx" or compiled.reason
 
 
 def test_sources(settings: Settings) -> None:

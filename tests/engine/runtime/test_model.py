@@ -8,7 +8,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from mlops.contract import Task
-from mlops.runtime.model import ABOUT, ModelError, estimator, load
+from mlops.runtime.model import ABOUT, ModelError, estimator, farthest, load
 from mlops.training.compilation import compile_model
 
 RNG = np.random.default_rng(1)
@@ -38,6 +38,22 @@ def test_loaded_model_answers_as_the_estimator(task: Task, runtime: str, tmp_pat
     assert answers.shape == SHAPES[task]
     assert answers.dtype == np.float64
     np.testing.assert_allclose(answers, estimator(fitted, task)(MATRIX), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "far"),
+    [
+        ([0.5, 0.25], [0.5, 0.5], 0.5),  # of the largest: probabilities are not told apart more
+        ([2e-6, 1e-6], [1e-6, 1e-6], 1.0),
+        ([1e6 + 1, 1], [1e6, 1], 1e-6),
+        ([0.0, 1e-7], [0.0, 0.0], 1e-7),
+        ([1.0], [1.0, 1.0], np.inf),
+    ],
+)
+def test_what_is_far_depends_on_the_scale(
+    answers: list[float], expected: list[float], far: float
+) -> None:
+    assert farthest(np.array(answers), np.array(expected)) == pytest.approx(far)
 
 
 def test_blocks_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,44 @@ def test_lightgbm_is_told_when_it_is_fitted(around: str, monkeypatch: pytest.Mon
     assert "cat_threshold" in inner.booster_.model_to_string()
 
 
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        ("sklearn.ensemble.HistGradientBoostingClassifier", "interaction_cst"),
+        ("lightgbm.LGBMClassifier", "interaction_constraints"),
+        ("xgboost.XGBClassifier", "interaction_constraints"),
+    ],
+)
+def test_what_may_act_together_is_named_by_column(
+    target: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimators, "_locked", lambda _: {"lightgbm", "xgboost"})
+    encoder = Encoder(("a", "b", "c"), ("a", "b", "c"), (), ("a", "b", "c"), {})
+    model = Model(target, "codes", ["binary"], {}, interactions=[["c", "a"]])
+    made = build(model, Training(), "binary", encoder, seed=3)
+    assert made.get_params()[named] == [[2, 0], [1]]
+    if target.startswith("xgboost"):
+        return  # its own tests hold that it follows
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 2, (2000, 3)).astype(np.float32)
+    made.set_params(**({"verbosity": -1, "n_jobs": 1} if target.startswith("light") else {}))
+    made.fit(rows, (rows[:, 0] != rows[:, 1]).astype(int))  # a and b alone tell nothing
+    assert np.ptp(made.predict_proba(rows)[:, 1]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("target", "group", "said"),
+    [
+        ("sklearn.ensemble.HistGradientBoostingClassifier", ["z"], "names z, which is no feature"),
+        (LOGISTIC, ["a"], "takes no interaction constraints here"),
+    ],
+)
+def test_what_cannot_be_kept_apart_is_refused(target: str, group: list[str], said: str) -> None:
+    model = Model(target, "codes", ["binary"], {}, interactions=[group])
+    with pytest.raises(EstimatorError, match=said):
+        build(model, Training(), "binary", ENCODER, seed=3)
+
+
 def test_an_estimator_without_categories_is_refused() -> None:
     with pytest.raises(EstimatorError, match="takes no categories as they are"):
         made(LOGISTIC, inputs="categories")

@@ -189,7 +189,13 @@ def _shaped(values: np.ndarray, task: Task) -> np.ndarray:
 
 
 def farthest(answers: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference, relative above 1; infinite where shapes differ."""
+    """Return the largest difference, infinite where shapes differ.
+
+    It is relative to the answer, and to the largest of all, at most 1, where that is more: of
+    numbers around a millionth, a millionth is far.
+    """
     if answers.shape != expected.shape:
         return float("inf")
-    return float((np.abs(answers - expected) / np.maximum(1, np.abs(expected))).max(initial=0.0))
+    sizes = np.abs(expected)
+    least = min(1.0, float(sizes.max(initial=0.0))) or 1.0
+    return float((np.abs(answers - expected) / np.maximum(least, sizes)).max(initial=0.0))

@@ -26,6 +26,8 @@ from ..errors import ProjectError
 SKLEARN, OWN = "sklearn", "project.estimators"
 # What libraries call a list of -1, 0 and 1 for each feature.
 MONOTONIC = ("monotonic_cst", "monotone_constraints")
+# And lists of positions that may act together.
+INTERACTIONS = ("interaction_cst", "interaction_constraints")
 # What is fitted in place of the target, and the way back.
 TRANSFORMS = {
     "log": (np.log, np.exp),
@@ -70,6 +72,7 @@ def build(
     fitted = _instantiate(model, changes or {})
     parameters = fitted.get_params()
     settings: dict[str, Any] = _constraints(model, encoder, parameters)
+    settings |= _interactions(model, encoder, parameters)
     if model.inputs == "categories":
         settings |= _categories(model, encoder, parameters)
     if "random_state" in parameters and parameters["random_state"] is None:
@@ -206,6 +209,29 @@ def _constraints(model: Model, encoder: Columns, parameters: Mapping[str, Any]) 
             "choose a model of trees whose inputs are codes"
         )
     return {taken: tuple(model.monotonic.get(name, 0) for name in encoder.names)}
+
+
+def _interactions(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return model.interactions as the estimator's own parameter, by position."""
+    if not model.interactions:
+        return {}
+    named = [name for group in model.interactions for name in group]
+    if unknown := [name for name in named if name not in encoder.names]:
+        raise EstimatorError(
+            f"model.interactions names {', '.join(unknown)}, which is no feature: choose from "
+            f"{', '.join(encoder.names)}"
+        )
+    taken = next((name for name in INTERACTIONS if name in parameters), None)
+    if taken is None and get_object(model.target).__module__.startswith(f"{LIGHTGBM}."):
+        taken = INTERACTIONS[-1]
+    if taken is None or model.inputs == "onehot":
+        raise EstimatorError(
+            f"{model.target} takes no interaction constraints here: delete model.interactions, or "
+            "choose boosting, lightgbm or xgboost"
+        )
+    rest = [name for name in encoder.names if name not in named]
+    groups = [group for group in (*model.interactions, rest) if group]
+    return {taken: [[encoder.names.index(name) for name in group] for group in groups]}
 
 
 def _takes_more(path: str) -> bool:

@@ -22,7 +22,7 @@ from ..runtime.model import ABOUT, Predict, estimator
 from . import estimators
 from .compilation import compile_model
 
-MODEL = Path("model")
+DATA, MODEL = Path("data/prepared"), Path("model")
 STUDIES = Path(".mlops/studies.db")
 CALIBRATION_FOLDS = 5
 
@@ -33,7 +33,7 @@ class TrainingError(ProjectError):
     """The training rows cannot be fitted."""
 
 
-def train(settings: Settings, data: Path = Path("data/prepared"), out: Path = MODEL) -> str:
+def train(settings: Settings, data: Path = DATA, out: Path = MODEL) -> str:
     """Fit the configured model and write it to `out`; return a line that describes it."""
     fit = Fitting(settings, data)
     chosen, search = fit.tuned()
@@ -163,8 +163,12 @@ class Fitting:
         return {name: [result[name] for result in results] for name in names}
 
     def _score(self, changes: Mapping[str, Any], fold: Fold, names: Sequence[str]) -> Any:
+        return self.measured(self.fitted(changes, fold), fold, names)
+
+    def measured(self, fitted: Any, fold: Fold, names: Sequence[str]) -> dict[str, float]:
+        """Return metrics of a fitted estimator on the rows that test it."""
         task = self._settings.data.task
-        predict: Predict = estimator(self.fitted(changes, fold), task)
+        predict: Predict = estimator(fitted, task)
         answers, threshold = predict(self._train[fold[1]]), self._settings.evaluation.threshold
         return compute(task, names, self.target[fold[1]], answers, threshold=threshold)
 

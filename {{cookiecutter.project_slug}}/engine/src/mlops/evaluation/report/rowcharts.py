@@ -40,6 +40,25 @@ def slices(parts: Sequence[tuple[Slice, Estimate]], overall: Estimate, title: st
     return plot
 
 
+def models(rows: Sequence[tuple[str, Estimate, Estimate | None, float]], title: str) -> Plot:
+    """Draw the metric of each model with its interval, the best first, beside the best one's."""
+    ends = [value for _, score, _, _ in rows for value in score[:3]]
+    low, high = padded([value for value in ends if np.isfinite(value)])
+    height = 12 + ROW * len(rows) + 44
+    plot = Plot("Models", Axis(low, high, title), Axis(len(rows), 0), WIDE, height, left=LEFT)
+    plot.axes(rows=False)
+    best = rows[0][1].value
+    plot.line([(best, 0), (best, len(rows))], "line ref")
+    for line, (name, score, behind, seconds) in enumerate(rows):
+        centre = line + 0.5
+        words = f"{name}: {_interval(score)}, {seconds:.2f} s a fit"
+        css = "s1" if behind is not None and not behind.low <= 0 <= behind.high else "s0"
+        plot.text(LEFT - 14, plot.y(centre) + 4, short(name, 36), "label end", name)
+        plot.line([(score.low, centre), (score.high, centre)], f"whisker {css}", words)
+        plot.dot(score.value, centre, f"dot {css}", words, 4.5)
+    return plot
+
+
 def importances(found: Sequence[Importance], metric: str) -> Plot:
     """Draw what the metric loses without each feature, the most important ones first."""
     shown = found[:BARS]
