@@ -94,7 +94,7 @@ def test_what_may_act_together_is_named_by_column(
 ) -> None:
     monkeypatch.setattr(estimators, "_locked", lambda _: {"lightgbm", "xgboost"})
     encoder = Encoder(("a", "b", "c"), ("a", "b", "c"), (), ("a", "b", "c"), {})
-    model = Model(target, "codes", ["binary"], {}, interactions=[["c", "a"]])
+    model = Model(target, "codes", ["binary"], {}, interaction_constraints=[["c", "a"]])
     made = build(model, Training(), "binary", encoder, seed=3)
     assert made.get_params()[named] == [[2, 0], [1]]
     if target.startswith("xgboost"):
@@ -114,7 +114,7 @@ def test_what_may_act_together_is_named_by_column(
     ],
 )
 def test_what_cannot_be_kept_apart_is_refused(target: str, group: list[str], said: str) -> None:
-    model = Model(target, "codes", ["binary"], {}, interactions=[group])
+    model = Model(target, "codes", ["binary"], {}, interaction_constraints=[group])
     with pytest.raises(EstimatorError, match=said):
         build(model, Training(), "binary", ENCODER, seed=3)
 

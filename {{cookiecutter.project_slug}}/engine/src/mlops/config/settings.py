@@ -89,8 +89,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `inputs` is `codes` (the encoded matrix as it is), `categories` (the same, and the estimator is
     told which columns hold codes of categories), `imputed` (missing values replaced by the median)
     or `onehot` (categories as indicators, numbers imputed and scaled). `monotonic` says of a
-    feature that predictions may only rise (1) or fall (-1) with it, `interactions` which features
-    may act together: those of one list, and all that no list names. `lock` is the file of
+    feature that predictions may only rise (1) or fall (-1) with it, `interaction_constraints` which
+    features may act together: those of one list, and all that no list names. `lock` is the file of
     requirements/ that pins what the estimator needs beyond train.txt, by name and digest.
     """
 
@@ -100,13 +100,21 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, Any]
     search: dict[str, SearchRange] = {}
     monotonic: dict[str, Literal[-1, 1]] = {}
-    interactions: list[list[str]] = []
+    interaction_constraints: list[list[str]] = []
     lock: str = ""
 
     @classmethod
     def parse(cls, section: dict[str, Any]) -> Self:
         """Split the flat section of resolved.yaml into what is ours and what is the estimator's."""
-        ours = ("_target_", "inputs", "tasks", "search", "monotonic", "interactions", "lock")
+        ours = (
+            "_target_",
+            "inputs",
+            "tasks",
+            "search",
+            "monotonic",
+            "interaction_constraints",
+            "lock",
+        )
         parameters = {key: value for key, value in section.items() if key not in ours}
         known = {key.strip("_"): section[key] for key in ours if key in section}
         return msgspec.convert({**known, "parameters": parameters}, cls)

@@ -34,6 +34,7 @@ TRANSFORMS = {
     "log1p": (np.log1p, np.expm1),
     "sqrt": (np.sqrt, np.square),
 }
+INTERFACE = ("fit", "predict", "get_params", "set_params")  # not every library has its base class
 LIGHTGBM = "lightgbm"
 LOCK = Path("requirements/train.txt")
 
@@ -212,25 +213,25 @@ def _constraints(model: Model, encoder: Columns, parameters: Mapping[str, Any]) 
 
 
 def _interactions(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return model.interactions as the estimator's own parameter, by position."""
-    if not model.interactions:
+    """Return model.interaction_constraints as the estimator's own parameter, by position."""
+    if not model.interaction_constraints:
         return {}
-    named = [name for group in model.interactions for name in group]
+    named = [name for group in model.interaction_constraints for name in group]
     if unknown := [name for name in named if name not in encoder.names]:
         raise EstimatorError(
-            f"model.interactions names {', '.join(unknown)}, which is no feature: choose from "
-            f"{', '.join(encoder.names)}"
+            f"model.interaction_constraints names {', '.join(unknown)}, which is no feature: choose "
+            f"from {', '.join(encoder.names)}"
         )
     taken = next((name for name in INTERACTIONS if name in parameters), None)
     if taken is None and get_object(model.target).__module__.startswith(f"{LIGHTGBM}."):
         taken = INTERACTIONS[-1]
     if taken is None or model.inputs == "onehot":
         raise EstimatorError(
-            f"{model.target} takes no interaction constraints here: delete model.interactions, or "
-            "choose boosting, lightgbm or xgboost"
+            f"{model.target} takes no interaction constraints here: delete "
+            "model.interaction_constraints, or choose boosting, lightgbm or xgboost"
         )
     rest = [name for name in encoder.names if name not in named]
-    groups = [group for group in (*model.interactions, rest) if group]
+    groups = [group for group in (*model.interaction_constraints, rest) if group]
     return {taken: [[encoder.names.index(name) for name in group] for group in groups]}
 
 
@@ -264,7 +265,7 @@ def _instantiate(model: Model, changes: Mapping[str, Any]) -> BaseEstimator:
         raise EstimatorError(
             f"{model.target} cannot be built: {reason}: correct conf/model or params.yaml"
         ) from error
-    if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "fit"):
+    if not all(hasattr(estimator, name) for name in INTERFACE):
         raise _no_estimator(model)
     return estimator
 
