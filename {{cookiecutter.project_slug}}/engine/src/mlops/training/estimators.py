@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
@@ -34,7 +35,7 @@ TRANSFORMS = {
     "log1p": (np.log1p, np.expm1),
     "sqrt": (np.sqrt, np.square),
 }
-INTERFACE = ("fit", "predict", "get_params", "set_params")  # not every library has its base class
+INTERFACE = ("fit", "get_params", "set_params")  # not every library has its base class
 LIGHTGBM = "lightgbm"
 LOCK = Path("requirements/train.txt")
 
@@ -129,7 +130,10 @@ def fit(
         more[_weights(model)] = weights
     if categorical and _innermost(model).__module__.startswith(f"{LIGHTGBM}."):
         more["categorical_feature"] = list(categorical)
-    return model.fit(matrix, target, **more)
+    with warnings.catch_warnings():
+        # Of an explainable boosting machine, whose own pictures nobody looks at here.
+        warnings.filterwarnings("ignore", "Missing values detected", UserWarning)
+        return model.fit(matrix, target, **more)
 
 
 def _innermost(model: Any) -> type:
@@ -219,8 +223,8 @@ def _interactions(model: Model, encoder: Columns, parameters: Mapping[str, Any])
     named = [name for group in model.interaction_constraints for name in group]
     if unknown := [name for name in named if name not in encoder.names]:
         raise EstimatorError(
-            f"model.interaction_constraints names {', '.join(unknown)}, which is no feature: choose "
-            f"from {', '.join(encoder.names)}"
+            f"model.interaction_constraints names {', '.join(unknown)}, which is no feature: "
+            f"choose from {', '.join(encoder.names)}"
         )
     taken = next((name for name in INTERACTIONS if name in parameters), None)
     if taken is None and get_object(model.target).__module__.startswith(f"{LIGHTGBM}."):
