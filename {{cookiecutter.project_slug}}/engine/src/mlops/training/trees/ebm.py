@@ -34,16 +34,7 @@ def read(fitted: Any) -> Ensemble:
 def _axis(feature: int, bins: Any) -> Axis:
     if not isinstance(bins, dict):
         return Axis(feature, np.asarray(bins, float), np.arange(1, len(bins) + 2))
-    # Codes are whole numbers: each has its own between two borders, and all others are unseen.
+    known = sorted((float(code), number) for code, number in bins.items())
     unseen = max(bins.values(), default=0) + 1
-    borders: list[float] = []
-    found = [unseen]
-    for code, number in sorted((float(code), number) for code, number in bins.items()):
-        if borders and borders[-1] == code - 0.5:
-            found[-1] = number
-        else:
-            borders.append(code - 0.5)
-            found.append(number)
-        borders.append(code + 0.5)
-        found.append(unseen)
-    return Axis(feature, np.array(borders), np.array(found))
+    codes = np.array([code for code, _ in known])
+    return Axis(feature, codes, np.array([*(bin for _, bin in known), unseen]), codes=True)

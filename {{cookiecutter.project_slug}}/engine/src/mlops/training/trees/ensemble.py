@@ -29,6 +29,7 @@ class Mode(IntEnum):
     AT_MOST = 0
     BELOW = 1
     ABOVE = 3
+    EQUAL = 4
     MEMBER = 6
 
 
@@ -111,8 +112,8 @@ class Ensemble:
     slope: float = 1.0
 
     def thresholds(self) -> dict[int, Numbers]:
-        """Return the thresholds of each feature that is compared with any, in order."""
-        asked = [tree.mode != Mode.MEMBER for tree in self.trees]
+        """Return the thresholds of each feature that is above or below any, in order."""
+        asked = [~np.isin(tree.mode, (Mode.EQUAL, Mode.MEMBER)) for tree in self.trees]
         pairs = list(zip(self.trees, asked, strict=True))
         feature = np.concatenate([tree.feature[compared] for tree, compared in pairs])
         value = np.concatenate([tree.threshold[compared] for tree, compared in pairs])

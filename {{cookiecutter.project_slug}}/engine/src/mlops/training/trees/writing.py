@@ -12,6 +12,7 @@ BRANCHES = {
     Mode.AT_MOST: "BRANCH_LEQ",
     Mode.BELOW: "BRANCH_LT",
     Mode.ABOVE: "BRANCH_GT",
+    Mode.EQUAL: "BRANCH_EQ",
 }
 
 
