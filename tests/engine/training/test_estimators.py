@@ -1,5 +1,7 @@
 """The estimator is the one that conf/ names, and nothing else can be imported."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +119,29 @@ def test_what_cannot_be_kept_apart_is_refused(target: str, group: list[str], sai
     model = Model(target, "codes", ["binary"], {}, interaction_constraints=[group])
     with pytest.raises(EstimatorError, match=said):
         build(model, Training(), "binary", ENCODER, seed=3)
+
+
+def test_the_systems_openmp_is_named_where_it_is_missing() -> None:
+    """As on a bare Debian, in a process that has not loaded it."""
+    code = """
+import ctypes
+load = ctypes.cdll.LoadLibrary
+def fails(path):
+    if "lightgbm" in str(path):
+        raise OSError("libgomp.so.1: cannot open shared object file")
+    return load(path)
+ctypes.cdll.LoadLibrary = fails
+from mlops.training import estimators
+from mlops.config.settings import Model
+estimators._locked = lambda _: {"lightgbm"}
+try:
+    estimators._instantiate(Model("lightgbm.LGBMClassifier", "codes", ["binary"], {}), {})
+except estimators.EstimatorError as error:
+    print(error)
+"""
+    own = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True)
+    assert "install it (on Debian and Ubuntu libgomp1" in told.stdout
 
 
 def test_an_estimator_without_categories_is_refused() -> None:

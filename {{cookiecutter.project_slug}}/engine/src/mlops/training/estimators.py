@@ -37,6 +37,7 @@ TRANSFORMS = {
 }
 INTERFACE = ("fit", "get_params", "set_params")  # not every library has its base class
 LIGHTGBM = "lightgbm"
+OPENMP = ("libgomp", "libomp")  # the system's, which no wheel of these libraries has
 LOCK = Path("requirements/train.txt")
 
 
@@ -266,6 +267,11 @@ def _instantiate(model: Model, changes: Mapping[str, Any]) -> BaseEstimator:
         estimator = instantiate(section, _convert_="all")
     except (HydraException, ImportError, TypeError, ValueError) as error:
         reason = " ".join(str(error.__cause__ or error).split())
+        if any(name in reason for name in OPENMP):
+            raise EstimatorError(
+                f"{model.target} needs the system's OpenMP ({reason}): install it (on Debian and "
+                "Ubuntu libgomp1, on macOS libomp by brew)"
+            ) from error
         raise EstimatorError(
             f"{model.target} cannot be built: {reason}: correct conf/model or params.yaml"
         ) from error
