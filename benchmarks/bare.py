@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from sklearn.ensemble import HistGradientBoostingClassifier
+from lightgbm import LGBMClassifier
 from sklearn.metrics import roc_auc_score
 
 OURS = {"_target_", "inputs", "tasks", "search"}
@@ -24,6 +24,6 @@ for name, column in features.items():
 features = features.astype("float32")
 
 parameters = {name: value for name, value in model.items() if name not in OURS}
-fitted = HistGradientBoostingClassifier(random_state=42, **parameters)
+fitted = LGBMClassifier(random_state=42, **parameters)
 fitted.fit(features[~held], target[~held])
 print(roc_auc_score(target[held], fitted.predict_proba(features[held])[:, 1]))
