@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 from lightgbm import LGBMClassifier
@@ -26,4 +27,5 @@ features = features.astype("float32")
 parameters = {name: value for name, value in model.items() if name not in OURS}
 fitted = LGBMClassifier(random_state=42, **parameters)
 fitted.fit(features[~held], target[~held])
-print(roc_auc_score(target[held], fitted.predict_proba(features[held])[:, 1]))
+answers = np.asarray(fitted.predict_proba(features[held]))[:, 1]
+print(roc_auc_score(target[held], answers))
