@@ -54,6 +54,21 @@ def test_calibration(trained: Path, tmp_path: Path, calibration: str) -> None:
     assert about(tmp_path / "a")["runtime"] == "onnx"
 
 
+@pytest.mark.parametrize("calibration", ["none", "sigmoid", "isotonic"])
+def test_lightgbm_knows_the_categories_and_becomes_onnx(
+    trained: Path, tmp_path: Path, calibration: str
+) -> None:
+    given = {"n_estimators": 20, "verbosity": -1, "n_jobs": 1}
+    model = Model("lightgbm.LGBMClassifier", "categories", ["binary"], given)
+    training = Training(calibration=calibration)  # type: ignore[arg-type]
+    settings = changed(trained, training=training, model=model)
+    found = predictions(trained, settings, tmp_path / "a")
+    assert about(tmp_path / "a")["runtime"] == "onnx"
+    assert np.ptp(found) > 0.2
+    content = (tmp_path / "a/model.onnx").read_bytes()
+    assert b"membership_values" in content
+
+
 def test_class_weight_moves_the_predictions(trained: Path, tmp_path: Path) -> None:
     plain = predictions(trained, load(trained / "resolved.yaml"), tmp_path / "a")
     weighted = changed(trained, training=Training(class_weight="balanced"))
