@@ -5,14 +5,16 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from baked import SOURCE
 
 from mlops.bundle.assembly import bundle
-from mlops.bundle.lineage import PACKAGES
+from mlops.bundle.lineage import PACKAGES, packages
 from mlops.bundle.manifest import BundleError
 from mlops.config.settings import load
 from mlops.gate.case import Case
@@ -65,6 +67,34 @@ def committed(project: Path) -> Path:
     git(project, "commit", "-q", "-m", "experiment")
     rebuild(project)
     return project
+
+
+@pytest.mark.parametrize(
+    ("target", "more"),
+    [
+        ("sklearn.ensemble.RandomForestClassifier", set()),
+        ("project.estimators.Cautious", set()),
+        ("lightgbm.LGBMRegressor", {"lightgbm"}),
+        ("interpret.glassbox.ExplainableBoostingClassifier", {"interpret-core"}),
+        ("elsewhere.Model", set()),
+    ],
+)
+def test_the_package_of_the_estimator_is_recorded(target: str, more: set[str]) -> None:
+    assert set(packages(target)) == {*PACKAGES, *more}
+
+
+def test_what_the_lock_of_a_model_pins_is_locked(committed: Path, make: Make) -> None:
+    path = committed / "requirements/train.txt"
+    pins = path.read_text()
+    path.write_text(pins.replace("numpy==", "other=="))
+    path.with_stem("model-xgboost").write_text(pins)
+    rebuild(committed)
+    case = make()
+    for lock, verdict in (("", "rejected"), ("model-xgboost@0", "passed")):
+        model = msgspec.structs.replace(case.settings.model, lock=lock)
+        settings = msgspec.structs.replace(case.settings, model=model)
+        judged = Lineage().judge(replace(case, settings=settings))
+        assert next(one for one in judged if one.part == "packages").verdict == verdict
 
 
 def test_a_committed_candidate_passes(committed: Path, make: Make, rejected: Rejected) -> None:

@@ -3,7 +3,8 @@
 import hashlib
 import platform
 import tempfile
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..files import read_yaml, sha256, sha256_of, tree_sha256
 from ..git.repository import Repository
 
 PACKAGES = ("scikit-learn", "numpy", "skl2onnx", "onnxruntime", "skops")
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "interpret": "interpret-core"}
 # The code that makes a model what it is: an edit of it makes another candidate, and no other edit
 # does. The stages of dvc.yaml depend on these; a test holds both against what the stages import.
 COMPUTED = (
@@ -85,8 +87,19 @@ def lineage(repository: Repository, summary: dict[str, Any]) -> dict[str, Any]:
         "data": summary["files"],
         "rows": summary["rows"],
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": packages(read_yaml(repository.root / "resolved.yaml")["model"]["_target_"]),
     }
+
+
+def packages(target: str) -> dict[str, str]:
+    """Return the version of each package that fits, converts or runs an estimator of that class."""
+    module = target.partition(".")[0]
+    found = {name: version(name) for name in PACKAGES}
+    name = DISTRIBUTIONS.get(module, module)
+    if name != "project":
+        with suppress(PackageNotFoundError):  # called otherwise than its module
+            found[name] = version(name)
+    return found
 
 
 def code(root: Path) -> str:

@@ -56,7 +56,9 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
     yield _composed(root)
     yield _equal("bundled config", CONFIG, sha256(case.candidate.folder / CONFIG), config)
     yield _equal("environment", str(LOCK), origin["environment"], sha256(root / LOCK))
-    yield _packages(origin["packages"], (root / LOCK).read_text(encoding="utf-8"))
+    named = [LOCK.stem, *filter(None, [case.settings.model.lock.partition("@")[0]])]
+    pins = [(root / LOCK.with_stem(stem)).read_text(encoding="utf-8") for stem in named]
+    yield _packages(origin["packages"], "\n".join(pins))
     yield _raw(root, origin["data"])
     yield _pointer(root)
     lock = dvc.read_lock(root)
