@@ -69,7 +69,7 @@ def _try_onnx(
     """Write model.onnx and return its difference, or write nothing and return why."""
     try:
         trees = read(fitted)
-        converted = convert(fitted, task, holdout.shape[1], trees)
+        converted = _written(trees, fitted, task, holdout.shape[1])
         answer = onnx(converted, task)
         gap = difference(expected, answer, holdout)
         thresholds = {} if trees is None else trees.ensemble.thresholds()
@@ -96,11 +96,15 @@ def _answered(expected: Predict, rows: np.ndarray) -> np.ndarray:
     return rows
 
 
-def convert(fitted: Any, task: Task, width: int, trees: Trees | None = None) -> bytes:
+def convert(fitted: Any, task: Task, width: int) -> bytes:
     """Return the estimator as ONNX, for a float32 input of `width` columns.
 
-    Trees that were read are written exactly; skl2onnx converts everything else.
+    Trees are read and written exactly; skl2onnx converts everything else.
     """
+    return _written(read(fitted), fitted, task, width)
+
+
+def _written(trees: Trees | None, fitted: Any, task: Task, width: int) -> bytes:
     if trees is not None:
         return trees.onnx(task, width)
     from skl2onnx import to_onnx
