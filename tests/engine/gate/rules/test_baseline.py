@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from mlops.contract import Task
 from mlops.gate.rule import PolicyError, configured
-from mlops.gate.rules.baseline import BetterThanBaseline
+from mlops.gate.rules.baseline import BetterThanBaseline, _shares
+from mlops.runtime.model import estimator
 
-METRICS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "r2"}
+METRICS: dict[Task, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "r2"}
 
 
 def rule(metric: str, **changes: Any) -> BetterThanBaseline:
@@ -76,3 +79,15 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> Non
     assert configured("better_than_baseline", section) is not None
     with pytest.raises(PolicyError):
         configured("better_than_baseline", section | changes)
+
+
+@pytest.mark.parametrize("task", list(METRICS))
+def test_the_shares_are_those_that_scikit_learn_has(task: Task) -> None:
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=50) if task == "regression" else rng.integers(0, 3, 50)
+    classes = 3
+    if task == "binary":
+        target, classes = (target > 0).astype(int), 2
+    kind = DummyRegressor() if task == "regression" else DummyClassifier(strategy="prior")
+    expected = estimator(kind.fit(np.zeros((50, 1)), target), task)(np.zeros((7, 1)))
+    np.testing.assert_allclose(_shares(task, target, classes, 7), expected)
