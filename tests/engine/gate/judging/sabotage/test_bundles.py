@@ -107,8 +107,9 @@ def not_a_number(bundle: Path, _: dict[str, Any]) -> None:
     changed = 0
     for node in model.graph.node:
         for attribute in node.attribute:
-            if attribute.name in ("class_weights", "target_weights"):
-                attribute.floats[:] = [float("nan")] * len(attribute.floats)
+            if attribute.name == "leaf_weights":
+                leaves = np.full(attribute.t.dims, np.nan)
+                attribute.t.CopyFrom(onnx.numpy_helper.from_array(leaves))
                 changed += 1
     assert changed
     onnx.save(model, bundle / "model.onnx")
