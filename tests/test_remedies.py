@@ -110,7 +110,7 @@ def picked(project: Project) -> None:
     project.run("git", "cherry-pick", "work~1", "work")
 
 
-@pytest.mark.parametrize("rewrite", some([rebased, squashed, amended, picked], 3))
+@pytest.mark.parametrize("rewrite", some([rebased, squashed, amended, picked], 4))
 def test_a_commit_that_was_replaced(work: Project, rewrite: Callable[[Project], None]) -> None:
     rewrite(work)
     follow(work, *told(work, "is no ancestor of HEAD"))

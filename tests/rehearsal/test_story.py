@@ -396,7 +396,7 @@ def test_a_release_that_fails_anywhere_goes_on_where_it_stopped(sequel: Story) -
     sequel.accept(number)
     sequel.skipped = set()
     uri = sequel.variables["MLFLOW_TRACKING_URI"]
-    for command, argument in some(POINTS, 3):
+    for command, argument in some(POINTS, 6):
         sequel.machine.fail(argument, "podman", "skopeo", "git")
         missing = "sqlite:////dev/null/mlflow.db"
         sequel.variables = {

@@ -72,7 +72,7 @@ HARMS = [
 ]
 
 
-@pytest.mark.parametrize(("harm", "named"), some(HARMS, 2))
+@pytest.mark.parametrize(("harm", "named"), some(HARMS, 3))
 def test_named_then_repaired(
     yard: Any, harm: Any, named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

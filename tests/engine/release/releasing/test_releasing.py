@@ -61,7 +61,7 @@ def test_a_better_model_and_its_revert_without_a_build(yard: Any) -> None:
     assert (yard.builds(), yard.versions(), len(yard.line())) == (2, 2, 3)
 
 
-@pytest.mark.parametrize(("call", "when"), some(KILLS, 3))
+@pytest.mark.parametrize(("call", "when"), some(KILLS, 6))
 def test_killed_anywhere_it_converges(yard: Any, call: str, when: str) -> None:
     yard.killed(call, when)
     assert (yard.record() is None) == (call != "mlops.release.branch:move")
