@@ -41,19 +41,21 @@ def test_loaded_model_answers_as_the_estimator(task: Task, runtime: str, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("answers", "expected", "far"),
+    ("answers", "expected", "task", "far"),
     [
-        ([0.5, 0.25], [0.5, 0.5], 0.5),  # of the largest: probabilities are not told apart more
-        ([2e-6, 1e-6], [1e-6, 1e-6], 1.0),
-        ([1e6 + 1, 1], [1e6, 1], 1e-6),
-        ([0.0, 1e-7], [0.0, 0.0], 1e-7),
-        ([1.0], [1.0, 1.0], np.inf),
+        ([0.5, 0.25], [0.5, 0.5], "binary", 0.25),
+        ([0.5, 0.25], [0.5, 0.5], "regression", 0.5),
+        ([2e-6, 1e-6], [1e-6, 1e-6], "regression", 1.0),
+        ([2e-6, 1e-6], [1e-6, 1e-6], "binary", 1e-6),
+        ([1e6 + 1, 1], [1e6, 1], "regression", 1e-6),
+        ([0.0, 1e-7], [0.0, 0.0], "regression", 1e-7),
+        ([1.0], [1.0, 1.0], "binary", np.inf),
     ],
 )
-def test_what_is_far_depends_on_the_scale(
-    answers: list[float], expected: list[float], far: float
+def test_what_is_far_depends_on_the_scale_of_a_number(
+    answers: list[float], expected: list[float], task: Task, far: float
 ) -> None:
-    assert farthest(np.array(answers), np.array(expected)) == pytest.approx(far)
+    assert farthest(np.array(answers), np.array(expected), task) == pytest.approx(far)
 
 
 def test_blocks_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_no_row_is_answered_otherwise(name: str, seed: int) -> None:
     assert trees is not None
     rows = ensembles.asked(trees.ensemble.thresholds(), ROWS, seed + 100)
     answers = onnx(trees.onnx(case.task, ensembles.WIDTH), case.task)
-    assert farthest(answers(rows), estimator(model, case.task)(rows)) <= FARTHEST
+    assert farthest(answers(rows), estimator(model, case.task)(rows), case.task) <= FARTHEST
 
 
 def test_a_value_on_a_threshold_goes_where_it_went(tmp_path: Path) -> None:

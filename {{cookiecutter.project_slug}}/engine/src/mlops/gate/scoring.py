@@ -55,7 +55,7 @@ def golden(one: Judged) -> Finding:
     if not len(rows):
         return Finding("rejected", "it holds no golden rows", "golden rows")
     answers = one.bundle.golden([row["row"] for row in rows])
-    far = farthest(answers, expected)
+    far = farthest(answers, expected, one.bundle.contract.task)
     kept = far <= TOLERANCE
     said = "answers its golden rows as it did" if kept else "no longer answers its golden rows"
     reason = f"it {said}: the farthest prediction is {far:.2g} away"

@@ -188,14 +188,15 @@ def _shaped(values: np.ndarray, task: Task) -> np.ndarray:
     return values if task == "multiclass" else values.reshape(len(values))
 
 
-def farthest(answers: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference, infinite where shapes differ.
+def farthest(answers: np.ndarray, expected: np.ndarray, task: Task = "binary") -> float:
+    """Return the largest difference, relative above 1; infinite where shapes differ.
 
-    It is relative to the answer, and to the largest of all, at most 1, where that is more: of
-    numbers around a millionth, a millionth is far.
+    Of a regression it is relative to the largest answer too, where that is below 1: where targets
+    are around a millionth, a millionth is far.
     """
     if answers.shape != expected.shape:
         return float("inf")
-    sizes = np.abs(expected)
-    least = min(1.0, float(sizes.max(initial=0.0))) or 1.0
+    sizes, least = np.abs(expected), 1.0
+    if task == "regression":
+        least = min(1.0, float(sizes.max(initial=0.0))) or 1.0
     return float((np.abs(answers - expected) / np.maximum(least, sizes)).max(initial=0.0))

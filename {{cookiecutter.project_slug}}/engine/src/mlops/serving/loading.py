@@ -83,7 +83,7 @@ def _answer_golden(predictor: "Predictor") -> None:
     except Exception as error:  # whatever a model that is no model raises
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise BundleError(f"the model does not answer ({reason}): run `dvc repro`") from error
-    far = farthest(answers, recorded)
+    far = farthest(answers, recorded, predictor.loaded.contract.task)
     if not far <= TOLERANCE:
         raise BundleError(
             f"the model does not answer the rows of {GOLDEN} as recorded (the farthest prediction "

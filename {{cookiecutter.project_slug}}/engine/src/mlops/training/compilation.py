@@ -52,9 +52,11 @@ def compile_model(
     return Compiled("skops", _write_skops(fitted, task, expected, holdout, folder), reason)
 
 
-def difference(expected: Predict, actual: Predict, matrix: np.ndarray) -> float:
+def difference(
+    expected: Predict, actual: Predict, matrix: np.ndarray, task: Task = "binary"
+) -> float:
     """Return how far the answers for the rows are, infinitely where one is no number."""
-    largest = farthest(actual(matrix), expected(matrix))
+    largest = farthest(actual(matrix), expected(matrix), task)
     return largest if np.isfinite(largest) else float("inf")
 
 
@@ -71,10 +73,10 @@ def _try_onnx(
         trees = read(fitted)
         converted = _written(trees, fitted, task, holdout.shape[1])
         answer = onnx(converted, task)
-        gap = difference(expected, answer, holdout)
+        gap = difference(expected, answer, holdout, task)
         thresholds = {} if trees is None else trees.ensemble.thresholds()
         made = _answered(expected, probes(holdout, thresholds))
-        beyond = difference(expected, answer, made)
+        beyond = difference(expected, answer, made, task)
     except Exception as error:  # converters raise whatever their estimator makes them raise
         return float("inf"), f"it does not convert to ONNX ({_first_line(error)})"
     for far, where in ((gap, "the holdout"), (beyond, f"{len(made)} rows made from the holdout")):
@@ -156,7 +158,7 @@ def _write_skops(
 
     written = dumps(fitted)
     (folder / SKOPS).write_bytes(written)
-    gap = difference(expected, estimator(skops(written), task), holdout)
+    gap = difference(expected, estimator(skops(written), task), holdout, task)
     if gap > 0.0:
         raise CompilationError(
             f"the skops file answers otherwise than the fitted model (by {gap:.2g}): choose "

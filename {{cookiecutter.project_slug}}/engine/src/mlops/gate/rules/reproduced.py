@@ -42,7 +42,7 @@ class Reproduced(Rule, frozen=True, kw_only=True):
             return [Finding("rejected", str(error), error.part)]
 
     def _predictions(self, case: Case, made: Rederived) -> Finding:
-        far = farthest(made.predictions, case.candidate.predictions)
+        far = farthest(made.predictions, case.candidate.predictions, case.settings.data.task)
         part, inputs = "predictions", f"the inputs of {made.commit[:12]}"
         if math.isfinite(far) and far <= self.tolerance:
             reason = f"{inputs} make a model that predicts the same: at most {far:.2g} away"
