@@ -4,7 +4,10 @@ import os
 from collections.abc import Sequence
 from typing import TypeVar
 
+import pytest
+
 THOROUGH = bool(os.environ.get("MLOPS_THOROUGH"))
+thorough = pytest.mark.skipif(not THOROUGH, reason="takes minutes: MLOPS_THOROUGH=1 runs it")
 Case = TypeVar("Case")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import generate
-from sweeps import some
+from sweeps import some, thorough
 
 from rehearsal.conftest import REASON
 from rehearsal.github import REPOSITORY, git
@@ -386,6 +386,7 @@ POINTS = [
 ]
 
 
+@thorough  # the engine's own tests of releasing have every point without the workflows
 @contained
 def test_a_release_that_fails_anywhere_goes_on_where_it_stopped(sequel: Story) -> None:
     before, tip = sequel.deployed(), sequel.github.tip("env/production")

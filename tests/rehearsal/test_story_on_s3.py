@@ -8,15 +8,12 @@ import bucket
 import pytest
 import yaml
 from conftest import generate
-from sweeps import THOROUGH
+from sweeps import thorough
 
 from rehearsal.conftest import REASON
 from rehearsal.story import Story, states
 
-pytestmark = pytest.mark.skipif(
-    not THOROUGH,
-    reason="takes minutes: MLOPS_THOROUGH=1 runs it; test_container.py has such a server too",
-)
+pytestmark = thorough  # test_container.py has such a server too, without the workflows
 
 
 @pytest.fixture(scope="module")
