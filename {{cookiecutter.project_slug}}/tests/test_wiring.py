@@ -88,8 +88,8 @@ def test_every_model_learns_and_answers(
         )
         answer = estimator(fitted, settings.data.task)
         np.testing.assert_array_equal(answer(matrix), estimator(again, settings.data.task)(matrix))
-        unseen = matrix.copy()
-        unseen[:, encoder.categorical] = np.nanmax(matrix, axis=0)[list(encoder.categorical)] + 1
+        codes, unseen = list(encoder.categorical), matrix.copy()
+        unseen[:, codes] = np.nanmax(matrix[:, codes], axis=0, initial=-1) + 1
         assert np.isfinite(answer(unseen)).all()
         limits = settings.training.runtime, settings.training.tolerance
         compiled = compile_model(
