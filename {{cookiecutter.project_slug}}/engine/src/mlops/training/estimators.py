@@ -313,13 +313,17 @@ def _check_allowed(path: str, lock: str) -> None:
     )
 
 
-@cache
 def _locked(lock: str) -> frozenset[str]:
     """Return the top-level modules of the installed packages that the training locks pin."""
     stems = [LOCK.stem, *filter(None, [lock.partition("@")[0]])]
     files = [LOCK.with_stem(stem) for stem in stems]
-    text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
-    pinned = re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)
+    return _modules("\n".join(f.read_text(encoding="utf-8") for f in files if f.is_file()))
+
+
+@cache
+def _modules(pins: str) -> frozenset[str]:
+    """Return the top-level modules of what is pinned and installed, by what the locks say."""
+    pinned = re.findall(r"^([A-Za-z0-9._-]+)==", pins, re.MULTILINE)
     names = {re.sub(r"[-_.]+", "-", name).lower() for name in pinned}
     known = metadata.packages_distributions()
     return frozenset(
