@@ -97,9 +97,8 @@ def measured(names: list[str]) -> list[Line]:
             for at in range(ASKED):
                 model.predict(rows[at : at + 1])
             one = (time.perf_counter() - started) / ASKED * 1e6
-        runtime = compiled.runtime
         cost = statistics.median(seconds[name])
-        lines.append(Line(name, float(np.mean(scores)), cost, runtime, size, one))
+        lines.append(Line(name, float(np.mean(scores)), cost, compiled.runtime, size, one))
     return lines
 
 

@@ -362,7 +362,6 @@ def test_an_estimator_of_the_owners() -> None:
 
 
 def test_a_class_of_a_locked_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements/train.txt").write_text("pandas==3.0.0 \\\n    --hash=sha256:0\n")
     monkeypatch.chdir(tmp_path)

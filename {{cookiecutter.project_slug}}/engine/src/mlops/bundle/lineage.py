@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..config.settings import LOCK
 from ..errors import ProjectError
 from ..files import read_yaml, sha256, sha256_of, tree_sha256
 from ..git.repository import Repository
@@ -62,9 +63,8 @@ COMPUTED = (
     Path("src/project"),
     Path("src/policy/metrics.py"),
 )
-LOCK = Path("requirements/train.txt")
 # Of the models that need more: resolved.yaml has the digest of the one that is used.
-MODELS = tuple(Path("requirements", f"model-{name}.txt") for name in ("xgboost", "catboost", "ebm"))
+MODELS = tuple(LOCK.with_stem(f"model-{name}") for name in ("xgboost", "catboost", "ebm"))
 # What may be written differently and still say the same; policy and server settings are not in it.
 PARTS = ("config.yaml", "data", "split", "features", "model", "training", "tuning", "evaluation")
 SAID = (*(Path("conf", part) for part in PARTS), Path("params.yaml"), Path("dvc.yaml"))

@@ -26,6 +26,7 @@ def compare(arguments: Arguments) -> None:
     from ..metrics.catalogue import known
     from ..progress import progress
     from ..training.comparison import compare, shown
+    from ..training.fitting import DATA
 
     asked = read_experiment(EXPERIMENT)
     used = Experiment.parse(CONF, asked).used["model"]
@@ -38,7 +39,7 @@ def compare(arguments: Arguments) -> None:
             suiting[name] = settings
     if not suiting:
         raise ConfigError("none of these models does the task: name one of `mlops compare` alone")
-    if not Path("data/prepared").is_dir():
+    if not DATA.is_dir():
         raise ProjectError("there are no prepared rows: run `dvc repro prepare`")
     with progress(title="models", total=len(suiting) * arguments.folds, unit="fit") as bar:
         rows = compare(suiting, arguments.folds, say=print, done=lambda: bar.update(1))

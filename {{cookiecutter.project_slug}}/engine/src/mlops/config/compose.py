@@ -20,10 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 from ..files import check_yaml, write_text
 from ..metrics.catalogue import check as check_metrics
 from .experiment import EXPERIMENT, Experiment, choices, plain, read_experiment
-from .settings import RESOLVED, ConfigError, Settings
+from .settings import LOCK, RESOLVED, ConfigError, Settings
 
 CONF = Path("conf")
-LOCKS = Path("requirements")
 LONG = ("data", "features")
 SECONDS = 60.0
 KEPT = 8  # compositions
@@ -171,10 +170,10 @@ def _by_task(binary: Any, multiclass: Any, regression: Any, *, _root_: DictConfi
 
 def _lock(root: Path, name: str) -> str:
     """Resolve `${lock:name}` to the lock of that name and its digest: another one is a change."""
-    file = root / LOCKS / f"{name}.txt"
-    if not file.is_file():
-        raise ConfigError(f"{LOCKS}/{name}.txt is missing: run `make lock`")
-    return f"{name}@{sha256(file.read_bytes()).hexdigest()}"
+    file = LOCK.with_stem(name)
+    if not (root / file).is_file():
+        raise ConfigError(f"{file} is missing: run `make lock`")
+    return f"{name}@{sha256((root / file).read_bytes()).hexdigest()}"
 
 
 def _check_given(conf: Path, config: DictConfig, used: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from ..errors import ProjectError
 from ..files import read_yaml
 
 RESOLVED = Path("resolved.yaml")
+LOCK = Path("requirements/train.txt")
 
 
 class ConfigError(ProjectError):
@@ -102,6 +103,12 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     monotonic: dict[str, Literal[-1, 1]] = {}
     interaction_constraints: list[list[str]] = []
     lock: str = ""
+
+    @property
+    def locks(self) -> tuple[Path, ...]:
+        """The files that pin what training uses, with this estimator."""
+        own = self.lock.partition("@")[0]
+        return (LOCK, LOCK.with_stem(own)) if own else (LOCK,)
 
     @classmethod
     def parse(cls, section: dict[str, Any]) -> Self:

@@ -61,7 +61,7 @@ def declared(
 
 def _at(repository: Repository, commit: str, path: str) -> str | None:
     try:
-        return repository.git("cat-file", "blob", f"{commit}:./{path}")
+        return repository.text_at(commit, path)
     except RepositoryError:
         return None
 

@@ -58,7 +58,7 @@ def fetch(repository: Repository, pointer: str, name: str, out: Path) -> None:
 
     What was fetched is not verified.
     """
-    with _placed(repository, pointer, name) as place:
+    with _placed(repository, [pointer], name) as (place,):
         repository.run("dvc", "pull", place)
         shutil.copytree((repository.root / place).with_suffix(""), out)
 
@@ -68,25 +68,20 @@ def fetch_all(repository: Repository, pointers: Sequence[str], name: str, out: P
 
     Returns where each belongs: what neither has is not there. Nothing is verified.
     """
-    _check_dvc(repository)
-    root = repository.root.resolve()
-    with tempfile.TemporaryDirectory(prefix="fetched-", dir=root) as folder:
-        places = [Path(folder, str(number), f"{name}.dvc") for number in range(len(pointers))]
-        for place, pointer in zip(places, pointers, strict=True):
-            place.parent.mkdir()
-            place.write_text(pointer, encoding="utf-8")
+    outs = [out / str(number) for number in range(len(pointers))]
+    with _placed(repository, pointers, name) as places:
         with suppress(RepositoryError):  # where one is missing, the others came all the same
-            targets = [str(place.relative_to(root)) for place in places]
-            repository.run("dvc", "pull", "--allow-missing", *targets)
-        for number, place in enumerate(places):
-            if place.with_suffix("").is_dir():
-                shutil.copytree(place.with_suffix(""), out / str(number))
-    return [out / str(number) for number in range(len(pointers))]
+            repository.run("dvc", "pull", "--allow-missing", *places)
+        for place, where in zip(places, outs, strict=True):
+            fetched = (repository.root / place).with_suffix("")
+            if fetched.is_dir():
+                shutil.copytree(fetched, where)
+    return outs
 
 
 def fetch_afresh(repository: Repository, pointer: str, name: str, out: Path) -> None:
     """Do the same from the remote alone, as somebody does who has nothing in the cache."""
-    with _placed(repository, pointer, name) as place, tempfile.TemporaryDirectory() as cache:
+    with _placed(repository, [pointer], name) as (place,), tempfile.TemporaryDirectory() as cache:
         # Of all that DVC is configured with only the cache's place differs, and no option of
         # the command sets that.
         pull = (
@@ -113,7 +108,7 @@ def is_behind(repository: Repository) -> bool:
 
 def push(repository: Repository, pointer: str, name: str) -> None:
     """Upload the folder `name` that the text of a DVC pointer names from the cache."""
-    with _placed(repository, pointer, name) as place:
+    with _placed(repository, [pointer], name) as (place,):
         repository.run("dvc", "push", place)
 
 
@@ -202,17 +197,19 @@ def mend(repository: Repository) -> list[Path]:
 
 
 @contextmanager
-def _placed(repository: Repository, pointer: str, name: str) -> Iterator[str]:
-    """Yield the path of a pointer in a folder that stands for as long as the block lasts.
+def _placed(repository: Repository, pointers: Sequence[str], name: str) -> Iterator[list[str]]:
+    """Yield the paths of pointers in a folder that stands for as long as the block lasts.
 
     DVC reads pointers only inside its repository, where git does not ignore them.
     """
     _check_dvc(repository)
     root = repository.root
     with tempfile.TemporaryDirectory(prefix="fetched-", dir=root) as folder:
-        place = Path(folder) / f"{name}.dvc"
-        place.write_text(pointer, encoding="utf-8")
-        yield str(place.resolve().relative_to(root.resolve()))
+        places = [Path(folder, str(number), f"{name}.dvc") for number in range(len(pointers))]
+        for place, pointer in zip(places, pointers, strict=True):
+            place.parent.mkdir()
+            place.write_text(pointer, encoding="utf-8")
+        yield [str(place.resolve().relative_to(root.resolve())) for place in places]
 
 
 def _check_dvc(repository: Repository) -> None:

@@ -98,16 +98,16 @@ def _line(row: Compared) -> tuple[str, ...]:
 
 def _scores(settings: Settings, count: int, data: Path, done: Callable[[], object]) -> Scores:
     fitting = Fitting(settings, data)
+    primary = settings.evaluation.primary
     values, seconds, ratios = [], [], []
     for fold in fitting.folds(count):
         started = time.process_time()
         fitted = fitting.fitted({}, fold)
         seconds.append(time.process_time() - started)
-        values.append(fitting.measured(fitted, fold, [settings.evaluation.primary]))
+        values.append(fitting.measured(fitted, fold, [primary])[primary])
         ratios.append(len(fold[1]) / len(fold[0]))
         done()
-    scores = [next(iter(one.values())) for one in values]
-    return Scores(np.array(scores), np.array(seconds), float(np.mean(ratios)))
+    return Scores(np.array(values), np.array(seconds), float(np.mean(ratios)))
 
 
 def _interval(values: Array, ratio: float) -> Estimate:

@@ -3,7 +3,7 @@
 import inspect
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from .. import owner
-from ..config.settings import Model, Training
+from ..config.settings import LOCK, Model, Training
 from ..contract import Task
 from ..errors import ProjectError
 
@@ -38,7 +38,6 @@ TRANSFORMS = {
 INTERFACE = ("fit", "get_params", "set_params")  # not every library has its base class
 LIGHTGBM = "lightgbm"
 OPENMP = ("libgomp", "libomp")  # the system's, which no wheel of these libraries has
-LOCK = Path("requirements/train.txt")
 
 
 class Columns(Protocol):
@@ -129,7 +128,7 @@ def fit(
     more: dict[str, Any] = {}
     if weights is not None:
         more[_weights(model)] = weights
-    if categorical and _innermost(model).__module__.startswith(f"{LIGHTGBM}."):
+    if categorical and _is_lightgbm(_innermost(model)):
         more["categorical_feature"] = list(categorical)
     with warnings.catch_warnings():
         # Of an explainable boosting machine, whose own pictures nobody looks at here.
@@ -153,7 +152,7 @@ def _categories(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -
         types = [words[at in chosen] for at in range(len(encoder.names))]
         told = {"enable_categorical": True} if "enable_categorical" in parameters else {}
         return {"feature_types": types, **told}
-    if not chosen or get_object(model.target).__module__.startswith(f"{LIGHTGBM}."):
+    if not chosen or _is_lightgbm(get_object(model.target)):
         return {}  # LightGBM is told when it is fitted
     if "categorical_features" in parameters:
         return {"categorical_features": sorted(chosen)}
@@ -201,11 +200,7 @@ def _constraints(model: Model, encoder: Columns, parameters: Mapping[str, Any]) 
     """Return model.monotonic as the estimator's own parameter, in the order of the matrix."""
     if not model.monotonic:
         return {}
-    if unknown := [name for name in model.monotonic if name not in encoder.names]:
-        raise EstimatorError(
-            f"model.monotonic names {', '.join(unknown)}, which is no feature: choose from "
-            f"{', '.join(encoder.names)}"
-        )
+    _check_names("monotonic", model.monotonic, encoder)
     taken = next((name for name in MONOTONIC if name in parameters), None)
     if taken is None and _takes_more(model.target):
         taken = MONOTONIC[-1]
@@ -222,13 +217,9 @@ def _interactions(model: Model, encoder: Columns, parameters: Mapping[str, Any])
     if not model.interaction_constraints:
         return {}
     named = [name for group in model.interaction_constraints for name in group]
-    if unknown := [name for name in named if name not in encoder.names]:
-        raise EstimatorError(
-            f"model.interaction_constraints names {', '.join(unknown)}, which is no feature: "
-            f"choose from {', '.join(encoder.names)}"
-        )
+    _check_names("interaction_constraints", named, encoder)
     taken = next((name for name in INTERACTIONS if name in parameters), None)
-    if taken is None and get_object(model.target).__module__.startswith(f"{LIGHTGBM}."):
+    if taken is None and _is_lightgbm(get_object(model.target)):
         taken = INTERACTIONS[-1]
     if taken is None or model.inputs == "onehot":
         raise EstimatorError(
@@ -238,6 +229,18 @@ def _interactions(model: Model, encoder: Columns, parameters: Mapping[str, Any])
     rest = [name for name in encoder.names if name not in named]
     groups = [group for group in (*model.interaction_constraints, rest) if group]
     return {taken: [[encoder.names.index(name) for name in group] for group in groups]}
+
+
+def _check_names(key: str, named: Iterable[str], encoder: Columns) -> None:
+    if unknown := [name for name in named if name not in encoder.names]:
+        raise EstimatorError(
+            f"model.{key} names {', '.join(unknown)}, which is no feature: choose from "
+            f"{', '.join(encoder.names)}"
+        )
+
+
+def _is_lightgbm(kind: type) -> bool:
+    return kind.__module__.startswith(f"{LIGHTGBM}.")
 
 
 def _takes_more(path: str) -> bool:
@@ -261,7 +264,7 @@ def _instantiate(model: Model, changes: Mapping[str, Any]) -> BaseEstimator:
     section = {"_target_": model.target, **model.parameters, **changes}
     try:
         for path in _targets(section):
-            _check_allowed(path, model.lock)
+            _check_allowed(path, model)
         if not hasattr(get_object(model.target), "fit"):
             raise _no_estimator(model)
         estimator = instantiate(section, _convert_="all")
@@ -286,7 +289,7 @@ def _no_estimator(model: Model) -> EstimatorError:
     )
 
 
-def _check_allowed(path: str, lock: str) -> None:
+def _check_allowed(path: str, model: Model) -> None:
     """Raise EstimatorError unless the path names a class that an allowed package defines.
 
     The package alone is not enough: sklearn.datasets._base.os.system begins with it too.
@@ -295,16 +298,15 @@ def _check_allowed(path: str, lock: str) -> None:
     if path.startswith(f"{OWN}."):
         allowed = owner.module(OWN) is not None
     else:
-        allowed = package == SKLEARN or package in _locked(lock)
+        allowed = package == SKLEARN or package in _locked(model.locks)
     if allowed:
         found = get_object(path)
         place = OWN if path.startswith(f"{OWN}.") else package
         if isinstance(found, type) and f"{found.__module__}.".startswith(f"{place}."):
             return
-    if lock and find_spec(package) is None:
-        name = lock.partition("@")[0]
+    if model.lock and find_spec(package) is None:
         raise EstimatorError(
-            f"{package} is not installed: `make setup` installs {LOCK.with_stem(name)} where "
+            f"{package} is not installed: `make setup` installs {model.locks[-1]} where "
             "params.yaml chooses this model"
         )
     raise EstimatorError(
@@ -313,11 +315,9 @@ def _check_allowed(path: str, lock: str) -> None:
     )
 
 
-def _locked(lock: str) -> frozenset[str]:
+def _locked(locks: Sequence[Path]) -> frozenset[str]:
     """Return the top-level modules of the installed packages that the training locks pin."""
-    stems = [LOCK.stem, *filter(None, [lock.partition("@")[0]])]
-    files = [LOCK.with_stem(stem) for stem in stems]
-    return _modules("\n".join(f.read_text(encoding="utf-8") for f in files if f.is_file()))
+    return _modules("\n".join(f.read_text(encoding="utf-8") for f in locks if f.is_file()))
 
 
 @cache

@@ -14,7 +14,8 @@ def probes(holdout: np.ndarray, thresholds: Mapping[int, np.ndarray]) -> np.ndar
     """Return rows (n, columns) of the holdout, in each of which one column has another value.
 
     In each column that is a missing value and one above all that were seen; where the model has
-    thresholds also extreme ones, and the float32 next to a threshold with its two neighbours.
+    thresholds (in order), also extreme ones, and the float32 next to a threshold with its two
+    neighbours.
     """
     if not len(holdout):
         return holdout
@@ -28,7 +29,7 @@ def _values(base: np.ndarray, at: int, thresholds: np.ndarray | None) -> np.ndar
     values = [np.array([np.nan, np.floor(seen.max(initial=0.0)) + 1], np.float32)]
     if thresholds is not None:
         picked = np.linspace(0, len(thresholds) - 1, min(THRESHOLDS, len(thresholds))).astype(int)
-        on = np.sort(thresholds)[picked].astype(np.float32)
+        on = thresholds[picked].astype(np.float32)
         below, above = np.nextafter(on, -HUGE), np.nextafter(on, HUGE)
         values += [EXTREME, on, below, above]
     return np.concatenate(values)

@@ -112,13 +112,12 @@ class EarlierChampions(Rule, frozen=True, kw_only=True):
             best = 1 + int(np.nanargmax(values[1:, 0, at] * turned[at]))
             gained = float((values[0, 0, at] - values[best, 0, at]) * turned[at])
             deviations = (drawn[:, 0, 0, at] - drawn[:, best, 0, at]) * turned[at]
-            paired = estimate(gained, deviations, level(case, self.sides))
             said = (
                 f"{name} {values[0, 0, at]:.4g} against {values[best, 0, at]:.4g} of "
                 f"{case.champions[best - 1].named}: what it gains over all promotions since"
             )
-            one = bounded(paired, -self.margins[name], said, name)
-            found.append(_with_power(one, case, deviations, self.sides))
+            limit = -self.margins[name]
+            found.append(_judged(case, gained, deviations, limit, said, name, self.sides))
         return [*found, *told]
 
 
@@ -139,11 +138,29 @@ def _compared(
     differences = (drawn[:, 0, 0] - drawn[:, 1, 0]) * signs(names)
     found = []
     for at, name in enumerate(names):
-        paired = estimate(float(better[at]), differences[:, at], level(case, sides))
+        gained, limit = float(better[at]), limits[name]
         said = f"{name} {values[0, 0, at]:.4g} against {values[1, 0, at]:.4g}: what it gains"
-        one = bounded(paired, limits[name], said, name, strictly=strictly)
-        found.append(one if strictly else _with_power(one, case, differences[:, at], sides))
+        found.append(
+            _judged(case, gained, differences[:, at], limit, said, name, sides, strictly=strictly)
+        )
     return found
+
+
+def _judged(
+    case: Case,
+    gained: float,
+    drawn: Array,
+    limit: float,
+    said: str,
+    name: str,
+    sides: Sides,
+    *,
+    strictly: bool = False,
+) -> Finding:
+    """Find whether what a metric gains is at least a limit; where it may lose, what rows tell."""
+    paired = estimate(gained, drawn, level(case, sides))
+    one = bounded(paired, limit, said, name, strictly=strictly)
+    return one if strictly else _with_power(one, case, drawn, sides)
 
 
 def _with_power(one: Finding, case: Case, drawn: Array, sides: Sides) -> Finding:

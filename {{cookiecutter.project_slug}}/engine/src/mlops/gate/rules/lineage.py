@@ -9,13 +9,13 @@ from ...bundle import contents, lineage
 from ...bundle.reading import CANDIDATE, CONFIG
 from ...config.compose import CONF, composed, written
 from ...config.experiment import EXPERIMENT, read_experiment
+from ...config.settings import LOCK
 from ...files import read_yaml, sha256
 from ...git import dvc
 from ...git.repository import Repository
 from ..case import Case
 from ..rule import Finding, Rule
 
-LOCK = lineage.LOCK
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
 
@@ -56,8 +56,7 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
     yield _composed(root)
     yield _equal("bundled config", CONFIG, sha256(case.candidate.folder / CONFIG), config)
     yield _equal("environment", str(LOCK), origin["environment"], sha256(root / LOCK))
-    named = [LOCK.stem, *filter(None, [case.settings.model.lock.partition("@")[0]])]
-    pins = [(root / LOCK.with_stem(stem)).read_text(encoding="utf-8") for stem in named]
+    pins = [(root / path).read_text(encoding="utf-8") for path in case.settings.model.locks]
     yield _packages(origin["packages"], "\n".join(pins))
     yield _raw(root, origin["data"])
     yield _pointer(root)

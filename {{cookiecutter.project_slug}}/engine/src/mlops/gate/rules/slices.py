@@ -77,19 +77,18 @@ class Slices(Rule, frozen=True, kw_only=True):
 
     def _none(self, case: Case) -> str:
         """Say what a slice would need."""
-        needed = f"{self.min_rows} rows"
-        if case.settings.data.task == "binary":
-            needed += f", {self.min_class_rows} of either class"
         return (
-            f"no slice has the {needed} that it takes to be judged: add rows to data/raw, or take "
-            "the rule out of conf/gate until there are"
+            f"no slice has the {self.min_rows} rows{self._of_either(case)} that it takes to be "
+            "judged: add rows to data/raw, or take the rule out of conf/gate until there are"
         )
+
+    def _of_either(self, case: Case) -> str:
+        binary = case.settings.data.task == "binary"
+        return f", {self.min_class_rows} of either class" if binary else ""
 
     def _without(self, case: Case, part: Slice) -> Finding:
         verdict: Verdict = "rejected" if part.name in self.required else "not applicable"
-        needed = f"{self.min_rows} rows are needed"
-        if case.settings.data.task == "binary":
-            needed += f", {self.min_class_rows} of either class"
+        needed = f"{self.min_rows} rows are needed{self._of_either(case)}"
         reason = f"it has {len(part.rows)} rows, too few of them or of one class to judge: {needed}"
         return Finding(verdict, reason, part.name)
 

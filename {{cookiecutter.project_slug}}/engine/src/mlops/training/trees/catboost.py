@@ -37,7 +37,7 @@ def read(fitted: Any) -> Ensemble:
         fitted.save_model(str(place), format="json")
         model = json.loads(place.read_text(encoding="utf-8"))
     features = model["features_info"]
-    if others := sorted(kind for kind in features if kind not in ("float_features",)):
+    if others := sorted(kind for kind in features if kind != "float_features"):
         raise UnreadableError(f"it has {' and '.join(others).replace('_', ' ')}")
     loss = str(fitted.get_all_params()["loss_function"]).partition(":")[0]
     if loss not in LINKS and loss not in IDENTITY:

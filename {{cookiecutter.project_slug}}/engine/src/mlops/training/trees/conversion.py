@@ -13,7 +13,6 @@ from .writing import DOMAIN, Graph, linked, sums
 
 Reader = Callable[[Any], Ensemble]
 IR_VERSION, OPSET = 10, 21
-INT64 = 7  # of TensorProto
 READERS: dict[str, dict[str, Reader]] = {
     "lightgbm": {"LGBMClassifier": lightgbm.read, "LGBMRegressor": lightgbm.read},
     "xgboost": {
@@ -166,6 +165,8 @@ def _calibrated(graph: Graph, raw: str, ensemble: Ensemble, layers: Layers) -> s
 
 def _one(graph: Graph, scores: str, calibrator: Any) -> str:
     """Add Platt's sigmoid, or isotonic regression: straight lines between its thresholds."""
+    from onnx import TensorProto
+
     if hasattr(calibrator, "a_"):
         grown = graph.add("Mul", scores, graph.constant(-calibrator.a_))
         return graph.add("Sigmoid", graph.add("Sub", grown, graph.constant(calibrator.b_)))
@@ -179,7 +180,7 @@ def _one(graph: Graph, scores: str, calibrator: Any) -> str:
     pieces = np.arange(len(x) - 1)
     which = tree([Axis(0, x[1:-1], pieces)], pieces.astype(np.float64)[:, None])
     piece = sums(graph, within, Ensemble([which], (0.0,)))
-    number = graph.add("Cast", piece, to=INT64)
+    number = graph.add("Cast", piece, to=TensorProto.INT64)
     slope, start, height = (
         graph.add("Gather", graph.constant(one), number)
         for one in (np.diff(y) / np.diff(x), x[:-1], y[:-1])

@@ -22,7 +22,6 @@ IDENTITY = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
 CATEGORICAL, DEFAULT_LEFT = 1, 2  # bits of decision_type; two more are the type of missing values
 ZERO, NAN = 1, 2
 TINY = float(np.float32(1e-35))  # what is no farther from zero is taken for zero
-WORD = 32
 
 
 def read(fitted: Any) -> Ensemble:

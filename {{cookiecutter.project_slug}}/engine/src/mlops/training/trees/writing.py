@@ -64,12 +64,12 @@ def sums(graph: Graph, source: str, ensemble: Ensemble) -> str:
 
 def linked(graph: Graph, raw: str, ensemble: Ensemble) -> str:
     """Add the link: from sums (rows, targets) to probabilities or predictions in as many."""
-    one = ensemble.slope != 1.0 and ensemble.link.startswith("logistic")
-    scaled = graph.add("Mul", raw, graph.constant(ensemble.slope)) if one else raw
     match ensemble.link:
         case "identity":
             return raw
         case "logistic" | "logistic each":
+            sloped = ensemble.slope != 1.0
+            scaled = graph.add("Mul", raw, graph.constant(ensemble.slope)) if sloped else raw
             return graph.add("Sigmoid", scaled)
         case "softmax":
             return graph.add("Softmax", raw, axis=1)
