@@ -99,8 +99,23 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     missing: list[str] = msgspec.field(default_factory=lambda: list(MISSING))
 
 
+class Intervals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What answers promise beside a prediction: an interval, or for classes a set of labels.
+
+    They hold the truth in the share `coverage` of all rows; with `by`, the name of a category or
+    boolean that a request tells, in that share of the rows with each of its labels.
+    """
+
+    coverage: float
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.coverage < 1:
+            raise ValueError("`coverage` is a share from 0.5 to below 1")
+
+
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The declared columns of one table, and the task that its target sets.
+    """The declared columns of one table, the task that its target sets, and what answers promise.
 
     A binary target is a boolean, or a category whose last label is the positive class.
     """
@@ -111,6 +126,7 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     source: Source = Source()
     description: str = ""
     owner: str = ""
+    intervals: Intervals | None = None
 
     def __post_init__(self) -> None:
         targets = self.names("target")
@@ -144,6 +160,8 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
                 raise ValueError(f"only one column can have the role {role}")
         if weight := self.weight:
             _check_weight(weight, self.columns[weight])
+        if self.intervals is not None and self.intervals.by is not None:
+            _check_by(self.intervals.by, self.columns.get(self.intervals.by))
 
     def names(self, role: Role) -> tuple[str, ...]:
         """Return the columns with this role, in declared order."""
@@ -173,7 +191,11 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         """The class labels in the order of their codes; empty for regression."""
         if self.task == "regression":
             return ()
-        return tuple(self.columns[self.target].categories) or ("false", "true")
+        return self.labels_of(self.target)
+
+    def labels_of(self, name: str) -> tuple[str, ...]:
+        """The labels of a category or boolean column in the order of their codes."""
+        return tuple(self.columns[name].categories) or ("false", "true")
 
 
 def _check_weight(name: str, column: Column) -> None:
@@ -185,3 +207,12 @@ def _check_weight(name: str, column: Column) -> None:
         )
     if "feature" in column.roles:
         raise ValueError(f"the weight {name!r} cannot also be a feature")
+
+
+def _check_by(name: str, column: Column | None) -> None:
+    """Raise ValueError for a column by which intervals cannot differ."""
+    kinds = ("category", "boolean")
+    if column is None or "feature" not in column.roles or column.type not in kinds:
+        raise ValueError(
+            f"`intervals.by` names {name!r}: name a feature of type category or boolean"
+        )

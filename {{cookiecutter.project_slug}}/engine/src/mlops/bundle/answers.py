@@ -1,38 +1,46 @@
-"""The answers of model/ for the prepared holdout, written to a file.
+"""The answers of model/ for the prepared holdout, and their intervals, each written to a file.
 
-Run as `python -m mlops.bundle.answers FILE`, by the code of the folder it is started in: the gate
-compares them with the candidate's, and imports nothing of what made them.
+Run as `python -m mlops.bundle.answers FILE FILE`, by the code of the folder it is started in: the
+gate compares them with the candidate's, and imports nothing of what made them.
 """
 
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from ..config.settings import load
 from ..data import prepared
+from ..evaluation.intervals import calibrated
 from ..features.encoding import Encoder
 from ..runtime import model as runtime
+from ..runtime.intervals import Intervals
 from .assembly import served
 
-HOLDOUT = Path("data/prepared/holdout.parquet")
+DATA = Path("data/prepared")
+HOLDOUT = DATA / "holdout.parquet"
 MODEL = Path("model")
 
 
-def answers() -> np.ndarray:
-    """Return what is served for data/prepared/holdout.parquet with model/."""
+def answers() -> tuple[np.ndarray, Intervals | None]:
+    """Return what is served for the holdout with model/, and the intervals around it, if any."""
     settings = load()
     encoder = Encoder.build(settings.data, settings.features)
     matrix = prepared.matrix(
         HOLDOUT, settings.data, encoder.inputs, encoder.matrix, len(encoder.names)
     )
-    predictions = runtime.load(MODEL, settings.training.threads).predict(matrix)
-    return served(HOLDOUT, settings.data, encoder, predictions)
+    predict = runtime.load(MODEL, settings.training.threads).predict
+    predictions = served(HOLDOUT, settings.data, encoder, predict(matrix))
+    return predictions, calibrated(settings, DATA, encoder, predict)
 
 
 def main() -> None:
-    """Write them to the file that argv names."""
-    np.save(Path(sys.argv[1]), answers(), allow_pickle=False)
+    """Write them to the files that argv names."""
+    predictions, intervals = answers()
+    np.save(Path(sys.argv[1]), predictions, allow_pickle=False)
+    if intervals is not None:
+        Path(sys.argv[2]).write_bytes(msgspec.json.encode(intervals))
 
 
 if __name__ == "__main__":

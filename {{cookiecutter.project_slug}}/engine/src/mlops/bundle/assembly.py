@@ -11,11 +11,13 @@ import numpy as np
 from ..config.settings import RESOLVED, Settings
 from ..contract import Contract
 from ..data import fingerprints, prepared
+from ..evaluation.intervals import calibrated
 from ..features.encoding import Encoder
 from ..files import atomic_directory
 from ..git.repository import Repository
 from ..runtime import model as runtime
 from ..runtime.hooks import After
+from ..runtime.intervals import INTERVALS
 from . import card, golden, lineage, manifest, profile
 from .reading import CANDIDATE, CARD, CONFIG, CONTRACT, GOLDEN, HOLDOUT, METRICS, PROFILE, SLICES
 
@@ -36,7 +38,9 @@ def bundle(
         )
         for role in ("train", "holdout")
     }
-    predictions = runtime.load(model, settings.training.threads).predict(matrices["holdout"])
+    predict = runtime.load(model, settings.training.threads).predict
+    predictions = predict(matrices["holdout"])
+    around = calibrated(settings, data, encoder, predict)
     predictions = served(data / "holdout.parquet", contract, encoder, predictions)
     summary = json.loads((data / "summary.json").read_text(encoding="utf-8"))
     about = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
@@ -68,6 +72,8 @@ def bundle(
         (folder / CONTRACT).write_bytes(msgspec.json.format(msgspec.json.encode(contract)))
         _write_json(folder / PROFILE, reference)
         _write_json(folder / GOLDEN, rows)
+        if around is not None:
+            (folder / INTERVALS).write_bytes(msgspec.json.format(msgspec.json.encode(around)))
         np.save(folder / HOLDOUT, prints)
         text = card.card(settings, about, measured[METRICS], measured[SLICES], content)
         (folder / CARD).write_text(text, encoding="utf-8")

@@ -52,6 +52,7 @@ def card(
         f"{metrics['rows']['holdout']:,} rows, split by {settings.split.method}; intervals hold "
         f"{settings.evaluation.confidence:.0%} of {settings.evaluation.resamples} bootstrap draws.",
         _metrics(metrics["holdout"]),
+        *_intervals(contract, metrics),
         "## Slices",
         _slices(slices, settings.evaluation.primary),
         "## Fairness",
@@ -75,6 +76,20 @@ def _list(items: dict[str, str]) -> str:
 def _metrics(holdout: dict[str, dict[str, float]]) -> str:
     rows = [f"| {name} | {_number(m['value'])} | {_interval(m)} |" for name, m in holdout.items()]
     return "\n".join(["| metric | value | interval |", "|---|---|---|", *rows])
+
+
+def _intervals(contract: Contract, metrics: dict[str, Any]) -> list[str]:
+    if contract.intervals is None:
+        return []
+    told, by = metrics["intervals"], contract.intervals.by
+    what = "an interval" if contract.task == "regression" else "a set of labels"
+    each = f", for each {by}" if by else ""
+    share, promised = told["coverage"], contract.intervals.coverage
+    return [
+        f"With each prediction comes {what} that holds the truth of {promised:.1%} of all rows{each} "
+        f"(of the holdout: {_number(share['value'])}, {_interval(share)}; mean "
+        f"width {_number(told['width'])})."
+    ]
 
 
 def _slices(slices: dict[str, dict[str, Any]], primary: str) -> str:

@@ -47,6 +47,7 @@ COMPUTED = (
             "runtime",
             "evaluation/evaluate.py",
             "evaluation/importance.py",
+            "evaluation/intervals.py",
             "evaluation/measurement.py",
             "evaluation/slices.py",
             "evaluation/units.py",

@@ -13,8 +13,10 @@ from ..config.settings import Settings
 from ..contract import Contract
 from ..features.encoding import Encoder
 from ..files import LOADER, parse_yaml
+from ..runtime import intervals as ranges
 from ..runtime import model as runtime
 from ..runtime.hooks import After
+from ..runtime.intervals import Intervals
 from . import contents
 from .contents import Contents
 from .manifest import BundleError
@@ -48,6 +50,7 @@ class Loaded(msgspec.Struct, frozen=True, dict=True):
     model: runtime.Model
     settings: Settings
     files: Mapping[str, bytes] = {}
+    intervals: Intervals | None = None
 
     def answer(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return what is served for columns: the model's predictions, and what `after` makes of it.
@@ -86,7 +89,11 @@ def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) 
     model = runtime.parsed(content.files, threads)
     apart = (runtime.ONNX, runtime.SKOPS, HOLDOUT)
     files = {name: found for name, found in content.files.items() if name not in apart}
-    return Loaded(content.manifest, contract, encoder, model, settings, files)
+    try:
+        around = ranges.parsed(files.get(ranges.INTERVALS), contract)
+    except ranges.IntervalError as error:
+        raise BundleError(str(error)) from error
+    return Loaded(content.manifest, contract, encoder, model, settings, files, around)
 
 
 def declared(content: Contents) -> tuple[Contract, Settings]:

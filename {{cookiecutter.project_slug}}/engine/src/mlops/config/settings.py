@@ -24,7 +24,8 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `holdout` is the share of hash values that fall to the holdout; `cutoff` (ISO 8601) is the
     first moment of the holdout. `salt` names the split: another salt draws another holdout.
     `columns` are those whose values decide by hash, whatever else the contract gains or loses: by
-    default the id columns, or all but the target.
+    default the id columns, or all but the target. `calibration` is the share of the other rows that
+    no model is fitted on where the contract promises intervals, which they are measured by.
     """
 
     method: Literal["hash", "group", "time"]
@@ -32,8 +33,11 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     holdout: float = 0.2
     cutoff: str | None = None
     columns: list[str] = []
+    calibration: float = 0.2
 
     def __post_init__(self) -> None:
+        if not 0 < self.calibration < 1:
+            raise ValueError("`calibration` is a share between 0 and 1")
         if self.columns and self.method != "hash":
             raise ValueError("`columns` belongs to method hash")
         if not 0 < self.holdout < 1:

@@ -31,6 +31,11 @@ def folds(hashes: Bits, count: int) -> np.ndarray:
     return (_mix(hashes ^ np.uint64(_text_bits("fold"))) % np.uint64(count)).astype(np.int64)
 
 
+def drawn(hashes: Bits, salt: str, share: float) -> np.ndarray:
+    """Return the mask of a share of the rows, drawn by a hash of their hash."""
+    return _mix(hashes ^ np.uint64(_text_bits(salt))) < np.uint64(share * 2**64)
+
+
 def _bits(column: pa.ChunkedArray) -> Bits:
     """Return 64 bits for each value: those of the number, or of the text's hash."""
     if any(kind(column.type) for kind in TEXTS):

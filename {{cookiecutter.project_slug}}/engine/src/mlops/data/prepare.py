@@ -20,7 +20,7 @@ from .hashing import row_hash
 from .parsing import parse, present
 from .prepared import ROW_HASH, arrow
 from .sources import Frame, raw_files
-from .splitting import SplitError, describe, is_holdout, keys
+from .splitting import CALIBRATION, SplitError, describe, keys, roles, sides
 from .validation import SHOWN, Finding, check_names, refuse, validated
 
 RAW = Path("data/raw")
@@ -29,9 +29,10 @@ SUMMARY = "summary.json"
 
 
 def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPARED) -> str:
-    """Write out/{train,holdout}.parquet and out/summary.json; return a line that describes them.
+    """Write out/ROLE.parquet for each role and out/summary.json; return a line about them.
 
-    Raises DataError with every broken cell (the first are shown) and writes nothing then.
+    Roles are train and holdout, and calibration where the contract promises intervals. Raises
+    DataError with every broken cell (the first are shown) and writes nothing then.
     """
     files = raw_files(raw)
     digests = {path: sha256(path) for path in files}
@@ -63,19 +64,19 @@ def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPA
                 alike = row_hash(table, table.column_names, "file")
                 whole[frame.path] += int(alike.sum(dtype=np.uint64))
             hashes = row_hash(table, deciding, split.salt)
-            held = is_holdout(table, hashes, contract, split)
+            masks = sides(table, hashes, contract, split)
             table = table.append_column(ROW_HASH, pa.array(hashes))
-            read[frame.path] += len(held)
-            for role, mask in (("train", ~held), ("holdout", held)):
+            read[frame.path] += table.num_rows
+            for role, mask in masks.items():
                 rows[role] += int(mask.sum())
                 writers.write(role, table.filter(pa.array(mask)))
         refuse(findings, contract)
         if whole is not None:
             _check_repeated({p: (read[p], total % 2**64) for p, total in whole.items() if read[p]})
         _check_unique(seen, contract)
-        _check_sides(rows, split)
+        _check_sides(rows, contract, split)
         summary = {
-            "rows": {role: rows[role] for role in ("train", "holdout")},
+            "rows": {role: rows[role] for role in roles(contract)},
             "unlabelled": rows["unlabelled"],
             "files": [
                 {
@@ -129,7 +130,7 @@ class _Writers:
         schema = pa.schema([*fields, pa.field(ROW_HASH, pa.uint64())])
         self._open = {
             role: pq.ParquetWriter(folder / f"{role}.parquet", schema, compression="zstd")
-            for role in ("train", "holdout")
+            for role in roles(contract)
         }
 
     def write(self, role: str, table: pa.Table) -> None:
@@ -168,10 +169,11 @@ def _check_unique(seen: dict[str, list[np.ndarray]], contract: Contract) -> None
             )
 
 
-def _check_sides(rows: Counter[str], split: Split) -> None:
-    for role in ("train", "holdout"):
+def _check_sides(rows: Counter[str], contract: Contract, split: Split) -> None:
+    for role in roles(contract):
         if not rows[role]:
+            key = "cutoff" if split.method == "time" else "holdout or split.salt"
             raise SplitError(
                 f"no row falls to {role}: give more data, or change split."
-                + ("cutoff" if split.method == "time" else "holdout or split.salt")
+                + ("calibration" if role == CALIBRATION else key)
             )

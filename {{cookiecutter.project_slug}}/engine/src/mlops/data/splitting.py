@@ -9,11 +9,13 @@ import numpy as np
 from ..config.settings import Split
 from ..contract import Contract
 from ..errors import ProjectError
+from .hashing import drawn
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SHOWN = 8
+TRAIN, HOLDOUT, CALIBRATION = "train", "holdout", "calibration"  # the roles of rows
 
 
 class SplitError(ProjectError):
@@ -107,6 +109,22 @@ def is_holdout(
     return hashes < np.uint64(split.holdout * 2**64)
 
 
+def roles(contract: Contract) -> tuple[str, ...]:
+    """Return the roles that rows have: some calibrate where the contract promises intervals."""
+    return (TRAIN, HOLDOUT, CALIBRATION) if contract.intervals else (TRAIN, HOLDOUT)
+
+
+def sides(
+    table: "pa.Table", hashes: np.ndarray, contract: Contract, split: Split
+) -> dict[str, np.ndarray]:
+    """Return the boolean mask of the rows of each role."""
+    held = is_holdout(table, hashes, contract, split)
+    if contract.intervals is None:
+        return {TRAIN: ~held, HOLDOUT: held}
+    aside = ~held & drawn(hashes, CALIBRATION, split.calibration)
+    return {TRAIN: ~held & ~aside, HOLDOUT: held, CALIBRATION: aside}
+
+
 def cutoff(split: Split) -> np.datetime64:
     """Return the first moment of the holdout."""
     try:
@@ -121,4 +139,5 @@ def describe(split: Split, rows: Counter[str]) -> str:
     """Say in a line how many rows fell to each side, and by what."""
     by = f"from {split.cutoff} on" if split.method == "time" else f"by {split.method}"
     aside = f", {rows['unlabelled']:,} without a target are set aside" if rows["unlabelled"] else ""
-    return f"{rows['train']:,} rows train, {rows['holdout']:,} hold out ({by}){aside}"
+    kept = f", {rows[CALIBRATION]:,} calibrate intervals" if rows[CALIBRATION] else ""
+    return f"{rows['train']:,} rows train, {rows['holdout']:,} hold out ({by}){kept}{aside}"

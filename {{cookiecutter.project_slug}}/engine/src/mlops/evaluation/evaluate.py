@@ -14,7 +14,7 @@ from ..files import write_text
 from ..metrics.arrays import Array
 from ..metrics.catalogue import check
 from .importance import Importance, Predict, importances
-from .measurement import Measurement, measure
+from .measurement import Measurement, estimated, measure
 from .report import page, plots
 from .slices import slices
 from .units import units
@@ -44,13 +44,15 @@ def evaluate(
 
     They are metrics.json, slices.json, plots/ and report.html; returned are the metrics, and under
     `check` what to look at before believing them. Raises EvaluationError, and writes nothing, where
-    the holdout is empty or knows only one class.
+    the holdout is empty or knows only one class, and IntervalError where there are too few
+    calibration rows for the intervals that the contract promises.
     """
     from ..data import prepared
     from ..features.encoding import Encoder
     from ..runtime import model as runtime
     from ..runtime.hooks import After
-    from .suspicion import scarce, suspicions
+    from . import intervals
+    from .suspicion import missed, scarce, suspicions
 
     contract = settings.data
     columns = prepared.read(holdout, contract, columns_of(settings))
@@ -62,16 +64,25 @@ def evaluate(
     predictions = predict(matrix)
     if (after := After.find(contract)) is not None:  # measured is what is served
         predictions = after({name: columns[name] for name in encoder.inputs}, predictions)
+    around = intervals.calibrated(settings, holdout.parent, encoder, predict)
     found = evaluation(settings, columns, target, predictions, predict, matrix, encoder.names)
+    covered = None
+    if around is not None:
+        measured = found.measurement
+        covered = intervals.coverage(around, settings, columns, target, predictions, measured)
     training = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
     figures = found.measurement.figures()
     if validated := training.get("cross_validation"):
         figures["training"] = validated
+    if covered is not None:
+        figures["intervals"] = covered.figures()
+        for part, share in covered.slices:
+            figures["slices"][part.name]["coverage"] = estimated(share)
     threshold = settings.evaluation.threshold
     tables = plots.tables(contract, target, found.predictions, found.importances, threshold)
     few = found.measurement.units.few
     told = suspicions(contract.task, target, found.predictions, found.importances)
-    told = [*([few] if few else []), *scarce(settings, target), *told]
+    told = [*([few] if few else []), *scarce(settings, target), *missed(settings, covered), *told]
     html = page.page(
         settings,
         found.measurement,
@@ -80,6 +91,7 @@ def evaluate(
         found.importances,
         training,
         told=told,
+        covered=covered,
     )
     plots.write(out / "plots", tables)
     write_text(out / "report.html", html)

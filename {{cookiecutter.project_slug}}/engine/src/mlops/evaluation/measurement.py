@@ -95,14 +95,16 @@ def measure(
 
 
 def _figures(estimates: Estimates) -> dict[str, Any]:
+    return {name: estimated(estimate) for name, estimate in estimates.items()}
+
+
+def estimated(estimate: Estimate) -> dict[str, Any]:
+    """Return a figure with its interval, rounded."""
     return {
-        name: {
-            "value": rounded(estimate.value),
-            "low": rounded(estimate.low),
-            "high": rounded(estimate.high),
-            **({"undefined_draws": estimate.undefined} if estimate.undefined else {}),
-        }
-        for name, estimate in estimates.items()
+        "value": rounded(estimate.value),
+        "low": rounded(estimate.low),
+        "high": rounded(estimate.high),
+        **({"undefined_draws": estimate.undefined} if estimate.undefined else {}),
     }
 
 

@@ -11,6 +11,7 @@ from ..contract import Task
 from ..metrics import catalogue
 from ..metrics.arrays import Array
 from .importance import Importance
+from .intervals import Coverage
 
 TOO_GOOD = 0.98
 # An AUC of 0.8 is then known within 0.07 on either side (Hanley and McNeil, The meaning and use of
@@ -54,6 +55,29 @@ def scarce(settings: Settings, target: NDArray[Any]) -> list[str]:
         f"{data.target} is {told} of {rows:,} holdout rows{more}, too few to tell one model from "
         f"another: {enough}"
     ]
+
+
+def missed(settings: Settings, covered: Coverage | None) -> list[str]:
+    """Say where intervals hold the truth less often than is promised, beyond chance."""
+    if covered is None:
+        return []
+    what = "intervals" if settings.data.task == "regression" else "sets of labels"
+    parts = [(part.name, found) for part, found in covered.missed]
+    if covered.overall.high < covered.promised:
+        parts = [("all rows", covered.overall), *parts]
+    if not parts:
+        return []
+    told = ", ".join(f"{found.value:.1%} of {name}" for name, found in parts[:NAMED])
+    more = f" and of {len(parts) - NAMED} more slices less than that" if len(parts) > NAMED else ""
+    remedy = "the holdout is not as the calibration rows are"
+    features = [
+        part.column
+        for part, _ in covered.missed
+        if "feature" in settings.data.columns[part.column].roles
+    ]
+    if features and settings.data.intervals and settings.data.intervals.by not in features:
+        remedy = f"`intervals: {{by: {features[0]}}}` in conf/data measures them for each label"
+    return [f"{what} promise to hold {covered.promised:.1%} and hold {told}{more}: {remedy}"]
 
 
 def too_good(task: Task, target: NDArray[Any], predictions: Array) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..config.settings import Settings
 from ..contract import Contract
 from ..data import prepared
+from ..data.splitting import HOLDOUT, TRAIN, roles
 from ..evaluation.units import Units, units
 from ..git.repository import Repository
 from ..metrics.arrays import Index
@@ -160,14 +161,20 @@ class Case:
         )
 
     @property
+    def sides(self) -> dict[str, Path]:
+        """The prepared rows of each role."""
+        folder = self.repository.root / "data/prepared"
+        return {role: folder / f"{role}.parquet" for role in roles(self.settings.data)}
+
+    @property
     def train(self) -> Path:
         """The prepared training rows."""
-        return self.repository.root / "data/prepared/train.parquet"
+        return self.sides[TRAIN]
 
     @property
     def holdout(self) -> Path:
         """The prepared holdout rows."""
-        return self.repository.root / "data/prepared/holdout.parquet"
+        return self.sides[HOLDOUT]
 
     @cached_property
     def train_columns(self) -> dict[str, Array]:

@@ -32,7 +32,7 @@ INPUTS = (
 RAW, LOCK = Path("data/raw"), "dvc.lock"
 PREPARED = Path("data/prepared")
 CODE = ("engine/src", "src")
-ANSWERS = "answers.npy"
+ANSWERS, INTERVALS = "answers.npy", "intervals.json"
 STAGES = ("resolve", "prepare", "train")
 # What a stage sees of the environment: where programs are and how they count, and no secret.
 SEEN = (
@@ -61,11 +61,15 @@ class RederivationError(ProjectError):
 
 
 class Rederived(NamedTuple):
-    """What a commit's inputs make: prepared rows in `prepared`, and predictions of the holdout."""
+    """What a commit's inputs make: prepared rows in `prepared`, and predictions of the holdout.
+
+    `intervals` is the file of the intervals around them; None where there are none.
+    """
 
     commit: str
     prepared: Path
     predictions: np.ndarray
+    intervals: bytes | None = None
 
 
 @contextmanager
@@ -83,13 +87,20 @@ def rederived(repository: Repository, minutes: float) -> Iterator[Rederived]:
         until = time.monotonic() + 60 * minutes
         for stage in STAGES:
             _run(stage, ("mlops.cli", stage), repository.root, folder, until, minutes)
-        _run("predict", ("mlops.bundle.answers", ANSWERS), repository.root, folder, until, minutes)
+        answers = ("mlops.bundle.answers", ANSWERS, INTERVALS)
+        _run("predict", answers, repository.root, folder, until, minutes)
         try:
             predictions = np.load(folder / ANSWERS, allow_pickle=False)
         except (OSError, ValueError) as error:
             reason = f"the code of {commit[:12]} wrote no predictions: bring its engine/ up to date"
             raise RederivationError("predictions", reason) from error
-        yield Rederived(commit, folder / PREPARED, np.asarray(predictions, dtype=np.float64))
+        around = folder / INTERVALS
+        yield Rederived(
+            commit,
+            folder / PREPARED,
+            np.asarray(predictions, dtype=np.float64),
+            around.read_bytes() if around.is_file() else None,
+        )
 
 
 def _bring_data(repository: Repository, commit: str, folder: Path) -> None:

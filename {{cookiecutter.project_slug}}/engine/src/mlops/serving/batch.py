@@ -35,10 +35,11 @@ class Scored:
 def predict(file: Path, out: Path, bundle: Path, rows: int = ROWS) -> Scored:
     """Score every row of `file` into `out` (.csv or .parquet), in its order.
 
-    The columns are the contract's id columns that the file has, `prediction`, and the
-    probabilities of a classifier. A row has none where a cell is missing that may not be. Raises
-    DataError, and writes nothing, where a column is missing, a cell cannot be read, or most cells
-    of a column are none that the contract declares.
+    The columns are the contract's id columns that the file has, `prediction`, the probabilities of
+    a classifier, and where the contract promises intervals `prediction_low` and `prediction_high`,
+    or for each label whether it is in the set. A row has none where a cell is missing that may not
+    be. Raises DataError, and writes nothing, where a column is missing, a cell cannot be read, or
+    most cells of a column are none that the contract declares.
     """
     if out.suffix not in (".csv", ".parquet"):
         raise DataError(f"{out} must end in .csv or .parquet: choose one")
@@ -112,10 +113,32 @@ class _Scoring:
         shape = (0, len(contract.labels)) if contract.task == "multiclass" else 0
         predictions = self._loaded.answer(columns) if len(rows) else np.empty(shape)
         answer = _answer(predictions, contract, threshold)
+        answer |= self._around(columns, predictions)
         if len(rows) == len(whole):
             return answer
         place = pa.array(np.cumsum(whole) - 1, mask=~whole)
         return {name: values.take(place) for name, values in answer.items()}
+
+    def _around(
+        self, columns: Mapping[str, np.ndarray], predictions: np.ndarray
+    ) -> dict[str, pa.Array]:
+        """Return what the contract promises beside the predictions, if anything."""
+        intervals, contract = self._loaded.intervals, self._loaded.contract
+        if intervals is None:
+            return {}
+        codes = None if intervals.by is None else columns[intervals.by]
+        if contract.task == "regression":
+            ends = intervals.around(predictions, contract, codes)
+            return {
+                "prediction_low": pa.array(np.ascontiguousarray(ends[:, 0])),
+                "prediction_high": pa.array(np.ascontiguousarray(ends[:, 1])),
+            }
+        threshold = self._loaded.settings.evaluation.threshold
+        among = intervals.sets(predictions, contract, threshold, codes)
+        return {
+            f"in_set_{label}": pa.array(np.ascontiguousarray(among[:, code]))
+            for code, label in enumerate(contract.labels)
+        }
 
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know."""

@@ -1,6 +1,7 @@
 """One loaded bundle that answers requests."""
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 from time import time
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..bundle.reading import Loaded
 from ..runtime.hooks import After, Before, Veto
+from ..runtime.intervals import Intervals
 from .cells import Unseen
 from .problem import Problem
 from .rows import Extra, Row, RowSchema
@@ -28,6 +30,7 @@ class Predictor:
         "_before",
         "_decided",
         "_head",
+        "_intervals",
         "_say",
         "_task",
         "bundle_digest",
@@ -50,6 +53,7 @@ class Predictor:
         self.schema = RowSchema(loaded.contract, loaded.encoder, unseen, extra)
         self.threshold = loaded.settings.evaluation.threshold
         self._task = loaded.contract.task
+        self._intervals = loaded.intervals
         self._before = Before.find(loaded.contract)
         self._after = After.find(loaded.contract)
         # No bound method: it would be a circle, which keeps a bundle in memory after its time.
@@ -60,6 +64,8 @@ class Predictor:
             b'{"prediction":%b,"probabilities":{%b}}' % (label, parts) for label in labels
         ]
         decided = b'"threshold":%b,' % encode(self.threshold) if self._task == "binary" else b""
+        if self._intervals is not None:
+            decided += b'"coverage":%b,' % encode(self._intervals.coverage)
         self._head = b'{"model":%b,%b"request_id":"' % (encode(bundle_digest), decided)
 
     def decode(self, body: bytes) -> list[Row]:
@@ -100,10 +106,30 @@ class Predictor:
         """
         say = self._say
         said = [say(self, value) for value in predictions.tolist()]
+        if self._intervals is not None:
+            each = zip(said, self._around(self._intervals, predictions, rows), strict=True)
+            said = [b"%b,%b}" % (item[:-1], around) for item, around in each]
         if rows is not None and self.schema.ignored:
             said = [self._named(item, row) for item, row in zip(said, rows, strict=True)]
         items = b",".join(said)
         return b'%b%b","predictions":[%b]}' % (self._head, request_id.encode(), items)
+
+    def codes(self, rows: Sequence[Row] | None) -> np.ndarray | None:
+        """Return the codes of the column that intervals differ by; None where there is none."""
+        by = None if self._intervals is None else self._intervals.by
+        return None if by is None or rows is None else self.schema.arrays(rows)[by]
+
+    def _around(
+        self, intervals: Intervals, predictions: np.ndarray, rows: Sequence[Row] | None
+    ) -> list[bytes]:
+        """Return the interval or the set of each prediction, as a field of JSON."""
+        contract, codes = self.loaded.contract, self.codes(rows)
+        if self._task == "regression":
+            ends = intervals.around(predictions, contract, codes)
+            return [b'"interval":' + encode(pair) for pair in ends.tolist()]
+        labels = contract.labels
+        among = intervals.sets(predictions, contract, self.threshold, codes).tolist()
+        return [b'"set":' + encode(list(compress(labels, chosen))) for chosen in among]
 
     def _named(self, item: bytes, row: Row) -> bytes:
         ids = self.schema.ids(row)
@@ -119,10 +145,18 @@ class Predictor:
         if labels:
             probabilities = _object(dict.fromkeys(labels, share))
             item = _object({"prediction": prediction, "probabilities": probabilities})
+        if self._intervals is not None:
+            pair = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+            among = {"type": "array", "items": {"enum": labels}, "minItems": 1}
+            around = {"set": among} if labels else {"interval": pair}
+            item = _object({**item["properties"], **around})
         if self.schema.ignored:
             item["properties"]["ids"] = {"type": "object", "description": "the ids that were sent"}
         said = "digest of the bundle that answered"
         threshold = {"threshold": share} if self._task == "binary" else {}
+        if self._intervals is not None:
+            told = "share of rows whose truth the interval or set holds"
+            threshold["coverage"] = {**share, "description": told}
         return _object(
             {
                 "model": {"type": "string", "description": said},

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from ..contract import Contract
+from ..runtime.intervals import Intervals
 from .tensors import Input, Output, ProtocolError, count, values
 
 EXTENSIONS = ("binary_tensor_data",)
@@ -106,10 +107,26 @@ def rows(
     return [dict(zip(columns, row, strict=True)) for row in each]
 
 
-def outputs(predictions: np.ndarray, contract: Contract, threshold: float) -> list[Output]:
-    """Return the answer as tensors: what is decided, and for classes how probable each is."""
+def outputs(
+    predictions: np.ndarray,
+    contract: Contract,
+    threshold: float,
+    intervals: Intervals | None = None,
+    codes: np.ndarray | None = None,
+) -> list[Output]:
+    """Return the answer as tensors: what is decided, and for classes how probable each is.
+
+    With `intervals`, also [low, high] of each row, or whether each label is in its set; `codes` are
+    those of the column that they differ by.
+    """
+    around: list[Output] = []
+    if intervals is not None and contract.task == "regression":
+        around = [Output("interval", "FP64", intervals.around(predictions, contract, codes))]
+    elif intervals is not None:
+        among = intervals.sets(predictions, contract, threshold, codes)
+        around = [Output("set", "BOOL", among)]
     if contract.task == "regression":
-        return [Output("prediction", "FP64", predictions)]
+        return [Output("prediction", "FP64", predictions), *around]
     if contract.task == "binary":
         decided = (predictions > threshold).astype(np.int64)
         predictions = np.column_stack([1 - predictions, predictions])
@@ -119,6 +136,7 @@ def outputs(predictions: np.ndarray, contract: Contract, threshold: float) -> li
     return [
         Output("prediction", "BYTES", labels[decided]),
         Output("probability", "FP64", predictions),
+        *around,
     ]
 
 

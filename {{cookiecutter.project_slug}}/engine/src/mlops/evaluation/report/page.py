@@ -12,6 +12,7 @@ from ...config.settings import Settings
 from ...metrics.arrays import Array
 from ...metrics.catalogue import known
 from ..importance import Importance
+from ..intervals import Coverage
 from ..measurement import Measurement
 from . import rowcharts, sections
 from .rendering import render
@@ -30,10 +31,12 @@ def page(
     training: Mapping[str, Any],
     templates: Path = TEMPLATES,
     told: Sequence[str] = (),
+    covered: Coverage | None = None,
 ) -> str:
     """Return the report, which needs neither the network nor a script.
 
-    `training` is what model/training.json holds, `told` what to look at before believing it.
+    `training` is what model/training.json holds, `told` what to look at before believing it,
+    `covered` what intervals hold, where the contract promises some.
     Where `templates` holds a report.html, it is rendered in place of the engine's, with the same
     context.
     """
@@ -48,6 +51,8 @@ def page(
         "slices": sections.by_slice(settings, measurement) or "",
         "importance": rowcharts.importances(importances, known()[asked.primary].title),
     }
+    if covered is not None:
+        drawn["coverage"] = sections.coverage_by_slice(covered) or ""
     metrics = sections.metrics(measurement.overall)
     context = {
         "settings": settings,
@@ -61,6 +66,7 @@ def page(
         "check": list(told),
         "primary": next(one for one in metrics if one["name"] == asked.primary),
         "answers": answers.sections,
+        "intervals": None if covered is None else sections.intervals(settings, covered),
         "slices": sections.slices(measurement),
         "shown": sections.SHOWN,
         "importance": [one._asdict() for one in importances],

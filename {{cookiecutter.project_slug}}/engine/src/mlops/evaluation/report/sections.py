@@ -10,6 +10,7 @@ from ...config.settings import Settings
 from ...metrics.arrays import Array
 from ...metrics.bootstrap import Estimate
 from ...metrics.catalogue import known
+from ..intervals import Coverage
 from ..measurement import Estimates, Measurement
 from ..slices import Slice
 from . import charts, figures, rowcharts
@@ -109,6 +110,26 @@ def by_slice(settings: Settings, measurement: Measurement) -> Plot | None:
     overall = measurement.overall[primary]
     shown = _farthest(judged, overall)
     return rowcharts.slices(shown, overall, known()[primary].title) if judged else None
+
+
+def intervals(settings: Settings, covered: Coverage) -> Section:
+    """Return what intervals, or sets of labels, promise and hold."""
+    regression = settings.data.task == "regression"
+    return {
+        "noun": "intervals" if regression else "sets of labels",
+        "promised": covered.promised,
+        "coverage": covered.overall._asdict(),
+        "width": covered.width,
+        "unit": f"of {settings.data.target}" if regression else "labels",
+        "by": settings.data.intervals and settings.data.intervals.by,
+        "missed": [part.name for part, _ in covered.missed],
+    }
+
+
+def coverage_by_slice(covered: Coverage) -> Plot | None:
+    """Draw the share that intervals hold of every slice that is judged beside the whole."""
+    shown = _farthest(covered.slices, covered.overall)
+    return rowcharts.slices(shown, covered.overall, "Share held") if shown else None
 
 
 def interval(estimate: Section) -> str:

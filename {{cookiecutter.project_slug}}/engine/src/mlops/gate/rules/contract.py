@@ -1,11 +1,12 @@
 """The contract: the rows keep it, and it takes nothing back that the champion relied on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ...contract import Column, Contract
+from ...contract import Column, Contract, Intervals
 from ...data import prepared
+from ...data.splitting import CALIBRATION, HOLDOUT
 from ..case import Array, Case
 from ..rule import Finding, Rule
 
@@ -15,8 +16,9 @@ class ContractKept(Rule, frozen=True, kw_only=True):
 
     A cell that is missing though not nullable, out of bounds, off the categories or repeated
     though unique is rejected. So is a column that the champion's contract has and this one lost
-    or gave another type, other class labels or another target, unless `allow` names it. What
-    else changed in the contract is stated and passes.
+    or gave another type, other class labels or another target, and intervals that are no longer
+    promised or hold less, unless `allow` names it (`intervals`). What else changed in the contract
+    is stated and passes.
     """
 
     allow: list[str]
@@ -26,7 +28,7 @@ class ContractKept(Rule, frozen=True, kw_only=True):
         contract = case.settings.data
         found = [
             Finding("rejected", reason, f"{role} {name}")
-            for role, columns in (("training", case.train_columns), ("holdout", case.columns))
+            for role, columns in _sides(case)
             for name, reason in _broken(columns, contract)
         ]
         if case.candidate.bundle.contract != contract:
@@ -41,6 +43,13 @@ class ContractKept(Rule, frozen=True, kw_only=True):
             ]
             said = f"the rows keep the contract; against the champion's: {stated or 'unchanged'}"
         return [*found, Finding("passed", said)] if _passing(found) else found
+
+
+def _sides(case: Case) -> Iterator[tuple[str, Mapping[str, Array]]]:
+    yield "training", case.train_columns
+    yield HOLDOUT, case.columns
+    if CALIBRATION in case.sides:
+        yield CALIBRATION, prepared.read(case.sides[CALIBRATION], case.settings.data)
 
 
 def _passing(found: list[Finding]) -> bool:
@@ -58,6 +67,12 @@ def compared_contracts(before: Contract, now: Contract) -> tuple[dict[str, str],
     elif before.labels != now.labels:
         breaking[now.target] = f"the labels were {before.labels}, now they are {now.labels}"
     stated = []
+    promised, kept = before.intervals, now.intervals
+    if promised is not None and (kept is None or kept.coverage < promised.coverage):
+        said = "none are" if kept is None else f"{kept.coverage:.3g} is"
+        breaking["intervals"] = f"intervals held {promised.coverage:.3g}, now {said} promised"
+    elif kept is not None and kept != promised:
+        stated.append(f"intervals that hold {kept.coverage:.3g} are promised{_by(kept)}")
     for name, column in old.items():
         if name not in new:
             breaking.setdefault(name, f"{name} was removed")
@@ -68,6 +83,10 @@ def compared_contracts(before: Contract, now: Contract) -> tuple[dict[str, str],
             stated += [f"{name} {change}" for change in _changes(column, new[name])]
     stated += [f"{name} was added" for name in new if name not in old]
     return breaking, "; ".join(stated)
+
+
+def _by(promised: Intervals) -> str:
+    return f", of each {promised.by}" if promised.by else ""
 
 
 def _changes(before: Column, now: Column) -> Iterator[str]:

@@ -10,7 +10,7 @@ from ...data.arrays import plain
 from ...data.fingerprints import fingerprints, missing
 from ...data.hashing import row_hash
 from ...data.prepared import ROW_HASH, row_count, row_hashes, table
-from ...data.splitting import cutoff, is_holdout, keys
+from ...data.splitting import HOLDOUT, TRAIN, cutoff, keys, sides
 from ..case import Case, Judged
 from ..population import incomparable, known_rows
 from ..rule import Finding, Rule
@@ -83,7 +83,9 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
         was, split = champion.bundle.manifest["lineage"]["rows"], case.settings.split
         hashes = row_hashes(case.holdout)
         held = len(hashes) - int(champion.bundle.manifest["holdout"]["rows"])
-        trained = row_count(case.train) - int(was.get("train", 0))
+        others = [path for role, path in case.sides.items() if role != HOLDOUT]
+        known = sum(int(n) for role, n in was.items() if role != HOLDOUT)
+        trained = sum(map(row_count, others)) - known
         if held <= 0 or champion.bundle.settings.split != split:
             return None
         new = np.ones(len(hashes), dtype=bool)
@@ -120,24 +122,25 @@ class SplitKept(Rule, frozen=True, kw_only=True):
         contract, split = case.settings.data, case.settings.split
         names = keys(contract, split)
         moment = [contract.time] if contract.time and contract.time not in names else []
-        found, sides = [], []
-        for part, path, held in (
-            ("training", case.train, False),
-            ("holdout", case.holdout, True),
-        ):
+        found: list[Finding] = []
+        every: dict[str, np.ndarray] = {}
+        for role, path in case.sides.items():
+            part = "training" if role == TRAIN else role
             rows = table(path, [*names, *moment, ROW_HASH])
             hashes = row_hash(rows, names, split.salt)
-            sides.append(hashes)
+            every[role] = hashes
             edited = hashes != plain(rows.column(ROW_HASH), np.dtype(np.uint64), 0)
-            astray = is_holdout(rows, hashes, contract, split) != held
+            astray = ~sides(rows, hashes, contract, split)[role]
             wrong = int((edited | astray).sum())
             reason = f"{wrong} of {len(hashes)} rows do not belong to the {part} side"
             passed = not wrong and len(hashes) > 0
             found.append(
                 Finding("passed" if passed else "rejected", reason, part, wrong, threshold=0)
             )
-        sizes = np.unique(np.concatenate(sides), return_counts=True)[1]
-        told = share(len(sides[1]), len(sides[0]), sizes, split, "rows")
+        hashes = np.concatenate([*every.values()])
+        sizes = np.unique(hashes, return_counts=True)[1]
+        held = len(every[HOLDOUT])
+        told = share(held, len(hashes) - held, sizes, split, "rows")
         return found if told is None else [*found, told]
 
 

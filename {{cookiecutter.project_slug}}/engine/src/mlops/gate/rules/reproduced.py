@@ -7,6 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...data import fingerprints
+from ...data.splitting import TRAIN
+from ...runtime.intervals import INTERVALS, IntervalError, parsed
 from ...runtime.model import farthest
 from ..case import Case
 from ..rederivation import AGAIN, RederivationError, Rederived, rederived
@@ -37,7 +39,8 @@ class Reproduced(Rule, frozen=True, kw_only=True):
             return [Finding("pending", PENDING)]
         try:
             with rederived(case.repository, self.minutes) as made:
-                return [_rows(case, made), self._predictions(case, made)]
+                found = [_rows(case, made), self._predictions(case, made)]
+                return found + self._intervals(case, made)
         except RederivationError as error:
             return [Finding("rejected", str(error), error.part)]
 
@@ -54,12 +57,33 @@ class Reproduced(Rule, frozen=True, kw_only=True):
         value = far if math.isfinite(far) else None
         return Finding("rejected", reason, part, value, threshold=self.tolerance)
 
+    def _intervals(self, case: Case, made: Rederived) -> list[Finding]:
+        """Compare the intervals, as far as predictions may be apart; nothing where none are."""
+        contract, path = case.settings.data, case.candidate.folder / INTERVALS
+        if contract.intervals is None and made.intervals is None:
+            return []
+        part, inputs = "intervals", f"the inputs of {made.commit[:12]}"
+        one = parsed(path.read_bytes() if path.is_file() else None, contract)
+        try:
+            other = parsed(made.intervals, contract)
+        except IntervalError:
+            other = None
+        far = math.inf if one is None or other is None else one.distance(other)
+        # A width is off by as much as a prediction may be, where both are on the same scale.
+        sizes = case.candidate.predictions if one and one.scale == "none" else np.empty(0)
+        near = self.tolerance * float(np.abs(sizes).max(initial=1.0))
+        if far <= near:
+            reason = f"{inputs} make intervals that are as wide: at most {far:.2g} away"
+            return [Finding("passed", reason, part, far, threshold=near)]
+        reason = f"{inputs} make other intervals than the candidate's: {AGAIN}"
+        return [Finding("rejected", reason, part)]
+
 
 def _rows(case: Case, made: Rederived) -> Finding:
     """Compare every prepared row, with its target, in its place."""
     wrong = [
-        name
-        for name, path in (("training", case.train), ("holdout", case.holdout))
+        "training" if role == TRAIN else role
+        for role, path in case.sides.items()
         if not _same(path, made.prepared / path.name, case)
     ]
     if not wrong:

@@ -112,6 +112,14 @@ def described(models: ServedModels, predictor: Predictor) -> dict[str, Any]:
         answers.append(
             {"name": "probability", "datatype": "FP64", "shape": shape, "parameters": labels}
         )
+    if contract.intervals is not None:
+        about: dict[str, Any] = {"coverage": contract.intervals.coverage}
+        if contract.labels:
+            kind = {"name": "set", "datatype": "BOOL", "shape": [-1, len(contract.labels)]}
+            about["labels"] = list(contract.labels)
+        else:
+            kind = {"name": "interval", "datatype": "FP64", "shape": [-1, 2]}
+        answers.append({**kind, "parameters": about})
     return {
         "name": contract.name,
         "versions": [version_of(p) for p in (models.champion, models.challenger) if p is not None],
@@ -148,7 +156,13 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
     decoded, (matrix, predictions) = await request.app.predict.answered(predictor, sent)
     content, length = encode(
         inference,
-        outputs(predictions, predictor.loaded.contract, predictor.threshold),
+        outputs(
+            predictions,
+            predictor.loaded.contract,
+            predictor.threshold,
+            predictor.loaded.intervals,
+            predictor.codes(decoded),
+        ),
         {
             "model_name": name,
             "model_version": version_of(predictor),

@@ -47,6 +47,9 @@ class ModelOut(BaseModel):
     target: str
     labels: list[str] = Field(description="of the classes, in the order of their codes")
     threshold: float | None = Field(description="above which the last of two labels is decided")
+    coverage: float | None = Field(
+        description="share of rows whose truth the interval or set of an answer holds"
+    )
     description: str
     digest: str = Field(description="SHA-256 of the manifest: it names the bundle")
     challenger: str | None = Field(description="digest of the challenger, where there is one")
@@ -94,6 +97,7 @@ def described(predictor: Predictor, challenger: str | None = None) -> ModelOut:
         target=contract.target,
         labels=list(contract.labels),
         threshold=predictor.threshold if contract.task == "binary" else None,
+        coverage=contract.intervals.coverage if contract.intervals else None,
         description=contract.description,
         digest=predictor.bundle_digest,
         challenger=challenger,

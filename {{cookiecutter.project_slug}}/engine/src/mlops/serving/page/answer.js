@@ -18,7 +18,7 @@ export function showAnswer(answer, model) {
   const { prediction, probabilities } = answer;
   if (!probabilities) {
     fill(find("answer"), node("p", { class: "said" }, number(prediction)),
-      node("p", { class: "what" }, model.target));
+      node("p", { class: "what" }, model.target), ...around(answer, model));
     return;
   }
   const binary = model.task === "binary";
@@ -28,9 +28,16 @@ export function showAnswer(answer, model) {
   const threshold = binary ? model.threshold : null;
   fill(find("answer"), node("p", { class: "said" }, prediction),
     node("p", { class: "what" }, sentence(model, label, share, threshold)),
+    ...around(answer, model),
     node("div", { class: "shares", "aria-hidden": "true" },
       model.labels.map((name) =>
         shareBar(name, probabilities[name], name === prediction, name === label ? threshold : null))));
+}
+
+function around({ interval, set }, model) {
+  if (!interval && !set) return [];
+  const said = interval ? `${number(interval[0])} to ${number(interval[1])}` : set.join(" or ");
+  return [node("p", { class: "what" }, `${said}, which holds ${percent(model.coverage)} of the truth`)];
 }
 
 function sentence(model, label, share, threshold) {
