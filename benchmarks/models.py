@@ -74,13 +74,13 @@ def measured(names: list[str]) -> list[Line]:
     for _ in range(TURNS):
         for name, (_, fitting) in fits.items():
             started = time.process_time()
-            fitted[name] = fitting.fitted({})
+            fitted[name], _ = fitting.fitted({})
             seconds[name].append(time.process_time() - started)
     lines = []
     for name, (settings, fitting) in fits.items():
         primary = settings.evaluation.primary
         scores = [
-            fitting.measured(fitting.fitted({}, fold), fold, [primary])[primary]
+            fitting.measured(fitting.fitted({}, fold)[0], fold, [primary])[primary]
             for fold in fitting.folds(FOLDS)
         ]
         holdout = fitting.matrix("holdout")

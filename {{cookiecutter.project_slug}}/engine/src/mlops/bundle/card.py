@@ -86,8 +86,8 @@ def _intervals(contract: Contract, metrics: dict[str, Any]) -> list[str]:
     each = f", for each {by}" if by else ""
     share, promised = told["coverage"], contract.intervals.coverage
     return [
-        f"With each prediction comes {what} that holds the truth of {promised:.1%} of all rows{each} "
-        f"(of the holdout: {_number(share['value'])}, {_interval(share)}; mean "
+        f"With each prediction comes {what} that holds the truth of {promised:.1%} of all "
+        f"rows{each} (of the holdout: {_number(share['value'])}, {_interval(share)}; mean "
         f"width {_number(told['width'])})."
     ]
 

@@ -131,6 +131,17 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.convert({**known, "parameters": parameters}, cls)
 
 
+class EarlyStopping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When boosting ends: after so many `rounds` without gain on held-out `folds`; 0 is never."""
+
+    rounds: int = 0
+    folds: int = 5
+
+    def __post_init__(self) -> None:
+        if self.rounds < 0 or self.folds < 2:
+            raise ValueError("`rounds` is 0 for none or more, `folds` 2 or more")
+
+
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the estimator is fitted and compiled.
 
@@ -148,6 +159,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     runtime: Literal["auto", "onnx", "skops"] = "auto"
     tolerance: float = 1e-5
     transform: Literal["none", "log", "log1p", "sqrt"] = "none"
+    early_stopping: EarlyStopping = EarlyStopping()
 
     def __post_init__(self) -> None:
         if self.folds == 1 or self.folds < 0:

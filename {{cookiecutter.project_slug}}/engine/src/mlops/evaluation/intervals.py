@@ -35,8 +35,9 @@ class Coverage(NamedTuple):
 
     @property
     def missed(self) -> list[tuple[Slice, Estimate]]:
-        """The slices that are covered less than is promised, beyond chance."""
-        return [(part, found) for part, found in self.slices if found.high < self.promised]
+        """The slices that are covered less than is promised, beyond chance; the least first."""
+        below = [one for one in self.slices if one[1].high < self.promised]
+        return sorted(below, key=lambda one: one[1].value)
 
     def figures(self) -> dict[str, Any]:
         """Return what metrics.json says of them."""

@@ -102,7 +102,7 @@ def _scores(settings: Settings, count: int, data: Path, done: Callable[[], objec
     values, seconds, ratios = [], [], []
     for fold in fitting.folds(count):
         started = time.process_time()
-        fitted = fitting.fitted({}, fold)
+        fitted, _ = fitting.fitted({}, fold)
         seconds.append(time.process_time() - started)
         values.append(fitting.measured(fitted, fold, [primary])[primary])
         ratios.append(len(fold[1]) / len(fold[0]))

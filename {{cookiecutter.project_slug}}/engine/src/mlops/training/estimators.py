@@ -20,6 +20,7 @@ from sklearn.utils.validation import has_fit_parameter
 from .. import owner
 from ..config.settings import LOCK, Model, Training
 from ..contract import Task
+from ..data.hashing import folds as by_hash
 from ..errors import ProjectError
 
 # What `_target_` may import, since an import path in a config file is code that runs: classes of
@@ -118,10 +119,13 @@ def fit(
     target: Any,
     weights: Any = None,
     categorical: Sequence[int] = (),
+    hashes: Any = None,
 ) -> BaseEstimator:
     """Fit an estimator that `build` made, with a weight for each row where there are weights.
 
-    `categorical` are the columns of codes, for an estimator that is told of them only here.
+    `categorical` are the columns of codes, for an estimator that is told of them only here, and
+    `hashes` (rows,) of uint64 decide which rows an explainable boosting machine holds out of each
+    of its bags, where it would draw them.
     Raises EstimatorError where the estimator takes no weights, and where a target has no transform.
     """
     _check_transform(model, target)
@@ -130,6 +134,8 @@ def fit(
         more[_weights(model)] = weights
     if categorical and _is_lightgbm(_innermost(model)):
         more["categorical_feature"] = list(categorical)
+    if hashes is not None and (bags := _bags(model, hashes)) is not None:
+        more["bags"] = bags
     with warnings.catch_warnings():
         # Of an explainable boosting machine, whose own pictures nobody looks at here.
         warnings.filterwarnings("ignore", "Missing values detected", UserWarning)
@@ -142,6 +148,19 @@ def _innermost(model: Any) -> type:
         if (inner := getattr(model, name, None)) is not None:
             return _innermost(inner)
     return next((one for one in type(model).__mro__ if one.__module__ != OWN), type(model))
+
+
+def _bags(model: Any, hashes: np.ndarray) -> np.ndarray | None:
+    """Return which rows train (1) and which tell when to stop (-1) in each bag, (rows, bags).
+
+    None for what has none, or fits a part of the rows at a time, as a calibration does.
+    """
+    inner = getattr(model, "regressor", model)
+    count = getattr(inner, "outer_bags", None)
+    if not isinstance(count, int) or count < 2 or not has_fit_parameter(inner, "bags"):
+        return None
+    held = by_hash(hashes, count)
+    return np.where(held[:, np.newaxis] == np.arange(count), -1, 1).astype(np.int8)
 
 
 def _categories(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:

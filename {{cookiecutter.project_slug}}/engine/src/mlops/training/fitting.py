@@ -21,6 +21,7 @@ from ..metrics.catalogue import compute, known
 from ..runtime.model import ABOUT, Predict, estimator
 from . import estimators
 from .compilation import compile_model
+from .stopping import Rows, Stopped, stop
 
 DATA, MODEL = Path("data/prepared"), Path("model")
 STUDIES = Path(".mlops/studies.db")
@@ -40,7 +41,9 @@ def train(settings: Settings, data: Path = DATA, out: Path = MODEL) -> str:
     about: dict[str, Any] = {"task": settings.data.task, "parameters": chosen, "search": search}
     if settings.training.folds:
         about["cross_validation"] = fit.cross_validated(chosen)
-    fitted = fit.fitted(chosen)
+    fitted, stopped = fit.fitted(chosen)
+    if stopped is not None:
+        about["early_stopping"] = stopped.told()
     holdout = fit.matrix("holdout")
     with atomic_directory(out) as folder:
         compiled = compile_model(
@@ -89,15 +92,20 @@ class Fitting:
         contract = self._settings.data
         return prepared.matrix(path, contract, encoder.inputs, encoder.matrix, len(encoder.names))
 
-    def fitted(self, changes: Mapping[str, Any], fold: Fold | None = None) -> Any:
-        """Fit on all training rows, or on those of a fold."""
-        rows = slice(None) if fold is None else fold[0]
-        matrix, target = self._train[rows], self.target[rows]
+    def fitted(
+        self, changes: Mapping[str, Any], fold: Fold | None = None
+    ) -> tuple[Any, Stopped | None]:
+        """Fit on all training rows, or on those of a fold; say where boosting was stopped early."""
+        chosen = slice(None) if fold is None else fold[0]
         settings = self._settings
+        weights = None if self._weights is None else self._weights[chosen]
+        rows = Rows(self._train[chosen], self.target[chosen], weights)
+        hashes = prepared.row_hashes(self._data / "train.parquet")[chosen]
         inner: tuple[Fold, ...] = ()
         if settings.training.calibration != "none":
-            hashes = prepared.row_hashes(self._data / "train.parquet")[rows]
             inner = tuple(_by_hash(hashes, CALIBRATION_FOLDS))
+        told = self.encoder.categorical if settings.model.inputs == "categories" else ()
+        stopping, stopped = settings.training.early_stopping, None
         model = estimators.build(
             settings.model,
             settings.training,
@@ -109,9 +117,10 @@ class Fitting:
         )
         try:
             with _threads(settings.training.threads):
-                weights = None if self._weights is None else self._weights[rows]
-                told = self.encoder.categorical if settings.model.inputs == "categories" else ()
-                return estimators.fit(model, matrix, target, weights, told)
+                if stopping.rounds:
+                    held = tuple(_by_hash(hashes, stopping.folds))
+                    stopped = stop(model, rows, held, stopping.rounds, told)
+                return estimators.fit(model, *rows, told, hashes), stopped
         except ValueError as error:
             raise TrainingError(
                 f"{settings.model.target} cannot be fitted: {' '.join(str(error).split())}"
@@ -163,7 +172,7 @@ class Fitting:
         return {name: [result[name] for result in results] for name in names}
 
     def _score(self, changes: Mapping[str, Any], fold: Fold, names: Sequence[str]) -> Any:
-        return self.measured(self.fitted(changes, fold), fold, names)
+        return self.measured(self.fitted(changes, fold)[0], fold, names)
 
     def measured(self, fitted: Any, fold: Fold, names: Sequence[str]) -> dict[str, float]:
         """Return metrics of a fitted estimator on the rows that test it."""

@@ -112,6 +112,8 @@ def _facts(
     model: list[tuple[str, object]] = [("Estimator", _estimator(settings))]
     if data.task != "regression":
         model += [("calibration", fitted.calibration), ("class_weight", fitted.class_weight)]
+    if stopped := training.get("early_stopping"):
+        model.append(("Rounds", f"{stopped['rounds']} of {stopped['most']}, stopped early"))
     model += sorted(settings.model.parameters.items())
     model += [("Seed", settings.seed), ("Runtime", training.get("runtime", "unknown"))]
     return {"data": facts, "model": model}
