@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.config.settings import Split
-from mlops.contract import Column, Contract, Source
+from mlops.contract import Column, Contract, Intervals, Source
 from mlops.data import prepared
 from mlops.data.prepare import prepare
 from mlops.data.sources import DataError
@@ -216,3 +216,35 @@ def test_files_that_share_some_rows_are_taken(tmp_path: Path) -> None:
         lines = [f"{i};x;2025-01-{i % 28 + 1:02};{i % 2}" for i in range(count)]
         (tmp_path / "raw" / name).write_text("\n".join(["n;c;at;y", *lines]))
     assert "rows train" in prepare(contract, HASH, tmp_path / "raw", tmp_path / "out")
+
+
+def test_rows_that_calibrate_are_neither_trained_on_nor_held_out(tmp_path: Path) -> None:
+    raw(tmp_path, "b.csv", 0, 900)
+    promising = msgspec.structs.replace(CONTRACT, intervals=Intervals(0.9))
+    plain = sides(tmp_path)
+
+    def roles() -> dict[str, set[str]]:
+        said = prepare(promising, HASH, tmp_path / "raw", tmp_path / "out")
+        assert "calibrate intervals" in said
+        summary = json.loads((tmp_path / "out/summary.json").read_text())
+        found = {
+            role: set(pq.read_table(tmp_path / f"out/{role}.parquet")["id"].to_pylist())
+            for role in ("train", "holdout", "calibration")
+        }
+        assert summary["rows"] == {role: len(ids) for role, ids in found.items()}
+        return found
+
+    before = roles()
+    assert before["holdout"] == plain["holdout"]
+    assert before["train"] | before["calibration"] == plain["train"]
+    assert not before["train"] & before["calibration"]
+    assert 0.15 < len(before["calibration"]) / len(plain["train"]) < 0.25
+    raw(tmp_path, "a.csv", 900, 300)
+    assert all(before[role] < ids for role, ids in roles().items())
+    by_time = Split("time", cutoff="2025-01-20")
+    prepare(promising, by_time, tmp_path / "raw", tmp_path / "time")
+    moments = pq.read_table(tmp_path / "time/calibration.parquet")["at"].to_numpy()
+    assert moments.max() < np.datetime64("2025-01-20")
+    with pytest.raises(SplitError, match=r"no row falls to calibration: .*split\.calibration"):
+        tiny = Split("hash", calibration=1e-9)
+        prepare(promising, tiny, tmp_path / "raw", tmp_path / "none")

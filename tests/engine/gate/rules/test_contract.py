@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from mlops.contract import Contract
+from mlops.contract import Contract, Intervals
 from mlops.gate.case import Case, Judged
 from mlops.gate.rule import Finding
-from mlops.gate.rules.contract import ContractKept
+from mlops.gate.rules.contract import ContractKept, compared_contracts
 
 Rejected = Callable[[list[Finding]], set[str]]
 
@@ -145,3 +145,26 @@ def test_what_is_allowed_passes_by_name(make: Callable[..., Case], champion: Pat
     allowed, rest = ContractKept(allow=["gone"]).judge(case)
     assert (allowed.verdict, allowed.part, allowed.reason) == ("passed", "gone", "gone was removed")
     assert (rest.verdict, rest.part) == ("passed", "")
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "verdict"),
+    [
+        (0.9, None, "rejected"),
+        (0.9, 0.8, "rejected"),
+        (0.9, 0.95, "passed"),
+        (None, 0.9, "passed"),
+        (0.9, 0.9, "passed"),
+    ],
+)
+def test_intervals_that_were_promised_stay_promised(
+    make: Callable[..., Case], champion: Path, was: float | None, now: float | None, verdict: str
+) -> None:
+    contract = make(champion).settings.data
+    one, other = (
+        msgspec.structs.replace(contract, intervals=None if share is None else Intervals(share))
+        for share in (was, now)
+    )
+    removed, stated = compared_contracts(one, other)
+    assert ("intervals" in removed) == (verdict == "rejected")
+    assert ("are promised" in stated) == (was != now and verdict == "passed")

@@ -1,5 +1,6 @@
 """What is promoted was made again, from what a commit pins."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,14 +12,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from in_process import in_process
 
+from mlops.bundle import manifest
 from mlops.bundle.assembly import bundle
 from mlops.config.settings import Settings, load
 from mlops.data import prepare as stage
-from mlops.gate.case import Case
+from mlops.data import prepared
+from mlops.gate.case import Case, Judged
 from mlops.gate.rule import Finding
 from mlops.gate.rules.reproduced import Reproduced
 from mlops.git import dvc
+from mlops.git.repository import Repository
 from mlops.training.fitting import train
 
 Make = Callable[..., Case]
@@ -177,3 +182,36 @@ def test_it_ends_after_its_minutes(committed: Path, make: Make, rejected: Reject
     findings = Reproduced(tolerance=1e-6, minutes=0.001).judge(make(rederive=True))
     assert rejected(findings) == {"resolve"}
     assert "reproduced.minutes" in findings[0].reason
+
+
+def test_intervals_that_the_inputs_do_not_make_are_rejected(
+    promising: Callable[[str], Path], tmp_path: Path, rejected: Rejected
+) -> None:
+    root = shutil.copytree(promising("regression"), tmp_path / "p")
+    point(root)
+    (root / ".gitignore").write_text(IGNORED)
+    git(root, "init", "-q", "-b", "main")
+    commit(root)
+
+    def judged() -> list[Finding]:
+        settings = load(root / "resolved.yaml")
+        columns = prepared.read(root / "data/prepared/holdout.parquet", settings.data)
+        candidate = in_process(root / "candidate")
+        answers = Judged(root / "candidate", candidate, candidate.answer(columns))
+        target = prepared.target(columns, settings.data)
+        case = Case(Repository(root), settings, answers, None, columns, target, rederive=True)
+        return RULE.judge(case)
+
+    assert [(one.part, one.verdict) for one in judged()] == [
+        ("rows", "passed"),
+        ("predictions", "passed"),
+        ("intervals", "passed"),
+    ]
+    path = root / "candidate/intervals.json"
+    content = json.loads(path.read_text())
+    content["widths"]["villa"] *= 3
+    path.write_text(json.dumps(content))
+    about = manifest.read(root / "candidate")
+    del about["files"]
+    manifest.write(root / "candidate", about)
+    assert rejected(judged()) == {"intervals"}

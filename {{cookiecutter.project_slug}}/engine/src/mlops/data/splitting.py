@@ -9,7 +9,6 @@ import numpy as np
 from ..config.settings import Split
 from ..contract import Contract
 from ..errors import ProjectError
-from .hashing import drawn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,6 +120,8 @@ def sides(
     held = is_holdout(table, hashes, contract, split)
     if contract.intervals is None:
         return {TRAIN: ~held, HOLDOUT: held}
+    from .hashing import drawn
+
     aside = ~held & drawn(hashes, CALIBRATION, split.calibration)
     return {TRAIN: ~held & ~aside, HOLDOUT: held, CALIBRATION: aside}
 
