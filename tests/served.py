@@ -42,6 +42,8 @@ def serving(project: Project, bundle: Path, **settings: Any) -> Iterator[str]:
 def resign(bundle: Path) -> None:
     """Have the manifest of a changed bundle say what its files are now."""
     manifest = json.loads((bundle / "manifest.json").read_text())
-    for name in manifest["files"]:
-        manifest["files"][name] = hashlib.sha256((bundle / name).read_bytes()).hexdigest()
+    names = sorted(path.name for path in bundle.iterdir() if path.name != "manifest.json")
+    manifest["files"] = {
+        name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in names
+    }
     (bundle / "manifest.json").write_text(json.dumps(manifest))

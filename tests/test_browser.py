@@ -359,6 +359,27 @@ def test_what_a_bundle_says_stays_text(opened: Open, finished: Project, tmp_path
         page.context.close()
 
 
+def test_the_set_that_a_contract_promises_is_shown(
+    opened: Open, finished: Project, tmp_path: Path
+) -> None:
+    bundle = shutil.copytree(finished.path / "candidate", tmp_path / "bundle")
+    contract = json.loads((bundle / "contract.json").read_text()) | {"intervals": {"coverage": 0.8}}
+    (bundle / "contract.json").write_text(json.dumps(contract))
+    resolved = yaml.safe_load((bundle / "resolved.yaml").read_text())
+    resolved["data"]["intervals"] = {"coverage": 0.8}
+    (bundle / "resolved.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
+    # So wide that every set has both labels.
+    (bundle / "intervals.json").write_text('{"coverage": 0.8, "rows": 99, "width": 1.0}')
+    resign(bundle)
+    with serving(finished, bundle) as found:
+        page = opened(found)
+        ready(page)
+        answered(page)
+        expect(page.locator("#answer")).to_contain_text(
+            "false or true, which holds 80.0% of the truth"
+        )
+
+
 def test_no_markup_can_be_made_from_text(browser: Browser, address: str) -> None:
     page = browser.new_page()
     page.goto(address)
