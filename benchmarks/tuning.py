@@ -1,20 +1,23 @@
-"""What a search costs and finds: ended early or not, in batches or one by one, by one worker or two.
+"""What a search costs and finds: in batches or one by one, trials ended early or not.
 
-    python benchmarks/tuning.py [--seeds N] [--rows N] [MODEL ...]
+    python benchmarks/tuning.py [--seeds N] [--rows N] [--trials N] [--workers] [MODEL ...]
 
 On the sample; each line is the mean over the seeds beside the plain search (one by one, nothing
 ended early, one worker): processor seconds and seconds as a ratio to it, and the best score on the
-folds less its own. The last lines say what two workers gain, by trials and by folds.
+folds less its own. `--workers` says instead what two workers gain on the same trials: threads with
+a trial each, as a search has them, threads with a fold each, processes with a trial each.
 """
 
 import argparse
 import contextlib
+import math
 import os
 import shutil
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +31,11 @@ from mlops.config.compose import composed  # noqa: E402
 from mlops.config.settings import Settings  # noqa: E402
 from mlops.data.prepare import prepare  # noqa: E402
 from mlops.data.sample import write  # noqa: E402
-from mlops.training.fitting import Fitting  # noqa: E402
+from mlops.training.fitting import Fitting, _threads  # noqa: E402
+from mlops.training.sampling import Sampler  # noqa: E402
 
 MODELS = ("lightgbm", "boosting", "forest", "logistic")
+TURNS = 3
 PLAIN = {"batch": 1, "prune": False, "workers": 1}
 WAYS: dict[str, dict[str, Any]] = {
     "one by one": PLAIN,
@@ -53,9 +58,7 @@ class Cost(NamedTuple):
 
 def searched(name: str, seed: int, way: dict[str, Any], trials: int) -> Cost:
     """Search for a model in the project in which this runs, with a study of its own."""
-    settings = Settings.parse(
-        composed(Path("conf"), {"model": {"use": name}, "tuning": {"use": "optuna"}, "seed": seed})
-    )
+    settings = asked(name, seed)
     tuning = msgspec.structs.replace(settings.tuning, trials=trials, patience=trials, **way)
     fitting = Fitting(msgspec.structs.replace(settings, tuning=tuning), Path("data/prepared"))
     shutil.rmtree(".mlops", ignore_errors=True)
@@ -75,6 +78,57 @@ def prepared(rows: int) -> Settings:
     return settings
 
 
+def parallel(name: str, trials: int) -> None:
+    """Print the seconds of the same trials by one worker and by two, the fastest of some turns."""
+    from joblib import Parallel, delayed
+
+    settings = asked(name, seed=1)
+    fitting = Fitting(settings, Path("data/prepared"))
+    splits, primary = list(fitting.folds(3)), [settings.evaluation.primary]
+    ranges, configured = settings.model.search, settings.model.parameters
+    drawn = Sampler(ranges, "maximize", seed=1, batch=trials, first=configured).batch([])
+
+    def trial(given: dict[str, Any]) -> None:
+        for fold in splits:
+            fitting._score(given, fold, primary)
+
+    def alone() -> None:
+        for given in drawn:
+            trial(given)
+
+    def by_folds() -> None:
+        for given in drawn:
+            Parallel(n_jobs=2, prefer="threads")(
+                delayed(fitting._score)(given, fold, primary) for fold in splits
+            )
+
+    def by_trials(prefer: str) -> None:
+        Parallel(n_jobs=2, prefer=prefer)(delayed(trial)(given) for given in drawn)
+
+    ways: dict[str, Callable[[], object]] = {
+        "one worker": alone,
+        "threads, a trial each": lambda: by_trials("threads"),
+        "threads, a fold each": lambda: by_folds(),
+        "processes, a trial each": lambda: by_trials("processes"),
+    }
+    seconds: dict[str, float] = {}
+    with _threads(settings.training.threads):
+        for _ in range(TURNS):
+            for way, work in ways.items():
+                started = time.perf_counter()
+                work()
+                seconds[way] = min(seconds.get(way, math.inf), time.perf_counter() - started)
+    print(f"\n{name}, {trials} trials of 3 folds")
+    for way, taken in seconds.items():
+        print(f"{way:26}{taken:7.2f} s {taken / seconds['one worker']:6.2f}", flush=True)
+
+
+def asked(name: str, seed: int) -> Settings:
+    """Return the settings of a search for that model."""
+    parts = {"model": {"use": name}, "tuning": {"use": "optuna"}, "seed": seed}
+    return Settings.parse(composed(Path("conf"), parts))
+
+
 def main() -> None:
     """Print a table for each model."""
     parser = argparse.ArgumentParser()
@@ -82,17 +136,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--trials", type=int, default=40)
-    asked = parser.parse_args()
+    parser.add_argument("--workers", action="store_true")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for part in ("conf", "requirements"):
             shutil.copytree(SOURCE / part, part)
-        prepared(asked.rows)
-        for model in asked.models:
-            print(f"\n{model}, {asked.trials} trials, {asked.seeds} seeds", flush=True)
+        prepared(given.rows)
+        for model in given.models:
+            if given.workers:
+                parallel(model, given.trials)
+                continue
+            print(f"\n{model}, {given.trials} trials, {given.seeds} seeds", flush=True)
             costs: dict[str, list[Cost]] = {way: [] for way in WAYS}
-            for seed in range(asked.seeds):
+            for seed in range(given.seeds):
                 for way, changes in WAYS.items():
-                    costs[way].append(searched(model, seed, changes, asked.trials))
+                    costs[way].append(searched(model, seed, changes, given.trials))
             plain = costs["one by one"]
             for way, found in costs.items():
                 pairs = list(zip(found, plain, strict=True))

@@ -252,7 +252,7 @@ class Fitting:
         digest = hashlib.sha256(msgspec.json.encode(asked))
         weights = () if self._weights is None else (self._weights,)
         for array in (self._train, self.target, *weights, *(test for _, test in splits)):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
 
 
