@@ -35,7 +35,7 @@ from mlops.training.fitting import Fitting, _threads  # noqa: E402
 from mlops.training.sampling import Sampler  # noqa: E402
 
 MODELS = ("lightgbm", "boosting", "forest", "logistic")
-TURNS = 3
+TURNS = 5
 PLAIN = {"batch": 1, "prune": False, "workers": 1}
 WAYS: dict[str, dict[str, Any]] = {
     "one by one": PLAIN,
