@@ -11,9 +11,12 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from baked import SOURCE
+from sklearn.metrics import mean_pinball_loss
 
 from mlops.config.settings import Model, SearchRange, Settings, Split, Training, Tuning, load
 from mlops.data import prepared
+from mlops.metrics.catalogue import metric
 from mlops.runtime import model as runtime
 from mlops.training import fitting
 from mlops.training.fitting import Fitting, TrainingError, train
@@ -216,3 +219,18 @@ def test_model_that_cannot_take_the_rows_is_one_sentence(trained: Path, tmp_path
     with pytest.raises(TrainingError, match=r"cannot be fitted: .*NaN"):
         predictions(trained, changed(trained, model=model), tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_the_metric_that_the_docs_have_for_a_quantile_asks_for_it() -> None:
+    text = (SOURCE / "engine/docs/models.md").read_text(encoding="utf-8")
+    code = text.partition("```python\n@metric")[2].partition("```")[0]
+    named: dict[str, Any] = {"np": np, "NDArray": np.ndarray, "metric": metric}
+    exec(f"@metric{code}", named)
+    generator = np.random.default_rng(2)
+    target, weights = generator.normal(size=500), generator.integers(0, 4, 500)
+    asked = [named["pinball"](target, np.full(500, at), weights) for at in np.sort(target)]
+    least = np.sort(target)[int(np.argmin(asked))]
+    assert least == np.sort(np.repeat(target, weights))[int(0.9 * weights.sum())]
+    for at, found in zip(np.sort(target)[::100], asked[::100], strict=True):
+        said = mean_pinball_loss(target, np.full(500, at), sample_weight=weights, alpha=0.9)
+        assert found == pytest.approx(said)

@@ -134,6 +134,7 @@ class Fitting:
         self._check_primary(primary)
         # The last of a split by time first: its model is the most like the one of all rows.
         splits = list(self.folds(settings.tuning.folds))[::-1]
+        question = self._question(splits)
         with _threads(settings.training.threads):  # around all workers, who would undo each other's
             found = tune(
                 settings.model.search,
@@ -142,7 +143,7 @@ class Fitting:
                 direction="maximize" if known()[primary].greater_is_better else "minimize",
                 seed=settings.seed,
                 storage=dvc.home() / STUDIES,
-                name=self._question(splits),
+                name=question,
                 first=settings.model.parameters,
             )
         return dict(found.parameters), {

@@ -107,9 +107,10 @@ def _distributions(
         try:
             distributions[name] = _distribution(space)
         except (TypeError, ValueError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
             raise TuningError(
-                f"model.search.{name} is no range to search: {' '.join(str(error).split())}: "
-                "correct it in the model's file of conf/model/"
+                f"model.search.{name} is no range to search ({reason}): correct it in the model's "
+                "file of conf/model/, or in params.yaml"
             ) from error
     return distributions
 
