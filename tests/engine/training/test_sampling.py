@@ -1,5 +1,6 @@
 """What a batch asks is told by the seed and what finished, and every shipped model can be asked."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ def test_what_was_ended_early_or_not_finite_is_told_too() -> None:
     assert not [given for given in found[2] if given in [trial.parameters for trial in odd]]
 
 
+@cache
 def model(name: str, task: Task) -> Model:
     content = composed(SOURCE / "conf", {"model": {"use": name}, "data": {"task": task}})
     return Model.parse(content["model"])
