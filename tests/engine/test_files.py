@@ -1,6 +1,8 @@
 """A file is whole or absent."""
 
+import fcntl
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from mlops.files import (
     BoundlessError,
     atomic_directory,
     atomic_file,
+    claimed,
     parse_yaml,
     sha256,
     sweep,
@@ -115,3 +118,49 @@ def test_aliases_and_depth_are_read_within_bounds(text: str, content: object) ->
 def test_yaml_that_outgrows_its_text_is_refused(text: str, said: str) -> None:
     with pytest.raises(BoundlessError, match=said):
         parse_yaml(text)
+
+
+def test_a_claim_has_one_holder_and_leaves_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "deep/claim.lock"
+    with claimed(file) as first, claimed(file) as second:
+        assert (first, second) == (True, False)
+    assert not file.exists()
+    with pytest.raises(KeyError), claimed(file):
+        raise KeyError
+    file.touch()  # left by a process that was killed
+    with claimed(file) as mine:
+        assert mine
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_claim_released_while_it_is_taken_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: bool
+) -> None:
+    """Or it would lie on a file that is gone, beside that of whoever makes it anew."""
+    file, lock = tmp_path / "claim.lock", fcntl.flock
+
+    def late(descriptor: int, how: int) -> None:
+        monkeypatch.undo()
+        file.unlink()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with claimed(file, wait) as first, claimed(file) as second:
+        assert (first, second) == (True, False)
+
+
+def test_whoever_waits_for_a_claim_has_it_alone_in_the_end(tmp_path: Path) -> None:
+    file, at_work = tmp_path / "claim.lock", []
+
+    def work(_: int) -> None:
+        for _ in range(20):
+            with claimed(file, wait=True) as mine:
+                assert mine
+                at_work.append(1)
+                assert len(at_work) == 1
+                at_work.pop()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert not file.exists()

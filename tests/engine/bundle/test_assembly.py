@@ -10,6 +10,7 @@ import pytest
 
 from mlops.bundle import contents, manifest
 from mlops.bundle.assembly import bundle
+from mlops.bundle.card import _searched
 from mlops.bundle.manifest import BundleError
 from mlops.bundle.reading import load
 from mlops.config.settings import load as load_settings
@@ -69,6 +70,14 @@ def test_the_same_inputs_give_the_same_bundle(trained: Path, tmp_path: Path) -> 
     with chdir(trained):
         again = bundle(load_settings(), out=tmp_path / "again")
     assert again == manifest.bundle_digest(trained / "candidate")
+
+
+def test_card_says_what_a_search_found() -> None:
+    search = {"trials": 40, "pruned": 12, "roc_auc": 0.8, "folds": 3}
+    found = {"rate": 0.123456, "depth": 3, "kind": None}
+    said = _searched({"parameters": found, "search": search})["Search"]
+    assert said == ("rate 0.1235, depth 3, kind None (of 40 trials on 3 folds, 12 ended early)")
+    assert _searched({"parameters": {}, "search": None}) == {}
 
 
 def test_card_names_what_is_known_and_what_is_not(trained: Path) -> None:

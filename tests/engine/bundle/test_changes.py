@@ -5,6 +5,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mlops.bundle.changes import changes, configuration, data
 
 
@@ -55,3 +57,28 @@ def test_settings_are_compared_without_policy_and_digests(tmp_path: Path) -> Non
         (tmp_path / name / "resolved.yaml").write_text(text)
     found = configuration(tmp_path / "one", tmp_path / "other")
     assert found == [{"key": "model.depth", "before": 3, "after": 4}]
+
+
+@pytest.mark.parametrize(
+    ("about", "changed"),
+    [
+        ('{"parameters": {"depth": 4}}', [{"key": "model.depth", "before": 3, "after": 4}]),
+        ('{"parameters": {"rate": 1}}', [{"key": "model.rate", "after": 1}]),
+        ('{"parameters": {"depth": 3}}', []),
+        ('{"parameters": {}}', []),
+        ('{"parameters": null}', []),
+        ("{}", []),
+        ("[]", []),
+        ("no JSON", []),
+        (None, []),
+    ],
+)
+def test_what_a_search_found_stands_for_what_was_configured(
+    tmp_path: Path, about: str | None, changed: list[dict[str, Any]]
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "resolved.yaml").write_text("model: {depth: 3}\n")
+    if about is not None:
+        (tmp_path / "other/training.json").write_text(about)
+    assert configuration(tmp_path / "one", tmp_path / "other") == changed

@@ -16,6 +16,7 @@ from mlops.bundle import manifest
 from mlops.config.settings import Settings
 from mlops.config.settings import load as load_settings
 from mlops.files import locked
+from mlops.tracking.parameters import parameters
 from mlops.tracking.registry import RegistryError, _made, _shown, mirrored, track
 
 # MLflow calls what its own dependencies have deprecated.
@@ -64,6 +65,15 @@ def test_run_holds_parameters_metrics_lineage_and_report(project: Path, settings
     assert len(run.data.tags["data"]) == 64
     assert {"candidate", "report.html"} <= {file.path for file in client.list_artifacts(key)}
     assert (project / "mlartifacts").is_dir()
+
+
+def test_parameters_are_those_that_a_search_found(settings: Settings) -> None:
+    search = {"trials": 7, "pruned": 2}
+    found = parameters(settings, {"parameters": {"max_iter": 9}, "search": search})
+    assert (found["model.max_iter"], found["search.pruned"]) == ("9", "2")
+    alone = parameters(settings, {"parameters": {}, "search": None})
+    assert alone["model.max_iter"] == "20"
+    assert not [name for name in alone if name.startswith("search")]
 
 
 def test_the_same_candidate_is_logged_once(project: Path, settings: Settings) -> None:

@@ -11,10 +11,14 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from baked import SOURCE
+from sklearn.metrics import mean_pinball_loss
 
 from mlops.config.settings import Model, SearchRange, Settings, Split, Training, Tuning, load
 from mlops.data import prepared
+from mlops.metrics.catalogue import metric
 from mlops.runtime import model as runtime
+from mlops.training import fitting
 from mlops.training.fitting import Fitting, TrainingError, train
 
 
@@ -109,12 +113,91 @@ def test_search_finds_parameters_and_says_so(
     searched = msgspec.structs.replace(
         model, search={"max_iter": SearchRange(low=5, high=30, integer=True)}
     )
-    tuning = Tuning(method="optuna", trials=3, folds=2)
+    tuning = Tuning(method="optuna", trials=3, folds=2, batch=2)
     predictions(trained, changed(trained, model=searched, tuning=tuning), tmp_path / "a")
     found = about(tmp_path / "a")
     assert 5 <= found["parameters"]["max_iter"] <= 30
-    assert found["search"]["trials"] == 3
+    assert (found["search"]["trials"], found["search"]["pruned"]) == (3, 0)
     assert (tmp_path / ".mlops/studies.db").exists()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    alone = msgspec.structs.replace(tuning, workers=1)
+    predictions(trained, changed(trained, model=searched, tuning=alone), tmp_path / "b")
+    assert about(tmp_path / "b") == found
+
+
+def question(trained: Path, **parts: Any) -> str:
+    fit = Fitting(changed(trained, **parts), trained / "data/prepared")
+    return fit._question(list(fit.folds(3)))
+
+
+def test_another_question_has_another_study(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(trained / "resolved.yaml")
+    replace = msgspec.structs.replace
+    f1 = replace(settings.evaluation, primary="f1")
+    asked = [
+        question(trained),
+        question(trained, seed=7),
+        question(trained, training=replace(settings.training, class_weight="balanced")),
+        question(trained, evaluation=f1),
+        question(trained, evaluation=replace(f1, threshold=0.4)),
+    ]
+    fit = Fitting(settings, trained / "data/prepared")
+    asked.append(fit._question(list(fit.folds(4))))
+    fit._weights = np.ones(len(fit.target))
+    asked.append(fit._question(list(fit.folds(3))))
+    fit._weights[0] = 2
+    asked.append(fit._question(list(fit.folds(3))))
+    fit.target = fit.target[::-1]
+    asked.append(fit._question(list(fit.folds(3))))
+    monkeypatch.setattr(fitting, "_versions", lambda _: ["later"])
+    asked.append(question(trained))
+    monkeypatch.setattr(fitting, "own", lambda: ["roc_auc"])
+    for code in ("mine", "mended"):
+        monkeypatch.setattr(fitting, "_source", {"policy.metrics": code}.__getitem__)
+        asked.append(question(trained))
+    assert len(set(asked)) == len(asked)
+
+
+def test_what_no_score_depends_on_asks_the_same(trained: Path) -> None:
+    settings = load(trained / "resolved.yaml")
+    replace = msgspec.structs.replace
+    told = replace(settings.data, description="another", owner="somebody")
+    for parts in (
+        {"data": told},
+        {"evaluation": replace(settings.evaluation, threshold=0.4, resamples=60)},
+        {"tuning": Tuning(method="optuna", trials=3, workers=4)},
+    ):
+        assert question(trained, **parts) == question(trained)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "primary", "refused"),
+    [
+        ({"loss": "quantile", "quantile": 0.9}, "rmse", True),
+        ({"loss": "quantile", "quantile": 0.9}, "mae", True),
+        ({"loss": "quantile", "quantile": 0.5}, "mae", False),
+        ({"loss": "quantile", "quantile": 0.9}, "pinball", False),
+        ({"objective": "reg:quantileerror", "quantile_alpha": 0.9}, "mae", True),
+        ({"loss_function": "Quantile:alpha=0.9"}, "rmse", True),
+        ({"loss": "squared_error"}, "rmse", False),
+        ({}, "rmse", False),
+    ],
+)
+def test_a_quantile_is_not_searched_by_a_metric_of_the_mean(
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    parameters: dict[str, Any],
+    primary: str,
+    refused: bool,
+) -> None:
+    monkeypatch.setattr(fitting, "own", lambda: ["pinball"])
+    model = Model("sklearn.dummy.DummyRegressor", "codes", ["regression"], parameters)
+    fit = Fitting(changed(trained, model=model), trained / "data/prepared")
+    if refused:
+        with pytest.raises(TrainingError, match=r"quantile to the mean: write the pinball loss"):
+            fit._check_primary(primary)
+    else:
+        fit._check_primary(primary)
 
 
 def test_class_without_a_training_row_is_named(trained: Path, tmp_path: Path) -> None:
@@ -136,3 +219,18 @@ def test_model_that_cannot_take_the_rows_is_one_sentence(trained: Path, tmp_path
     with pytest.raises(TrainingError, match=r"cannot be fitted: .*NaN"):
         predictions(trained, changed(trained, model=model), tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_the_metric_that_the_docs_have_for_a_quantile_asks_for_it() -> None:
+    text = (SOURCE / "engine/docs/models.md").read_text(encoding="utf-8")
+    code = text.partition("```python\n@metric")[2].partition("```")[0]
+    named: dict[str, Any] = {"np": np, "NDArray": np.ndarray, "metric": metric}
+    exec(f"@metric{code}", named)
+    generator = np.random.default_rng(2)
+    target, weights = generator.normal(size=500), generator.integers(0, 4, 500)
+    asked = [named["pinball"](target, np.full(500, at), weights) for at in np.sort(target)]
+    least = np.sort(target)[int(np.argmin(asked))]
+    assert least == np.sort(np.repeat(target, weights))[int(0.9 * weights.sum())]
+    for at, found in zip(np.sort(target)[::100], asked[::100], strict=True):
+        said = mean_pinball_loss(target, np.full(500, at), sample_weight=weights, alpha=0.9)
+        assert found == pytest.approx(said)

@@ -66,6 +66,25 @@ def test_the_page_shows_what_its_task_has(case: Any, html: str) -> None:
     assert "Too small to judge, below 20 rows: rare=seldom (5)" in html
 
 
+def test_the_page_shows_what_a_search_found(binary_case: Any) -> None:
+    found = evaluation(*binary_case)
+    asked = (
+        binary_case.settings,
+        found.measurement,
+        binary_case.target,
+        found.predictions,
+        found.importances,
+    )
+    primary = binary_case.settings.evaluation.primary
+    search = {"trials": 40, "pruned": 12, primary: 0.8125, "folds": 3}
+    shown = page(*asked, {"parameters": {"C": 0.06251234}, "search": search})
+    assert "40 trials on 3 folds, 12 ended early, the best 0.812" in shown
+    assert ">0.06251<" in shown
+    del search["pruned"]  # as before there was any
+    assert "40 trials on 3 folds, the best" in page(*asked, {"parameters": {}, "search": search})
+    assert "trials on" not in page(*asked, {"parameters": {}, "search": None})
+
+
 def test_the_same_measurement_gives_the_same_page(binary_case: Any) -> None:
     found = evaluation(*binary_case)
     pages = {

@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,40 @@ def locked(file: Path, wait: Callable[[], object] = lambda: None) -> Iterator[No
         yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def claimed(file: Path, wait: bool = False) -> Iterator[bool]:
+    """Yield whether this caller alone has the lock `file`, which is gone at the end of the block.
+
+    Whoever else has it, in this process or in another, keeps it until its block or its process
+    ends; `wait` does so.
+    """
+    lock = _claim(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            file.unlink(missing_ok=True)  # before it is free: whoever waited for it sees that
+            os.close(lock)
+
+
+def _claim(file: Path, how: int) -> int | None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(lock, how)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock), file.stat()):
+                    return lock
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)  # of a file that is no longer there
 
 
 def write_text(path: Path, text: str) -> None:

@@ -35,6 +35,7 @@ def card(
         _list(
             {
                 "Estimator": f"`{settings.model.target}`",
+                **_searched(about),
                 "Runtime": about["runtime"] + (f" ({about['reason']})" if about["reason"] else ""),
                 "Trained on": f"{about['rows']:,} rows, {len(content['features'])} features",
                 "Owner": contract.owner or BLANK,
@@ -61,6 +62,18 @@ def card(
         BLANK,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _searched(about: dict[str, Any]) -> dict[str, str]:
+    """Return the parameters that a search found, where there was one."""
+    if not (search := about["search"]):
+        return {}
+    found = ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in about["parameters"].items()
+    )
+    ended = f", {search['pruned']} ended early" if "pruned" in search else ""
+    return {"Search": f"{found} (of {search['trials']} trials on {search['folds']} folds{ended})"}
 
 
 def _rows(rows: int, contract: Contract) -> str:

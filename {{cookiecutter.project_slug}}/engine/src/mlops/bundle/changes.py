@@ -1,11 +1,14 @@
 """What differs between two mappings, two bundles' settings and two bundles' data."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..files import read_yaml
+from ..runtime.model import ABOUT
 from . import reading
 
 Change = dict[str, Any]
@@ -53,7 +56,18 @@ def _resolved(folder: Path) -> dict[str, Any]:
     content = dict(read_yaml(folder / reading.CONFIG))
     for apart in ("gate", "digests"):
         content.pop(apart, None)
+    if isinstance(model := content.get("model"), Mapping):
+        content["model"] = {**model, **_found(folder)}
     return content
+
+
+def _found(folder: Path) -> dict[str, Any]:
+    """Return the parameters that a search found, in place of the configured ones."""
+    with suppress(OSError, ValueError):
+        about = json.loads((folder / ABOUT).read_bytes())
+        if isinstance(about, dict) and isinstance(parameters := about.get("parameters"), dict):
+            return parameters
+    return {}
 
 
 def _side(side: str, content: Mapping[str, Any], key: str) -> dict[str, Any]:

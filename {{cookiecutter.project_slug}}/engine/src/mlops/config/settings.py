@@ -169,19 +169,25 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The hyperparameter search: at most `trials`, ended after `patience` without improvement."""
+    """The hyperparameter search: at most `trials`, ended after `patience` without improvement.
+
+    `batch` of them are asked at a time, of which `workers` are evaluated at once; `prune` ends one
+    that is worse than most of earlier batches after some of the `folds`.
+    """
 
     method: Literal["none", "optuna"] = "none"
     trials: int = 50
     patience: int = 15
     folds: int = 3
     workers: int = 2
+    batch: int = 5
+    prune: bool = True
 
     def __post_init__(self) -> None:
         if self.folds < 2:
             raise ValueError("`folds` must be 2 or more")
-        if min(self.trials, self.patience, self.workers) < 1:
-            raise ValueError("`trials`, `patience` and `workers` must be 1 or more")
+        if min(self.trials, self.patience, self.workers, self.batch) < 1:
+            raise ValueError("`trials`, `patience`, `workers` and `batch` must be 1 or more")
 
 
 class Slices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

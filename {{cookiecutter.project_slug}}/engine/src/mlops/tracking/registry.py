@@ -20,6 +20,7 @@ from ..config.settings import Settings
 from ..errors import ProjectError
 from ..files import locked, scratch
 from ..git import dvc
+from ..runtime.model import ABOUT
 from .parameters import parameters
 
 if TYPE_CHECKING:
@@ -276,6 +277,7 @@ def _log(
     key = run.info.run_id
     try:
         measured = msgspec.json.decode((bundle / "metrics.json").read_bytes())["holdout"]
+        about = msgspec.json.decode((bundle / ABOUT).read_bytes())
         now = run.info.start_time
         client.log_batch(
             key,
@@ -285,7 +287,7 @@ def _log(
                 for part, number in figures.items()
                 if number is not None
             ],
-            params=[Param(name, value) for name, value in parameters(settings).items()],
+            params=[Param(name, value) for name, value in parameters(settings, about).items()],
             tags=[RunTag("runtime", content["runtime"])],
         )
         client.log_artifacts(key, str(bundle), "candidate")

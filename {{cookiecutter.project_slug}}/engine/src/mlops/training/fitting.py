@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from .. import owner
 from ..config.settings import Settings
 from ..data import prepared
 from ..data.hashing import folds
@@ -17,7 +19,7 @@ from ..errors import ProjectError
 from ..features.encoding import Encoder
 from ..files import atomic_directory
 from ..git import dvc
-from ..metrics.catalogue import compute, known
+from ..metrics.catalogue import OWN, compute, known, own
 from ..runtime.model import ABOUT, Predict, estimator
 from . import estimators
 from .compilation import compile_model
@@ -26,6 +28,10 @@ from .stopping import Rows, Stopped, stop
 DATA, MODEL = Path("data/prepared"), Path("model")
 STUDIES = Path(".mlops/studies.db")
 CALIBRATION_FOLDS = 5
+# Metrics that ask for probabilities alone, whatever evaluation.threshold makes of them.
+RANKING = ("roc_auc", "average_precision", "log_loss", "brier", "ece")
+LOSSES = ("loss", "objective", "loss_function")  # as libraries call what is minimised
+LEVELS = ("quantile", "alpha", "quantile_alpha")  # and which quantile that is
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -134,20 +140,25 @@ class Fitting:
         from .tuning import tune
 
         primary = settings.evaluation.primary
-        splits = list(self.folds(settings.tuning.folds))
-        search = tune(
-            settings.model.search,
-            lambda changes: float(np.mean(self._scores(changes, splits, [primary])[primary])),
-            direction="maximize" if known()[primary].greater_is_better else "minimize",
-            trials=settings.tuning.trials,
-            patience=settings.tuning.patience,
-            seed=settings.seed,
-            storage=dvc.home() / STUDIES,
-            name=self._question(),
-        )
-        return dict(search.parameters), {
-            "trials": len(search.trials),
-            primary: search.value,
+        self._check_primary(primary)
+        # The last of a split by time first: its model is the most like the one of all rows.
+        splits = list(self.folds(settings.tuning.folds))[::-1]
+        question = self._question(splits)
+        with _threads(settings.training.threads):  # around all workers, who would undo each other's
+            found = tune(
+                settings.model.search,
+                lambda changes, fold: float(self._score(changes, splits[fold], [primary])[primary]),
+                settings.tuning,
+                direction="maximize" if known()[primary].greater_is_better else "minimize",
+                seed=settings.seed,
+                storage=dvc.home() / STUDIES,
+                name=question,
+                first=settings.model.parameters,
+            )
+        return dict(found.parameters), {
+            "trials": len(found.trials),
+            "pruned": found.pruned,
+            primary: found.value,
             "folds": settings.tuning.folds,
         }
 
@@ -166,9 +177,10 @@ class Fitting:
         from joblib import Parallel, delayed
 
         workers = min(self._settings.tuning.workers, len(splits))
-        results = Parallel(n_jobs=workers, prefer="threads")(
-            delayed(self._score)(changes, fold, names) for fold in splits
-        )
+        with _threads(self._settings.training.threads):
+            results = Parallel(n_jobs=workers, prefer="threads")(
+                delayed(self._score)(changes, fold, names) for fold in splits
+            )
         return {name: [result[name] for result in results] for name in names}
 
     def _score(self, changes: Mapping[str, Any], fold: Fold, names: Sequence[str]) -> Any:
@@ -211,6 +223,19 @@ class Fitting:
             raise TrainingError(f"every training row has {name} = 0: give some rows a weight")
         return weights
 
+    def _check_primary(self, primary: str) -> None:
+        """Refuse to search for a quantile by what the mean is best at."""
+        asked = self._settings.model.parameters
+        losses = [str(asked.get(name, "")).lower() for name in LOSSES]
+        if primary in own() or (primary == "mae" and 0.5 in (asked.get(n) for n in LEVELS)):
+            return
+        if any("quantile" in loss for loss in losses):
+            raise TrainingError(
+                f"evaluation.primary is {primary}, by which a search would move the quantile to "
+                "the mean: write the pinball loss into src/policy/metrics.py, as "
+                "engine/docs/models.md has it, and make it the primary metric"
+            )
+
     def _check_transform(self) -> None:
         transform = self._settings.training.transform
         least = {"none": -np.inf, "log": np.nextafter(0, 1), "log1p": np.nextafter(-1, 0)}
@@ -222,14 +247,35 @@ class Fitting:
                     f"down to {low:g}, which has none: choose another transform"
                 )
 
-    def _question(self) -> str:
-        """Name the study by what it asks, so that another question starts another study."""
-        settings = self._settings
-        asked = (settings.model, settings.training, settings.features, settings.data)
-        digest = hashlib.sha256(msgspec.json.encode((asked, settings.tuning.folds, settings.seed)))
-        digest.update(self._train.tobytes() if self._train.size < 1e7 else self.target.tobytes())
-        digest.update(settings.evaluation.primary.encode())
+    def _question(self, splits: Sequence[Fold]) -> str:
+        """Name the study by all that a score depends on, so that another starts another study."""
+        settings, encoder = self._settings, self.encoder
+        primary, task = settings.evaluation.primary, settings.data.task
+        asked: list[Any] = [settings.model, settings.training, settings.seed, task, primary]
+        asked += [encoder.names, encoder.categorical, _versions(settings.model.target)]
+        if task == "binary" and primary not in RANKING:
+            asked.append(settings.evaluation.threshold)
+        if primary in own():
+            asked.append(_source(OWN))
+        if settings.model.target.startswith(f"{estimators.OWN}."):
+            asked.append(_source(estimators.OWN))
+        digest = hashlib.sha256(msgspec.json.encode(asked))
+        weights = () if self._weights is None else (self._weights,)
+        for array in (self._train, self.target, *weights, *(test for _, test in splits)):
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
+
+
+def _versions(target: str) -> list[str]:
+    """Return the version of each library that fits an estimator of that class."""
+    names = dict.fromkeys(("sklearn", target.partition(".")[0]))
+    return [str(getattr(import_module(name), "__version__", "")) for name in names]
+
+
+def _source(name: str) -> str:
+    """Return the text of the owner's module of that name, or nothing where there is none."""
+    file = getattr(owner.module(name), "__file__", None)
+    return Path(file).read_text(encoding="utf-8") if file else ""
 
 
 def _by_hash(hashes: np.ndarray, count: int) -> Iterator[Fold]:

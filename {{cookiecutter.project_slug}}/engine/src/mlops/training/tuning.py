@@ -1,242 +1,213 @@
-"""The hyperparameter search: Optuna's TPE over a SQLite study that resumes.
+"""The hyperparameter search: trials in batches, over a study that processes share.
 
-A search interrupted at any moment and started again ends as one that was left alone: each trial's
-sampler depends only on the seed and on the trials that finished before it.
+What a batch asks and which of its trials end early depends on the seed and on the batches before
+it. Whoever evaluates a trial, in whatever order and after whatever interruption, the search ends
+the same.
 """
 
-import hashlib
-import json
 import math
-import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from threading import Event
+from typing import Any
 
+import msgspec
 import numpy as np
 
-from ..config.settings import SearchRange
-from ..errors import ProjectError
-from ..files import locked
+from ..config.settings import SearchRange, Tuning
+from .sampling import Direction, Sampler
+from .study import Study, Trial, TuningError
 
-if TYPE_CHECKING:
-    import optuna
-
-PATIENCE = 60  # seconds that a statement waits for another process
-Direction = Literal["maximize", "minimize"]
-
-
-class TuningError(ProjectError):
-    """The search cannot start, or found nothing."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One finished trial; `value` is None where the score was not finite."""
-
-    number: int
-    parameters: dict[str, Any]
-    value: float | None
+RIVALS = 5  # trials of earlier batches that have to be there before one is ended early
+FORMAT = 1  # of what is asked and kept: another begins another study
+Objective = Callable[[dict[str, Any], int], float]
 
 
 @dataclass(frozen=True)
 class Search:
-    """The best parameters, their score, and every finished trial in order."""
+    """The best trial, and every one in order."""
 
-    parameters: dict[str, Any]
-    value: float
+    best: Trial
     trials: tuple[Trial, ...]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The best parameters."""
+        return self.best.parameters
+
+    @property
+    def value(self) -> float:
+        """The score of the best."""
+        return self.best.mean(len(self.best.scores))
+
+    @property
+    def pruned(self) -> int:
+        """How many trials were ended early."""
+        return sum(trial.pruned for trial in self.trials)
 
 
 def tune(
     search: Mapping[str, SearchRange],
-    objective: Callable[[dict[str, Any]], float],
+    objective: Objective,
+    tuning: Tuning,
     *,
     direction: Direction,
-    trials: int,
-    patience: int,
     seed: int,
     storage: Path,
     name: str,
+    first: Mapping[str, Any] | None = None,
 ) -> Search:
-    """Return the best of at most `trials` trials, ended after `patience` without improvement.
+    """Return the best of at most `tuning.trials` trials, ended after `patience` in vain.
 
-    The study `name` in the SQLite file `storage` keeps the finished trials, and a later call
-    goes on from them: the name has to change with the question. An exception of `objective`
-    ends the search and leaves what finished before. Raises TuningError.
+    `objective` returns the score of parameters on a fold. The first trial has the values of
+    `first`, as near as `search` allows; what that lacks is drawn. The study `name` in the SQLite
+    file `storage` keeps the finished trials, for later calls and for other processes: the name has
+    to change with the objective. An exception of `objective` ends the search and leaves what
+    finished before. Raises TuningError.
     """
-    if trials < 1 or patience < 1:
-        raise TuningError("tuning.trials and tuning.patience count trials: give 1 or more of each")
-    distributions = _distributions(search)
-    with _study(storage, name, direction) as study:
-        finished = _finished(study, search)
-        if finished:
-            _say(f"resumes after {len(finished)} finished trials")
-        while len(finished) < trials and _idle(finished, direction) < patience:
-            _next_trial(study, search, distributions, objective, _sampler_seed(seed, finished))
-            finished = _finished(study, search)
-            _report(finished, trials, direction)
-    if len(finished) < trials:
-        _say(f"ends: {patience} trials without improvement")
-    best = _best(finished, direction)
-    if best is None or best.value is None:
-        raise TuningError(
-            f"none of {len(finished)} trials had a finite score: narrow `search` in the model's "
-            "file of conf/model/"
-        )
-    return Search(best.parameters, best.value, tuple(finished))
-
-
-def _distributions(
-    search: Mapping[str, SearchRange],
-) -> dict[str, "optuna.distributions.BaseDistribution"]:
-    if not search:
-        raise TuningError(
-            "there is nothing to tune: give the model's file in conf/model/ a `search:` section, "
-            "or set tuning.use to none"
-        )
-    distributions = {}
-    for name, space in search.items():
-        try:
-            distributions[name] = _distribution(space)
-        except (TypeError, ValueError) as error:
-            raise TuningError(
-                f"model.search.{name} is no range to search: {' '.join(str(error).split())}: "
-                "correct it in the model's file of conf/model/"
-            ) from error
-    return distributions
-
-
-def _distribution(space: SearchRange) -> "optuna.distributions.BaseDistribution":
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
+    given = {} if first is None else first
+    sampler = Sampler(search, direction, seed=seed, batch=tuning.batch, first=given)
+    asked = (search, given, direction, seed, tuning.batch, tuning.folds, tuning.prune)
+    question = msgspec.json.encode((FORMAT, version("optuna"), name, asked)).decode()
+    found = _Running(objective, tuning, direction, sampler, Study(storage, question)).search()
+    _say(
+        f"found {found.value:.6g} in trial {found.best.number + 1} of {len(found.trials)}, "
+        f"{found.pruned} of which ended early"
     )
-
-    if space.choices is not None:
-        # Optuna takes plain values only; as text, a list or null can be a choice too.
-        return CategoricalDistribution(list(_choices(space)))
-    if space.low is None or space.high is None:
-        raise ValueError("`low` or `high` is missing")
-    if not space.integer:
-        return FloatDistribution(space.low, space.high, log=space.log)
-    if not (float(space.low).is_integer() and float(space.high).is_integer()):
-        raise ValueError("`low` and `high` of an integer must be whole numbers")
-    return IntDistribution(int(space.low), int(space.high), log=space.log)
+    return found
 
 
-def _choices(space: SearchRange) -> dict[str, Any]:
-    return {json.dumps(choice, sort_keys=True): choice for choice in space.choices or ()}
+class _Running:
+    """One process's part of a search."""
 
+    def __init__(
+        self,
+        objective: Objective,
+        tuning: Tuning,
+        direction: Direction,
+        sampler: Sampler,
+        study: Study,
+    ) -> None:
+        self._objective = objective
+        self._tuning = tuning
+        self._sign = -1 if direction == "maximize" else 1
+        self._sampler = sampler
+        self._study = study
+        self._stop = Event()
 
-@contextmanager
-def _study(storage: Path, name: str, direction: Direction) -> "Iterator[optuna.Study]":
-    """Yield the study without the trials that a killed process left running.
+    def search(self) -> Search:
+        """Return the search once each of its trials is finished, here or elsewhere.
 
-    One process at a time searches a study; another waits and goes on from what this one finished.
-    """
-    import optuna
-    from sqlalchemy.exc import SQLAlchemyError
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database = None
-    digest = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
-    searching = storage.parent / f".{storage.name}.{digest}.lock"
-    creating = storage.parent / f".{storage.name}.lock"
-    with locked(searching, lambda: _say("waits for another process that searches the same")):
-        try:
-            # Connects by itself: a URL gives some characters of a path a meaning.
-            connect = partial(sqlite3.connect, storage, timeout=PATIENCE, check_same_thread=False)
-            with locked(creating):
-                database = optuna.storages.RDBStorage("sqlite:///study", {"creator": connect})
-                study = optuna.create_study(
-                    storage=database, study_name=name, direction=direction, load_if_exists=True
-                )
-            for stale in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
-                study.tell(stale.number, state=optuna.trial.TrialState.FAIL)
-            yield study
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-            reason = str(error.__cause__ or error).splitlines()[0]
-            remedy = "delete it, and the search starts again"
-            if "database is locked" in reason:
-                remedy = "another program holds it; let that end, and the search goes on"
+        Trials of the study that this search would not have come to are left aside: one that was
+        more patient ran before.
+        """
+        limit, patience = self._tuning.trials, self._tuning.patience
+        if known := sum(number < limit for number in self._study.finished()):
+            _say(f"resumes after {known} finished trials")
+        trials: list[Trial] = []
+        while len(trials) < limit and self._idle(trials) < patience:
+            trials += self._batch(trials)
+        if len(trials) < limit:
+            _say(f"ends: {patience} trials without improvement")
+        if (best := self._best(trials)) is None:
             raise TuningError(
-                f"{storage} cannot be used as the history of the search ({reason}): {remedy}"
-            ) from error
-        finally:
-            if database is not None:
-                database.remove_session()
-                database.engine.dispose()
+                f"none of {len(trials)} trials had a finite score: narrow `search` in the model's "
+                "file of conf/model/"
+            )
+        return Search(best, tuple(trials))
 
+    def _batch(self, earlier: Sequence[Trial]) -> list[Trial]:
+        begin = len(earlier)
+        asked = dict(enumerate(self._sampler.batch(earlier), begin))
+        asked = {number: given for number, given in asked.items() if number < self._tuning.trials}
+        while True:
+            self._evaluate(earlier, asked)
+            finished = self._study.finished()
+            missing = [number for number in asked if number not in finished]
+            if not missing:
+                return [finished[number] for number in asked]
+            _say(f"waits for trial {missing[0] + 1}, at which another process works")
+            with self._study.claimed(missing[0], wait=True):
+                pass  # finished by now, or left by a process that was ended
 
-def _next_trial(
-    study: "optuna.Study",
-    search: Mapping[str, SearchRange],
-    distributions: dict[str, "optuna.distributions.BaseDistribution"],
-    objective: Callable[[dict[str, Any]], float],
-    seed: int,
-) -> None:
-    from optuna.samplers import TPESampler
-    from optuna.trial import TrialState
+    def _evaluate(self, earlier: Sequence[Trial], asked: Mapping[int, dict[str, Any]]) -> None:
+        """Evaluate every trial that is neither finished nor worked at elsewhere."""
+        workers = min(self._tuning.workers, len(asked))
+        if workers == 1:
+            self._work(earlier, asked)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            working = [pool.submit(self._work, earlier, asked) for _ in range(workers)]
+            try:
+                for worker in working:
+                    worker.result()
+            except BaseException:
+                self._stop.set()
+                raise
 
-    study.sampler = TPESampler(seed=seed)
-    trial = study.ask(distributions)
-    value = float(objective(_parameters(search, trial.params)))
-    if math.isfinite(value):
-        study.tell(trial, value)
-    else:
-        # Pruned, not failed: it counts as finished, or the next trial would repeat it for ever.
-        study.tell(trial, state=TrialState.PRUNED)
+    def _work(self, earlier: Sequence[Trial], asked: Mapping[int, dict[str, Any]]) -> None:
+        try:
+            for number, parameters in asked.items():
+                with self._study.claimed(number) as mine:
+                    if mine and number not in self._study.finished():
+                        self._try(earlier, number, parameters)
+        except BaseException:
+            self._stop.set()  # the other workers end after their fold
+            raise
 
+    def _try(self, earlier: Sequence[Trial], number: int, parameters: dict[str, Any]) -> None:
+        scores: list[float] = []
+        pruned = False
+        while len(scores) < self._tuning.folds and not pruned:
+            if self._stop.is_set():
+                return
+            scores.append(float(self._objective(dict(parameters), len(scores))))
+            if not math.isfinite(scores[-1]):
+                break
+            pruned = len(scores) < self._tuning.folds and self._hopeless(earlier, scores)
+        trial = Trial(number, parameters, tuple(scores), pruned)
+        self._study.add(trial)
+        self._report(len(earlier), trial)
 
-def _parameters(search: Mapping[str, SearchRange], stored: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: stored[name] if space.choices is None else _choices(space)[stored[name]]
-        for name, space in search.items()
-    }
+    def _hopeless(self, earlier: Sequence[Trial], scores: Sequence[float]) -> bool:
+        """Say whether the folds so far are worse than the median of earlier batches on them."""
+        count = len(scores)
+        known = [trial.mean(count) for trial in earlier if len(trial.scores) >= count]
+        rivals = [mean for mean in known if math.isfinite(mean)]
+        if not self._tuning.prune or len(rivals) < RIVALS:
+            return False
+        return self._sign * float(np.mean(scores)) > self._sign * float(np.median(rivals))
 
+    def _best(self, trials: Sequence[Trial]) -> Trial | None:
+        """Return the best trial, the earliest of equals."""
+        scored = [trial for trial in trials if trial.value is not None]
+        return min(scored, key=lambda trial: self._sign * (trial.value or 0.0), default=None)
 
-def _finished(study: "optuna.Study", search: Mapping[str, SearchRange]) -> list[Trial]:
-    from optuna.trial import TrialState
+    def _idle(self, trials: Sequence[Trial]) -> int:
+        """Return how many trials finished since the best one."""
+        best = self._best(trials)
+        return len(trials) - (best.number + 1 if best else 0)
 
-    stored = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
-    return [
-        Trial(number, _parameters(search, trial.params), trial.value)
-        for number, trial in enumerate(stored)
-    ]
-
-
-def _sampler_seed(seed: int, finished: Sequence[Trial]) -> int:
-    return int(np.random.SeedSequence([seed, len(finished)]).generate_state(1)[0])
-
-
-def _best(finished: Sequence[Trial], direction: Direction) -> Trial | None:
-    """Return the best trial, the earliest of equals."""
-    sign = -1 if direction == "maximize" else 1
-    scored = [trial for trial in finished if trial.value is not None]
-    return min(scored, key=lambda trial: sign * (trial.value or 0.0), default=None)
-
-
-def _idle(finished: Sequence[Trial], direction: Direction) -> int:
-    """Return how many trials finished since the best one."""
-    best = _best(finished, direction)
-    return len(finished) - (best.number + 1 if best else 0)
-
-
-def _report(finished: Sequence[Trial], trials: int, direction: Direction) -> None:
-    last, best = finished[-1], _best(finished, direction)
-    score = "no finite score" if last.value is None else f"{last.value:.6g}"
-    leader = f"best {best.value:.6g} in trial {best.number + 1}" if best else "none yet"
-    tried = ", ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in last.parameters.items()
-    )
-    _say(f"{last.number + 1}/{trials}: {score} ({leader}) with {tried}")
+    def _report(self, begin: int, trial: Trial) -> None:
+        finished = self._study.finished()
+        end = begin + self._tuning.batch
+        best = self._best([finished[number] for number in sorted(finished) if number < end])
+        mean = trial.mean(len(trial.scores))
+        score = f"{mean:.6g}" if math.isfinite(mean) else "no finite score"
+        if trial.pruned:
+            score += f" after {len(trial.scores)} of {self._tuning.folds} folds, ended early"
+        leader = f"best {best.value:.6g} in trial {best.number + 1}" if best else "none yet"
+        tried = ", ".join(
+            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in trial.parameters.items()
+        )
+        _say(f"{trial.number + 1}/{self._tuning.trials}: {score} ({leader}) with {tried}")
 
 
 def _say(text: str) -> None:
-    print(f"tuning {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"tuning {text}\n")  # in one piece, beside other workers
+    sys.stderr.flush()

@@ -114,7 +114,8 @@ def _facts(
         model += [("calibration", fitted.calibration), ("class_weight", fitted.class_weight)]
     if stopped := training.get("early_stopping"):
         model.append(("Rounds", f"{stopped['rounds']} of {stopped['most']}, stopped early"))
-    model += sorted(settings.model.parameters.items())
+    model += sorted({**settings.model.parameters, **_found(training)}.items())
+    model += _searched(training, settings.evaluation.primary)
     model += [("Seed", settings.seed), ("Runtime", training.get("runtime", "unknown"))]
     return {"data": facts, "model": model}
 
@@ -134,6 +135,26 @@ def _validated(training: Mapping[str, Any]) -> list[tuple[str, object]]:
         )
         for name, one in found.items()
     ]
+
+
+def _searched(training: Mapping[str, Any], primary: str) -> list[tuple[str, object]]:
+    """Return what a search did, and which parameters are its own."""
+    if not (search := training.get("search")):
+        return []
+    best = f", the best {number(search[primary])}" if primary in search else ""
+    ended = f", {search['pruned']} ended early" if "pruned" in search else ""
+    return [
+        ("Search", f"{search['trials']} trials on {search['folds']} folds{ended}{best}"),
+        ("Found by it", ", ".join(sorted(_found(training)))),
+    ]
+
+
+def _found(training: Mapping[str, Any]) -> dict[str, object]:
+    """Return the parameters that a search found."""
+    found = training.get("parameters") or {}
+    return {
+        name: f"{value:.4g}" if isinstance(value, float) else value for name, value in found.items()
+    }
 
 
 def _estimator(settings: Settings) -> str:
