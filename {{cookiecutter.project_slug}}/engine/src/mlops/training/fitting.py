@@ -88,6 +88,7 @@ class Fitting:
         columns = prepared.read(data / "train.parquet", settings.data, [settings.data.target])
         self.target = prepared.target(columns, settings.data)
         self._weights = self._read_weights()
+        self._hashes = prepared.row_hashes(data / "train.parquet")
         self._check_classes()
         self._check_transform()
 
@@ -106,7 +107,7 @@ class Fitting:
         settings = self._settings
         weights = None if self._weights is None else self._weights[chosen]
         rows = Rows(self._train[chosen], self.target[chosen], weights)
-        hashes = prepared.row_hashes(self._data / "train.parquet")[chosen]
+        hashes = self._hashes[chosen]
         inner: tuple[Fold, ...] = ()
         if settings.training.calibration != "none":
             inner = tuple(_by_hash(hashes, CALIBRATION_FOLDS))
@@ -203,7 +204,7 @@ class Fitting:
             for last in range(1, count + 1):
                 yield np.concatenate(blocks[:last]), blocks[last]
         else:
-            yield from _by_hash(prepared.row_hashes(path), count)
+            yield from _by_hash(self._hashes, count)
 
     def _check_classes(self) -> None:
         labels = self._settings.data.labels
@@ -261,7 +262,8 @@ class Fitting:
             asked.append(_source(estimators.OWN))
         digest = hashlib.sha256(msgspec.json.encode(asked))
         weights = () if self._weights is None else (self._weights,)
-        for array in (self._train, self.target, *weights, *(test for _, test in splits)):
+        tests = (test for _, test in splits)
+        for array in (self._train, self.target, self._hashes, *weights, *tests):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
 
