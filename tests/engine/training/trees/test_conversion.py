@@ -29,6 +29,7 @@ CASES = {
     **ensembles.xgboost(),
     **ensembles.catboost(),
     **ensembles.interpret(),
+    **ensembles.encoded(),
 }
 ROWS, SEEDS = (1_000_000, 5) if THOROUGH else (3000, 1)
 FARTHEST = 1e-5
@@ -42,7 +43,7 @@ def test_no_row_is_answered_otherwise(name: str, seed: int) -> None:
     model = ensembles.fitted(case, seed)
     trees = read(model)
     assert trees is not None
-    rows = ensembles.asked(trees.ensemble.thresholds(), ROWS, seed + 100)
+    rows = ensembles.asked(trees.thresholds(), ROWS, seed + 100)
     answers = onnx(trees.onnx(case.task, ensembles.WIDTH), case.task)
     assert farthest(answers(rows), estimator(model, case.task)(rows), case.task) <= FARTHEST
 

@@ -19,8 +19,10 @@ from ..files import atomic_directory
 from ..git import dvc
 from ..metrics.catalogue import compute, known
 from ..runtime.model import ABOUT, Predict, estimator
+from ..runtime.target_encoding import FOLDS
 from . import estimators
 from .compilation import compile_model
+from .layout import layout
 
 DATA, MODEL = Path("data/prepared"), Path("model")
 STUDIES = Path(".mlops/studies.db")
@@ -79,6 +81,7 @@ class Fitting:
         columns = prepared.read(data / "train.parquet", settings.data, [settings.data.target])
         self.target = prepared.target(columns, settings.data)
         self._weights = self._read_weights()
+        self.apart = self._encoding_folds()
         self._check_classes()
         self._check_transform()
 
@@ -106,12 +109,14 @@ class Fitting:
             settings.seed,
             inner,
             changes,
+            max(2, len(settings.data.labels)),
         )
         try:
             with _threads(settings.training.threads):
                 weights = None if self._weights is None else self._weights[rows]
                 told = self.encoder.categorical if settings.model.inputs == "categories" else ()
-                return estimators.fit(model, matrix, target, weights, told)
+                apart = None if self.apart is None else self.apart[rows]
+                return estimators.fit(model, matrix, target, weights, told, apart)
         except ValueError as error:
             raise TrainingError(
                 f"{settings.model.target} cannot be fitted: {' '.join(str(error).split())}"
@@ -201,6 +206,14 @@ class Fitting:
         if not weights.any():
             raise TrainingError(f"every training row has {name} = 0: give some rows a weight")
         return weights
+
+    def _encoding_folds(self) -> np.ndarray | None:
+        """Return the folds across which categories are encoded; None where none of them is."""
+        settings = self._settings
+        if not layout(settings.model, self.encoder, 2).encoded:
+            return None
+        hashes = prepared.row_hashes(self._data / "train.parquet")
+        return folds(hashes, FOLDS, "target encoding")
 
     def _check_transform(self) -> None:
         transform = self._settings.training.transform

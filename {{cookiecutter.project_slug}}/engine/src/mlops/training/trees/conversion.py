@@ -1,13 +1,15 @@
 """From a fitted estimator of trees to ONNX, with what scikit-learn puts around it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...contract import Task
+from ...runtime.target_encoding import TargetEncoded
 from . import catboost, ebm, forest, histogram, lightgbm, xgboost
-from .ensemble import Ensemble
+from .ensemble import Ensemble, Numbers
+from .lookups import encoded
 from .steps import Axis, tree
 from .writing import DOMAIN, Graph, linked, sums
 
@@ -44,12 +46,13 @@ READERS: dict[str, dict[str, Reader]] = {
 class Layers(NamedTuple):
     """An estimator of trees, and what is done before and after it.
 
-    `medians` replace missing values, `calibrators` are those of each class that has one, and
-    `inverse` takes a transformed target back.
+    `encoding` replaces codes of categories, `medians` missing values, `calibrators` are those of
+    each class that has one, and `inverse` takes a transformed target back.
     """
 
     trees: Any
     reader: Reader
+    encoding: TargetEncoded | None = None
     medians: np.ndarray | None = None
     calibrators: tuple[Any, ...] = ()
     inverse: Callable[..., Any] | None = None
@@ -61,6 +64,14 @@ class Trees(NamedTuple):
     layers: Layers
     ensemble: Ensemble
 
+    def thresholds(self) -> dict[int, Numbers]:
+        """Return the thresholds of each column of the matrix, in order: an encoding has none."""
+        found, encoding = self.ensemble.thresholds(), self.layers.encoding
+        if encoding is None:
+            return found
+        columns = set(range(encoding.n_features_in_)) - set(encoding.columns)
+        return {column: values for column, values in found.items() if column in columns}
+
     def onnx(self, task: Task, width: int) -> bytes:
         """Return what answers as the estimator, for a float32 matrix (rows, width).
 
@@ -68,8 +79,10 @@ class Trees(NamedTuple):
         """
         from onnx import TensorProto, helper
 
-        graph = Graph()
-        matrix = graph.add("Cast", "features", to=TensorProto.DOUBLE)
+        graph, source = Graph(), "features"
+        if self.layers.encoding is not None:
+            source = encoded(graph, source, self.layers.encoding)
+        matrix = graph.add("Cast", source, to=TensorProto.DOUBLE)
         if self.layers.medians is not None:
             there = graph.constant(self.layers.medians)
             matrix = graph.add("Where", graph.add("IsNaN", matrix), there, matrix)
@@ -116,16 +129,27 @@ def _layers(fitted: Any) -> Layers | None:
     if name == "TransformedTargetRegressor" and fitted.inverse_func is not None:
         inner = _layers(fitted.regressor_)
         return inner and inner._replace(inverse=fitted.inverse_func)
-    if name == "Pipeline" and [type(step).__name__ for _, step in fitted.steps][:-1] == [
-        "SimpleImputer"
-    ]:
-        inner = _layers(fitted.steps[-1][1])
-        medians = np.asarray(fitted.steps[0][1].statistics_, np.float32)
-        return inner and inner._replace(medians=medians)
+    if name == "Pipeline":
+        return _prepared([step for _, step in fitted.steps])
     if name == "CalibratedClassifierCV" and fitted.method in ("sigmoid", "isotonic"):
         (only, *more) = fitted.calibrated_classifiers_
         inner = None if more else _layers(only.estimator)
         return inner and inner._replace(calibrators=tuple(only.calibrators))
+    return None
+
+
+def _prepared(steps: Sequence[Any]) -> Layers | None:
+    """Return the layers of a pipeline: an encoding, then an imputation, or one of them."""
+    (first, *rest) = steps
+    if not rest:
+        return _layers(first)
+    inner = _prepared(rest)
+    if inner is None or inner.encoding is not None:
+        return None
+    if isinstance(first, TargetEncoded):
+        return inner._replace(encoding=first)
+    if type(first).__name__ == "SimpleImputer" and inner.medians is None:
+        return inner._replace(medians=np.asarray(first.statistics_, np.float32))
     return None
 
 

@@ -19,7 +19,8 @@ BRANCHES = {
 class Graph:
     """A graph under construction; `add` appends an operator and names its result."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.opset = NEWER
@@ -28,13 +29,13 @@ class Graph:
         """Append an operator; return the name of its result."""
         from onnx import helper
 
-        output = f"v{len(self.nodes)}"
+        output = f"{self._prefix}v{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
     def constant(self, values: Any, kind: type = np.float64) -> str:
         """Return the name of a constant, of doubles where nothing else is said."""
-        name = f"c{len(self.constants)}"
+        name = f"{self._prefix}c{len(self.constants)}"
         self.constants.append(tensor(np.atleast_1d(np.asarray(values, kind)), name))
         return name
 
