@@ -64,7 +64,7 @@ def test_otherwise_it_becomes_skops_and_says_why(
 
 
 def test_tolerance_is_kept(tmp_path: Path) -> None:
-    fitted = LogisticRegression().fit(MATRIX, TARGET)  # converted in float32
+    fitted = LogisticRegression().fit(MATRIX, TARGET)  # scikit-learn multiplies in float32
     with pytest.raises(CompilationError, match="differ from the fitted model"):
         compile_model(fitted, "binary", MATRIX, tmp_path, runtime="onnx", tolerance=1e-12)
 

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 FOLDS = 5
 
 
-class TargetEncoded(TransformerMixin, BaseEstimator):
+class TargetEncoded(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The matrix with a target encoding in the place of each of `columns`, in float32.
 
     The encoding is scikit-learn's: the mean target of a category's rows, shrunk towards that of all

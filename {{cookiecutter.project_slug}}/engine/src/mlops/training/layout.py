@@ -37,6 +37,7 @@ class Layout(NamedTuple):
     names: tuple[str, ...]
     categorical: tuple[int, ...]
     encoded: tuple[int, ...] = ()
+    cardinality: Mapping[str, int] = {}
 
 
 def layout(model: Model, columns: Columns, classes: int) -> Layout:

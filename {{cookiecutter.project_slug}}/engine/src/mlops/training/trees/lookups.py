@@ -1,4 +1,4 @@
-"""The target encoding of categories as ONNX: a table for each column, asked by its codes."""
+"""Tables of values by the codes of a column as ONNX, and the target encoding made of them."""
 
 from typing import Any
 
@@ -10,25 +10,43 @@ from .writing import DOMAIN, Graph
 
 def encoded(graph: Graph, source: str, step: TargetEncoded) -> str:
     """Add the encoding: from the float32 matrix to the one with encodings in place of codes."""
-    pieces = [source]
-    for column, codes, encodings in zip(step.columns, step.codes_, step.encodings_, strict=True):
-        known = codes[~np.isnan(codes)]
-        asked = graph.add("Gather", source, graph.constant(column, np.int64), axis=1)
-        place = graph.add(
-            "LabelEncoder",
-            asked,
-            domain=DOMAIN,
-            keys_floats=known.tolist(),
-            values_int64s=list(range(len(known))),
-            default_int64=len(codes),
-        )
-        if len(known) < len(codes):  # NaN, the last, equals no key
-            missing = graph.constant(len(known), np.int64)
-            place = graph.add("Where", graph.add("IsNaN", asked), missing, place)
-        place = graph.add("Squeeze", place, graph.constant(1, np.int64))
-        pieces.append(graph.add("Gather", graph.constant(encodings, np.float32), place))
-    joined = graph.add("Concat", *pieces, axis=1)
+    each = zip(step.columns, step.codes_, step.encodings_, strict=True)
+    tables = [looked_up(graph, source, *told, kind=np.float32) for told in each]
+    joined = graph.add("Concat", source, *tables, axis=1)
     return graph.add("Gather", joined, graph.constant(_order(step), np.int64), axis=1)
+
+
+def looked_up(
+    graph: Graph,
+    source: str,
+    column: int,
+    codes: np.ndarray,
+    values: np.ndarray,
+    missing: float = np.nan,
+    kind: type = np.float64,
+) -> str:
+    """Add a look-up: from a column of the float32 matrix to (rows, width) of `values`.
+
+    `values` has a row for each of `codes`, in which NaN is the last, and one for all other codes;
+    a missing one is looked up as `missing`.
+    """
+    same = np.isnan(codes) if np.isnan(missing) else codes == np.float32(missing)
+    absent = int(np.flatnonzero(same)[0]) if same.any() else len(codes)
+    known = codes[~np.isnan(codes)]
+    asked = graph.add("Gather", source, graph.constant(column, np.int64), axis=1)
+    place = graph.add(
+        "LabelEncoder",
+        asked,
+        domain=DOMAIN,
+        keys_floats=known.tolist(),
+        values_int64s=list(range(len(known))),
+        default_int64=len(codes),
+    )
+    if absent != len(codes):  # NaN equals no key
+        missed = graph.add("IsNaN", asked)
+        place = graph.add("Where", missed, graph.constant(absent, np.int64), place)
+    place = graph.add("Squeeze", place, graph.constant(1, np.int64))
+    return graph.add("Gather", graph.constant(values, kind), place)
 
 
 def _order(step: TargetEncoded) -> list[int]:
