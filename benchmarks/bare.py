@@ -8,7 +8,7 @@ import yaml
 from lightgbm import LGBMClassifier
 from sklearn.metrics import roc_auc_score
 
-OURS = {"_target_", "inputs", "tasks", "search"}
+OURS = {"_target_", "inputs", "tasks", "search", "target_encoded", "high_cardinality"}
 NO_FEATURES = ["churned", "customer_id", "household_id", "email", "month", "gender"]
 
 model = yaml.safe_load(Path("resolved.yaml").read_text())["model"]

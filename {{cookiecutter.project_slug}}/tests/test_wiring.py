@@ -76,14 +76,15 @@ def test_every_model_learns_and_answers(
         pytest.skip(f"not installed: choose {name} in params.yaml, then `make setup`")
     encoder = Encoder.build(settings.data, settings.features)
     folds = [(np.arange(ROWS // 2), np.arange(ROWS // 2, ROWS))]
-    asked = (model, settings.training, settings.data.task, encoder, settings.seed, folds)
+    asked = (model, settings.training, settings.data.task, encoder, settings.seed, folds, {})
+    classes = max(2, len(settings.data.labels))
     matrix, target = encoder.matrix(rows), prepared.target(rows, settings.data)
     if settings.data.task == "regression":
         target = np.abs(target) + 1  # of which every transform has a value
     told = encoder.categorical if model.inputs == "categories" else ()
     with threadpool_limits(1):
         fitted, again = (
-            estimators.fit(estimators.build(*asked), matrix, target, categorical=told)
+            estimators.fit(estimators.build(*asked, classes), matrix, target, categorical=told)
             for _ in range(2)
         )
         answer = estimator(fitted, settings.data.task)

@@ -51,12 +51,46 @@ def test_infers_a_column(values: list[str | None], expected: Column) -> None:
         ([f"a {n % 400}" for n in range(ROWS)], "400 different texts in 600 rows"),
         ([str(n) if n % 5 else "abc" for n in range(ROWS)], "numbers beside 'abc'"),
         ([str(n) for n in range(ROWS)], "counts the rows"),
+        (
+            [f"P{n % 5001}" for n in range(15003)],
+            "5,001 different texts in 15,003 rows: a category",
+        ),
     ],
 )
 def test_leaves_out_what_says_nothing(values: list[str | None], reason: str) -> None:
     found = column(values)
     assert found.role == "ignored"
     assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("product", [f"P{n % 3000}" for n in range(9000)]),
+        ("zip", [str(10001 + 7 * (n % 3000)) for n in range(9000)]),
+        ("postal_code", [f"0{n % 3000 + 1000}" for n in range(9000)]),
+    ],
+)
+def test_a_code_of_many_labels_is_a_category(name: str, values: list[str]) -> None:
+    found = column(values, name)
+    assert found.type == "category"
+    assert len(found.categories) == 3000
+
+
+def test_numbers_of_no_code_stay_numbers() -> None:
+    values = [str(10001 + 7 * (n % 3000)) for n in range(9000)]
+    assert column(values, "mileage").type == "integer"
+    few = [str(10001 + 7 * (n % 3000)) for n in range(6000)]
+    assert column(few, "zip").type == "integer"
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "counts"),
+    [("Unnamed: 0", 2, True), ("seqno", 1, True), ("row", 3, False), ("mileage", 2, False)],
+)
+def test_a_counter_of_rows_may_have_lost_some(name: str, step: int, counts: bool) -> None:
+    gone = [str(n * step - n % step) for n in range(5, ROWS)]
+    assert (column(gone, name).reason == "counts the rows") is counts
 
 
 def test_leaves_out_nested_values() -> None:

@@ -42,3 +42,15 @@ def test_what_was_read_as_missing_is_named_and_a_word_may_be_a_label() -> None:
     assert "read as missing: '' 3 in x" in said
     assert "read as missing: 'NA' 98 in region, 1 in x" in said
     assert any(line.startswith("check: NA of region could be a label: --missing") for line in said)
+
+
+def test_categories_of_many_labels_are_said_with_what_becomes_of_them() -> None:
+    labels = [f"P{n}" for n in range(3000)]
+    many = Column("category", categories=labels)
+    few = Column("category", categories=labels[:49])
+    said = [line for line in lines(product=many, plan=few) if line.startswith("many labels")]
+    assert said == [
+        "many labels: product (3,000): model.target_encoded says which models get their target "
+        "encoding"
+    ]
+    assert not [line for line in lines(plan=few) if line.startswith("many labels")]

@@ -5,11 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from mlops.runtime.model import estimator
+from mlops.contract import Task
+from mlops.runtime.model import estimator, load, onnx
+from mlops.runtime.target_encoding import TargetEncoded
 from mlops.training.compilation import CompilationError, compile_model, difference
 
 RNG = np.random.default_rng(1)
@@ -57,7 +64,7 @@ def test_otherwise_it_becomes_skops_and_says_why(
 
 
 def test_tolerance_is_kept(tmp_path: Path) -> None:
-    fitted = LogisticRegression().fit(MATRIX, TARGET)  # converted in float32
+    fitted = LogisticRegression().fit(MATRIX, TARGET)  # scikit-learn multiplies in float32
     with pytest.raises(CompilationError, match="differ from the fitted model"):
         compile_model(fitted, "binary", MATRIX, tmp_path, runtime="onnx", tolerance=1e-12)
 
@@ -66,3 +73,28 @@ def test_nan_answers_are_infinitely_far() -> None:
     right = estimator(BOOSTING.fit(MATRIX, TARGET), "binary")
     assert difference(right, lambda m: np.full(len(m), np.nan), MATRIX) == np.inf
     assert difference(right, right, MATRIX) == 0.0
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_linear_models_behind_a_target_encoding_become_onnx(classes: int, tmp_path: Path) -> None:
+    codes = RNG.integers(0, 30, (400, 2)).astype(np.float32)
+    codes[::17] = np.nan
+    matrix = np.column_stack([MATRIX[:, :2], codes])
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    scaled = ColumnTransformer([("numbers", numbers, [*range(4 if classes == 2 else 8)])])
+    model = make_pipeline(TargetEncoded((2, 3), classes), scaled, LogisticRegression())
+    fitted = model.fit(matrix, np.arange(400) % classes)
+    task: Task = "binary" if classes == 2 else "multiclass"
+    compile_model(fitted, task, matrix, tmp_path, runtime="onnx", tolerance=1e-5)
+    asked = np.array([[0, 0, code, 29] for code in (-1, 0, 0.5, 30, 3e38, np.nan)], np.float32)
+    answers = onnx((tmp_path / "model.onnx").read_bytes(), task)(asked)
+    np.testing.assert_allclose(answers, estimator(fitted, task)(asked), atol=1e-5)
+
+
+def test_a_target_encoding_runs_in_skops(tmp_path: Path) -> None:
+    fitted = make_pipeline(TargetEncoded((1,)), LinearDiscriminantAnalysis()).fit(MATRIX, TARGET)
+    compile_model(fitted, "binary", MATRIX, tmp_path, runtime="skops", tolerance=1e-5)
+    (tmp_path / "training.json").write_text('{"task": "binary", "runtime": "skops"}')
+    model = load(tmp_path)
+    assert model.width == 4
+    np.testing.assert_array_equal(model.predict(MATRIX), estimator(fitted, "binary")(MATRIX))

@@ -12,7 +12,9 @@ import pytest
 
 from mlops.config.settings import Model, Training
 from mlops.contract import Task
+from mlops.errors import ProjectError
 from mlops.features.encoding import Encoder
+from mlops.runtime.target_encoding import TargetEncoded
 from mlops.training import estimators
 from mlops.training.estimators import EstimatorError, build, fit
 
@@ -371,3 +373,104 @@ def test_a_class_of_a_locked_package(tmp_path: Path, monkeypatch: pytest.MonkeyP
         made("pandas.io.common.os.system", command="true")
     with pytest.raises(EstimatorError, match="is not allowed"):
         made("msgspec.Struct")
+
+
+MANY = Encoder(("a", "b", "c"), ("a", "b", "c"), (1, 2), (), {}, {}, {}, {"b": 3, "c": 60})
+HISTOGRAM = "sklearn.ensemble.HistGradientBoostingClassifier"
+
+
+def encoding(
+    target: str = LOGISTIC,
+    inputs: str = "onehot",
+    asked: Any = "auto",
+    training: Training | None = None,
+    **given: Any,
+) -> Any:
+    """Return an estimator of two categories, of which the second has many labels."""
+    settings = {name: given.pop(name) for name in ("monotonic",) if name in given}
+    model = Model(target, inputs, ["binary"], given, target_encoded=asked, **settings)  # type: ignore[arg-type]
+    folds = [(np.arange(at, 300, 2), np.arange(1 - at, 300, 2)) for at in (0, 1)]
+    return build(model, training or Training(), "binary", MANY, 3, folds)
+
+
+def coded(rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of which the third column alone tells the class."""
+    rng = np.random.default_rng(0)
+    matrix = np.column_stack(
+        [rng.normal(size=rows), rng.integers(0, 3, rows), rng.integers(0, 60, rows)]
+    )
+    return matrix.astype(np.float32), (matrix[:, 2] % 2).astype(int)
+
+
+@pytest.mark.parametrize(
+    ("asked", "columns"), [("auto", (2,)), (["b"], (1,)), (["c", "b"], (1, 2)), ("none", None)]
+)
+def test_which_categories_are_target_encoded(asked: Any, columns: Any) -> None:
+    first = encoding(asked=asked).steps[0][1]
+    assert getattr(first, "columns", None) == columns
+    if columns is not None:
+        left = [at for at in (1, 2) if at not in columns]
+        assert encoding(asked=asked).steps[1][1].transformers[0][2] == left
+
+
+def test_what_is_no_category_is_not_target_encoded() -> None:
+    with pytest.raises(ProjectError, match="target_encoded names a, which is no category"):
+        encoding(asked=["a", "c"])
+
+
+@pytest.mark.parametrize("training", [Training(), Training(calibration="sigmoid")])
+@pytest.mark.parametrize(
+    ("target", "inputs", "given"),
+    [
+        (LOGISTIC, "onehot", {}),
+        (HISTOGRAM, "categories", {"max_iter": 20}),
+        ("sklearn.ensemble.RandomForestClassifier", "imputed", {"n_estimators": 10}),
+        ("lightgbm.LGBMClassifier", "categories", {"n_estimators": 20, "verbosity": -1}),
+    ],
+)
+def test_folds_reach_the_encoding_wherever_it_is(
+    target: str,
+    inputs: str,
+    given: dict[str, Any],
+    training: Training,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(estimators, "_locked", lambda _: {"lightgbm"})
+    given_folds: list[bool] = []
+    encode = TargetEncoded.fit_transform
+
+    def watched(self: TargetEncoded, X: Any, y: Any, folds: Any = None) -> Any:  # noqa: N803
+        given_folds.append(folds is not None and bool((X[:, 0] == folds).all()))
+        return encode(self, X, y, folds)
+
+    monkeypatch.setattr(TargetEncoded, "fit_transform", watched)
+    matrix, classes = coded()
+    matrix[:, 0] = folds = np.arange(300) // 3 % 5
+    told = (1, 2) if inputs == "categories" else ()
+    fit(encoding(target, inputs, training=training, **given), matrix, classes, None, told, folds)
+    assert given_folds == [True] * (1 if training.calibration == "none" else 3)
+
+
+def test_constraints_go_by_name_where_the_encoding_adds_columns() -> None:
+    model = Model(
+        HISTOGRAM,
+        "categories",
+        ["multiclass"],
+        {},
+        interaction_constraints=[["a", "c"]],
+        target_encoded=["c"],
+    )
+    built: Any = build(model, Training(), "multiclass", MANY, 3, classes=3)
+    assert built.steps[-1][1].interaction_cst == [[0, 2, 3, 4], [1]]
+    assert built.steps[-1][1].categorical_features == [1]
+    rising = encoding(HISTOGRAM, "categories", monotonic={"a": 1}).steps[-1][1]
+    assert rising.monotonic_cst == (1, 0, 0)
+
+
+def test_weights_reach_the_estimator_behind_an_encoding() -> None:
+    matrix, _ = coded(3000)
+    matrix[:, 0], target = 0, np.arange(3000) % 2
+    fitted = fit(encoding(asked=["b"]), matrix, target, np.where(target, 9.0, 1.0))
+    assert fitted.predict_proba(matrix)[:, 1].mean() == pytest.approx(0.9, abs=0.02)
+    with pytest.raises(EstimatorError, match="target_encoded to none"):
+        fit(encoding(training=Training(calibration="sigmoid")), matrix, target, np.ones(3000))

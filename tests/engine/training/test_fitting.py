@@ -73,6 +73,23 @@ def test_lightgbm_knows_the_categories_and_becomes_onnx(
     assert b"membership_values" in content
 
 
+def test_a_target_encoding_is_fitted_across_folds_of_keys(trained: Path, tmp_path: Path) -> None:
+    given = {"n_estimators": 20, "verbosity": -1, "n_jobs": 1}
+    model = Model("lightgbm.LGBMClassifier", "categories", ["binary"], given, high_cardinality=2)
+    model = msgspec.structs.replace(model, target_encoded="auto")
+    training = Training(calibration="sigmoid", folds=2)
+    settings = changed(trained, training=training, model=model)
+    assert np.ptp(predictions(trained, settings, tmp_path / "a")) > 0.2
+    assert about(tmp_path / "a")["runtime"] == "onnx"
+    with chdir(trained):
+        fit = Fitting(settings, Path("data/prepared"))
+    assert fit.apart is not None
+    hashes = prepared.row_hashes(trained / "data/prepared/train.parquet")
+    pairs = set(zip(hashes.tolist(), fit.apart.tolist(), strict=True))
+    assert len(pairs) == len(set(hashes.tolist())) > 100
+    assert set(fit.apart.tolist()) == set(range(5))
+
+
 def test_class_weight_moves_the_predictions(trained: Path, tmp_path: Path) -> None:
     plain = predictions(trained, load(trained / "resolved.yaml"), tmp_path / "a")
     weighted = changed(trained, training=Training(class_weight="balanced"))

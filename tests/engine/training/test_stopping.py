@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 
 from mlops.config.settings import EarlyStopping, Training, load
 from mlops.data.hashing import folds
+from mlops.runtime.target_encoding import TargetEncoded
 from mlops.training import estimators
 from mlops.training.fitting import train
 from mlops.training.stopping import Fold, Rows, StoppingError, stop
@@ -144,3 +145,24 @@ def test_bags_of_explainable_boosting_hold_out_keys_and_no_rows_by_chance() -> N
         for seed in (1, 1)
     ]
     np.testing.assert_array_equal(*again)
+
+
+def test_a_calibration_around_explainable_boosting_hands_on_its_bags() -> None:
+    glassbox = pytest.importorskip(
+        "interpret.glassbox", reason="needs interpret: pip install -r requirements/model-ebm.txt"
+    )
+    inner = glassbox.ExplainableBoostingClassifier(outer_bags=3, max_rounds=20, n_jobs=1)
+    one, keys = rows(), np.arange(ROWS, dtype=np.uint64) // 3
+    model = CalibratedClassifierCV(inner, cv=held_out(), ensemble=False)
+    fitted = estimators.fit(model, *one[:2], hashes=keys)
+    assert np.isfinite(fitted.predict_proba(one.matrix)).all()
+
+
+def test_a_target_encoding_is_fitted_to_the_rows_that_train() -> None:
+    one = rows()
+    codes = np.random.default_rng(1).integers(0, 400, ROWS)
+    matrix = np.column_stack([one.matrix, codes]).astype(np.float32)
+    apart = folds(np.arange(ROWS, dtype=np.uint64), 5, "target encoding")
+    model = make_pipeline(TargetEncoded((4,)), BOOSTERS["lightgbm"]())
+    found = stop(model, Rows(matrix, one.target, None, apart), held_out(), PATIENCE)
+    assert abs(found.rounds - stop(BOOSTERS["lightgbm"](), one, held_out(), PATIENCE).rounds) < 15

@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from mlops.contract import Task
+from mlops.runtime.target_encoding import TargetEncoded
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 WIDTH, CATEGORIES = 6, {4: 8, 5: 40}  # labels of each column of codes
@@ -259,4 +260,53 @@ def interpret() -> dict[str, Case]:
             )
             for loss in ("poisson", "gamma")
         },
+    }
+
+
+def encoded() -> dict[str, Case]:
+    """Return estimators of every library behind a target encoding of one column or both."""
+    import catboost as c
+    import interpret.glassbox as i
+    import lightgbm as l
+    import xgboost as x
+
+    few: dict[str, Any] = {"n_estimators": 15, "n_jobs": 1}
+    kinds: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+        "lightgbm": (l.LGBMClassifier, l.LGBMRegressor, {**few, "verbosity": -1}),
+        "xgboost": (x.XGBClassifier, x.XGBRegressor, few),
+        "boosting": (
+            HistGradientBoostingClassifier,
+            HistGradientBoostingRegressor,
+            {"max_iter": 15},
+        ),
+        "catboost": (
+            c.CatBoostClassifier,
+            c.CatBoostRegressor,
+            {"iterations": 15, "verbose": 0, "allow_writing_files": False, "thread_count": 1},
+        ),
+        "ebm": (
+            i.ExplainableBoostingClassifier,
+            i.ExplainableBoostingRegressor,
+            {"outer_bags": 1, "interactions": 0, "max_rounds": 20, "n_jobs": 1},
+        ),
+        "forest": (RandomForestClassifier, RandomForestRegressor, {**few, "max_depth": 10}),
+    }
+    tasks: tuple[tuple[Task, str], ...] = (
+        ("binary", "binary"),
+        ("multiclass", "classes"),
+        ("regression", "number"),
+    )
+
+    def make(name: str, task: Task) -> Any:
+        classify, number, settings = kinds[name]
+        model = (number if task == "regression" else classify)(**settings)
+        columns = (5,) if task == "binary" else (4, 5)
+        imputer = [SimpleImputer(strategy="median")] if name == "forest" else []
+        encoding = TargetEncoded(columns, 3 if task == "multiclass" else 2)
+        return make_pipeline(encoding, *imputer, model)
+
+    return {
+        f"encoded {name} {task}": Case(partial(make, name, task), task, target)
+        for name in kinds
+        for task, target in tasks
     }

@@ -10,17 +10,31 @@ from ..progress import progress
 from .statistics import KEYS, Statistics, shortened
 from .units import units_of
 
-MOST_CATEGORIES = 1000
+MOST_CATEGORIES = 5000  # labels of one: models encode many of them by the target
 FEW_TEXTS = 12  # so few different texts are categories however small the table is
 ROWS_A_CATEGORY = 3
 FEWEST_ROWS = 20  # in a smaller table it says nothing that all values differ
 MOST_CODES = 50
 ROWS_A_CODE = 10
 LEAST_CODE = 100
+NAMES_OF_CODES = {"zip", "zipcode", "postcode", "postal", "postalcode", "plz", "sku"}
 SPARSE = 0.25
 ROWS_AN_IDENTITY = 20
 MANY_IDENTITIES = 50
-COUNTERS = {"index", "idx", "row", "rownum", "rownames", "nr", "no", "obs", "unnamed"}
+COUNTERS = {
+    "index",
+    "idx",
+    "row",
+    "rownum",
+    "rownames",
+    "nr",
+    "no",
+    "obs",
+    "unnamed",
+    "seq",
+    "seqno",
+}
+COUNTED = 0.5  # of the numbers that a counter by its name passes: rows were taken out since
 
 
 def infer(
@@ -134,8 +148,10 @@ def _in_many_currencies(facts: Statistics) -> bool:
 
 
 def _counts_rows(facts: Statistics) -> bool:
-    steps = np.diff(facts.numbers)
-    return bool((steps == 1).all()) and (facts.numbers[0] in (0, 1) or facts.words <= COUNTERS)
+    first, last, steps = facts.numbers[0], facts.numbers[-1], np.diff(facts.numbers)
+    if facts.words and facts.words <= COUNTERS:
+        return bool((steps > 0).all()) and len(facts.numbers) >= COUNTED * (last - first + 1)
+    return bool((steps == 1).all()) and first in (0, 1)
 
 
 def _repeats_little(facts: Statistics) -> bool:
@@ -149,6 +165,8 @@ def _is_code(facts: Statistics) -> bool:
     rows_a_value = facts.present / facts.distinct
     if facts.words & KEYS and facts.distinct <= MOST_CATEGORIES:
         return rows_a_value >= ROWS_AN_IDENTITY
+    if facts.words & NAMES_OF_CODES and facts.distinct <= MOST_CATEGORIES:
+        return rows_a_value >= ROWS_A_CATEGORY
     values = np.unique(facts.numbers)
     if len(values) > MOST_CODES or rows_a_value < ROWS_A_CODE or values[0] < LEAST_CODE:
         return False
@@ -167,8 +185,8 @@ def _labelled(facts: Statistics) -> Column:
         odd = facts.odd
         what = f"numbers beside {shortened(odd[0])}" if odd else "texts"
         return ignored(
-            f"{facts.distinct:,} different {what} in {facts.present:,} rows, more than "
-            "categories can be"
+            f"{facts.distinct:,} different {what} in {facts.present:,} rows: a category has at "
+            f"most {MOST_CATEGORIES:,}, and {ROWS_A_CATEGORY} rows or more of each on average"
         )
     return Column("category", nullable=facts.blank, categories=facts.labels)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from .proposal import SHOWN, Proposal
 
 COLUMNS = 5  # named of many that are told in one line
+MANY = 50  # labels of a category, from which on linear models and forests encode it
 
 
 def summary(
@@ -26,7 +27,7 @@ def summary(
     ]
     if proposal.unlabelled:
         lines.append(f"set aside: {proposal.unlabelled:,} rows without a target")
-    lines += [*_missing(proposal), *_left_out(proposal)]
+    lines += [*_many_labels(proposal), *_missing(proposal), *_left_out(proposal)]
     lines += [
         f"check: {name}: {column.description}"
         for name, column in contract.columns.items()
@@ -61,6 +62,18 @@ def _split(proposal: Proposal) -> str:
     by = f"hash of {', '.join(ids or split.get('columns', ()))}".removesuffix(" of ")
     days = [n for n in contract.names("feature") if contract.columns[n].type == "datetime"]
     return by + (f" (--time {days[0]!r} would hold out the latest rows)" if days else "")
+
+
+def _many_labels(proposal: Proposal) -> Iterator[str]:
+    """Yield the categories of many labels in one line, and what becomes of them."""
+    features = {n: proposal.contract.columns[n] for n in proposal.contract.names("feature")}
+    sizes = {name: len(column.categories) for name, column in features.items()}
+    many = [f"{name} ({size:,})" for name, size in sizes.items() if size >= MANY]
+    if many:
+        yield (
+            f"many labels: {_listed(many, COLUMNS)}: model.target_encoded says which models get "
+            "their target encoding"
+        )
 
 
 def _missing(proposal: Proposal) -> Iterator[str]:

@@ -4,10 +4,11 @@ import numpy as np
 
 from ..contract import Column, Task
 from ..data.sources import DataError
-from .inference import FEW_TEXTS, MOST_CATEGORIES, ROWS_A_CATEGORY, bounds
+from .inference import FEW_TEXTS, ROWS_A_CATEGORY, bounds
 from .statistics import Statistics, shortened
 
 MOST_CLASSES = 20  # of whole numbers; more are an amount
+MOST_LABELS = 1000  # of a target of texts
 LARGEST_SHARE = 0.05  # of different whole numbers in the rows, to be classes
 YES = {"yes", "y", "ja", "oui", "si", "sim", "tak", "true", "t", "1", "1.0", "positive", "pos"}
 NO = {"no", "n", "nein", "non", "não", "nee", "nej", "nie", "false", "f", "negative", "neg"}
@@ -79,10 +80,10 @@ def _check_classes(facts: Statistics) -> None:
             f"{facts.name} holds fractions like {facts.texts[0]} and --task multiclass needs "
             f"classes: {hint}"
         )
-    if facts.distinct > MOST_CATEGORIES:
+    if facts.distinct > MOST_LABELS:
         raise DataError(
             f"{facts.name} has {facts.distinct:,} different values and at most "
-            f"{MOST_CATEGORIES:,} can be classes: merge the rare ones, or choose another --target"
+            f"{MOST_LABELS:,} can be classes: merge the rare ones, or choose another --target"
         )
     if facts.distinct > FEW_TEXTS and facts.present / facts.distinct < ROWS_A_CATEGORY:
         raise DataError(

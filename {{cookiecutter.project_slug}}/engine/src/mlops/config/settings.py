@@ -97,6 +97,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feature that predictions may only rise (1) or fall (-1) with it, `interaction_constraints` which
     features may act together: those of one list, and all that no list names. `lock` is the file of
     requirements/ that pins what the estimator needs beyond train.txt, by name and digest.
+    `target_encoded` names the categories that the estimator gets as their target encoding, whatever
+    `inputs` says; `auto` are those that declare at least `high_cardinality` labels.
     """
 
     target: str
@@ -107,6 +109,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     monotonic: dict[str, Literal[-1, 1]] = {}
     interaction_constraints: list[list[str]] = []
     lock: str = ""
+    target_encoded: Literal["auto", "none"] | list[str] = "none"
+    high_cardinality: int = 50
 
     @property
     def locks(self) -> tuple[Path, ...]:
@@ -125,6 +129,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "monotonic",
             "interaction_constraints",
             "lock",
+            "target_encoded",
+            "high_cardinality",
         )
         parameters = {key: value for key, value in section.items() if key not in ours}
         known = {key.strip("_"): section[key] for key in ours if key in section}

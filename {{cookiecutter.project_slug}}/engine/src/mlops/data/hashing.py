@@ -26,9 +26,12 @@ def row_hash(table: pa.Table, names: Sequence[str], salt: str) -> Bits:
     return mixed
 
 
-def folds(hashes: Bits, count: int) -> np.ndarray:
-    """Return each row's cross-validation fold, 0 to count-1, from a hash of its hash."""
-    return (_mix(hashes ^ np.uint64(_text_bits("fold"))) % np.uint64(count)).astype(np.int64)
+def folds(hashes: Bits, count: int, salt: str = "fold") -> np.ndarray:
+    """Return each row's cross-validation fold, 0 to count-1, from a hash of its hash.
+
+    Another `salt` gives folds that do not depend on these.
+    """
+    return (_mix(hashes ^ np.uint64(_text_bits(salt))) % np.uint64(count)).astype(np.int64)
 
 
 def drawn(hashes: Bits, salt: str, share: float) -> np.ndarray:

@@ -38,7 +38,8 @@ class Encoder(NamedTuple):
 
     `inputs` are the contract columns it reads, `names` the matrix columns in their order, and
     `categorical` the positions of those that hold category codes. `labels` has the labels of the
-    categories that functions see, `cleaned` what is done to a column first.
+    categories that functions see, `cleaned` what is done to a column first, and `cardinality` how
+    many labels each category of the matrix declares.
     """
 
     inputs: tuple[str, ...]
@@ -48,6 +49,7 @@ class Encoder(NamedTuple):
     derived: Mapping[str, Derived]
     cleaned: Mapping[str, Cleaned] = {}
     labels: Mapping[str, tuple[str, ...]] = {}
+    cardinality: Mapping[str, int] = {}
 
     @classmethod
     def build(cls, contract: Contract, features: Features) -> Self:
@@ -86,7 +88,8 @@ class Encoder(NamedTuple):
             if name in seen and contract.columns[name].type == "category"
         }
         asked = dict(features.derived), dict(features.cleaned)
-        return cls(tuple(read), names, categorical, direct, *asked, labels)
+        sizes = {names[i]: len(contract.columns[names[i]].categories) for i in categorical}
+        return cls(tuple(read), names, categorical, direct, *asked, labels, sizes)
 
     def matrix(self, columns: Columns) -> np.ndarray:
         """Return the float32 matrix (rows, len(names)); missing is NaN, out of range too.

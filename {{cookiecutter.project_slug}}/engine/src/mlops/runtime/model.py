@@ -20,6 +20,7 @@ BATCH = 100_000
 # The types that a skops file may hold beyond those that skops itself trusts. Kept here and not
 # read from the file: a file that names its own trusted types protects against nothing.
 TRUSTED = (
+    "mlops.runtime.target_encoding.TargetEncoded",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",

@@ -10,6 +10,7 @@ from ..contract import Task
 from ..errors import ProjectError
 from ..runtime.model import ONNX, SKOPS, Predict, estimator, farthest, onnx, skops
 from .probes import probes
+from .trees import lookups
 from .trees.conversion import Trees, read
 
 OPSET = {"": 21, "ai.onnx.ml": 3}
@@ -74,7 +75,7 @@ def _try_onnx(
         converted = _written(trees, fitted, task, holdout.shape[1])
         answer = onnx(converted, task)
         gap = difference(expected, answer, holdout, task)
-        thresholds = {} if trees is None else trees.ensemble.thresholds()
+        thresholds = {} if trees is None else trees.thresholds()
         made = _answered(expected, probes(holdout, thresholds))
         beyond = difference(expected, answer, made, task)
     except Exception as error:  # converters raise whatever their estimator makes them raise
@@ -112,6 +113,7 @@ def _written(trees: Trees | None, fitted: Any, task: Task, width: int) -> bytes:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
 
+    lookups.register()
     inverse = getattr(fitted, "inverse_func", None)
     if inverse is not None:  # no converter knows it, so its regressor is converted and it is added
         fitted = fitted.regressor_

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from hydra.errors import HydraException
@@ -22,6 +22,8 @@ from ..config.settings import LOCK, Model, Training
 from ..contract import Task
 from ..data.hashing import folds as by_hash
 from ..errors import ProjectError
+from ..runtime.target_encoding import TargetEncoded
+from .layout import Columns, Layout, layout
 
 # What `_target_` may import, since an import path in a config file is code that runs: classes of
 # scikit-learn, of a package that the training lock pins, and of the owner.
@@ -41,18 +43,6 @@ LIGHTGBM = "lightgbm"
 OPENMP = ("libgomp", "libomp")  # the system's, which no wheel of these libraries has
 
 
-class Columns(Protocol):
-    """The columns of a matrix: their names, and the positions of those that hold codes."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names in their order."""
-
-    @property
-    def categorical(self) -> tuple[int, ...]:
-        """The positions of category codes."""
-
-
 class EstimatorError(ProjectError):
     """The configured estimator cannot be built."""
 
@@ -65,19 +55,22 @@ def build(
     seed: int,
     folds: Sequence[tuple[Any, Any]] = (),
     changes: Mapping[str, Any] | None = None,
+    classes: int = 2,
 ) -> BaseEstimator:
     """Return the unfitted estimator, with `changes` to its parameters.
 
-    `folds` are (training, test) row indices, which calibration needs.
+    `folds` are (training, test) row indices, which calibration needs, `classes` how many the
+    target has.
     Raises EstimatorError for an import path off the allow-list, a parameter that the estimator
     does not have, and a class weight or calibration that does not apply.
     """
     fitted = _instantiate(model, changes or {})
     parameters = fitted.get_params()
-    settings: dict[str, Any] = _constraints(model, encoder, parameters)
-    settings |= _interactions(model, encoder, parameters)
+    reaching = layout(model, encoder, classes)
+    settings: dict[str, Any] = _constraints(model, reaching, parameters)
+    settings |= _interactions(model, reaching, parameters)
     if model.inputs == "categories":
-        settings |= _categories(model, encoder, parameters)
+        settings |= _categories(model, reaching, parameters)
     if "random_state" in parameters and parameters["random_state"] is None:
         settings["random_state"] = seed
     if training.class_weight != "none":
@@ -93,10 +86,15 @@ def build(
         raise EstimatorError(
             f"{model.target} does not take {', '.join(settings)}: delete it in conf/model"
         ) from error
+    before: list[BaseEstimator] = []
+    if reaching.encoded:
+        before.append(TargetEncoded(reaching.encoded, classes))
     if model.inputs == "onehot":
-        fitted = make_pipeline(_onehot(encoder), fitted)
+        before.append(_onehot(reaching))
     elif model.inputs == "imputed":
-        fitted = make_pipeline(_median(), fitted)
+        before.append(_median())
+    if before:
+        fitted = make_pipeline(*before, fitted)
     if training.transform != "none":
         fitted = _transformed(fitted, training.transform, task)
     if training.calibration == "none":
@@ -119,11 +117,13 @@ def fit(
     target: Any,
     weights: Any = None,
     categorical: Sequence[int] = (),
+    folds: Any = None,
     hashes: Any = None,
 ) -> BaseEstimator:
     """Fit an estimator that `build` made, with a weight for each row where there are weights.
 
     `categorical` are the columns of codes, for an estimator that is told of them only here, and
+    `folds` has a number for each row, by which a target encoding keeps the rows of a key together;
     `hashes` (rows,) of uint64 decide which rows an explainable boosting machine holds out of each
     of its bags, where it would draw them.
     Raises EstimatorError where the estimator takes no weights, and where a target has no transform.
@@ -132,30 +132,50 @@ def fit(
     more: dict[str, Any] = {}
     if weights is not None:
         more[_weights(model)] = weights
-    if categorical and _is_lightgbm(_innermost(model)):
-        more["categorical_feature"] = list(categorical)
+    pipeline = _pipeline(model)
+    last = "" if pipeline is None else f"{pipeline.steps[-1][0]}__"
+    encoding = None if pipeline is None else pipeline.steps[0][1]
+    if isinstance(encoding, TargetEncoded):
+        categorical = [at for at in categorical if at not in encoding.columns]
+        if folds is not None:
+            more["targetencoded__folds"] = folds
+    if categorical and _is_lightgbm(_kind(_innermost(model))):
+        more[f"{last}categorical_feature"] = list(categorical)
     if hashes is not None and (bags := _bags(model, hashes)) is not None:
-        more["bags"] = bags
+        more[f"{last}bags"] = bags
     with warnings.catch_warnings():
         # Of an explainable boosting machine, whose own pictures nobody looks at here.
         warnings.filterwarnings("ignore", "Missing values detected", UserWarning)
         return model.fit(matrix, target, **more)
 
 
-def _innermost(model: Any) -> type:
-    """Return the class of the estimator that a transformation or a calibration is around."""
+def _pipeline(model: Any) -> Pipeline | None:
+    """Return the pipeline that a transformation or a calibration is around, where there is one."""
+    for inner in (getattr(model, name, None) for name in ("estimator", "regressor")):
+        if inner is not None:
+            return _pipeline(inner)
+    return model if isinstance(model, Pipeline) else None
+
+
+def _innermost(model: Any) -> Any:
+    """Return the estimator that preparation, transformation and calibration surround."""
     for name in ("estimator", "regressor"):
         if (inner := getattr(model, name, None)) is not None:
             return _innermost(inner)
+    return _innermost(model.steps[-1][1]) if isinstance(model, Pipeline) else model
+
+
+def _kind(model: Any) -> type:
+    """Return the class of an estimator, or where that is the owner's, the one it is made of."""
     return next((one for one in type(model).__mro__ if one.__module__ != OWN), type(model))
 
 
 def _bags(model: Any, hashes: np.ndarray) -> np.ndarray | None:
     """Return which rows train (1) and which tell when to stop (-1) in each bag, (rows, bags).
 
-    None for what has none, or fits a part of the rows at a time, as a calibration does.
+    None for what has no bags.
     """
-    inner = getattr(model, "regressor", model)
+    inner = _innermost(model)
     count = getattr(inner, "outer_bags", None)
     if not isinstance(count, int) or count < 2 or not has_fit_parameter(inner, "bags"):
         return None
@@ -163,7 +183,7 @@ def _bags(model: Any, hashes: np.ndarray) -> np.ndarray | None:
     return np.where(held[:, np.newaxis] == np.arange(count), -1, 1).astype(np.int8)
 
 
-def _categories(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _categories(model: Model, encoder: Layout, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return which columns hold codes as the estimator's own parameter, where it has one."""
     chosen = set(encoder.categorical)
     if "feature_types" in parameters:  # always told: an explainable boosting machine would guess
@@ -205,7 +225,7 @@ def _weights(model: Any) -> str:
     if isinstance(getattr(model, "estimator", None), Pipeline):
         raise EstimatorError(
             "training.calibration hands no weights to a model whose inputs are prepared: set it to "
-            "none, or the model's inputs to codes"
+            "none, or the model's inputs to codes and its target_encoded to none"
         )
     if not has_fit_parameter(step, "sample_weight"):
         raise EstimatorError(
@@ -215,7 +235,7 @@ def _weights(model: Any) -> str:
     return f"{prefix}sample_weight"
 
 
-def _constraints(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _constraints(model: Model, encoder: Layout, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return model.monotonic as the estimator's own parameter, in the order of the matrix."""
     if not model.monotonic:
         return {}
@@ -231,7 +251,7 @@ def _constraints(model: Model, encoder: Columns, parameters: Mapping[str, Any]) 
     return {taken: tuple(model.monotonic.get(name, 0) for name in encoder.names)}
 
 
-def _interactions(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _interactions(model: Model, encoder: Layout, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return model.interaction_constraints as the estimator's own parameter, by position."""
     if not model.interaction_constraints:
         return {}
@@ -245,12 +265,15 @@ def _interactions(model: Model, encoder: Columns, parameters: Mapping[str, Any])
             f"{model.target} takes no interaction constraints here: delete "
             "model.interaction_constraints, or choose boosting, lightgbm or xgboost"
         )
-    rest = [name for name in encoder.names if name not in named]
+    rest = [name for name in dict.fromkeys(encoder.names) if name not in named]
     groups = [group for group in (*model.interaction_constraints, rest) if group]
-    return {taken: [[encoder.names.index(name) for name in group] for group in groups]}
+    places: dict[str, list[int]] = {}
+    for at, name in enumerate(encoder.names):
+        places.setdefault(name, []).append(at)
+    return {taken: [[at for name in group for at in places[name]] for group in groups]}
 
 
-def _check_names(key: str, named: Iterable[str], encoder: Columns) -> None:
+def _check_names(key: str, named: Iterable[str], encoder: Layout) -> None:
     if unknown := [name for name in named if name not in encoder.names]:
         raise EstimatorError(
             f"model.{key} names {', '.join(unknown)}, which is no feature: choose from "
@@ -364,7 +387,7 @@ def _targets(node: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def _onehot(encoder: Columns) -> BaseEstimator:
+def _onehot(encoder: Layout) -> BaseEstimator:
     """Categories become indicators (missing is one more), numbers are imputed and scaled."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer

@@ -21,8 +21,10 @@ from ..files import atomic_directory
 from ..git import dvc
 from ..metrics.catalogue import OWN, compute, known, own
 from ..runtime.model import ABOUT, Predict, estimator
+from ..runtime.target_encoding import FOLDS
 from . import estimators
 from .compilation import compile_model
+from .layout import layout
 from .stopping import Rows, Stopped, stop
 
 DATA, MODEL = Path("data/prepared"), Path("model")
@@ -89,6 +91,7 @@ class Fitting:
         self.target = prepared.target(columns, settings.data)
         self._weights = self._read_weights()
         self._hashes = prepared.row_hashes(data / "train.parquet")
+        self.apart = self._encoding_folds()
         self._check_classes()
         self._check_transform()
 
@@ -106,12 +109,16 @@ class Fitting:
         chosen = slice(None) if fold is None else fold[0]
         settings = self._settings
         weights = None if self._weights is None else self._weights[chosen]
-        rows = Rows(self._train[chosen], self.target[chosen], weights)
+        apart = None if self.apart is None else self.apart[chosen]
+        rows = Rows(self._train[chosen], self.target[chosen], weights, apart)
         hashes = self._hashes[chosen]
         inner: tuple[Fold, ...] = ()
         if settings.training.calibration != "none":
             inner = tuple(_by_hash(hashes, CALIBRATION_FOLDS))
-        told = self.encoder.categorical if settings.model.inputs == "categories" else ()
+        classes = max(2, len(settings.data.labels))
+        told: tuple[int, ...] = ()
+        if settings.model.inputs == "categories":
+            told = layout(settings.model, self.encoder, classes).categorical
         stopping, stopped = settings.training.early_stopping, None
         model = estimators.build(
             settings.model,
@@ -121,13 +128,14 @@ class Fitting:
             settings.seed,
             inner,
             changes,
+            classes,
         )
         try:
             with _threads(settings.training.threads):
                 if stopping.rounds:
                     held = tuple(_by_hash(hashes, stopping.folds))
                     stopped = stop(model, rows, held, stopping.rounds, told)
-                return estimators.fit(model, *rows, told, hashes), stopped
+                return estimators.fit(model, *rows[:3], told, rows.apart, hashes), stopped
         except ValueError as error:
             raise TrainingError(
                 f"{settings.model.target} cannot be fitted: {' '.join(str(error).split())}"
@@ -236,6 +244,13 @@ class Fitting:
                 "the mean: write the pinball loss into src/policy/metrics.py, as "
                 "engine/docs/models.md has it, and make it the primary metric"
             )
+
+    def _encoding_folds(self) -> np.ndarray | None:
+        """Return the folds across which categories are encoded; None where none of them is."""
+        settings = self._settings
+        if not layout(settings.model, self.encoder, 2).encoded:
+            return None
+        return folds(self._hashes, FOLDS, "target encoding")
 
     def _check_transform(self) -> None:
         transform = self._settings.training.transform

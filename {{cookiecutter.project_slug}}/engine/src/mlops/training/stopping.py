@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from ..errors import ProjectError
+from ..runtime.target_encoding import TargetEncoded
 
 Fold = tuple[np.ndarray, np.ndarray]  # row indices that train, and that tell when to stop
 COUNTS = ("n_estimators", "max_iter", "iterations")  # what libraries call the number of rounds
@@ -32,16 +33,19 @@ class Stopped(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A matrix with its target, and weights where there are some."""
+    """A matrix with its target, weights where there are some, and folds of a target encoding."""
 
     matrix: np.ndarray
     target: np.ndarray
-    weights: np.ndarray | None
+    weights: np.ndarray | None = None
+    apart: np.ndarray | None = None
 
     def at(self, rows: np.ndarray) -> "Rows":
         """Return some of the rows."""
-        weights = None if self.weights is None else self.weights[rows]
-        return Rows(self.matrix[rows], self.target[rows], weights)
+        weights, apart = (
+            None if part is None else part[rows] for part in (self.weights, self.apart)
+        )
+        return Rows(self.matrix[rows], self.target[rows], weights, apart)
 
 
 def stop(
@@ -70,10 +74,11 @@ def stop(
             training = training._replace(target=transform(training.target))
             held = held._replace(target=transform(held.target))
         if steps is not None:
-            before = clone(steps)
-            training = training._replace(
-                matrix=before.fit_transform(training.matrix, training.target)
-            )
+            before, told = clone(steps), {}
+            if isinstance(before[0], TargetEncoded) and training.apart is not None:
+                told["targetencoded__folds"] = training.apart
+            matrix = before.fit_transform(training.matrix, training.target, **told)
+            training = training._replace(matrix=matrix)
             held = held._replace(matrix=before.transform(held.matrix))
         found.append(library(clone(booster), training, held, patience, categorical))
     if min(found) < 1:

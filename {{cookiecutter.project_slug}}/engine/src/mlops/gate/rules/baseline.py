@@ -86,12 +86,14 @@ def _linear(case: Case, target: NDArray[Any], chosen: Any) -> NDArray[np.float64
     from threadpoolctl import threadpool_limits
 
     from ...training import estimators
+    from ...training.layout import Layout
 
     task, encoder = case.settings.data.task, case.candidate.bundle.encoder
     matrix = encoder.matrix({name: case.train_columns[name][chosen] for name in encoder.inputs})
     with threadpool_limits(1):
+        columns = Layout(encoder.names, encoder.categorical)
         unfitted: Any = estimators.build(
-            _model(task), Training(), task, encoder, case.settings.seed
+            _model(task), Training(), task, columns, case.settings.seed
         )
         return estimator(unfitted.fit(matrix, target), task)(case.matrix)
 

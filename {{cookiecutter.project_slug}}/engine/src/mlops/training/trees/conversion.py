@@ -1,17 +1,20 @@
-"""From a fitted estimator of trees to ONNX, with what scikit-learn puts around it."""
+"""From a fitted estimator of trees or a linear one to ONNX, with what is put around it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...contract import Task
-from . import catboost, ebm, forest, histogram, lightgbm, xgboost
-from .ensemble import Ensemble
+from ...runtime.target_encoding import TargetEncoded
+from . import catboost, ebm, forest, histogram, lightgbm, linear, xgboost
+from .ensemble import Ensemble, Numbers
+from .lookups import encoded
 from .steps import Axis, tree
 from .writing import DOMAIN, Graph, linked, sums
 
-Reader = Callable[[Any], Ensemble]
+Model = Ensemble | linear.Linear
+Reader = Callable[[Any], Model]
 IR_VERSION, OPSET = 10, 21
 READERS: dict[str, dict[str, Reader]] = {
     "lightgbm": {"LGBMClassifier": lightgbm.read, "LGBMRegressor": lightgbm.read},
@@ -37,29 +40,42 @@ READERS: dict[str, dict[str, Reader]] = {
         "ExtraTreesRegressor": forest.read,
         "DecisionTreeClassifier": forest.read,
         "DecisionTreeRegressor": forest.read,
+        "LogisticRegression": linear.read,
+        **dict.fromkeys(linear.LINKS, linear.read),
     },
 }
 
 
 class Layers(NamedTuple):
-    """An estimator of trees, and what is done before and after it.
+    """An estimator of trees or a linear one, and what is done before and after it.
 
-    `medians` replace missing values, `calibrators` are those of each class that has one, and
-    `inverse` takes a transformed target back.
+    `encoding` replaces codes of categories, `prepared` makes indicators and scaled numbers (for a
+    linear model alone), `medians` replace missing values, `calibrators` are those of
+    each class that has one, and `inverse` takes a transformed target back.
     """
 
     trees: Any
     reader: Reader
+    encoding: TargetEncoded | None = None
+    prepared: Any = None
     medians: np.ndarray | None = None
     calibrators: tuple[Any, ...] = ()
     inverse: Callable[..., Any] | None = None
 
 
 class Trees(NamedTuple):
-    """The trees of an estimator, and what scikit-learn has around them."""
+    """The trees of an estimator, or its weights, and what scikit-learn has around them."""
 
     layers: Layers
-    ensemble: Ensemble
+    ensemble: Model
+
+    def thresholds(self) -> dict[int, Numbers]:
+        """Return the thresholds of each column of the matrix, in order: an encoding has none."""
+        found, encoding = self.ensemble.thresholds(), self.layers.encoding
+        if encoding is None:
+            return found
+        columns = set(range(encoding.n_features_in_)) - set(encoding.columns)
+        return {column: values for column, values in found.items() if column in columns}
 
     def onnx(self, task: Task, width: int) -> bytes:
         """Return what answers as the estimator, for a float32 matrix (rows, width).
@@ -68,12 +84,17 @@ class Trees(NamedTuple):
         """
         from onnx import TensorProto, helper
 
-        graph = Graph()
-        matrix = graph.add("Cast", "features", to=TensorProto.DOUBLE)
+        graph, source = Graph(), "features"
+        if self.layers.encoding is not None:
+            source = encoded(graph, source, self.layers.encoding)
         if self.layers.medians is not None:
-            there = graph.constant(self.layers.medians)
-            matrix = graph.add("Where", graph.add("IsNaN", matrix), there, matrix)
-        raw = sums(graph, matrix, self.ensemble)
+            there = graph.constant(self.layers.medians, np.float32)
+            source = graph.add("Where", graph.add("IsNaN", source), there, source)
+        if isinstance(self.ensemble, linear.Linear):
+            raw = linear.sums(graph, source, self.ensemble)
+        else:
+            matrix = graph.add("Cast", source, to=TensorProto.DOUBLE)
+            raw = sums(graph, matrix, self.ensemble)
         _answer(graph, raw, self.ensemble, self.layers, task)
         name = "prediction" if task == "regression" else "probabilities"
         graph.nodes[-1].output[0] = name
@@ -96,12 +117,18 @@ class Trees(NamedTuple):
 
 
 def read(fitted: Any) -> Trees | None:
-    """Return the trees of an estimator; None where it is none of trees.
+    """Return the trees or the weights of an estimator; None where it has neither.
 
     Raises UnreadableError for trees that the runtime has none of.
     """
     layers = _layers(fitted)
-    return None if layers is None else Trees(layers, layers.reader(layers.trees))
+    if layers is None:
+        return None
+    model: Model | None = layers.reader(layers.trees)
+    if layers.prepared is not None:
+        known = model if isinstance(model, linear.Linear) else None
+        model = known and linear.behind(known, layers.prepared)
+    return None if model is None else Trees(layers, model)
 
 
 def _layers(fitted: Any) -> Layers | None:
@@ -116,12 +143,8 @@ def _layers(fitted: Any) -> Layers | None:
     if name == "TransformedTargetRegressor" and fitted.inverse_func is not None:
         inner = _layers(fitted.regressor_)
         return inner and inner._replace(inverse=fitted.inverse_func)
-    if name == "Pipeline" and [type(step).__name__ for _, step in fitted.steps][:-1] == [
-        "SimpleImputer"
-    ]:
-        inner = _layers(fitted.steps[-1][1])
-        medians = np.asarray(fitted.steps[0][1].statistics_, np.float32)
-        return inner and inner._replace(medians=medians)
+    if name == "Pipeline":
+        return _prepared([step for _, step in fitted.steps])
     if name == "CalibratedClassifierCV" and fitted.method in ("sigmoid", "isotonic"):
         (only, *more) = fitted.calibrated_classifiers_
         inner = None if more else _layers(only.estimator)
@@ -129,7 +152,24 @@ def _layers(fitted: Any) -> Layers | None:
     return None
 
 
-def _answer(graph: Graph, raw: str, ensemble: Ensemble, layers: Layers, task: Task) -> str:
+def _prepared(steps: Sequence[Any]) -> Layers | None:
+    """Return the layers of a pipeline: an encoding, then an imputation or indicators."""
+    (first, *rest) = steps
+    if not rest:
+        return _layers(first)
+    inner = _prepared(rest)
+    if inner is None or inner.encoding is not None:
+        return None
+    if isinstance(first, TargetEncoded):
+        return inner._replace(encoding=first)
+    if inner.medians is not None or inner.prepared is not None:
+        return None
+    if type(first).__name__ == "SimpleImputer":
+        return inner._replace(medians=np.asarray(first.statistics_, np.float32))
+    return inner._replace(prepared=first) if type(first).__name__ == "ColumnTransformer" else None
+
+
+def _answer(graph: Graph, raw: str, ensemble: Model, layers: Layers, task: Task) -> str:
     if task == "regression":
         return _inverse(graph, linked(graph, raw, ensemble), layers.inverse)
     if layers.calibrators:
@@ -145,7 +185,7 @@ def _both(graph: Graph, second: str) -> str:
     return graph.add("Concat", first, second, axis=1)
 
 
-def _calibrated(graph: Graph, raw: str, ensemble: Ensemble, layers: Layers) -> str:
+def _calibrated(graph: Graph, raw: str, ensemble: Model, layers: Layers) -> str:
     """Add the calibration of each class, of what scikit-learn fitted it to, and their shares."""
     scores = raw if hasattr(layers.trees, "decision_function") else linked(graph, raw, ensemble)
     if len(layers.calibrators) == 1:

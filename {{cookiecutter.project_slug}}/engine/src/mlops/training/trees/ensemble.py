@@ -102,7 +102,9 @@ class Ensemble:
     """Trees whose leaves are added to `base`, and the link from the sums to the prediction.
 
     `base` has one value for each target, `slope` is what the sum is multiplied by before a logistic
-    link. With `average` the leaves count by the number of trees of a target.
+    link. With `average` the leaves count by the number of trees of a target. `single` ones are
+    compared and added in float32, in their order and from `base` on: where large ones cancel, that
+    is far from what it is in double.
     """
 
     trees: Sequence[Tree]
@@ -110,10 +112,17 @@ class Ensemble:
     link: Link = "identity"
     average: bool = False
     slope: float = 1.0
+    single: bool = False
 
     def thresholds(self) -> dict[int, Numbers]:
-        """Return the thresholds of each feature that is above or below any, in order."""
-        asked = [~np.isin(tree.mode, (Mode.EQUAL, Mode.MEMBER)) for tree in self.trees]
+        """Return the thresholds of each feature that is above or below any, in order.
+
+        A tree of one leaf asks its first feature, which may be a category, and goes on either way.
+        """
+        asked = [
+            ~np.isin(tree.mode, (Mode.EQUAL, Mode.MEMBER)) & (tree.yes != tree.no)
+            for tree in self.trees
+        ]
         pairs = list(zip(self.trees, asked, strict=True))
         feature = np.concatenate([tree.feature[compared] for tree, compared in pairs])
         value = np.concatenate([tree.threshold[compared] for tree, compared in pairs])

@@ -1,11 +1,11 @@
 """An ensemble of trees as ONNX: one operator for the trees, in double, and the link after it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from .ensemble import Ensemble, Mode, Tree, UnreadableError
+from .ensemble import Ensemble, Link, Mode, Tree, UnreadableError
 
 DOMAIN, NEWER, OLDER = "ai.onnx.ml", 5, 3
 BRANCHES = {
@@ -16,10 +16,23 @@ BRANCHES = {
 }
 
 
+class Linked(Protocol):
+    """What has a link after its sums."""
+
+    @property
+    def link(self) -> Link:
+        """The link from the sums to the prediction."""
+
+    @property
+    def slope(self) -> float:
+        """What the sum is multiplied by before a logistic link."""
+
+
 class Graph:
     """A graph under construction; `add` appends an operator and names its result."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.opset = NEWER
@@ -28,13 +41,13 @@ class Graph:
         """Append an operator; return the name of its result."""
         from onnx import helper
 
-        output = f"v{len(self.nodes)}"
+        output = f"{self._prefix}v{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
     def constant(self, values: Any, kind: type = np.float64) -> str:
         """Return the name of a constant, of doubles where nothing else is said."""
-        name = f"c{len(self.constants)}"
+        name = f"{self._prefix}c{len(self.constants)}"
         self.constants.append(tensor(np.atleast_1d(np.asarray(values, kind)), name))
         return name
 
@@ -48,6 +61,8 @@ def tensor(values: np.ndarray, name: str = "") -> Any:
 
 def sums(graph: Graph, source: str, ensemble: Ensemble) -> str:
     """Add the trees: from the matrix, in double, to (rows, targets), `base` included."""
+    if ensemble.single:
+        return _in_single(graph, source, ensemble)
     targets = len(ensemble.base)
     several = any(tree.leaves.shape[1] > 1 for tree in ensemble.trees)
     count = len(ensemble.trees)
@@ -62,7 +77,18 @@ def sums(graph: Graph, source: str, ensemble: Ensemble) -> str:
     return found
 
 
-def linked(graph: Graph, raw: str, ensemble: Ensemble) -> str:
+def _in_single(graph: Graph, source: str, ensemble: Ensemble) -> str:
+    """Add the trees in float32; `base` is a tree of one leaf that comes first."""
+    from onnx import TensorProto
+
+    bases = [Tree.constant(np.array([[one]]), at) for at, one in enumerate(ensemble.base)]
+    matrix = graph.add("Cast", source, to=TensorProto.FLOAT)
+    trees = [*bases, *ensemble.trees]
+    found = _one_a_leaf(graph, matrix, trees, len(bases), 1.0, np.float32)
+    return graph.add("Cast", found, to=TensorProto.DOUBLE)
+
+
+def linked(graph: Graph, raw: str, ensemble: Linked) -> str:
     """Add the link: from sums (rows, targets) to probabilities or predictions in as many."""
     match ensemble.link:
         case "identity":
@@ -83,7 +109,12 @@ def linked(graph: Graph, raw: str, ensemble: Ensemble) -> str:
 
 
 def _one_a_leaf(
-    graph: Graph, source: str, trees: Sequence[Tree], targets: int, share: float
+    graph: Graph,
+    source: str,
+    trees: Sequence[Tree],
+    targets: int,
+    share: float,
+    kind: type = np.float64,
 ) -> str:
     starts = np.cumsum([0, *(len(tree.feature) for tree in trees)])
     firsts = np.cumsum([0, *(len(tree.leaves) for tree in trees)])
@@ -111,15 +142,15 @@ def _one_a_leaf(
         tree_roots=starts[:-1].tolist(),
         nodes_featureids=_joined([tree.feature for tree in trees]).tolist(),
         nodes_modes=tensor(_joined([tree.mode for tree in trees])),
-        nodes_splits=tensor(_joined([tree.threshold for tree in trees])),
+        nodes_splits=tensor(_joined([tree.threshold for tree in trees]).astype(kind)),
         nodes_missing_value_tracks_true=_joined([t.missing for t in trees]).astype(int).tolist(),
         nodes_truenodeids=yes,
         nodes_trueleafs=yes_leaf,
         nodes_falsenodeids=no,
         nodes_falseleafs=no_leaf,
         leaf_targetids=_joined(owners).tolist(),
-        leaf_weights=tensor(_joined(values)),
-        **({"membership_values": tensor(np.array(sets))} if sets else {}),
+        leaf_weights=tensor(_joined(values).astype(kind)),
+        **({"membership_values": tensor(np.array(sets, kind))} if sets else {}),
     )
 
 

@@ -1,4 +1,4 @@
-"""XGBoost: trees of `gbtree` and `dart`, whose thresholds are float32, as the features are."""
+"""XGBoost: trees of `gbtree` and `dart`, whose thresholds and sums are float32, as the features."""
 
 import json
 from typing import Any
@@ -50,7 +50,8 @@ def read(fitted: Any) -> Ensemble:
         _tree(tree, int(target), float(weight))
         for tree, target, weight in zip(model["trees"], model["tree_info"], weights, strict=True)
     ]
-    return Ensemble(trees, tuple(_margin(base.astype(np.float32), link).tolist()), link)
+    start = tuple(_margin(base.astype(np.float32), link).tolist())
+    return Ensemble(trees, start, link, single=True)
 
 
 def _link(objective: str) -> Link:
