@@ -21,6 +21,7 @@ def test_files_of_the_bundle(trained: Path) -> None:
     assert {p.name for p in (trained / "candidate").iterdir()} == {
         "card.md",
         "contract.json",
+        "edges.json",
         "golden.json",
         "holdout.npy",
         "manifest.json",

@@ -96,9 +96,24 @@ def test_golden_rows_that_answer_otherwise_are_rejected(one: Judged, edit: Edit)
     edit("golden.json", lambda rows: [{**row, "prediction": [0.1, 0.9]} for row in rows])
     finding = scoring.golden(one)
     assert (finding.verdict, finding.part, finding.value) == ("rejected", "golden rows", None)
+    edit("golden.json", lambda rows: [{**row, "prediction": 0.1} for row in rows])
+    edit("edges.json", lambda rows: [{**row, "prediction": [0.1]} for row in rows])
+    assert "several forms" in scoring.golden(one).reason
     edit("golden.json", lambda _: [])
     assert scoring.golden(one).reason == "it holds no golden rows"
     assert (scoring.golden(one).verdict, scoring.golden(one).part) == ("rejected", "golden rows")
+
+
+def test_rows_beyond_the_golden_ones_answer_as_recorded_too(one: Judged, edit: Edit) -> None:
+    def moved(rows: list[Any]) -> list[Any]:
+        rows[-1]["prediction"] += 0.25
+        return rows
+
+    edit("edges.json", moved)
+    finding = scoring.golden(one)
+    assert (finding.verdict, finding.value) == ("rejected", pytest.approx(0.25, abs=1e-4))
+    (one.folder / "edges.json").unlink()  # a bundle from before
+    assert scoring.golden(one).verdict == "passed"
 
 
 def test_metrics_are_those_of_the_answers(one: Judged, target: np.ndarray, edit: Edit) -> None:

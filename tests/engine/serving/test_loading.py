@@ -114,6 +114,7 @@ def test_skops_bundle_answers_as_recorded(bundle: Path) -> None:
             one["prediction"] = float(prediction)
 
     edit(bundle / "golden.json", answered)
+    edit(bundle / "edges.json", answered)
     seal(bundle)
     assert load(bundle).loaded.model.runtime == "skops"
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,19 @@ from ..git.repository import Repository
 from ..runtime import model as runtime
 from ..runtime.hooks import After
 from ..runtime.intervals import INTERVALS
-from . import card, golden, lineage, manifest, profile
-from .reading import CANDIDATE, CARD, CONFIG, CONTRACT, GOLDEN, HOLDOUT, METRICS, PROFILE, SLICES
+from . import card, edges, golden, lineage, manifest, profile
+from .reading import (
+    CANDIDATE,
+    CARD,
+    CONFIG,
+    CONTRACT,
+    EDGES,
+    GOLDEN,
+    HOLDOUT,
+    METRICS,
+    PROFILE,
+    SLICES,
+)
 
 
 def bundle(
@@ -62,7 +74,14 @@ def bundle(
         "lineage": lineage.lineage(Repository(), summary),
     }
     reference = profile.profile(contract, encoder, matrices["train"], predictions, contract.task)
-    rows = golden.golden(data / "holdout.parquet", contract, encoder.inputs, predictions)
+    rows, held = golden.golden(data / "holdout.parquet", contract, encoder.inputs, predictions)
+    after = After.find(contract)
+
+    def answer(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        found = predict(encoder.matrix(columns))
+        return found if after is None else after(columns, found)
+
+    beyond = edges.edges(held, contract, about.get("thresholds", {}), answer)
     with atomic_directory(out) as folder:
         for file in sorted(model.iterdir()):
             shutil.copyfile(file, folder / file.name)
@@ -72,6 +91,7 @@ def bundle(
         (folder / CONTRACT).write_bytes(msgspec.json.format(msgspec.json.encode(contract)))
         _write_json(folder / PROFILE, reference)
         _write_json(folder / GOLDEN, rows)
+        _write_json(folder / EDGES, beyond)
         if around is not None:
             (folder / INTERVALS).write_bytes(msgspec.json.format(msgspec.json.encode(around)))
         np.save(folder / HOLDOUT, prints)

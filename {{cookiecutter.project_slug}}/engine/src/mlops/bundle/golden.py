@@ -1,6 +1,6 @@
 """Golden rows: a few holdout rows as a client sends them, and the predictions they must get."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from ..runtime.hooks import Before, HookError, Veto
 
 ROWS = 20
 
+Answer = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+
 
 def chosen(hashes: np.ndarray, rows: int = ROWS) -> np.ndarray:
     """Return the positions of the rows with the smallest hashes: a sample that stays the same."""
@@ -21,8 +23,10 @@ def chosen(hashes: np.ndarray, rows: int = ROWS) -> np.ndarray:
 
 def golden(
     holdout: Path, contract: Contract, inputs: Sequence[str], predictions: np.ndarray
-) -> list[dict[str, Any]]:
-    """Return [{"row": {column: value}, "prediction": …}]; missing values are null.
+) -> tuple[list[dict[str, Any]], pa.Table]:
+    """Return [{"row": {column: value}, "prediction": …}], and the rows as a table.
+
+    Missing values are null.
 
     Rows that `before` of src/project/serving.py vetoes are passed over: a server answers these.
     """
@@ -30,14 +34,15 @@ def golden(
     positions = chosen(hashes)
     if (before := Before.find(contract)) is not None:
         positions = _passed(before, hashes, held, contract)
-    rows = [held.slice(int(position), 1).to_pylist()[0] for position in positions]
+    # Slices, since an Arrow array of positions would import pandas.
+    rows = pa.concat_tables([held.slice(0, 0), *(held.slice(int(at), 1) for at in positions)])
     return [
         {
-            "row": {name: _plain(value, contract, name) for name, value in row.items()},
+            "row": {name: plain(value, contract, name) for name, value in row.items()},
             "prediction": predictions[position].tolist(),
         }
-        for row, position in zip(rows, positions, strict=True)
-    ]
+        for row, position in zip(rows.to_pylist(), positions, strict=True)
+    ], rows
 
 
 def _passed(before: Before, hashes: np.ndarray, held: pa.Table, contract: Contract) -> np.ndarray:
@@ -62,7 +67,8 @@ def _passed(before: Before, hashes: np.ndarray, held: pa.Table, contract: Contra
     return np.sort(np.array(found, dtype=np.intp))
 
 
-def _plain(value: Any, contract: Contract, name: str) -> Any:
+def plain(value: Any, contract: Contract, name: str) -> Any:
+    """Return the value of a table as JSON has it."""
     if value is None:
         return None
     match contract.columns[name].type:

@@ -54,6 +54,7 @@ COMPUTED = (
             "bundle/assembly.py",
             "bundle/card.py",
             "bundle/contents.py",
+            "bundle/edges.py",
             "bundle/golden.py",
             "bundle/lineage.py",
             "bundle/manifest.py",

@@ -28,6 +28,7 @@ METRICS = "metrics.json"
 SLICES = "slices.json"
 PROFILE = "profile.json"
 GOLDEN = "golden.json"
+EDGES = "edges.json"
 HOLDOUT = "holdout.npy"
 CARD = "card.md"
 # What parsing raises of a file that is none, or whose parts are not of the form that they have.

@@ -49,11 +49,18 @@ def judged(folder: Path, bundle: Answers, holdout: Path) -> Judged:
 
 
 def golden(one: Judged) -> Finding:
-    """Find whether a bundle answers its golden rows as on the day it was made."""
+    """Find whether a bundle answers its golden rows, and those beyond, as when it was made."""
     rows = json.loads((one.folder / reading.GOLDEN).read_text(encoding="utf-8"))
-    expected = np.asarray([row["prediction"] for row in rows], dtype=np.float64)
     if not len(rows):
         return Finding("rejected", "it holds no golden rows", "golden rows")
+    if (beyond := one.folder / reading.EDGES).is_file():
+        rows += json.loads(beyond.read_text(encoding="utf-8"))
+    try:
+        expected = np.asarray([row["prediction"] for row in rows], dtype=np.float64)
+    except ValueError:
+        return Finding(
+            "rejected", "its golden rows have predictions of several forms", "golden rows"
+        )
     answers = one.bundle.golden([row["row"] for row in rows])
     far = farthest(answers, expected, one.bundle.contract.task)
     kept = far <= TOLERANCE

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..bundle import contents
 from ..bundle.manifest import BundleError
-from ..bundle.reading import GOLDEN, Loaded, parsed
+from ..bundle.reading import EDGES, GOLDEN, Loaded, parsed
 from ..errors import ProjectError
 from ..runtime.model import farthest
 from .problem import Problem
@@ -63,8 +63,11 @@ def check_schema(loaded: Loaded) -> None:
 
 
 def _answer_golden(predictor: "Predictor") -> None:
-    """Have every golden row answered as a client's, and compare with what is recorded."""
-    rows, recorded = _golden(predictor.loaded)
+    """Have every golden row answered as a client's, and compare with what is recorded.
+
+    So is every row beyond them, but for labels that are refused where no unseen one is taken.
+    """
+    rows, recorded = _golden(predictor.loaded, predictor.schema.unseen == "refuse")
     try:
         decoded = predictor.decode(msgspec.json.encode(rows))
     except Problem as problem:
@@ -91,9 +94,12 @@ def _answer_golden(predictor: "Predictor") -> None:
         )
 
 
-def _golden(loaded: Loaded) -> tuple[list[Any], np.ndarray]:
+def _golden(loaded: Loaded, seen_alone: bool) -> tuple[list[Any], np.ndarray]:
     try:
         content = msgspec.json.decode(loaded.files[GOLDEN])
+        if content:
+            beyond = msgspec.json.decode(loaded.files.get(EDGES, b"[]"))
+            content += [one for one in beyond if not (seen_alone and one["what"] == "unseen")]
         rows = [one["row"] for one in content]
         recorded = np.asarray([one["prediction"] for one in content], dtype=np.float64)
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -1,6 +1,7 @@
 """From a fitted estimator to the file that runs: ONNX where it converts and agrees, else skops."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -9,10 +10,11 @@ import numpy as np
 from ..contract import Task
 from ..errors import ProjectError
 from ..runtime.model import ONNX, SKOPS, Predict, estimator, farthest, onnx, skops
-from .probes import probes
+from .probes import probes, spread
 from .trees import lookups
 from .trees.conversion import Trees, read
 
+THRESHOLDS = 3  # of a column, that a bundle's rows stand on
 OPSET = {"": 21, "ai.onnx.ml": 3}
 
 
@@ -21,11 +23,15 @@ class CompilationError(ProjectError):
 
 
 class Compiled(NamedTuple):
-    """Which runtime the model file is for, how far it is from scikit-learn, and why not ONNX."""
+    """Which runtime the model file is for, how far it is from scikit-learn, and why not ONNX.
+
+    `thresholds` has some of those at which a model of trees changes its answer, by column.
+    """
 
     runtime: Literal["onnx", "skops"]
     difference: float
     reason: str = ""
+    thresholds: Mapping[int, Sequence[float]] = {}
 
 
 def compile_model(
@@ -45,9 +51,9 @@ def compile_model(
     expected = estimator(fitted, task)
     reason = "training.runtime is skops"
     if runtime != "skops":
-        difference, reason = _try_onnx(fitted, task, expected, holdout, folder, tolerance)
-        if not reason:
-            return Compiled("onnx", difference)
+        compiled = _try_onnx(fitted, task, expected, holdout, folder, tolerance)
+        if not (reason := compiled.reason):
+            return compiled
         if runtime == "onnx":
             raise CompilationError(f"{reason}: set training.runtime to auto, or change the model")
     return Compiled("skops", _write_skops(fitted, task, expected, holdout, folder), reason)
@@ -68,7 +74,7 @@ def _try_onnx(
     holdout: np.ndarray,
     folder: Path,
     tolerance: float,
-) -> tuple[float, str]:
+) -> Compiled:
     """Write model.onnx and return its difference, or write nothing and return why."""
     try:
         trees = read(fitted)
@@ -79,15 +85,26 @@ def _try_onnx(
         made = _answered(expected, probes(holdout, thresholds))
         beyond = difference(expected, answer, made, task)
     except Exception as error:  # converters raise whatever their estimator makes them raise
-        return float("inf"), f"it does not convert to ONNX ({_first_line(error)})"
+        reason = f"it does not convert to ONNX ({_first_line(error)})"
+        return Compiled("onnx", float("inf"), reason)
     for far, where in ((gap, "the holdout"), (beyond, f"{len(made)} rows made from the holdout")):
         if not far <= tolerance:
-            return far, (
+            reason = (
                 f"ONNX answers differ from the fitted model's by {far:.2g} on {where}, more than "
                 f"training.tolerance {tolerance:g}"
             )
+            return Compiled("onnx", far, reason)
     (folder / ONNX).write_bytes(converted)
-    return max(gap, beyond), ""
+    return Compiled("onnx", max(gap, beyond), "", _some(thresholds))
+
+
+def _some(thresholds: Mapping[int, np.ndarray]) -> dict[int, list[float]]:
+    """Return at most THRESHOLDS of each column's, evenly over their order."""
+    return {
+        column: spread(values, THRESHOLDS).tolist()
+        for column, values in thresholds.items()
+        if len(values)
+    }
 
 
 def _answered(expected: Predict, rows: np.ndarray) -> np.ndarray:

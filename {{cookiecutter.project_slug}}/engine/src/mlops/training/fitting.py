@@ -72,6 +72,7 @@ def train(settings: Settings, data: Path = DATA, out: Path = MODEL) -> str:
             },
             "estimator": settings.model.target,
             "features": list(fit.encoder.names),
+            "thresholds": {fit.encoder.names[at]: t for at, t in compiled.thresholds.items()},
             "rows": len(fit.target),
         }
         (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

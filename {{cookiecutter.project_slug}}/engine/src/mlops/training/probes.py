@@ -19,17 +19,21 @@ def probes(holdout: np.ndarray, thresholds: Mapping[int, np.ndarray]) -> np.ndar
     """
     if not len(holdout):
         return holdout
-    base = holdout[np.linspace(0, len(holdout) - 1, min(ROWS, len(holdout))).astype(int)]
+    base = spread(holdout, ROWS)
     made = [_with(base, at, _values(base, at, thresholds.get(at))) for at in range(base.shape[1])]
     return np.concatenate(made)
+
+
+def spread(values: np.ndarray, most: int) -> np.ndarray:
+    """Return at most so many of the values, evenly over their order, both ends among them."""
+    return values[np.linspace(0, len(values) - 1, min(most, len(values))).astype(int)]
 
 
 def _values(base: np.ndarray, at: int, thresholds: np.ndarray | None) -> np.ndarray:
     seen = base[:, at][np.isfinite(base[:, at])]
     values = [np.array([np.nan, np.floor(seen.max(initial=0.0)) + 1], np.float32)]
     if thresholds is not None:
-        picked = np.linspace(0, len(thresholds) - 1, min(THRESHOLDS, len(thresholds))).astype(int)
-        on = thresholds[picked].astype(np.float32)
+        on = spread(thresholds, THRESHOLDS).astype(np.float32)
         below, above = np.nextafter(on, -HUGE), np.nextafter(on, HUGE)
         values += [EXTREME, on, below, above]
     return np.concatenate(values)
