@@ -62,7 +62,7 @@ def evaluate(
     predictions = predict(matrix)
     if (after := After.find(contract)) is not None:  # measured is what is served
         predictions = after({name: columns[name] for name in encoder.inputs}, predictions)
-    found = evaluation(settings, columns, target, predictions, predict, matrix, encoder.names)
+    found = evaluation(settings, columns, target, predictions, predict, matrix, encoder.features)
     training = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
     figures = found.measurement.figures()
     if validated := training.get("cross_validation"):
@@ -100,7 +100,7 @@ def evaluation(
     predictions: Array,
     predict: Predict,
     matrix: NDArray[np.float32],
-    names: Sequence[str],
+    features: Mapping[str, Sequence[int]],
 ) -> Evaluated:
     """Measure predictions: metrics with intervals, slices, and what each feature contributes."""
     asked, task = settings.evaluation, settings.data.task
@@ -120,7 +120,7 @@ def evaluation(
         predict,
         matrix,
         target,
-        names,
+        features,
         task,
         asked.primary,
         asked.importance_rows,

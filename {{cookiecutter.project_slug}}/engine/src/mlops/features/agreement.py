@@ -16,11 +16,11 @@ def check(settings: Settings, used: Mapping[str, str]) -> None:
         encoder = Encoder.build(settings.data, settings.features)
     except FeatureError as error:
         raise FeatureError(f"conf/features/{used['features']}.yaml: {error}") from error
-    if unknown := [name for name in settings.model.monotonic if name not in encoder.names]:
+    if unknown := [name for name in settings.model.monotonic if name not in encoder.features]:
         raise FeatureError(
             f"model.monotonic names {', '.join(unknown)}, no feature of conf/features/"
             f"{used['features']}.yaml and conf/data/{used['data']}.yaml: take it out, or choose "
-            f"from {', '.join(encoder.names)}"
+            f"from {', '.join(encoder.features)}"
         )
     keys(settings.data, settings.split)
 

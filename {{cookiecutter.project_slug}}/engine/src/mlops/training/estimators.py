@@ -41,7 +41,10 @@ OPENMP = ("libgomp", "libomp")  # the system's, which no wheel of these librarie
 
 
 class Columns(Protocol):
-    """The columns of a matrix: their names, and the positions of those that hold codes."""
+    """The columns of a matrix: their names, the positions of those that hold codes, and features.
+
+    A feature may have several columns.
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,6 +53,10 @@ class Columns(Protocol):
     @property
     def categorical(self) -> tuple[int, ...]:
         """The positions of category codes."""
+
+    @property
+    def features(self) -> Mapping[str, Sequence[int]]:
+        """The positions of each feature."""
 
 
 class EstimatorError(ProjectError):
@@ -209,7 +216,11 @@ def _constraints(model: Model, encoder: Columns, parameters: Mapping[str, Any]) 
             f"{model.target} takes no monotonic constraints here: delete model.monotonic, or "
             "choose a model of trees whose inputs are codes"
         )
-    return {taken: tuple(model.monotonic.get(name, 0) for name in encoder.names)}
+    directions = [0] * len(encoder.names)
+    for name, direction in model.monotonic.items():
+        for at in encoder.features[name]:
+            directions[at] = direction
+    return {taken: tuple(directions)}
 
 
 def _interactions(model: Model, encoder: Columns, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,16 +237,17 @@ def _interactions(model: Model, encoder: Columns, parameters: Mapping[str, Any])
             f"{model.target} takes no interaction constraints here: delete "
             "model.interaction_constraints, or choose boosting, lightgbm or xgboost"
         )
-    rest = [name for name in encoder.names if name not in named]
+    places = encoder.features
+    rest = [name for name in places if name not in named]
     groups = [group for group in (*model.interaction_constraints, rest) if group]
-    return {taken: [[encoder.names.index(name) for name in group] for group in groups]}
+    return {taken: [[at for name in group for at in places[name]] for group in groups]}
 
 
 def _check_names(key: str, named: Iterable[str], encoder: Columns) -> None:
-    if unknown := [name for name in named if name not in encoder.names]:
+    if unknown := [name for name in named if name not in encoder.features]:
         raise EstimatorError(
             f"model.{key} names {', '.join(unknown)}, which is no feature: choose from "
-            f"{', '.join(encoder.names)}"
+            f"{', '.join(encoder.features)}"
         )
 
 
