@@ -41,7 +41,7 @@ def facts(name: str, line: Callable[[random.Random, int], str]) -> Statistics:
         ("comment", lambda r, n: f"Customer {r.choice(ACTS)} {r.choice(WHERE)}, day {n}"),
         ("review", lambda r, n: r.choice(["", "ok ", f"{n}! "]) + f"it {r.choice(MADE)} {n}"),
         ("Notiz", lambda r, n: f"{r.choice(DEUTSCH)}, seit {n} Tagen und {r.choice(DEUTSCH)}"),
-        ("评论", lambda r, n: r.choice(["服务很好", "价格太高"]) + f"{n}" + r.choice(["谢谢", "退款"])),
+        ("评论", lambda r, n: f"{r.choice(['服务很好', '价格太高'])}{n} 谢谢"),
         ("Description", lambda r, n: f"{r.choice(GOODS)} {r.choice(GOODS)} {n}"),
         ("tweet", lambda r, n: f"@airline {r.choice(ACTS)} {r.choice(WHERE)} 😡 {n} https://t.co/{n}"),
     ],
