@@ -27,8 +27,8 @@ CONTRACT = """\
 # wide as seen on each side · categories: every allowed label. What is left out says why.
 """
 FEATURES = """\
-# What enters the matrix: the feature columns of conf/data/{name}.yaml, and these functions of
-# features/functions.py.
+# What enters the matrix: the feature columns of conf/data/{name}.yaml but `exclude`, and these
+# functions of engine/src/mlops/features.
 """
 
 

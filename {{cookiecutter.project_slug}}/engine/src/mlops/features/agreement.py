@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ..config.settings import Settings
 from ..data.splitting import keys, moved
-from .encoding import Encoder, FeatureError
+from .encoding import INDIRECT, Encoder, FeatureError
 
 
 def check(settings: Settings, used: Mapping[str, str]) -> None:
@@ -23,6 +23,23 @@ def check(settings: Settings, used: Mapping[str, str]) -> None:
             f"from {', '.join(encoder.features)}"
         )
     keys(settings.data, settings.split)
+
+
+def unread(settings: Settings) -> str | None:
+    """Say which datetimes and texts are features that the model never sees."""
+    contract, features = settings.data, settings.features
+    read = {column for one in features.derived.values() for column in one.columns}
+    left = [
+        name
+        for name in contract.names("feature")
+        if contract.columns[name].type in INDIRECT and name not in {*read, *features.exclude}
+    ]
+    return (
+        f"features: nothing reads {', '.join(left)}: a datetime or text enters the model by what "
+        "conf/features derives from it, like day_of_week, elapsed_days or text_ngrams"
+        if left
+        else None
+    )
 
 
 def changed_sides(before: Settings | None, now: Settings) -> str | None:

@@ -86,6 +86,8 @@ def feature(
             arrays = [_array(values, kind) for values, kind in zip(inputs, kinds, strict=True)]
             with np.errstate(all="ignore"):
                 result = np.asarray(compute(*arrays, **arguments), dtype=dtype)
+            if width is not None and not np.isinf(result).any():
+                return result  # a copy of many columns is large
             return np.where(np.abs(result) <= LARGEST, result, np.nan)
 
         description = (compute.__doc__ or "").partition("\n")[0]
