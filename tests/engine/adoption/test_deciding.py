@@ -32,6 +32,19 @@ def test_few_columns_that_tell_rows_apart_decide() -> None:
     ]
 
 
+def test_a_text_decides_only_where_the_rest_does_not() -> None:
+    frame = pd.DataFrame({"note": [f"called {n} times" for n in range(ROWS)]})
+    frame = frame.assign(income=RNG.normal(size=ROWS), city=RNG.choice(["a", "b"], ROWS))
+    columns = {
+        "note": Column("text"),
+        "income": Column("number"),
+        "city": Column("category", categories=["a", "b"]),
+    }
+    assert deciding(frame, columns) == ["income"]
+    assert deciding(frame, columns | {"income": Column("number", role="ignored")}) == ["note"]
+    assert deciding(frame[["note"]], {"note": Column("text")}) == ["note"]
+
+
 def test_where_it_takes_many_all_decide() -> None:
     frame = pd.DataFrame({f"b{n}": RNG.integers(0, 2, 4000) for n in range(12)})
     assert deciding(frame, {name: Column("integer") for name in frame}) == []

@@ -97,6 +97,30 @@ def test_a_constant_distance_says_nothing_and_a_taken_name_is_not_used() -> None
     assert "a_hour_" in found
 
 
+def test_of_many_datetimes_each_has_its_age_at_the_time_column() -> None:
+    names = ["signup", "moved", "called", "paid", "seen"]
+    chance = np.random.default_rng(0)
+    times = {n: START + pd.to_timedelta(chance.integers(0, 900, 40), unit="h") for n in names}
+    declared = columns(*names) | {"called": Column("datetime", role="time")}
+    elapsed = [d.columns for d in derived(times, declared).values() if "elapsed" in d.function]
+    assert len(elapsed) == 4
+    assert all("called" in pair for pair in elapsed)
+    without = [d for d in derived(times, columns(*names)).values() if "elapsed" in d.function]
+    assert all("signup" in one.columns for one in without)
+
+
+def test_a_birth_is_an_age_and_no_weekday() -> None:
+    born = pd.Series(pd.date_range("1950-01-01", periods=40, freq="300D"))
+    at = pd.Series(pd.date_range("2026-01-01", periods=40))
+    found = derived({"birth_date": born, "at": at}, columns("birth_date", "at"))
+    assert set(found) == {"at_day_of_week", "birth_date_to_at_days"}
+    alone = derived({"date_of_birth": born}, columns("date_of_birth"))
+    assert alone == {"date_of_birth_days": since("date_of_birth", born)}
+    assert list(derived({"seen": at}, columns("seen"))) == ["seen_day_of_week"]  # no trend is made
+    joined = derived({"joined": at}, columns("joined"))
+    assert set(joined) == {"joined_day_of_week", "joined_days"}
+
+
 def test_the_last_fifth_of_the_rows_is_after_the_cutoff() -> None:
     days = pd.Series(pd.date_range("2020-01-01", periods=100)).sample(frac=1, random_state=0)
     assert cutoff(days) == "2020-03-21"

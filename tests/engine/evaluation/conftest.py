@@ -41,7 +41,7 @@ class Case(NamedTuple):
     predictions: Any
     predict: Callable[[Any], Any]
     matrix: Any
-    names: tuple[str, ...]
+    features: dict[str, list[int]]
 
 
 def predictor(task: str) -> Callable[[Any], Any]:
@@ -101,7 +101,8 @@ def make(task: str, rows: int = 400) -> Case:
             METRICS[task][0], METRICS[task], resamples=40, slices=Slices(min_rows=20)
         ),
     )
-    return Case(settings, columns, target, predictions, predict, matrix, names)
+    features = {name: [at] for at, name in enumerate(names)}
+    return Case(settings, columns, target, predictions, predict, matrix, features)
 
 
 @pytest.fixture(params=["binary", "multiclass", "regression"])

@@ -8,7 +8,7 @@ from mlops.config.compose import composed
 from mlops.config.settings import Derived, Settings
 from mlops.contract import Column
 from mlops.errors import ProjectError
-from mlops.features.agreement import changed_sides, check
+from mlops.features.agreement import changed_sides, check, unread
 
 USED = {"data": "churn", "features": "churn"}
 
@@ -50,6 +50,16 @@ def test_what_names_a_column_that_is_not_there_is_refused_by_its_file(
         parsed = replace(parsed, **{part: replace(getattr(parsed, part), **values)})
     with pytest.raises(ProjectError, match=said):
         check(parsed, USED)
+
+
+def test_a_datetime_or_text_that_nothing_reads_is_said() -> None:
+    assert unread(settings()) is None
+    more = settings(seen_at=Column("datetime"), note=Column("text"), at=Column("text", role="id"))
+    said = unread(more)
+    assert said is not None
+    assert said.startswith("features: nothing reads seen_at, note: a datetime or text enters")
+    excluded = replace(more.features, exclude=["seen_at", "note"])
+    assert unread(replace(more, features=excluded)) is None
 
 
 def test_a_change_that_draws_another_holdout_is_said() -> None:

@@ -54,6 +54,18 @@ def test_of_a_linear_regression_they_are_in_the_unit_of_the_target() -> None:
     np.testing.assert_allclose(found.base, predict(BACKGROUND).mean())
 
 
+def test_the_columns_of_one_feature_have_one_contribution() -> None:
+    fitted = Ridge().fit(TRAIN, SCORE)
+    predict = model(fitted, "regression").predict
+    places = [range(1), range(1, 4), range(4, 5)]
+    explainer = Explainer(predict, "regression", BACKGROUND, places)
+    found = explainer.explain(ROWS[0])
+    each = fitted.coef_ * (ROWS[0] - BACKGROUND.mean(axis=0))
+    expected = [each[part.start : part.stop].sum() for part in places]
+    np.testing.assert_allclose(found.contributions, expected, atol=1e-5)
+    assert found.errors.shape == (3,)
+
+
 def test_a_pair_of_features_shares_what_only_both_bring() -> None:
     def predict(matrix: np.ndarray) -> np.ndarray:
         return matrix[:, 0].astype(np.float64) * matrix[:, 1]

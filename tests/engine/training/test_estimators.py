@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlops.config.settings import Model, Training
+from mlops.config.settings import Derived, Model, Training
 from mlops.contract import Task
 from mlops.errors import ProjectError
 from mlops.features.encoding import Encoder
@@ -108,6 +108,19 @@ def test_what_may_act_together_is_named_by_column(
     made.set_params(**({"verbosity": -1, "n_jobs": 1} if target.startswith("light") else {}))
     made.fit(rows, (rows[:, 0] != rows[:, 1]).astype(int))  # a and b alone tell nothing
     assert np.ptp(made.predict_proba(rows)[:, 1]) < 0.2
+
+
+def test_a_feature_of_several_columns_is_constrained_by_its_name() -> None:
+    derived = {"b": Derived("cycle", ["at"], "me", arguments={"of": "day"})}
+    encoder = Encoder(("a", "at"), ("a", "b_0", "b_1"), (), ("a",), derived)
+    target = "sklearn.ensemble.HistGradientBoostingClassifier"
+    named = {"monotonic": {"b": 1}, "interaction_constraints": [["b"]]}
+    made = build(Model(target, "codes", ["binary"], {}, **named), Training(), "binary", encoder, 3)
+    assert made.get_params()["monotonic_cst"] == (0, 1, 1)
+    assert made.get_params()["interaction_cst"] == [[1, 2], [0]]
+    model = Model(target, "codes", ["binary"], {}, monotonic={"b_0": 1})
+    with pytest.raises(EstimatorError, match=r"names b_0, which is no feature: choose from a, b$"):
+        build(model, Training(), "binary", encoder, 3)
 
 
 @pytest.mark.parametrize(

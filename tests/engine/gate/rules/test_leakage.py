@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,6 +48,37 @@ def test_a_column_that_is_the_target_is_rejected_unless_allowed(
     assert "monthly_fee" in rejected(RULE.judge(make()))
     allowed = Leakage(allow=["monthly_fee", "fee_per_hour"], gap=0.1)
     assert "monthly_fee" not in rejected(allowed.judge(make()))
+
+
+def test_the_columns_of_one_feature_are_judged_each_and_allowed_together(
+    make: Make, rejected: Rejected
+) -> None:
+    """As of a text that was written after what it is to predict."""
+    case = make()
+    encoder = case.candidate.bundle.encoder
+
+    class Texts:
+        """An encoder that has two columns of a text behind its own."""
+
+        inputs, categorical = encoder.inputs, encoder.categorical
+        names = (*encoder.names, "note_words_0", "note_words_1")
+
+        def matrix(self, columns: dict[str, np.ndarray]) -> np.ndarray:
+            told = [case.train_columns["churned"], np.zeros(len(case.train_columns["churned"]))]
+            return np.column_stack([encoder.matrix(columns), *told]).astype(np.float32)
+
+    derived = {**case.settings.features.derived, "note_words": Derived("text_ngrams", [], "me")}
+    features = replace_struct(case.settings.features, derived=derived)
+    bundle = SimpleNamespace(encoder=Texts())
+    told = replace(
+        case,
+        settings=replace_struct(case.settings, features=features),
+        candidate=replace(case.candidate, bundle=bundle),
+    )
+    matrix = np.column_stack([case.matrix, case.target, np.zeros(len(case.target))])
+    told.__dict__["matrix"] = matrix.astype(np.float32)
+    assert rejected(RULE.judge(told)) == {"note_words_0"}
+    assert not rejected(Leakage(allow=["note_words"], gap=0.1).judge(told))
 
 
 def test_a_target_encoding_is_rejected(

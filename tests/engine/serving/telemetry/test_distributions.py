@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from mlops.features.encoding import Encoder
 from mlops.serving.predictor import Predictor
 from mlops.serving.telemetry.distributions import LABELS, OTHER, Distributions
 
@@ -16,7 +17,7 @@ def bundle(features: dict[str, Any], predictions: dict[str, Any], task: str) -> 
     profile = {"features": features, "predictions": predictions}
     loaded = SimpleNamespace(
         files={"profile.json": json.dumps(profile).encode()},
-        encoder=SimpleNamespace(names=tuple(features)),
+        encoder=Encoder((), tuple(features), (), tuple(features), {}),
         contract=SimpleNamespace(task=task),
     )
     return cast(Predictor, SimpleNamespace(bundle_digest="d" * 64, loaded=loaded))

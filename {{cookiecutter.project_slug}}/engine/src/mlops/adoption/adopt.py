@@ -95,7 +95,7 @@ def _texts(
         told = (*told, f"kept as edited: {features}")
         choices["features"] = {"use": name}
     elif proposal.derived:
-        texts[features] = features_text(name, proposal.derived)
+        texts[features] = features_text(name, proposal.derived, proposal.exclude)
     experiment = read_experiment(project / PARAMS)
     again = old is not None and not anew
     if again and not asked and _is_chosen(experiment, name):

@@ -26,6 +26,10 @@ def deciding(frame: pd.DataFrame, columns: Mapping[str, Column]) -> list[str]:
         }
     )
     wanted = NEARLY * _different(codes)
+    texts = [name for name in codes if columns[name].type == "text"]
+    if texts and len(texts) < codes.shape[1]:
+        rest = codes.drop(columns=texts)  # a text is corrected sooner than a number
+        codes = rest if _different(rest) >= wanted else codes
     chosen: list[str] = []
     left = sorted(codes, key=lambda name: -codes[name].nunique())
     while left and len(chosen) < MOST:

@@ -27,8 +27,8 @@ CONTRACT = """\
 # wide as seen on each side · categories: every allowed label. What is left out says why.
 """
 FEATURES = """\
-# What enters the matrix: the feature columns of conf/data/{name}.yaml, and these functions of
-# features/functions.py.
+# What enters the matrix: the feature columns of conf/data/{name}.yaml but `exclude`, and these
+# functions of engine/src/mlops/features.
 """
 
 
@@ -71,9 +71,9 @@ def _contract_body(contract: Contract) -> str:
     return body + "".join(_entry(name, column, "  ") for name, column in columns.items())
 
 
-def features_text(name: str, derived: Mapping[str, Derived]) -> str:
+def features_text(name: str, derived: Mapping[str, Derived], exclude: Sequence[str] = ()) -> str:
     """Return conf/features/<name>.yaml."""
-    body = "exclude: []\nderived:\n"
+    body = _entry("exclude", _escaped(list(exclude))) + "derived:\n"
     for key, entry in derived.items():
         content = {k: v for k, v in msgspec.to_builtins(entry).items() if v}
         body += _entry(key, _escaped(content), "  ")

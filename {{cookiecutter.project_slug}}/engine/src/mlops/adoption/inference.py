@@ -7,6 +7,7 @@ import numpy as np
 
 from ..contract import Column, Role, Type
 from ..progress import progress
+from .prose import TOLD, is_prose
 from .statistics import KEYS, Statistics, shortened
 from .units import units_of
 
@@ -79,6 +80,8 @@ def feature(facts: Statistics) -> Column:
         return ignored(
             f"holds amounts in several currencies, like {told}: convert them to use them"
         )
+    if not facts.numeric and _too_many(facts) and is_prose(facts):
+        return Column("text", nullable=facts.blank, description=TOLD)
     if (identity := _identity(facts)) is not None:
         return identity
     if facts.numeric and not _is_code(facts):
@@ -178,10 +181,7 @@ def _is_code(facts: Statistics) -> bool:
 
 def _labelled(facts: Statistics) -> Column:
     """Return texts as a category, or as ignored where they hardly repeat."""
-    rows_a_text = facts.present / facts.distinct
-    if facts.distinct > MOST_CATEGORIES or (
-        facts.distinct > FEW_TEXTS and rows_a_text < ROWS_A_CATEGORY
-    ):
+    if _too_many(facts):
         odd = facts.odd
         what = f"numbers beside {shortened(odd[0])}" if odd else "texts"
         return ignored(
@@ -189,6 +189,13 @@ def _labelled(facts: Statistics) -> Column:
             f"most {MOST_CATEGORIES:,}, and {ROWS_A_CATEGORY} rows or more of each on average"
         )
     return Column("category", nullable=facts.blank, categories=facts.labels)
+
+
+def _too_many(facts: Statistics) -> bool:
+    """Say whether texts are more than categories can be."""
+    rows_a_text = facts.present / facts.distinct
+    few = facts.distinct <= FEW_TEXTS or rows_a_text >= ROWS_A_CATEGORY
+    return facts.distinct > MOST_CATEGORIES or not few
 
 
 def _kind(facts: Statistics) -> Type:

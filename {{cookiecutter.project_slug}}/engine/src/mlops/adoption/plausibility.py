@@ -28,7 +28,7 @@ def doubt(frame: pd.DataFrame, contract: Contract, derived: Mapping[str, Derived
     """Say where a quick model of the rows is too good, and the column without which it is not."""
     frame = frame.iloc[:: -(-len(frame) // ROWS)]
     encoder = Encoder.build(contract, Features(derived=dict(derived)))
-    if len(frame) < FEWEST or len(encoder.names) > MOST:
+    if len(frame) < FEWEST or len(encoder.features) > MOST:
         return None
     kept = {n: parse(frame[n], c, contract.source).values for n, c in contract.kept()}
     columns = arrays(typed(pd.DataFrame(kept), contract), contract, list(kept))
@@ -60,9 +60,10 @@ def _read(encoder: Encoder, name: str) -> set[int]:
     """Return the positions in the matrix that depend on a column."""
     return {
         at
-        for at, feature in enumerate(encoder.names)
+        for feature, places in encoder.features.items()
         if feature == name
         or (feature in encoder.derived and name in encoder.derived[feature].columns)
+        for at in places
     }
 
 

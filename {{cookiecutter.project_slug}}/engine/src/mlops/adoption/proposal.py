@@ -23,7 +23,9 @@ from .deciding import deciding
 from .declaration import WORDS
 from .exclusion import leave_out, numbers
 from .inference import infer
+from .magnitude import magnitude
 from .plausibility import doubt
+from .prose import counted
 from .reading import read
 from .scarcity import scarcity, tells
 from .statistics import Statistics, shortened, statistics
@@ -44,6 +46,7 @@ class Proposal:
 
     `absent` are the texts that were read as missing, with their rows in each column; `notes` what
     a person should look at beside what the columns say, `tells` what the gate could tell by it.
+    `exclude` are features that enter no matrix by themselves.
     """
 
     contract: Contract
@@ -54,6 +57,7 @@ class Proposal:
     absent: Absent
     notes: tuple[str, ...] = ()
     tells: str = ""
+    exclude: tuple[str, ...] = ()
 
 
 class Options(TypedDict, total=False):
@@ -120,6 +124,10 @@ def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
         if split["use"] == "hash" and not columns[day].nullable:
             split, time = {"use": "time"}, day
             columns[day] = msgspec.structs.replace(columns[day], role=["feature", "time"])
+    large = magnitude(frame, columns, source, found)
+    found |= large.derived
+    found |= counted(columns, found, len(frame))
+    notes += large.notes
     if time:
         split["cutoff"] = cutoff(times[time])
     contract = _contract(columns, source, called, task, found)
@@ -131,7 +139,10 @@ def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
     if "time" not in split["use"] and (said := doubt(frame, contract, found)):
         notes.append(said)
     power = tells(facts[target], contract)
-    return Proposal(contract, len(frame), unlabelled, found, split, absent, tuple(notes), power)
+    return Proposal(
+        *(contract, len(frame), unlabelled, found, split, absent, tuple(notes), power),
+        exclude=large.exclude,
+    )
 
 
 def _contract(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..features.encoding import INDIRECT
 from .proposal import SHOWN, Proposal
 
 COLUMNS = 5  # named of many that are told in one line
@@ -50,8 +51,8 @@ def _target(proposal: Proposal) -> str:
 
 def _features(proposal: Proposal) -> list[str]:
     columns = proposal.contract.columns
-    direct = [n for n in proposal.contract.names("feature") if columns[n].type != "datetime"]
-    return [*direct, *proposal.derived]
+    direct = [n for n in proposal.contract.names("feature") if columns[n].type not in INDIRECT]
+    return [*(name for name in direct if name not in proposal.exclude), *proposal.derived]
 
 
 def _split(proposal: Proposal) -> str:

@@ -12,6 +12,7 @@ from ..data.association import LEAST_ROWS, explained, levels, linear
 from ..data.leakage import MOST_ROWS, R2
 from ..data.parsing import parse
 from .dates import only_dates
+from .statistics import words
 
 SHORT = {"hour_of_day": "hour"}  # in the name of a feature
 OWNER = "unassigned"
@@ -21,7 +22,11 @@ WEEK = pd.Timedelta(days=6)  # from the first day to the last, as below
 MONTHS = 12
 SEASONS = 3  # months, a quarter apart, that make a year
 MOST_OF_A_YEAR = pd.Timedelta(days=270)
-MOST_PAIRED = 4  # datetimes with an elapsed time for every two of them; beyond, to the first
+MOST_PAIRED = 4  # datetimes with an elapsed time for every two of them; beyond, to one of them
+# Of a datetime that is an age: the calendar of the first says nothing.
+BIRTH = {"birth", "born", "birthday", "birthdate", "dob"}
+BEGUN = {"signup", "registered", "registration", "joined", "hired", "hire", "built", "opened"}
+BEGUN |= {"founded", "enrolled", "since", "subscribed", *BIRTH}
 
 
 def moments(
@@ -40,22 +45,26 @@ def derived(moments: Mapping[str, pd.Series], columns: Mapping[str, Column]) -> 
     """Return calendar features of each datetime and the time between each two of them.
 
     A datetime has the calendar that its values span: no hour where all are dates, no day of the
-    week within less than one, no day of the year within less than twelve months.
+    week within less than one, no day of the year within less than twelve months; a birth has none.
+    One that stands alone and says when something began counts its days. Where there are many, it is
+    the time to the time column that each has, or else to the first of them.
     """
     found: dict[str, Derived] = {}
 
     def add(name: str, function: str, *of: str) -> None:
-        while name in columns or name in found:
-            name += "_"
-        found[name] = Derived(function=function, columns=list(of), owner=OWNER)
+        found[free(name, columns, found)] = Derived(function, list(of), OWNER)
 
     for name, values in moments.items():
-        for function in calendar(values):
-            add(f"{name}_{SHORT.get(function, function)}", function, name)
-    first = next(iter(moments), None)
+        if not words(name) & BIRTH:
+            for function in calendar(values):
+                add(f"{name}_{SHORT.get(function, function)}", function, name)
+    if len(moments) == 1 and words(name := next(iter(moments))) & BEGUN:
+        found[free(f"{name}_days", columns, found)] = since(name, moments[name])
+    timed = next((name for name in moments if "time" in columns[name].roles), None)
+    first = timed or next(iter(moments), None)
     for one, other in combinations(moments, 2):
-        if len(moments) > MOST_PAIRED and one != first:
-            break
+        if len(moments) > MOST_PAIRED and first not in (one, other):
+            continue
         elapsed = moments[other] - moments[one]
         if elapsed.nunique() < 2:
             continue
@@ -64,6 +73,13 @@ def derived(moments: Mapping[str, pd.Series], columns: Mapping[str, Column]) -> 
         unit = "days" if only_dates(moments[start]) and only_dates(moments[end]) else "hours"
         add(f"{start}_to_{end}_{unit}", f"elapsed_{unit}", start, end)
     return found
+
+
+def free(name: str, *taken: Mapping[str, object]) -> str:
+    """Return a name that is in none of these, with as many _ as it takes."""
+    while any(name in names for names in taken):
+        name += "_"
+    return name
 
 
 def calendar(values: pd.Series) -> Iterator[str]:

@@ -65,7 +65,7 @@ def bundle(
         "name": contract.name,
         "task": contract.task,
         "runtime": about["runtime"],
-        "features": list(encoder.names),
+        "features": list(encoder.features),
         "holdout": {
             "rows": len(predictions),
             "digest": fingerprints.digest(prints),

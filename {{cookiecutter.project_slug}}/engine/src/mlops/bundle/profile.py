@@ -18,11 +18,13 @@ def profile(
     """Return the profile of the training matrix and of the holdout predictions.
 
     Numbers are counted in bins with about equally many reference rows (`edges` are the inner
-    ones), categories by label; `missing` is a share of all rows.
+    ones), categories by label; `missing` is a share of all rows. Of a feature of several columns
+    it is their mean that is counted.
     """
+    values = encoder.by_feature(matrix)
     features = {
-        name: _feature(contract.columns.get(name), matrix[:, position])
-        for position, name in enumerate(encoder.names)
+        name: _feature(contract.columns.get(name), values[:, position])
+        for position, name in enumerate(encoder.features)
     }
     if task == "multiclass":
         answers: Any = {

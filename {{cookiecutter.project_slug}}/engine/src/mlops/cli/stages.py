@@ -26,7 +26,7 @@ def resolve(_: Arguments) -> None:
     from ..config.compose import resolve
     from ..config.settings import RESOLVED, load
     from ..errors import ProjectError
-    from ..features.agreement import changed_sides, check
+    from ..features.agreement import changed_sides, check, unread
 
     check_settled(Path())
     try:
@@ -35,7 +35,7 @@ def resolve(_: Arguments) -> None:
         before = None
     settings = resolve(check=check)
     print(f"resolved.yaml: {settings.model.target} on {settings.data.name}")
-    if told := changed_sides(before, settings):
+    for told in filter(None, (changed_sides(before, settings), unread(settings))):
         print(told)
     _check_declared("resolve")
 

@@ -65,7 +65,7 @@ def evaluate(
     if (after := After.find(contract)) is not None:  # measured is what is served
         predictions = after({name: columns[name] for name in encoder.inputs}, predictions)
     around = intervals.calibrated(settings, holdout.parent, encoder, predict)
-    found = evaluation(settings, columns, target, predictions, predict, matrix, encoder.names)
+    found = evaluation(settings, columns, target, predictions, predict, matrix, encoder.features)
     covered = None
     if around is not None:
         measured = found.measurement
@@ -112,7 +112,7 @@ def evaluation(
     predictions: Array,
     predict: Predict,
     matrix: NDArray[np.float32],
-    names: Sequence[str],
+    features: Mapping[str, Sequence[int]],
 ) -> Evaluated:
     """Measure predictions: metrics with intervals, slices, and what each feature contributes."""
     asked, task = settings.evaluation, settings.data.task
@@ -132,7 +132,7 @@ def evaluation(
         predict,
         matrix,
         target,
-        names,
+        features,
         task,
         asked.primary,
         asked.importance_rows,

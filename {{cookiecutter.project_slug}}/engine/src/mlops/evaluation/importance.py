@@ -4,7 +4,7 @@ Breiman, "Random forests", Machine Learning 45, 2001, section 10; model-agnostic
 Rudin and Dominici, "All models are wrong, but many are useful", JMLR 20, 2019.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ def importances(
     predict: Predict,
     matrix: NDArray[np.float32],
     target: NDArray[Any],
-    names: Sequence[str],
+    features: Mapping[str, Sequence[int]],
     task: Task,
     metric: str,
     rows: int,
@@ -38,8 +38,9 @@ def importances(
     seed: int,
     threshold: float = 0.5,
 ) -> list[Importance]:
-    """Return the importance of every column of the matrix, the largest drop first.
+    """Return the importance of every feature, the largest drop first.
 
+    `features` are their positions in the matrix: several columns of one are shuffled together.
     Looks at `rows` randomly chosen rows where there are more. Correlated features share what
     they know: each of them alone can look unimportant.
     """
@@ -56,11 +57,11 @@ def importances(
     baseline = score(predict(matrix))
     shuffled = matrix.copy()
     found = []
-    for place, name in enumerate(progress(names, "importance", unit="feature")):
+    for name, places in progress(features.items(), "importance", unit="feature"):
         drops = []
         for _ in range(repeats):
-            shuffled[:, place] = generator.permutation(matrix[:, place])
+            shuffled[:, places] = generator.permutation(matrix[:, places])
             drops.append(baseline - score(predict(shuffled)))
-        shuffled[:, place] = matrix[:, place]
+        shuffled[:, places] = matrix[:, places]
         found.append(Importance(name, float(np.mean(drops)), float(np.std(drops))))
     return sorted(found, key=lambda one: -one.drop)

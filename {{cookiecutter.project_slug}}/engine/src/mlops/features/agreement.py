@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ..config.settings import Settings
 from ..data.splitting import keys, moved
-from .encoding import Encoder, FeatureError
+from .encoding import INDIRECT, Encoder, FeatureError
 
 
 def check(settings: Settings, used: Mapping[str, str]) -> None:
@@ -16,13 +16,30 @@ def check(settings: Settings, used: Mapping[str, str]) -> None:
         encoder = Encoder.build(settings.data, settings.features)
     except FeatureError as error:
         raise FeatureError(f"conf/features/{used['features']}.yaml: {error}") from error
-    if unknown := [name for name in settings.model.monotonic if name not in encoder.names]:
+    if unknown := [name for name in settings.model.monotonic if name not in encoder.features]:
         raise FeatureError(
             f"model.monotonic names {', '.join(unknown)}, no feature of conf/features/"
             f"{used['features']}.yaml and conf/data/{used['data']}.yaml: take it out, or choose "
-            f"from {', '.join(encoder.names)}"
+            f"from {', '.join(encoder.features)}"
         )
     keys(settings.data, settings.split)
+
+
+def unread(settings: Settings) -> str | None:
+    """Say which datetimes and texts are features that the model never sees."""
+    contract, features = settings.data, settings.features
+    read = {column for one in features.derived.values() for column in one.columns}
+    left = [
+        name
+        for name in contract.names("feature")
+        if contract.columns[name].type in INDIRECT and name not in {*read, *features.exclude}
+    ]
+    return (
+        f"features: nothing reads {', '.join(left)}: a datetime or text enters the model by what "
+        "conf/features derives from it, like day_of_week, elapsed_days or text_ngrams"
+        if left
+        else None
+    )
 
 
 def changed_sides(before: Settings | None, now: Settings) -> str | None:

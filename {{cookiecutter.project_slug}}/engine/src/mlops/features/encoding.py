@@ -1,7 +1,7 @@
 """The contract's columns and derived features as one float32 matrix, without fitting."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..contract import Contract
 from ..errors import ProjectError
 from .cleaning import cleaned, cleanings
 from .functions import FUNCTIONS, UNDECLARED, functions
+from .texts import text_ngrams as text_ngrams  # registers itself
 
 KINDS = {
     "number": "number",
@@ -39,7 +40,8 @@ class Encoder(NamedTuple):
     `inputs` are the contract columns it reads, `names` the matrix columns in their order, and
     `categorical` the positions of those that hold category codes. `labels` has the labels of the
     categories that functions see, `cleaned` what is done to a column first, and `cardinality` how
-    many labels each category of the matrix declares.
+    many labels each category of the matrix declares. `places` are the positions of each derived
+    feature: a slice where it has several columns.
     """
 
     inputs: tuple[str, ...]
@@ -50,6 +52,7 @@ class Encoder(NamedTuple):
     cleaned: Mapping[str, Cleaned] = {}
     labels: Mapping[str, tuple[str, ...]] = {}
     cardinality: Mapping[str, int] = {}
+    places: tuple[int | slice, ...] = ()
 
     @classmethod
     def build(cls, contract: Contract, features: Features) -> Self:
@@ -66,9 +69,17 @@ class Encoder(NamedTuple):
             )
         kept = [name for name in declared if name not in features.exclude]
         direct = tuple(n for n in kept if contract.columns[n].type not in INDIRECT)
+        names, places = list(direct), []
         for name, derived in features.derived.items():
-            _check(name, derived, contract, direct)
-        names = direct + tuple(features.derived)
+            columns = _check(name, derived, contract)
+            if taken := [column for column in columns if column in names]:
+                raise FeatureError(
+                    f"features.derived.{name} has the name {taken[0]}, as a contract column or "
+                    "another feature has: give it another"
+                )
+            wide = FUNCTIONS[derived.function].width is not None
+            places.append(slice(len(names), len(names) + len(columns)) if wide else len(names))
+            names += columns
         if not names:
             raise FeatureError(
                 f"no feature is left for the model: conf/data/{contract.name}.yaml must declare "
@@ -89,7 +100,21 @@ class Encoder(NamedTuple):
         }
         asked = dict(features.derived), dict(features.cleaned)
         sizes = {names[i]: len(contract.columns[names[i]].categories) for i in categorical}
-        return cls(tuple(read), names, categorical, direct, *asked, labels, sizes)
+        return cls(
+            tuple(read), tuple(names), categorical, direct, *asked, labels, sizes, tuple(places)
+        )
+
+    @property
+    def features(self) -> dict[str, range]:
+        """The positions in the matrix of each feature: several where one has several columns."""
+        return grouped(self.names, self.derived)
+
+    def by_feature(self, matrix: np.ndarray) -> np.ndarray:
+        """Return one column for each feature: the mean of its columns where it has several."""
+        if not any(type(place) is slice for place in self.places):
+            return matrix
+        each = [matrix[:, places.start : places.stop] for places in self.features.values()]
+        return np.column_stack([columns.mean(axis=1) for columns in each])
 
     def matrix(self, columns: Columns) -> np.ndarray:
         """Return the float32 matrix (rows, len(names)); missing is NaN, out of range too.
@@ -104,16 +129,17 @@ class Encoder(NamedTuple):
             for position, name in enumerate(self.direct):
                 encoded[:, position] = columns[name]
         labelled = {name: self._labelled(name, columns[name]) for name in self.labels}
-        for position, (name, derived) in enumerate(self.derived.items(), start=len(self.direct)):
+        for (name, derived), place in zip(self.derived.items(), self.places, strict=True):
             function = FUNCTIONS[derived.function].function
             values = (labelled.get(column, columns[column]) for column in derived.columns)
             try:
                 found = function(*values, **derived.arguments)
             except Exception as error:
                 _failed(f"features.derived.{name}", derived.function, FEATURES, error)
-            if found.shape != (rows,):
-                _misshapen(f"features.derived.{name}", derived.function, found, rows)
-            encoded[:, position] = found
+            width = (place.stop - place.start,) if isinstance(place, slice) else ()
+            if found.shape != (rows, *width):
+                _misshapen(f"features.derived.{name}", derived.function, found, rows, *width)
+            encoded[:, place] = found
         encoded[np.isinf(encoded)] = np.nan
         return encoded
 
@@ -141,11 +167,26 @@ class Encoder(NamedTuple):
         return found
 
 
-def _check(name: str, derived: Derived, contract: Contract, direct: tuple[str, ...]) -> None:
-    """Raise FeatureError where one derived feature cannot be computed."""
+def grouped(names: Sequence[str], derived: Collection[str]) -> dict[str, range]:
+    """Return the positions of each feature by the names of the columns: x_0 and x_1 are x's.
+
+    `derived` are the features that may have several.
+    """
+    found: dict[str, range] = {}
+    firsts = {f"{name}_0": name for name in derived if name not in names}
+    wide, start = "", 0
+    for at, column in enumerate(names):
+        if column in firsts:
+            wide, start = firsts[column], at
+        elif column in derived or column != f"{wide}_{at - start}":
+            wide, start = "", at
+        found[wide or column] = range(start, at + 1)
+    return found
+
+
+def _check(name: str, derived: Derived, contract: Contract) -> list[str]:
+    """Return the columns of one derived feature, or raise FeatureError where it has none."""
     where = f"features.derived.{name}"
-    if name in direct:
-        raise FeatureError(f"{where} has the name of a contract column: give it another")
     known = functions()
     if derived.function not in known:
         raise FeatureError(
@@ -175,6 +216,13 @@ def _check(name: str, derived: Derived, contract: Contract, direct: tuple[str, .
                 f"{where}: {derived.function} needs a {kind} and {column} is a {declared.type}"
             )
     _check_arguments(where, known[derived.function].function, derived.columns, derived.arguments)
+    try:
+        width = known[derived.function].columns(derived.arguments)
+    except (TypeError, ValueError) as error:
+        raise FeatureError(
+            f"{where}: {derived.function} does not take this ({error}): correct `arguments`"
+        ) from error
+    return [name] if width is None else [f"{name}_{at}" for at in range(width)]
 
 
 def _check_cleaned(name: str, clean: Cleaned, contract: Contract, read: tuple[str, ...]) -> None:
@@ -216,8 +264,11 @@ def _failed(where: str, function: str, module: str, error: Exception) -> NoRetur
     ) from error
 
 
-def _misshapen(where: str, function: str, found: np.ndarray, rows: int) -> NoReturn:
+def _misshapen(
+    where: str, function: str, found: np.ndarray, rows: int, width: int | None = None
+) -> NoReturn:
+    wanted = "one value" if width is None else f"{width} values"
     raise FeatureError(
-        f"{where}: {function} returned the shape {found.shape} for {rows} rows: return one value "
+        f"{where}: {function} returned the shape {found.shape} for {rows} rows: return {wanted} "
         "for each"
     )

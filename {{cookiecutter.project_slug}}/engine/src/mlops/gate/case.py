@@ -35,6 +35,10 @@ class Encodes(Protocol):
     def categorical(self) -> tuple[int, ...]:
         """The positions of those that hold category codes."""
 
+    @property
+    def features(self) -> Mapping[str, Sequence[int]]:
+        """The positions of each feature."""
+
     def matrix(self, columns: Mapping[str, Array]) -> Array:
         """Return the float32 matrix (rows, len(names))."""
 

@@ -157,6 +157,11 @@ class Sandbox:
         """The positions of those that hold category codes."""
         return tuple(self._hello["categorical"])
 
+    @property
+    def features(self) -> dict[str, range]:
+        """The columns of its matrix, each for itself: what belongs together, the settings say."""
+        return {name: range(at, at + 1) for at, name in enumerate(self.names)}
+
     def matrix(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the float32 matrix (rows, len(names))."""
         return self._asked("matrix", columns, MATRIX, (len(self.names),))

@@ -7,7 +7,7 @@ walked from equally often, and every permutation also in reverse, which makes th
 where features act alone or in pairs, and the shares of a row sum to its answer less the base.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -48,7 +48,8 @@ class Explainer:
     """Explains rows of one model against background rows (rows, features).
 
     Which permutations are drawn depends on `seed` and the background alone: a row gets the same
-    explanation whatever is asked beside it.
+    explanation whatever is asked beside it. `places` are the columns of each feature, where some
+    have several: they take the row's values together, and have one contribution.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Explainer:
         predict: Callable[[np.ndarray], np.ndarray],
         task: Task,
         background: np.ndarray,
+        places: Sequence[Sequence[int]] = (),
         *,
         pairs: int = PAIRS,
         points: int = POINTS,
@@ -64,7 +66,9 @@ class Explainer:
         self._predict = predict
         self._task = task
         self._background = background
-        rows, features = background.shape
+        rows, features = len(background), len(places) or background.shape[1]
+        self._of = np.repeat(np.arange(features), [*map(len, places)] if places else 1)
+        self._features = features
         self.pairs = max(1, min(pairs, points // max(1, 2 * rows * (features - 1))))
         generator = np.random.default_rng(seed)
         order = np.tile(np.arange(features), (rows * self.pairs, 1))
@@ -81,7 +85,7 @@ class Explainer:
         column = int(ends.argmax()) if self._task == "multiclass" else 0
         ground, end = self._ground[:, column], float(ends[column])
         samples = self._samples(row, column, ground, end)
-        rows, features = self._background.shape
+        rows, features = len(self._background), self._features
         # (background row, pair, feature): a pair of walks is one draw of lower variance
         draws = samples.reshape(rows, self.pairs, 2, features).mean(axis=2)
         spread = (
@@ -100,7 +104,7 @@ class Explainer:
     def _samples(self, row: np.ndarray, column: int, ground: np.ndarray, end: float) -> np.ndarray:
         """Return what each step of each walk moved the answer by, (walks, features)."""
         walks, features = self._position.shape
-        block = max(1, CELLS // max(1, features * (features - 1)))
+        block = max(1, CELLS // max(1, len(self._of) * (features - 1)))
         samples = np.empty((walks, features))
         for first in range(0, walks, block):
             part = slice(first, first + block)
@@ -113,11 +117,13 @@ class Explainer:
         position, start = self._position[part], self._start[part]
         count, features = position.shape
         taken = position[:, np.newaxis, :] < np.arange(1, features)[:, np.newaxis]
+        if len(self._of) > features:
+            taken = taken[:, :, self._of]
         points = np.where(taken, row, self._background[start][:, np.newaxis, :])
         answers = np.empty((count, features + 1))
         answers[:, 0], answers[:, -1] = ground[start], end
         if features > 1:
-            flat = points.reshape(-1, features)
+            flat = points.reshape(-1, len(self._of))
             answers[:, 1:-1] = self._outputs(flat)[:, column].reshape(count, features - 1)
         return np.take_along_axis(np.diff(answers, axis=1), position, axis=1)
 

@@ -50,7 +50,7 @@ def check_schema(loaded: Loaded) -> None:
             ("task", loaded.manifest.get("task"), loaded.contract.task),
             ("task of the model", loaded.model.task, loaded.contract.task),
             ("runtime", loaded.manifest.get("runtime"), loaded.model.runtime),
-            ("features", loaded.manifest.get("features"), list(loaded.encoder.names)),
+            ("features", loaded.manifest.get("features"), list(loaded.encoder.features)),
         )
         if one != other
     ]

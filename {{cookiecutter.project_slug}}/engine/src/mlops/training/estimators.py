@@ -248,7 +248,11 @@ def _constraints(model: Model, encoder: Layout, parameters: Mapping[str, Any]) -
             f"{model.target} takes no monotonic constraints here: delete model.monotonic, or "
             "choose a model of trees whose inputs are codes"
         )
-    return {taken: tuple(model.monotonic.get(name, 0) for name in encoder.names)}
+    directions = [0] * len(encoder.names)
+    for name, direction in model.monotonic.items():
+        for at in encoder.features[name]:
+            directions[at] = direction
+    return {taken: tuple(directions)}
 
 
 def _interactions(model: Model, encoder: Layout, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,19 +269,17 @@ def _interactions(model: Model, encoder: Layout, parameters: Mapping[str, Any]) 
             f"{model.target} takes no interaction constraints here: delete "
             "model.interaction_constraints, or choose boosting, lightgbm or xgboost"
         )
-    rest = [name for name in dict.fromkeys(encoder.names) if name not in named]
+    places = encoder.features
+    rest = [name for name in places if name not in named]
     groups = [group for group in (*model.interaction_constraints, rest) if group]
-    places: dict[str, list[int]] = {}
-    for at, name in enumerate(encoder.names):
-        places.setdefault(name, []).append(at)
     return {taken: [[at for name in group for at in places[name]] for group in groups]}
 
 
 def _check_names(key: str, named: Iterable[str], encoder: Layout) -> None:
-    if unknown := [name for name in named if name not in encoder.names]:
+    if unknown := [name for name in named if name not in encoder.features]:
         raise EstimatorError(
             f"model.{key} names {', '.join(unknown)}, which is no feature: choose from "
-            f"{', '.join(encoder.names)}"
+            f"{', '.join(encoder.features)}"
         )
 
 

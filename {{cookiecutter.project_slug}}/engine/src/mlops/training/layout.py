@@ -1,6 +1,6 @@
 """The columns that reach an estimator, where some categories are replaced by target encodings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from ..config.settings import Model
@@ -8,7 +8,10 @@ from ..errors import ProjectError
 
 
 class Columns(Protocol):
-    """The columns of a matrix: their names, and the positions of those that hold codes."""
+    """The columns of a matrix: their names, the positions of those that hold codes, and features.
+
+    A feature may have several columns.
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -17,6 +20,10 @@ class Columns(Protocol):
     @property
     def categorical(self) -> tuple[int, ...]:
         """The positions of category codes."""
+
+    @property
+    def features(self) -> Mapping[str, Sequence[int]]:
+        """The positions of each feature."""
 
     @property
     def cardinality(self) -> Mapping[str, int]:
@@ -28,7 +35,7 @@ class LayoutError(ProjectError):
 
 
 class Layout(NamedTuple):
-    """What an estimator gets of a matrix: `names` by position, and which hold codes.
+    """What an estimator gets of a matrix: `names` by position, which hold codes, and features.
 
     `encoded` are the columns that have a target encoding in their place. Of more than two classes
     each has one: the others stand behind the columns of the matrix, under the same name.
@@ -36,6 +43,7 @@ class Layout(NamedTuple):
 
     names: tuple[str, ...]
     categorical: tuple[int, ...]
+    features: Mapping[str, Sequence[int]]
     encoded: tuple[int, ...] = ()
     cardinality: Mapping[str, int] = {}
 
@@ -50,8 +58,13 @@ def layout(model: Model, columns: Columns, classes: int) -> Layout:
     )
     left = tuple(at for at in columns.categorical if at not in encoded)
     more = classes - 1 if classes > 2 else 0
-    behind = [columns.names[at] for at in encoded for _ in range(more)]
-    return Layout((*columns.names, *behind), left, encoded)
+    names = list(columns.names)
+    features = {name: list(places) for name, places in columns.features.items()}
+    for at in encoded:
+        for _ in range(more):
+            features[columns.names[at]].append(len(names))
+            names.append(columns.names[at])
+    return Layout(tuple(names), left, features, encoded)
 
 
 def _chosen(model: Model, columns: Columns) -> list[str]:

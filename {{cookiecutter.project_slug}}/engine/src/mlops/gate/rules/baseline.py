@@ -91,7 +91,7 @@ def _linear(case: Case, target: NDArray[Any], chosen: Any) -> NDArray[np.float64
     task, encoder = case.settings.data.task, case.candidate.bundle.encoder
     matrix = encoder.matrix({name: case.train_columns[name][chosen] for name in encoder.inputs})
     with threadpool_limits(1):
-        columns = Layout(encoder.names, encoder.categorical)
+        columns = Layout(encoder.names, encoder.categorical, encoder.features)
         unfitted: Any = estimators.build(
             _model(task), Training(), task, columns, case.settings.seed
         )

@@ -11,6 +11,7 @@ from ...data import prepared
 from ...data.association import auc, linear
 from ...data.leakage import MOST_ROWS, Candidate, leaks
 from ...evaluation.suspicion import too_good
+from ...features.encoding import grouped
 from ..case import Array, Case
 from ..rule import Finding, Rule
 
@@ -50,18 +51,22 @@ class Leakage(Rule, frozen=True, kw_only=True):
         train = encoder.matrix(rows).astype(np.float64)
         other = -(-len(case.target) // MOST_ROWS)
         holdout = case.matrix[::other].astype(np.float64)
-        names = [name for name in encoder.names if name not in self.allow]
-        place = {name: encoder.names.index(name) for name in names}
-        ordered = {name: at not in encoder.categorical for name, at in place.items()}
         trend = _along_time(case)
+        every = grouped(encoder.names, case.settings.features.derived)
+        features = {name: places for name, places in every.items() if name not in self.allow}
+        place = {encoder.names[at]: at for places in features.values() for at in places}
+        following = {encoder.names[at] for name in trend & set(features) for at in features[name]}
+        ordered = {name: at not in encoder.categorical for name, at in place.items()}
         candidates = {
-            n: Candidate(n, train[:, at], ordered[n]) for n, at in place.items() if n not in trend
+            n: Candidate(n, train[:, at], ordered[n])
+            for n, at in place.items()
+            if n not in following
         }
         found = [
             Finding("rejected", f"{name} {said}", name)
             for name, said in leaks(candidates, target[::step], task != "regression").items()
         ]
-        numeric = {n: at for n, at in place.items() if ordered[n] and n not in trend}
+        numeric = {n: at for n, at in place.items() if ordered[n] and n not in following}
         for name, at in numeric.items():
             labels = len(case.settings.data.labels)
             before = powers(train[:, at], target[::step], labels)
@@ -71,7 +76,7 @@ class Leakage(Rule, frozen=True, kw_only=True):
             Finding("rejected", f"{name} {said}", name)
             for name, said in _prepared_together(case, self.allow)
         ]
-        said = f"none of {len(names)} columns gives the target away or knew the holdout"
+        said = f"none of {len(features)} columns gives the target away or knew the holdout"
         if doubts := too_good(task, case.target, case.candidate.predictions):
             said = "; but ".join([said, *doubts])
         return found or [Finding("passed", said)]

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from ...features.encoding import Encoder
 from ..coalescing import answered
 from ..explanation import SCALES, Explainer, Explanation, Scale
 from ..models import routing_key
@@ -22,6 +23,7 @@ from ..rows import Row
 from .model import golden
 
 ROWS = 20
+SHOWN = 200  # characters of a text
 WAITING = 8
 RETRY = {"retry-after": "1"}
 
@@ -29,7 +31,7 @@ RETRY = {"retry-after": "1"}
 class Contribution(BaseModel):
     """What one feature adds to the answer, on the scale of the explanation."""
 
-    feature: str = Field(description="a column of the encoded matrix, derived features included")
+    feature: str = Field(description="a feature of the model, derived ones included")
     value: bool | int | float | str | None = Field(description="what the row has; null is missing")
     contribution: float
     error: float | None = Field(description="standard error of sampling")
@@ -116,7 +118,8 @@ def explained(
     answers = msgspec.json.decode(predictor.answer(predictions, request_id))["predictions"]
     background = predictor.matrix(predictor.decode(msgspec.json.encode(golden(predictor))))
     task = predictor.loaded.contract.task
-    explainer = Explainer(predictor.predict, task, background)
+    features = predictor.loaded.encoder.features
+    explainer = Explainer(predictor.predict, task, background, [*features.values()])
     found = []
     for row, encoded, answer in zip(rows, matrix, answers, strict=True):
         if time.monotonic() > until:
@@ -140,16 +143,16 @@ def _row(
     answer: dict[str, Any],
     explanation: Explanation,
 ) -> RowExplained:
-    contract, names = predictor.loaded.contract, predictor.loaded.encoder.names
+    contract, encoder = predictor.loaded.contract, predictor.loaded.encoder
     record = predictor.schema.record(row)
     contributions = [
         Contribution(
             feature=name,
-            value=record[name] if name in record else _number(encoded[position]),
+            value=_value(name, record, encoder, encoded[places]),
             contribution=float(explanation.contributions[position]),
             error=_number(explanation.errors[position]),
         )
-        for position, name in enumerate(names)
+        for position, (name, places) in enumerate(encoder.features.items())
     ]
     contributions.sort(key=lambda each: -abs(each.contribution))
     label = explanation.label
@@ -160,6 +163,17 @@ def _row(
         output=explanation.output,
         contributions=contributions,
     )
+
+
+def _value(name: str, record: dict[str, Any], encoder: Encoder, encoded: np.ndarray) -> Any:
+    """Return what the row has: its own value, a derived number, or what several columns are of."""
+    if name in record:
+        return record[name]
+    if len(encoded) == 1:
+        return _number(encoded[0])
+    read = encoder.derived[name].columns
+    value = record[read[0]] if len(read) == 1 else None
+    return value if value is None or isinstance(value, bool | int | float) else str(value)[:SHOWN]
 
 
 def _number(value: Any) -> float | None:

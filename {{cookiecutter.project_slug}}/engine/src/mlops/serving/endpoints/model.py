@@ -55,7 +55,7 @@ class ModelOut(BaseModel):
     challenger: str | None = Field(description="digest of the challenger, where there is one")
     runtime: str
     estimator: str
-    features: list[str] = Field(description="columns of the encoded matrix")
+    features: list[str] = Field(description="what the model sees, derived features included")
     trained_on: TrainedOn
     holdout_rows: int
     confidence: float = Field(description="of the intervals")
@@ -103,7 +103,7 @@ def described(predictor: Predictor, challenger: str | None = None) -> ModelOut:
         challenger=challenger,
         runtime=loaded.model.runtime,
         estimator=settings.model.target,
-        features=list(loaded.encoder.names),
+        features=list(loaded.encoder.features),
         trained_on=TrainedOn(rows=origin["rows"].get("train"), files=len(origin["data"])),
         holdout_rows=loaded.manifest["holdout"]["rows"],
         confidence=settings.evaluation.confidence,

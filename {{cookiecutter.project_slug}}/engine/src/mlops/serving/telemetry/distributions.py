@@ -37,13 +37,22 @@ class Number(NamedTuple):
 class Distributions:
     """The counts of one bundle, with the edges of its reference profile."""
 
-    __slots__ = ("_features", "_labels", "_names", "_outputs", "_predictions", "model")
+    __slots__ = (
+        "_by_feature",
+        "_features",
+        "_labels",
+        "_names",
+        "_outputs",
+        "_predictions",
+        "model",
+    )
 
     def __init__(self, predictor: "Predictor") -> None:
         self.model = predictor.bundle_digest[:12]
         loaded = predictor.loaded
         profile = json.loads(loaded.files[PROFILE])
-        self._names = loaded.encoder.names
+        self._by_feature = loaded.encoder.by_feature
+        self._names = tuple(loaded.encoder.features)
         self._labels = [profile["features"][name].get("labels") for name in self._names]
         self._features = Histograms(
             [
@@ -58,7 +67,7 @@ class Distributions:
 
     def add(self, matrix: np.ndarray, predictions: np.ndarray) -> None:
         """Count encoded rows and what they were answered."""
-        self._features.add(matrix)
+        self._features.add(self._by_feature(matrix))
         self._predictions.add(predictions.reshape(len(matrix), -1))
 
     def numbers(self) -> Iterator[Number]:
