@@ -330,12 +330,13 @@ def hostile(candidate: Path, out: Path) -> Path:
         for column in declared["columns"].values():
             column["description"] = HOSTILE
         declared["columns"]["plan"]["categories"][0] = HOSTILE
-    golden = json.loads((out / "golden.json").read_text())
-    for row in golden:
-        row["row"]["plan"] = row["row"]["plan"].replace("basic", HOSTILE)
+    for name in ("golden.json", "edges.json"):
+        rows = json.loads((out / name).read_text())
+        for row in rows:
+            row["row"]["plan"] = row["row"]["plan"].replace("basic", HOSTILE)
+        (out / name).write_text(json.dumps(rows))
     (out / "contract.json").write_text(json.dumps(contract))
     (out / "resolved.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
-    (out / "golden.json").write_text(json.dumps(golden))
     said = f"# {HOSTILE}\n\n{HOSTILE}\n\n- `{HOSTILE}` **{HOSTILE}**\n\n"
     table = f"| {HOSTILE} |\n|---|\n| {HOSTILE} |\n\n[link](javascript:window.hacked=1)\n"
     (out / "card.md").write_text(said + table)

@@ -235,8 +235,9 @@ def test_challenger_of_another_contract_is_not_compared(folder: Path, tmp_path: 
     for name in ("contract.json", "resolved.yaml"):
         text = (other / name).read_text()
         (other / name).write_text(text.replace(old, f"{old}x"))
-    golden = (other / "golden.json").read_text().replace(f'"{old}"', f'"{old}x"')
-    (other / "golden.json").write_text(golden)
+    for name in ("golden.json", "edges.json"):
+        rows = (other / name).read_text().replace(f'"{old}"', f'"{old}x"')
+        (other / name).write_text(rows)
     sealed(other)
     load(other)
 

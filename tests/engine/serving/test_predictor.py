@@ -182,7 +182,11 @@ def other(champion: Predictor, task: str, target: dict[str, Any]) -> Predictor:
     contract = msgspec.convert({"name": "t", "task": task, "columns": columns}, Contract)
     encoder = SimpleNamespace(inputs=("fee",))
     changed = SimpleNamespace(
-        contract=contract, encoder=encoder, settings=loaded.settings, model=loaded.model
+        contract=contract,
+        encoder=encoder,
+        settings=loaded.settings,
+        model=loaded.model,
+        intervals=None,
     )
     return Predictor(changed, "d" * 64)  # type: ignore[arg-type]
 

@@ -87,6 +87,7 @@ def other_model(bundle_folder: Path, out: Path) -> Path:
     for one, prediction in zip(golden, fitted.predict_proba(matrix)[:, 1], strict=True):
         one["prediction"] = float(prediction)
     (out / "golden.json").write_text(json.dumps(golden))
+    (out / "edges.json").unlink()
     content = manifest.read(out)
     del content["files"]
     manifest.write(out, content)
