@@ -34,6 +34,10 @@ class Encodes(Protocol):
     def categorical(self) -> tuple[int, ...]:
         """The positions of those that hold category codes."""
 
+    @property
+    def features(self) -> Mapping[str, Sequence[int]]:
+        """The positions of each feature; of a bundle that is judged, each column is one."""
+
     def matrix(self, columns: Mapping[str, Array]) -> Array:
         """Return the float32 matrix (rows, len(names))."""
 
