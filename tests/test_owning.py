@@ -73,7 +73,7 @@ def test_the_pipeline_has_stages_of_the_owners_before_and_behind(granted: Projec
 
 def test_features_of_a_text_and_by_a_package_reach_the_model(granted: Project) -> None:
     training = json.loads((granted.path / "candidate/training.json").read_text())
-    assert {"length_of_name", "paid_late"} <= set(training["features"])
+    assert {"lengths_1", "paid_late", "address_31", "season_1"} <= set(training["features"])
     assert training["runtime"] == "onnx"
 
 

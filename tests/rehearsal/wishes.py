@@ -24,6 +24,7 @@ PAGES += [SOURCE / "engine/docs/serving.md"]
 JUDGING = ("A metric and a rule", "A value table", "The gate's page", "More environments")
 MAKING = (
     "Data from a query or an API",
+    "Datetimes, large numbers and texts, without code",
     "A feature of a text",
     "A package",
     "The holdout report",

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from mlops.config.settings import Derived, Features
 from mlops.contract import Column, Contract
+from mlops.features import encoding, functions
 from mlops.features.encoding import Encoder, FeatureError
+from mlops.features.functions import feature
 from mlops.features.texts import BLOCK, INSIDE, LAST, READ, text_ngrams
 
 MODULUS = 2**32
@@ -184,6 +186,21 @@ def test_a_matrix_of_single_columns_is_by_feature_as_it_is() -> None:
 def test_arguments_that_make_no_sense_are_refused(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(FeatureError, match=f"features.derived.said: text_ngrams .*{said}"):
         encoder(said=("text_ngrams", arguments))
+
+
+def test_a_function_that_returns_another_width_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "_registry", registry := dict(functions._registry))
+    monkeypatch.setattr(encoding, "FUNCTIONS", registry)
+    monkeypatch.setattr(functions, "FUNCTIONS", registry)
+
+    @feature("text", width=2)
+    def ends(texts: np.ndarray) -> np.ndarray:
+        return np.zeros((len(texts), 3))
+
+    asked = encoder(ends=("ends", {}))
+    assert asked.names == ("n", "note_1", "ends_0", "ends_1")
+    with pytest.raises(FeatureError, match=r"ends: ends returned the shape \(2, 3\) for 2 rows: "):
+        asked.matrix(ROWS)
 
 
 def test_names_of_columns_are_taken_once() -> None:

@@ -1,7 +1,7 @@
 """Features of this project: conf/features names them under `derived`, with their columns.
 
 A function takes an array for each of its columns and returns one number for each row, NaN where
-there is none. `@feature` says what each column is:
+there is none, or with `@feature(..., width=2)` two. `@feature` says what each column is:
 
     "number"    float64: numbers, counts, booleans as 0 and 1; NaN is missing
     "datetime"  datetime64[us], in UTC; NaT is missing
@@ -9,7 +9,7 @@ there is none. `@feature` says what each column is:
     "text"      texts, as objects; None is missing
 
 It runs in training, in the gate and in every request, row by row independent: numpy is there,
-pandas is not. The engine brings ratio, difference, product, log1p, elapsed_days and others.
+pandas is not. The engine brings ratio, log1p, elapsed_days, text_ngrams and others (owning.md).
 """
 
 import numpy as np

@@ -128,17 +128,20 @@ class Encoder(NamedTuple):
         with np.errstate(over="ignore"):
             for position, name in enumerate(self.direct):
                 encoded[:, position] = columns[name]
-        labelled = {name: self._labelled(name, columns[name]) for name in self.labels}
+        if self.labels:
+            labelled = {name: self._labelled(name, columns[name]) for name in self.labels}
+            columns = {**columns, **labelled}
+        one: tuple[int, ...] = (rows,)
         for (name, derived), place in zip(self.derived.items(), self.places, strict=True):
             function = FUNCTIONS[derived.function].function
-            values = (labelled.get(column, columns[column]) for column in derived.columns)
+            values = [columns[column] for column in derived.columns]
             try:
                 found = function(*values, **derived.arguments)
             except Exception as error:
                 _failed(f"features.derived.{name}", derived.function, FEATURES, error)
-            width = (place.stop - place.start,) if isinstance(place, slice) else ()
-            if found.shape != (rows, *width):
-                _misshapen(f"features.derived.{name}", derived.function, found, rows, *width)
+            shape = (rows, place.stop - place.start) if isinstance(place, slice) else one
+            if found.shape != shape:
+                _misshapen(f"features.derived.{name}", derived.function, found, shape)
             encoded[:, place] = found
         encoded[np.isinf(encoded)] = np.nan
         return encoded
@@ -163,7 +166,7 @@ class Encoder(NamedTuple):
             except Exception as error:
                 _failed(f"features.cleaned.{name}", clean.function, CLEANING, error)
             if found[name].shape != values.shape:
-                _misshapen(f"features.cleaned.{name}", clean.function, found[name], len(values))
+                _misshapen(f"features.cleaned.{name}", clean.function, found[name], values.shape)
         return found
 
 
@@ -264,11 +267,9 @@ def _failed(where: str, function: str, module: str, error: Exception) -> NoRetur
     ) from error
 
 
-def _misshapen(
-    where: str, function: str, found: np.ndarray, rows: int, width: int | None = None
-) -> NoReturn:
-    wanted = "one value" if width is None else f"{width} values"
+def _misshapen(where: str, function: str, found: np.ndarray, shape: tuple[int, ...]) -> NoReturn:
+    wanted = f"{shape[1]} values" if len(shape) > 1 else "one value"
     raise FeatureError(
-        f"{where}: {function} returned the shape {found.shape} for {rows} rows: return {wanted} "
-        "for each"
+        f"{where}: {function} returned the shape {found.shape} for {shape[0]} rows: return "
+        f"{wanted} for each"
     )

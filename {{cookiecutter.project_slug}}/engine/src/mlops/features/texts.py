@@ -27,7 +27,8 @@ LAST = 0xFFFF
 # Where a word ends, beside what ASCII has: marks of Latin-1, Arabic, Devanagari, and of general and
 # CJK punctuation, and what chooses the look of an emoji. All else, an emoji too, is in a word.
 BETWEEN = (
-    *((0x80, 0xBF), (0xD7, 0xD7), (0xF7, 0xF7), (0x60C, 0x60C), (0x61B, 0x61F), (0x964, 0x965)),
+    *((0x80, 0xBF), (0xD7, 0xD7), (0xF7, 0xF7)),
+    *((0x60C, 0x60C), (0x61B, 0x61F), (0x964, 0x965)),
     *((0x2000, 0x206F), (0x3000, 0x303F), (0xFE00, 0xFE0F), (0xFFF9, 0xFFFF)),
 )
 
@@ -154,8 +155,8 @@ def _counts(texts: Sequence[str], width: int, words: bool, lengths: range) -> ND
     cells = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
     cells = cells * width + (mixed >> np.uint32(1)) % np.uint32(width)
     signs = 1.0 - 2.0 * (mixed & np.uint32(1))
-    counts = np.bincount(cells.astype(np.intp), signs, len(texts) * width)
-    return np.asarray(counts, dtype=np.float64).reshape(len(texts), width)
+    counts = np.bincount(cells.astype(np.intp), weights=signs, minlength=len(texts) * width)
+    return counts.reshape(len(texts), width).astype(np.float64, copy=False)
 
 
 def _mixed(hashes: Words) -> Words:

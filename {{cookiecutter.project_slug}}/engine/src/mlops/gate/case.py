@@ -37,7 +37,7 @@ class Encodes(Protocol):
 
     @property
     def features(self) -> Mapping[str, Sequence[int]]:
-        """The positions of each feature."""
+        """The positions of each feature; of a bundle that is judged, each column is one."""
 
     def matrix(self, columns: Mapping[str, Array]) -> Array:
         """Return the float32 matrix (rows, len(names))."""
