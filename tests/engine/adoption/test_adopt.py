@@ -142,6 +142,29 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+def test_what_is_ignored_since_is_derived_from_no_more(project: Path) -> None:
+    table = TABLE.assign(
+        note=[f"customer number {n} asked about the bill" for n in range(ROWS)],
+        invoice=[3_000_000_000 + 7 * n for n in range(ROWS, 0, -1)],
+        day=pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d"),
+    )
+    file = put(project.parent, table.to_csv(index=False))
+    said = str(adopt(Repository(project), file, "y"))
+    assert "check: note: a text of which words are counted" in said
+    assert "check: invoice has numbers that a float32 cannot hold, like 300000" in said
+    found = settings(project).features
+    assert found.exclude == ["invoice"]
+    assert {"note_words", "invoice_above", "day_day_of_week"} <= set(found.derived)
+    commit(project)
+    contract = project / "conf/data/table.yaml"
+    edit(contract, "note:\n    type: text", "note:\n    type: text\n    role: ignored")
+    edit(contract, "invoice: {type: integer", "invoice: {role: ignored, type: integer")
+    adopt(Repository(project), file, "y")
+    found = settings(project).features
+    assert found.exclude == []
+    assert set(found.derived) == {"day_day_of_week"}
+
+
 def test_adopting_again_keeps_edits_and_says_what_the_table_says(project: Path) -> None:
     days = pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d")
     table = TABLE.assign(day=days)

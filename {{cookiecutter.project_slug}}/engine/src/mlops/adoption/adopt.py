@@ -7,8 +7,11 @@ from typing import Any, Unpack
 
 from ..config import compose, settings
 from ..config.experiment import Experiment, read_experiment
+from ..config.settings import Derived
+from ..contract import Contract
 from ..errors import ProjectError
 from ..features import agreement
+from ..features.encoding import KINDS
 from ..git.dvc import dvc_add, maker
 from ..git.repository import Repository
 from .declaration import adopted, contract_text, features_text, unedited, with_choices
@@ -84,24 +87,38 @@ def _texts(
     if old is not None and not anew and not unedited(old):
         contract, told = merge(path, old, base_of(repository, path), proposal.contract)
     texts = {path: contract_text(contract, file.name, proposal.rows, proposal.contract)}
+    derived, exclude = _readable(proposal, contract)
     choices: dict[str, Mapping[str, Any]] = {
         "data": {"use": name},
-        "features": {"use": name if proposal.derived else "columns"},
+        "features": {"use": name if derived else "columns"},
         "split": proposal.split,
     }
     features = CONF / "features" / f"{name}.yaml"
-    earlier = _earlier(project, features) if proposal.derived or old is not None else None
+    earlier = _earlier(project, features) if derived or old is not None else None
     if earlier is not None and not anew and not unedited(earlier):
         told = (*told, f"kept as edited: {features}")
         choices["features"] = {"use": name}
-    elif proposal.derived:
-        texts[features] = features_text(name, proposal.derived, proposal.exclude)
+    elif derived:
+        texts[features] = features_text(name, derived, exclude)
     experiment = read_experiment(project / PARAMS)
     again = old is not None and not anew
     if again and not asked and _is_chosen(experiment, name):
         del choices["split"]
     before = (project / PARAMS).read_text(encoding="utf-8")
     return texts | {PARAMS: with_choices(before, choices, fresh=not again)}, told
+
+
+def _readable(proposal: Proposal, contract: Contract) -> tuple[dict[str, Derived], list[str]]:
+    """Return what is derived from columns that an edited contract still has for it."""
+    kept = {
+        name
+        for name, column in contract.columns.items()
+        if "ignored" not in column.roles
+        and KINDS[column.type] == KINDS[proposal.contract.columns[name].type]
+    }
+    derived = {name: one for name, one in proposal.derived.items() if kept.issuperset(one.columns)}
+    replaced = kept.intersection(contract.names("feature"))
+    return derived, [name for name in proposal.exclude if name in replaced]
 
 
 def _earlier(project: Path, path: Path) -> str | None:

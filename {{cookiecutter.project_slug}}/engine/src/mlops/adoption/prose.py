@@ -11,6 +11,7 @@ from .statistics import Statistics
 from .timeliness import OWNER, free
 
 LOOKED_AT = 2000  # texts
+READ = 500  # characters of each
 SEVERAL = 4  # words
 OFTEN = 0.3  # share of the texts that have several
 SHORT = 6  # words, up to which many capitals are those of a name
@@ -24,13 +25,13 @@ NAMING |= {"email", "mail", "phone", "address", "street", "city", "location", "c
 NAMING |= {"url", "uri", "link", "href", "website", "path", "file", "filename", "image", "photo"}
 NAMING |= {"id", "uuid", "guid", "key", "identifier", "code", "sku", "hash", "token"}
 # What opens a list, a mapping or markup, and addresses of mail and of pages.
-NO_SENTENCE = re.compile(r"\s*[\[{<]|\S+@\S+\.\S+\s*$|\S*(://|www\.)\S*\s*$")
+NO_SENTENCE = re.compile(r"\s*[\[{<]|\S+@\S+\s*$|\S*(://|www\.)\S*\s*$")
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 # Of Chinese and Japanese, which have no spaces, a character counts as a word.
 UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 TOLD = (
-    "a text of which words are counted: set role: ignored where it names people, or is written "
-    "after what is predicted"
+    "a text of which words are counted: where it names people, or is written after what is "
+    "predicted, set role: ignored and take its feature out of conf/features"
 )
 
 
@@ -38,7 +39,7 @@ def is_prose(facts: Statistics) -> bool:
     """Say whether many texts of a column are sentences, with words that come again."""
     if not facts.written or facts.words & NAMING:
         return False
-    texts = [str(text) for text in facts.texts.iloc[:: -(-facts.distinct // LOOKED_AT)]]
+    texts = [str(text)[:READ] for text in facts.texts.iloc[:: -(-facts.distinct // LOOKED_AT)]]
     texts = [text for text in texts if not NO_SENTENCE.match(text)]
     if 2 * len(texts) < min(facts.distinct, LOOKED_AT):
         return False
