@@ -1,6 +1,7 @@
 """The estimator that conf/model asks for, with what the matrix needs before it."""
 
 import inspect
+import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -146,7 +147,26 @@ def fit(
     with warnings.catch_warnings():
         # Of an explainable boosting machine, whose own pictures nobody looks at here.
         warnings.filterwarnings("ignore", "Missing values detected", UserWarning)
+        # Of XGBoost where there is no GPU; `device` tells it.
+        warnings.filterwarnings("ignore", ".*(No visible GPU|from GPU to CPU)", UserWarning)
         return model.fit(matrix, target, **more)
+
+
+def device(fitted: Any) -> str | None:
+    """Return where XGBoost fitted a model, which is the CPU where it found no GPU; None of others.
+
+    "cpu" or like "cuda:0".
+    """
+    if (inner := getattr(fitted, "regressor_", None)) is not None:
+        return device(inner)
+    if (several := getattr(fitted, "calibrated_classifiers_", None)) is not None:
+        return device(several[0].estimator)
+    if isinstance(fitted, Pipeline):
+        return device(fitted.steps[-1][1])
+    if not hasattr(fitted, "get_booster"):
+        return None
+    told = json.loads(fitted.get_booster().save_config())
+    return str(told["learner"]["generic_param"]["device"])
 
 
 def _pipeline(model: Any) -> Pipeline | None:

@@ -77,7 +77,19 @@ def train(settings: Settings, data: Path = DATA, out: Path = MODEL) -> str:
         }
         (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     why = f" since {compiled.reason}" if compiled.reason else ""
+    why += _elsewhere(settings, estimators.device(fitted))
     return f"{settings.model.target} on {len(fit.target):,} rows runs in {compiled.runtime}{why}"
+
+
+def _elsewhere(settings: Settings, fitted_on: str | None) -> str:
+    """Say that a model was not fitted on the device that was asked for, where it was not."""
+    asked = str(settings.model.parameters.get("device") or "cpu")
+    if fitted_on != "cpu" or asked == "cpu":
+        return ""
+    return (
+        f"; fitted on the CPU, since no GPU was found for device {asked}: run it where "
+        "`nvidia-smi` shows one, or set model.device to cpu"
+    )
 
 
 class Fitting:

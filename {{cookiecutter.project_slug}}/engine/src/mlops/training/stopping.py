@@ -80,7 +80,11 @@ def stop(
             matrix = before.fit_transform(training.matrix, training.target, **told)
             training = training._replace(matrix=matrix)
             held = held._replace(matrix=before.transform(held.matrix))
-        found.append(library(clone(booster), training, held, patience, categorical))
+        with warnings.catch_warnings():
+            # What is said below, or in the line of the stage.
+            warnings.filterwarnings("ignore", "Early stopping is not available in dart mode")
+            warnings.filterwarnings("ignore", ".*(No visible GPU|from GPU to CPU)")
+            found.append(library(clone(booster), training, held, patience, categorical))
     if min(found) < 1:
         raise StoppingError(
             f"{type(booster).__name__} did not say after how many rounds it was best (as with "
@@ -121,18 +125,16 @@ def _lightgbm(
 
     told: dict[str, Any] = {"categorical_feature": list(categorical)} if categorical else {}
     weights = None if held.weights is None else [held.weights]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Early stopping is not available in dart mode")
-        booster.fit(
-            training.matrix,
-            training.target,
-            sample_weight=training.weights,
-            eval_X=(held.matrix,),
-            eval_y=(held.target,),
-            eval_sample_weight=weights,
-            callbacks=[lightgbm.early_stopping(patience, verbose=False)],
-            **told,
-        )
+    booster.fit(
+        training.matrix,
+        training.target,
+        sample_weight=training.weights,
+        eval_X=(held.matrix,),
+        eval_y=(held.target,),
+        eval_sample_weight=weights,
+        callbacks=[lightgbm.early_stopping(patience, verbose=False)],
+        **told,
+    )
     return int(booster.best_iteration_ or 0)
 
 
