@@ -21,7 +21,7 @@ from ..files import atomic_directory
 from ..git import dvc
 from ..metrics.catalogue import OWN, compute, known, own
 from ..runtime.model import ABOUT, Predict, estimator
-from . import estimators
+from . import estimators, terms
 from .compilation import compile_model
 from .stopping import Rows, Stopped, stop
 
@@ -60,6 +60,7 @@ def train(settings: Settings, data: Path = DATA, out: Path = MODEL) -> str:
             runtime=settings.training.runtime,
             tolerance=settings.training.tolerance,
         )
+        terms.write(fitted, settings.data.task, fit.encoder.names, folder)
         about |= {
             "runtime": compiled.runtime,
             "reason": compiled.reason,

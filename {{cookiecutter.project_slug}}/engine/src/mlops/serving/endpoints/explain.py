@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -13,8 +13,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from ...runtime.terms import JOINED
 from ..coalescing import answered
-from ..explanation import SCALES, Explainer, Explanation, Scale
+from ..explanation import SCALES, Explainer, Explanation, Scale, Summed
 from ..models import routing_key
 from ..predictor import Predictor
 from ..problem import MEDIA_TYPE, Problem
@@ -26,13 +27,21 @@ WAITING = 8
 RETRY = {"retry-after": "1"}
 
 
-class Contribution(BaseModel):
-    """What one feature adds to the answer, on the scale of the explanation."""
+Value = bool | int | float | str | None
 
-    feature: str = Field(description="a column of the encoded matrix, derived features included")
-    value: bool | int | float | str | None = Field(description="what the row has; null is missing")
+
+class Contribution(BaseModel):
+    """What one feature, or one term of the model, adds to the answer on the explanation's scale."""
+
+    feature: str = Field(
+        description="a column of the encoded matrix, derived features included; of a term of "
+        "several `a & b`"
+    )
+    value: Value | list[Value] = Field(
+        description="what the row has; null is missing; of a term of several a list"
+    )
     contribution: float
-    error: float | None = Field(description="standard error of sampling")
+    error: float | None = Field(description="standard error of sampling; 0 where terms are exact")
 
 
 class RowExplained(BaseModel):
@@ -41,7 +50,10 @@ class RowExplained(BaseModel):
     prediction: bool | int | float | str
     probabilities: dict[str, float] | None = None
     label: str | None = Field(description="the class that is explained")
-    base: float = Field(description="mean answer of the background rows")
+    base: float = Field(
+        description="by sampling the mean answer of the background rows; by terms the intercept, "
+        "to which terms are added"
+    )
     output: float = Field(description="answer of the row")
     contributions: list[Contribution] = Field(description="largest first")
 
@@ -51,9 +63,17 @@ class Explained(BaseModel):
 
     model: str = Field(description="digest of the bundle")
     request_id: str
+    method: Literal["sampling", "terms"] = Field(
+        description="sampling: Shapley values by sampled permutations; terms: the model is a sum "
+        "of these contributions, which are exact"
+    )
     scale: Scale = Field(description="what contributions are measured in")
-    background: int = Field(description="golden rows of the bundle that rows are compared with")
-    permutations: int = Field(description="of the features, drawn for each background row")
+    background: int = Field(
+        description="golden rows of the bundle that rows are compared with; 0 by terms"
+    )
+    permutations: int = Field(
+        description="of the features, drawn for each background row; 0 by terms"
+    )
     explanations: list[RowExplained]
 
 
@@ -114,48 +134,63 @@ def explained(
         raise Problem(413, "too-many-rows", "There are too many rows", f"send at most {ROWS}")
     matrix, predictions = answered(predictor, rows)
     answers = msgspec.json.decode(predictor.answer(predictions, request_id))["predictions"]
-    background = predictor.matrix(predictor.decode(msgspec.json.encode(golden(predictor))))
-    task = predictor.loaded.contract.task
-    explainer = Explainer(predictor.predict, task, background)
+    loaded, task = predictor.loaded, predictor.loaded.contract.task
+    names = loaded.encoder.names
+    explainer: Explainer | Summed
+    if loaded.terms is not None:
+        explainer = Summed(loaded.terms, predictor.predict, task, names)
+        parts = [[axis.feature for axis in term.axes] for term in loaded.terms.terms]
+        about = {"method": "terms", "scale": explainer.scale, "background": 0, "permutations": 0}
+    else:
+        background = predictor.matrix(predictor.decode(msgspec.json.encode(golden(predictor))))
+        explainer = Explainer(predictor.predict, task, background)
+        parts = [[name] for name in names]
+        about = {"method": "sampling", "scale": SCALES[task], "background": len(background)}
+        about["permutations"] = 2 * explainer.pairs
     found = []
     for row, encoded, answer in zip(rows, matrix, answers, strict=True):
         if time.monotonic() > until:
             title = "The explanation took too long"
             raise Problem(503, "deadline", title, "send fewer rows", headers=RETRY)
-        found.append(_row(predictor, row, encoded, answer, explainer.explain(encoded)))
+        values = _values(predictor, row, encoded)
+        found.append(_row(predictor, values, answer, explainer.explain(encoded), parts))
     return Explained(
-        model=predictor.bundle_digest,
-        request_id=request_id,
-        scale=SCALES[task],
-        background=len(background),
-        permutations=2 * explainer.pairs,
-        explanations=found,
+        model=predictor.bundle_digest, request_id=request_id, explanations=found, **about
     )
+
+
+def _values(predictor: Predictor, row: Row, encoded: np.ndarray) -> dict[str, Value]:
+    """Return what a row has of each column of the matrix, as the client wrote it where it did."""
+    record = predictor.schema.record(row)
+    return {
+        name: record[name] if name in record else _number(encoded[position])
+        for position, name in enumerate(predictor.loaded.encoder.names)
+    }
 
 
 def _row(
     predictor: Predictor,
-    row: Row,
-    encoded: np.ndarray,
+    values: dict[str, Value],
     answer: dict[str, Any],
     explanation: Explanation,
+    parts: list[list[str]],
 ) -> RowExplained:
-    contract, names = predictor.loaded.contract, predictor.loaded.encoder.names
-    record = predictor.schema.record(row)
     contributions = [
         Contribution(
-            feature=name,
-            value=record[name] if name in record else _number(encoded[position]),
-            contribution=float(explanation.contributions[position]),
-            error=_number(explanation.errors[position]),
+            feature=JOINED.join(names),
+            value=values[names[0]] if len(names) == 1 else [values[name] for name in names],
+            contribution=float(contribution),
+            error=_number(error),
         )
-        for position, name in enumerate(names)
+        for names, contribution, error in zip(
+            parts, explanation.contributions, explanation.errors, strict=True
+        )
     ]
     contributions.sort(key=lambda each: -abs(each.contribution))
     label = explanation.label
     return RowExplained(
         **answer,
-        label=None if label is None else contract.labels[label],
+        label=None if label is None else predictor.loaded.contract.labels[label],
         base=explanation.base,
         output=explanation.output,
         contributions=contributions,

@@ -100,11 +100,11 @@ def read(fitted: Any) -> Trees | None:
 
     Raises UnreadableError for trees that the runtime has none of.
     """
-    layers = _layers(fitted)
-    return None if layers is None else Trees(layers, layers.reader(layers.trees))
+    found = layers(fitted)
+    return None if found is None else Trees(found, found.reader(found.trees))
 
 
-def _layers(fitted: Any) -> Layers | None:
+def layers(fitted: Any) -> Layers | None:
     """Return the estimator of trees within, and what is around it; None where there is none."""
     for kind in type(fitted).__mro__:  # an owner's class may be one of these with another fit
         package = kind.__module__.partition(".")[0]
@@ -114,17 +114,17 @@ def _layers(fitted: Any) -> Layers | None:
     if not type(fitted).__module__.startswith("sklearn."):
         return None
     if name == "TransformedTargetRegressor" and fitted.inverse_func is not None:
-        inner = _layers(fitted.regressor_)
+        inner = layers(fitted.regressor_)
         return inner and inner._replace(inverse=fitted.inverse_func)
     if name == "Pipeline" and [type(step).__name__ for _, step in fitted.steps][:-1] == [
         "SimpleImputer"
     ]:
-        inner = _layers(fitted.steps[-1][1])
+        inner = layers(fitted.steps[-1][1])
         medians = np.asarray(fitted.steps[0][1].statistics_, np.float32)
         return inner and inner._replace(medians=medians)
     if name == "CalibratedClassifierCV" and fitted.method in ("sigmoid", "isotonic"):
         (only, *more) = fitted.calibrated_classifiers_
-        inner = None if more else _layers(only.estimator)
+        inner = None if more else layers(only.estimator)
         return inner and inner._replace(calibrators=tuple(only.calibrators))
     return None
 
