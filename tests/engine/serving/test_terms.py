@@ -97,6 +97,8 @@ def change(content: dict[str, Any], place: str, value: Any) -> None:
     ("place", "value", "said"),
     [
         ("intercept", [40.0], "does not add up to what the model answers"),
+        ("intercept", [1.7e308], "does not add up"),
+        ("terms.0.scores.0.3", 1.7e308, "does not add up"),
         ("terms.0.scores.0.3", 99.0, "does not add up"),
         ("terms.3.scores.0.20", 99.0, "does not add up"),
         ("terms.0.axes.0.edges.5", 99.0, "finite and in order"),

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -177,11 +178,12 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     def apart(self, predict: Predict, names: Sequence[str], task: Task) -> float:
         """Return how far the answers are from those of a model, asked for every bin."""
-        largest = 0.0
-        for matrix in self._rows(names):
-            answers = self.answers(dict(zip(names, matrix.T.astype(np.float64), strict=True)))
-            largest = max(largest, farthest(answers, predict(matrix), task))
-        return largest
+        found = []
+        with np.errstate(all="ignore"):  # what overflows is far apart
+            for matrix in self._rows(names):
+                answers = self.answers(dict(zip(names, matrix.T.astype(np.float64), strict=True)))
+                found.append(farthest(answers, predict(matrix), task))
+        return float(np.max(found))
 
     def _rows(self, names: Sequence[str]) -> Iterable[np.ndarray]:
         """Yield matrices that stand in every bin of every feature, and of every pair."""
@@ -216,9 +218,16 @@ def parsed(
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise TermsError(f"{TERMS} cannot be read ({reason}): run `dvc repro`") from error
-    if reason := _contradiction(terms, contract, names, predict):
-        raise TermsError(f"{TERMS} {reason}: rebuild the bundle with `dvc repro`")
+    if fault := _contradiction(terms, contract, names, predict):
+        raise TermsError(f"{TERMS} {fault}: rebuild the bundle with `dvc repro`")
     return terms
+
+
+def load(folder: Path, contract: Contract, names: Sequence[str], predict: Predict) -> Terms | None:
+    """Return the terms of a folder (model/ or a bundle) as `parsed` does."""
+    path = folder / TERMS
+    content = path.read_bytes() if path.is_file() else None
+    return parsed(content, contract, names, predict)
 
 
 def _contradiction(

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ WAITING = 8
 RETRY = {"retry-after": "1"}
 
 
+Method = Literal["sampling", "terms"]
 Value = bool | int | float | str | None
 
 
@@ -63,7 +64,7 @@ class Explained(BaseModel):
 
     model: str = Field(description="digest of the bundle")
     request_id: str
-    method: Literal["sampling", "terms"] = Field(
+    method: Method = Field(
         description="sampling: Shapley values by sampled permutations; terms: the model is a sum "
         "of these contributions, which are exact"
     )
@@ -134,29 +135,49 @@ def explained(
         raise Problem(413, "too-many-rows", "There are too many rows", f"send at most {ROWS}")
     matrix, predictions = answered(predictor, rows)
     answers = msgspec.json.decode(predictor.answer(predictions, request_id))["predictions"]
-    loaded, task = predictor.loaded, predictor.loaded.contract.task
-    names = loaded.encoder.names
-    explainer: Explainer | Summed
-    if loaded.terms is not None:
-        explainer = Summed(loaded.terms, predictor.predict, task, names)
-        parts = [[axis.feature for axis in term.axes] for term in loaded.terms.terms]
-        about = {"method": "terms", "scale": explainer.scale, "background": 0, "permutations": 0}
-    else:
-        background = predictor.matrix(predictor.decode(msgspec.json.encode(golden(predictor))))
-        explainer = Explainer(predictor.predict, task, background)
-        parts = [[name] for name in names]
-        about = {"method": "sampling", "scale": SCALES[task], "background": len(background)}
-        about["permutations"] = 2 * explainer.pairs
+    way = _way(predictor)
     found = []
     for row, encoded, answer in zip(rows, matrix, answers, strict=True):
         if time.monotonic() > until:
             title = "The explanation took too long"
             raise Problem(503, "deadline", title, "send fewer rows", headers=RETRY)
         values = _values(predictor, row, encoded)
-        found.append(_row(predictor, values, answer, explainer.explain(encoded), parts))
+        found.append(_row(predictor, values, answer, way.explain(encoded), way.parts))
     return Explained(
-        model=predictor.bundle_digest, request_id=request_id, explanations=found, **about
+        model=predictor.bundle_digest,
+        request_id=request_id,
+        method=way.method,
+        scale=way.scale,
+        background=way.background,
+        permutations=way.permutations,
+        explanations=found,
     )
+
+
+class _Way(NamedTuple):
+    """How rows are explained; `parts` has the features of each contribution."""
+
+    explain: Callable[[np.ndarray], Explanation]
+    parts: list[list[str]]
+    method: Method
+    scale: Scale
+    background: int = 0
+    permutations: int = 0
+
+
+def _way(predictor: Predictor) -> _Way:
+    """Return the model's own terms where it has some, else sampling against its golden rows."""
+    loaded = predictor.loaded
+    names, task, terms = loaded.encoder.names, loaded.contract.task, loaded.terms
+    if terms is not None:
+        summed = Summed(terms, predictor.predict, task, names)
+        parts = [[axis.feature for axis in term.axes] for term in terms.terms]
+        return _Way(summed.explain, parts, "terms", summed.scale)
+    background = predictor.matrix(predictor.decode(msgspec.json.encode(golden(predictor))))
+    sampled = Explainer(predictor.predict, task, background)
+    alone = [[name] for name in names]
+    drawn = 2 * sampled.pairs
+    return _Way(sampled.explain, alone, "sampling", SCALES[task], len(background), drawn)
 
 
 def _values(predictor: Predictor, row: Row, encoded: np.ndarray) -> dict[str, Value]:

@@ -141,8 +141,8 @@ def _answer(graph: Graph, raw: str, ensemble: Ensemble, layers: Layers, task: Ta
 
 
 def _both(graph: Graph, second: str) -> str:
-    first = graph.add("Sub", graph.constant(1.0), second)
-    return graph.add("Concat", first, second, axis=1)
+    """Add 1 - p beside p, by one operator: each costs half a microsecond of a single row."""
+    return graph.add("Gemm", second, graph.constant([[-1.0, 1.0]]), graph.constant([1.0, 0.0]))
 
 
 def _calibrated(graph: Graph, raw: str, ensemble: Ensemble, layers: Layers) -> str:
