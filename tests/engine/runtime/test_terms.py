@@ -1,7 +1,11 @@
 """Bins, scores and links of terms."""
 
+import re
+
+import msgspec
 import numpy as np
 import pytest
+from baked import SOURCE
 
 from mlops.runtime.terms import Axis, Link, Term, Terms
 
@@ -87,3 +91,11 @@ def test_what_divides_a_feature_is_finite_and_in_order(edges: list[float]) -> No
 def test_scores_are_finite_and_one_for_each_bin(scores: list[list[float]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Term([NUMBER], scores)
+
+
+def test_the_documented_file_is_one() -> None:
+    text = (SOURCE / "engine/docs/models.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    terms = msgspec.json.decode(example, type=Terms)
+    columns = {"tenure_months": np.array([3.5, np.nan]), "plan": np.array([1.0, 9.0])}
+    assert terms.contributions(columns)[:, :, 0].tolist() == [[0.1, 0.4], [0, 0]]
