@@ -88,7 +88,27 @@ def promising(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     return project
 
 
-def _promising(root: Path, task: str) -> Path:
+SUMMED = """\
+model: {use: ebm, outer_bags: 2, max_bins: 32, interactions: %d}
+evaluation: {resamples: 20, importance_rows: 50}
+"""
+
+
+@pytest.fixture(scope="session")
+def summed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return such a project of a task, with an explainable boosting machine. Not to be changed."""
+    made: dict[str, Path] = {}
+
+    def project(task: str) -> Path:
+        if task not in made:
+            small = SUMMED % (task != "multiclass")
+            made[task] = _promising(tmp_path_factory.mktemp(f"summed-{task}"), task, small, 1200)
+        return made[task]
+
+    return project
+
+
+def _promising(root: Path, task: str, small: str = SMALL, rows: int = 3000) -> Path:
     import numpy as np
     import pandas as pd
 
@@ -96,7 +116,7 @@ def _promising(root: Path, task: str) -> Path:
         source = PROJECT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, root / name)
-    generator, rows = np.random.default_rng(1), 3000
+    generator = np.random.default_rng(1)
     kinds = generator.integers(0, 3, rows)
     size, new = generator.uniform(0, 10, rows), generator.integers(0, 2, rows)
     noise = generator.normal(size=rows) * np.where(kinds == 2, 10, 1)
@@ -117,7 +137,7 @@ def _promising(root: Path, task: str) -> Path:
     (root / "data/raw").mkdir(parents=True)
     table.to_csv(root / "data/raw/houses.csv", index=False)
     (root / "conf/data/houses.yaml").write_text(PROMISING.format(task=task, target=TARGETS[task]))
-    (root / "params.yaml").write_text("data: {use: houses}\nfeatures: {use: columns}\n" + SMALL)
+    (root / "params.yaml").write_text("data: {use: houses}\nfeatures: {use: columns}\n" + small)
     _run_stages(root)
     return root
 

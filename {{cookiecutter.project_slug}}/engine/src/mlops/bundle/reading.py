@@ -15,8 +15,10 @@ from ..features.encoding import Encoder
 from ..files import LOADER, parse_yaml
 from ..runtime import intervals as ranges
 from ..runtime import model as runtime
+from ..runtime import terms as sums
 from ..runtime.hooks import After
 from ..runtime.intervals import Intervals
+from ..runtime.terms import Terms
 from . import contents
 from .contents import Contents
 from .manifest import BundleError
@@ -52,6 +54,7 @@ class Loaded(msgspec.Struct, frozen=True, dict=True):
     settings: Settings
     files: Mapping[str, bytes] = {}
     intervals: Intervals | None = None
+    terms: Terms | None = None
 
     def answer(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return what is served for columns: the model's predictions, and what `after` makes of it.
@@ -92,9 +95,10 @@ def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) 
     files = {name: found for name, found in content.files.items() if name not in apart}
     try:
         around = ranges.parsed(files.get(ranges.INTERVALS), contract)
-    except ranges.IntervalError as error:
+        terms = sums.parsed(files.get(sums.TERMS), contract, encoder.names, model.predict)
+    except (ranges.IntervalError, sums.TermsError) as error:
         raise BundleError(str(error)) from error
-    return Loaded(content.manifest, contract, encoder, model, settings, files, around)
+    return Loaded(content.manifest, contract, encoder, model, settings, files, around, terms)
 
 
 def declared(content: Contents) -> tuple[Contract, Settings]:

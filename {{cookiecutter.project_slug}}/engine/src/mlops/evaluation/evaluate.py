@@ -16,6 +16,7 @@ from ..metrics.catalogue import check
 from .importance import Importance, Predict, importances
 from .measurement import Measurement, estimated, measure
 from .report import page, plots
+from .report import terms as shapes
 from .slices import slices
 from .units import units
 
@@ -50,6 +51,7 @@ def evaluate(
     from ..data import prepared
     from ..features.encoding import Encoder
     from ..runtime import model as runtime
+    from ..runtime import terms as sums
     from ..runtime.hooks import After
     from . import intervals
     from .suspicion import missed, scarce, suspicions
@@ -70,6 +72,8 @@ def evaluate(
     if around is not None:
         measured = found.measurement
         covered = intervals.coverage(around, settings, columns, target, predictions, measured)
+    added = sums.load(model, contract, encoder.names, predict)
+    terms = None if added is None else shapes.shown(added, contract, encoder.names, matrix)
     training = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
     figures = found.measurement.figures()
     if validated := training.get("cross_validation"):
@@ -92,6 +96,7 @@ def evaluate(
         training,
         told=told,
         covered=covered,
+        terms=terms,
     )
     plots.write(out / "plots", tables)
     write_text(out / "report.html", html)

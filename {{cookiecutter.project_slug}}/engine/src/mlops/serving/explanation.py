@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..contract import Task
+from ..runtime.terms import Terms
 
 SEED = 0
 PAIRS = 8  # permutations and their reverses, for each background row
@@ -20,7 +21,7 @@ POINTS = 8192  # rows of the matrix that one explanation may ask the model about
 CELLS = 1 << 20  # of the matrix of one call of the model: 4 MiB
 TINY = 1e-7  # float32 cannot tell what is nearer to certain: it counts as this near
 
-Scale = Literal["log_odds", "centred_log_probability", "prediction"]
+Scale = Literal["log_odds", "centred_log_probability", "prediction", "log_prediction"]
 SCALES: dict[Task, Scale] = {
     "binary": "log_odds",
     "multiclass": "centred_log_probability",
@@ -42,6 +43,43 @@ class Explanation(NamedTuple):
     output: float
     contributions: np.ndarray
     errors: np.ndarray
+
+
+class Summed:
+    """Explains rows of a model that is a sum of terms: each contribution is exact.
+
+    `base` is the intercept. What is explained of a multiclass model is the class that `predict`
+    finds likeliest.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        predict: Callable[[np.ndarray], np.ndarray],
+        task: Task,
+        names: Sequence[str],
+    ) -> None:
+        self._terms = terms
+        self._predict = predict
+        self._task = task
+        self._names = names
+        self.scale: Scale = "log_prediction" if terms.link == "exp" else SCALES[task]
+
+    def explain(self, row: np.ndarray) -> Explanation:
+        """Explain one row (features,) of the matrix by its terms, in their order."""
+        values = row.astype(np.float64)[:, np.newaxis]
+        column = 0
+        if self._task == "multiclass":
+            column = int(self._predict(row[np.newaxis])[0].argmax())
+        found = self._terms.contributions(dict(zip(self._names, values, strict=True)))
+        contributions, base = found[0, :, column], float(self._terms.base[column])
+        return Explanation(
+            label={"regression": None, "binary": 1}.get(self._task, column),
+            base=base,
+            output=base + float(contributions.sum()),
+            contributions=contributions,
+            errors=np.zeros(len(contributions)),
+        )
 
 
 class Explainer:

@@ -22,7 +22,7 @@ from ..git import dvc
 from ..metrics.catalogue import OWN, compute, known, own
 from ..runtime.model import ABOUT, Predict, estimator
 from ..runtime.target_encoding import FOLDS
-from . import estimators
+from . import estimators, terms
 from .compilation import compile_model
 from .layout import layout
 from .stopping import Rows, Stopped, stop
@@ -62,6 +62,7 @@ def train(settings: Settings, data: Path = DATA, out: Path = MODEL) -> str:
             runtime=settings.training.runtime,
             tolerance=settings.training.tolerance,
         )
+        terms.write(fitted, settings.data.task, fit.encoder.names, folder)
         about |= {
             "runtime": compiled.runtime,
             "reason": compiled.reason,

@@ -17,6 +17,7 @@ from ..measurement import Measurement
 from . import rowcharts, sections
 from .rendering import render
 from .svg import number
+from .terms import Shown
 
 TEMPLATES = Path("src/templates")  # the owner's: how a report looks makes no other model
 FILTERS: Mapping[str, Callable[..., Any]] = {"number": number, "interval": sections.interval}
@@ -32,11 +33,13 @@ def page(
     templates: Path = TEMPLATES,
     told: Sequence[str] = (),
     covered: Coverage | None = None,
+    terms: Shown | None = None,
 ) -> str:
     """Return the report, which needs neither the network nor a script.
 
     `training` is what model/training.json holds, `told` what to look at before believing it,
-    `covered` what intervals hold, where the contract promises some.
+    `covered` what intervals hold, where the contract promises some, `terms` what the model adds
+    up, where it is a sum.
     Where `templates` holds a report.html, it is rendered in place of the engine's, with the same
     context.
     """
@@ -53,6 +56,8 @@ def page(
     }
     if covered is not None:
         drawn["coverage"] = sections.coverage_by_slice(covered) or ""
+    added = None if terms is None else sections.terms(settings, terms)
+    drawn |= {} if added is None else added.plots
     metrics = sections.metrics(measurement.overall)
     context = {
         "settings": settings,
@@ -70,6 +75,8 @@ def page(
         "slices": sections.slices(measurement),
         "shown": sections.SHOWN,
         "importance": [one._asdict() for one in importances],
+        "terms": None if terms is None else [one._asdict() for one in terms.weights],
+        "shapes": [] if added is None else added.sections,
         "bars": rowcharts.BARS,
         "facts": _facts(settings, measurement, target, len(importances), training),
         "plots": {name: Markup(plot) for name, plot in drawn.items()},

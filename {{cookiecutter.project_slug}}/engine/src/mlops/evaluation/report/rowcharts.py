@@ -8,6 +8,7 @@ from ...metrics.bootstrap import Estimate
 from ..importance import Importance
 from ..slices import Slice
 from .svg import Axis, Plot, between, number, padded, short
+from .terms import Weight
 
 BARS = 20
 WIDE = 940
@@ -78,6 +79,19 @@ def importances(found: Sequence[Importance], metric: str) -> Plot:
         plot.rect((0, one.drop), (line + 0.18, line + 0.82), "bar", words)
         ends = [(one.drop - one.deviation, line + 0.5), (one.drop + one.deviation, line + 0.5)]
         plot.line(ends, "whisker ink", words)
+    return plot
+
+
+def weights(found: Sequence[Weight], unit: str) -> Plot:
+    """Draw how much each term adds on average, the heaviest first."""
+    shown = found[:BARS]
+    across = Axis(0.0, max(one.size for one in shown) * 1.05 or 1.0, unit)
+    height = 12 + ROW * len(shown) + 44
+    plot = Plot("Terms", across, Axis(len(shown), 0), WIDE, height, left=LEFT).axes(rows=False)
+    for line, one in enumerate(shown):
+        plot.text(LEFT - 14, plot.y(line + 0.5) + 4, short(one.term, 36), "label end", one.term)
+        words = f"{one.term}: {number(one.size)}"
+        plot.rect((0, one.size), (line + 0.18, line + 0.82), "bar", words)
     return plot
 
 

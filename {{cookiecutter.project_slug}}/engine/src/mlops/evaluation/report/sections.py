@@ -13,8 +13,9 @@ from ...metrics.catalogue import known
 from ..intervals import Coverage
 from ..measurement import Estimates, Measurement
 from ..slices import Slice
-from . import charts, figures, rowcharts
+from . import charts, figures, rowcharts, shapes
 from .svg import Plot, between
+from .terms import Curve, Levels, Shown
 
 SHOWN = 60
 Section = dict[str, Any]
@@ -130,6 +131,29 @@ def coverage_by_slice(covered: Coverage) -> Plot | None:
     """Draw the share that intervals hold of every slice that is judged beside the whole."""
     shown = _farthest(covered.slices, covered.overall)
     return rowcharts.slices(shown, covered.overall, "Share held") if shown else None
+
+
+def terms(settings: Settings, found: Shown) -> Answers:
+    """Show the terms that a model adds up: their weights, and the shapes of single features."""
+    data = settings.data
+    scale = {"binary": "log-odds", "multiclass": "log-probability", "regression": data.target}
+    unit = f"logarithm of {data.target}" if found.logarithmic else scale[data.task]
+    classes = list(data.labels) if data.task == "multiclass" else []
+    labels = [f"{label}: " for label in classes] or [""]
+    plots = {"terms": rowcharts.weights(found.weights, f"Mean contribution, {unit}")}
+    figures = []
+    for place, one in enumerate(found.shapes, 1):
+        plots[f"shape_{place}"] = shapes.shape(one, labels, f"Contribution, {unit}")
+        figures.append(_figure(f"shape_{place}", one.feature, _caption(one), classes))
+    return Answers(figures, plots)
+
+
+def _caption(one: Curve | Levels) -> str:
+    """Return how to read a shape."""
+    if isinstance(one, Levels):
+        return f"{one.left} labels that add less are left out." if one.left else "By label."
+    missing = " The dot at the left is a missing value." if one.missing is not None else ""
+    return f"Bars: rows of the holdout.{missing}"
 
 
 def interval(estimate: Section) -> str:

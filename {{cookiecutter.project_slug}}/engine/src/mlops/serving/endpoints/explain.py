@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,8 +14,9 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from ...features.encoding import Encoder
+from ...runtime.terms import JOINED
 from ..coalescing import answered
-from ..explanation import SCALES, Explainer, Explanation, Scale
+from ..explanation import SCALES, Explainer, Explanation, Scale, Summed
 from ..models import routing_key
 from ..predictor import Predictor
 from ..problem import MEDIA_TYPE, Problem
@@ -28,13 +29,21 @@ WAITING = 8
 RETRY = {"retry-after": "1"}
 
 
-class Contribution(BaseModel):
-    """What one feature adds to the answer, on the scale of the explanation."""
+Method = Literal["sampling", "terms"]
+Value = bool | int | float | str | None
 
-    feature: str = Field(description="a feature of the model, derived ones included")
-    value: bool | int | float | str | None = Field(description="what the row has; null is missing")
+
+class Contribution(BaseModel):
+    """What one feature, or one term of the model, adds to the answer on the explanation's scale."""
+
+    feature: str = Field(
+        description="a feature of the model, derived ones included; of a term of several  `a & b`"
+    )
+    value: Value | list[Value] = Field(
+        description="what the row has; null is missing; of a term of several a list"
+    )
     contribution: float
-    error: float | None = Field(description="standard error of sampling")
+    error: float | None = Field(description="standard error of sampling; 0 where terms are exact")
 
 
 class RowExplained(BaseModel):
@@ -43,7 +52,10 @@ class RowExplained(BaseModel):
     prediction: bool | int | float | str
     probabilities: dict[str, float] | None = None
     label: str | None = Field(description="the class that is explained")
-    base: float = Field(description="mean answer of the background rows")
+    base: float = Field(
+        description="by sampling the mean answer of the background rows; by terms the intercept, "
+        "to which terms are added"
+    )
     output: float = Field(description="answer of the row")
     contributions: list[Contribution] = Field(description="largest first")
 
@@ -53,9 +65,17 @@ class Explained(BaseModel):
 
     model: str = Field(description="digest of the bundle")
     request_id: str
+    method: Method = Field(
+        description="sampling: Shapley values by sampled permutations; terms: the model is a sum "
+        "of these contributions, which are exact"
+    )
     scale: Scale = Field(description="what contributions are measured in")
-    background: int = Field(description="golden rows of the bundle that rows are compared with")
-    permutations: int = Field(description="of the features, drawn for each background row")
+    background: int = Field(
+        description="golden rows of the bundle that rows are compared with; 0 by terms"
+    )
+    permutations: int = Field(
+        description="of the features, drawn for each background row; 0 by terms"
+    )
     explanations: list[RowExplained]
 
 
@@ -116,49 +136,85 @@ def explained(
         raise Problem(413, "too-many-rows", "There are too many rows", f"send at most {ROWS}")
     matrix, predictions = answered(predictor, rows)
     answers = msgspec.json.decode(predictor.answer(predictions, request_id))["predictions"]
-    background = predictor.matrix(predictor.decode(msgspec.json.encode(golden(predictor))))
-    task = predictor.loaded.contract.task
-    features = predictor.loaded.encoder.features
-    explainer = Explainer(predictor.predict, task, background, [*features.values()])
+    way = _way(predictor)
     found = []
     for row, encoded, answer in zip(rows, matrix, answers, strict=True):
         if time.monotonic() > until:
             title = "The explanation took too long"
             raise Problem(503, "deadline", title, "send fewer rows", headers=RETRY)
-        found.append(_row(predictor, row, encoded, answer, explainer.explain(encoded)))
+        values = _values(predictor, row, encoded)
+        found.append(_row(predictor, values, answer, way.explain(encoded), way.parts))
     return Explained(
         model=predictor.bundle_digest,
         request_id=request_id,
-        scale=SCALES[task],
-        background=len(background),
-        permutations=2 * explainer.pairs,
+        method=way.method,
+        scale=way.scale,
+        background=way.background,
+        permutations=way.permutations,
         explanations=found,
     )
 
 
+class _Way(NamedTuple):
+    """How rows are explained; `parts` has the features of each contribution."""
+
+    explain: Callable[[np.ndarray], Explanation]
+    parts: list[list[str]]
+    method: Method
+    scale: Scale
+    background: int = 0
+    permutations: int = 0
+
+
+def _way(predictor: Predictor) -> _Way:
+    """Return the model's own terms where it has some, else sampling against its golden rows."""
+    loaded = predictor.loaded
+    names, task, terms = loaded.encoder.names, loaded.contract.task, loaded.terms
+    if terms is not None:
+        summed = Summed(terms, predictor.predict, task, names)
+        parts = [[axis.feature for axis in term.axes] for term in terms.terms]
+        return _Way(summed.explain, parts, "terms", summed.scale)
+    background = predictor.matrix(predictor.decode(msgspec.json.encode(golden(predictor))))
+    features = loaded.encoder.features
+    sampled = Explainer(predictor.predict, task, background, [*features.values()])
+    alone = [[name] for name in features]
+    drawn = 2 * sampled.pairs
+    return _Way(sampled.explain, alone, "sampling", SCALES[task], len(background), drawn)
+
+
+def _values(predictor: Predictor, row: Row, encoded: np.ndarray) -> dict[str, Value]:
+    """Return what a row has of each feature and each column of the matrix."""
+    record, encoder = predictor.schema.record(row), predictor.loaded.encoder
+    columns = zip(encoder.names, map(_number, encoded), strict=True)
+    features = encoder.features.items()
+    return dict(columns) | {
+        name: _value(name, record, encoder, encoded[places]) for name, places in features
+    }
+
+
 def _row(
     predictor: Predictor,
-    row: Row,
-    encoded: np.ndarray,
+    values: dict[str, Value],
     answer: dict[str, Any],
     explanation: Explanation,
+    parts: list[list[str]],
 ) -> RowExplained:
-    contract, encoder = predictor.loaded.contract, predictor.loaded.encoder
-    record = predictor.schema.record(row)
     contributions = [
         Contribution(
-            feature=name,
-            value=_value(name, record, encoder, encoded[places]),
-            contribution=float(explanation.contributions[position]),
-            error=_number(explanation.errors[position]),
+            feature=JOINED.join(names),
+            value=values[names[0]] if len(names) == 1 else [values[name] for name in names],
+            contribution=float(contribution),
+            error=_number(error),
         )
-        for position, (name, places) in enumerate(encoder.features.items())
+        for names, contribution, error in zip(
+            parts, explanation.contributions, explanation.errors, strict=True
+        )
     ]
     contributions.sort(key=lambda each: -abs(each.contribution))
     label = explanation.label
     return RowExplained(
         **answer,
-        label=None if label is None else contract.labels[label],
+        label=None if label is None else predictor.loaded.contract.labels[label],
         base=explanation.base,
         output=explanation.output,
         contributions=contributions,

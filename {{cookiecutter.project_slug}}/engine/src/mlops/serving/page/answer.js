@@ -7,11 +7,13 @@ const UNITS = {
   log_odds: "log-odds",
   centred_log_probability: "log-probability against the mean of the classes",
   prediction: "the unit of the target",
+  log_prediction: "the logarithm of the target",
 };
 const LEVELS = {
   log_odds: (value) => percent(1 / (1 + Math.exp(-value))),
   centred_log_probability: (value) => signed(value),
   prediction: (value) => number(value),
+  log_prediction: (value) => number(Math.exp(value)),
 };
 
 export function showAnswer(answer, model) {
@@ -61,20 +63,22 @@ export function showWhy(explanation, about) {
   const { contributions, base, output } = explanation;
   const largest = Math.max(...contributions.map((each) => Math.abs(each.contribution)), 1e-12);
   const level = LEVELS[about.scale];
+  const exact = about.method === "terms";
   const rows = contributions.map((each) => contributionRow(each, largest));
   const body = node("tbody", {}, rows.slice(0, SHOWN));
   const table = node("table", { class: "why" },
-    node("caption", { class: "unseen" }, "Contribution of each feature, largest first"),
+    node("caption", { class: "unseen" }, `Contribution of each ${exact ? "term" : "feature"}, largest first`),
     node("thead", {}, node("tr", {}, ["feature", "direction", "contribution"].map(
       (title) => node("th", { scope: "col" }, node("span", { class: "unseen" }, title))))), body);
   const sides = explanation.label == null
     ? "Right raises the prediction, left lowers it"
     : `Right speaks for ${explanation.label}, left against it`;
-  const hint = `${sides}. Together they lead from ${level(base)}, the mean of ${about.background} ` +
-    `example rows, to ${level(output)}. In ${UNITS[about.scale]}.`;
+  const from = exact ? "what the model starts from" : `the mean of ${about.background} example rows`;
+  const hint = `${sides}. Together they lead from ${level(base)}, ${from}, to ${level(output)}` +
+    `${exact ? ", exactly as the model adds them up" : ""}. In ${UNITS[about.scale]}.`;
   fill(find("why"), node("h3", {}, "Why"), node("p", { class: "hint" }, hint), table);
   if (rows.length > SHOWN) {
-    const rest = node("button", { type: "button", class: "link" }, `All ${rows.length} features`);
+    const rest = node("button", { type: "button", class: "link" }, `All ${rows.length} ${exact ? "terms" : "features"}`);
     rest.addEventListener("click", () => { body.replaceChildren(...rows); rest.remove(); });
     find("why").append(rest);
   }
@@ -97,5 +101,6 @@ function signed(value) {
 
 function shown(value) {
   if (value == null) return "missing";
+  if (Array.isArray(value)) return value.map(shown).join(" & ");
   return typeof value === "number" ? number(value) : String(value);
 }

@@ -122,17 +122,17 @@ def read(fitted: Any) -> Trees | None:
 
     Raises UnreadableError for trees that the runtime has none of.
     """
-    layers = _layers(fitted)
-    if layers is None:
+    found = layers(fitted)
+    if found is None:
         return None
-    model: Model | None = layers.reader(layers.trees)
-    if layers.prepared is not None:
+    model: Model | None = found.reader(found.trees)
+    if found.prepared is not None:
         known = model if isinstance(model, linear.Linear) else None
-        model = known and linear.behind(known, layers.prepared)
-    return None if model is None else Trees(layers, model)
+        model = known and linear.behind(known, found.prepared)
+    return None if model is None else Trees(found, model)
 
 
-def _layers(fitted: Any) -> Layers | None:
+def layers(fitted: Any) -> Layers | None:
     """Return the estimator of trees within, and what is around it; None where there is none."""
     for kind in type(fitted).__mro__:  # an owner's class may be one of these with another fit
         package = kind.__module__.partition(".")[0]
@@ -142,13 +142,13 @@ def _layers(fitted: Any) -> Layers | None:
     if not type(fitted).__module__.startswith("sklearn."):
         return None
     if name == "TransformedTargetRegressor" and fitted.inverse_func is not None:
-        inner = _layers(fitted.regressor_)
+        inner = layers(fitted.regressor_)
         return inner and inner._replace(inverse=fitted.inverse_func)
     if name == "Pipeline":
         return _prepared([step for _, step in fitted.steps])
     if name == "CalibratedClassifierCV" and fitted.method in ("sigmoid", "isotonic"):
         (only, *more) = fitted.calibrated_classifiers_
-        inner = None if more else _layers(only.estimator)
+        inner = None if more else layers(only.estimator)
         return inner and inner._replace(calibrators=tuple(only.calibrators))
     return None
 
@@ -157,7 +157,7 @@ def _prepared(steps: Sequence[Any]) -> Layers | None:
     """Return the layers of a pipeline: an encoding, then an imputation or indicators."""
     (first, *rest) = steps
     if not rest:
-        return _layers(first)
+        return layers(first)
     inner = _prepared(rest)
     if inner is None or inner.encoding is not None:
         return None
@@ -182,8 +182,8 @@ def _answer(graph: Graph, raw: str, ensemble: Model, layers: Layers, task: Task)
 
 
 def _both(graph: Graph, second: str) -> str:
-    first = graph.add("Sub", graph.constant(1.0), second)
-    return graph.add("Concat", first, second, axis=1)
+    """Add 1 - p beside p, by one operator: each costs half a microsecond of a single row."""
+    return graph.add("Gemm", second, graph.constant([[-1.0, 1.0]]), graph.constant([1.0, 0.0]))
 
 
 def _calibrated(graph: Graph, raw: str, ensemble: Model, layers: Layers) -> str:
