@@ -23,7 +23,7 @@ LINKS: dict[Task, Link] = {
 
 def made(case: Any) -> Terms:
     """Return terms of the columns of a case: a number, two categories, a boolean and a pair."""
-    task, names = case.settings.data.task, case.names
+    task, names = case.settings.data.task, [*case.features]
     classes = len(case.settings.data.labels) if task == "multiclass" else 1
 
     def term(axes: list[Axis], scores: list[float]) -> Term:
@@ -47,7 +47,7 @@ def made(case: Any) -> Terms:
 
 
 def drawn(case: Any) -> Shown:
-    return shown(made(case), case.settings.data, case.names, case.matrix)
+    return shown(made(case), case.settings.data, [*case.features], case.matrix)
 
 
 def test_a_term_weighs_what_it_adds_on_average(case: Any) -> None:
@@ -71,9 +71,9 @@ def test_a_number_is_a_line_of_steps_and_a_category_a_row_a_label(binary_case: A
     np.testing.assert_array_equal(signal.edges[1:-1], [-1, 0, 2])
     np.testing.assert_array_equal(signal.scores[:, 0], [-2, -1, 1, 3])
     assert signal.missing is None
-    kind, flag, rare = (shapes[name] for name in binary_case.names[1:])
+    kind, flag, rare = (shapes[name] for name in binary_[*case.features][1:])
     assert isinstance(kind, Levels)
-    assert kind.labels == ("x", binary_case.names[1], MISSING)
+    assert kind.labels == ("x", binary_[*case.features][1], MISSING)
     np.testing.assert_array_equal(kind.scores[:, 0], [0.5, -0.5, 0.25])
     assert kind.counts.sum() == len(binary_case.target)
     assert isinstance(flag, Levels)
@@ -86,7 +86,7 @@ def test_what_the_holdout_has_beyond_is_drawn(binary_case: Any) -> None:
     case = binary_case._replace(matrix=binary_case.matrix.copy())
     case.matrix[:5, 0], case.matrix[:5, 1] = np.nan, 7
     shapes = {one.feature: one for one in drawn(case).shapes}
-    signal, kind = shapes["signal"], shapes[case.names[1]]
+    signal, kind = shapes["signal"], shapes[[*case.features][1]]
     assert isinstance(signal, Curve)
     assert signal.missing is not None
     assert signal.missing.tolist() == [0.0]
