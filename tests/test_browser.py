@@ -381,6 +381,29 @@ def test_the_set_that_a_contract_promises_is_shown(
         )
 
 
+def test_terms_are_said_to_be_exact(opened: Open, address: str) -> None:
+    page = opened(address)
+    ready(page)
+
+    def by_terms(route: Any) -> None:
+        reply = route.fetch()
+        content = reply.json() | {"method": "terms", "background": 0, "permutations": 0}
+        pair = {"feature": "plan & region", "value": ["basic", None], "error": 0}
+        (one,) = content["explanations"]
+        one["contributions"] = [{**pair, "contribution": 1.5}] * 9
+        one["base"] = 0.0
+        route.fulfill(response=reply, json=content)
+
+    page.route("**/explain", by_terms)
+    answered(page)
+    why = page.locator("#why")
+    expect(why).to_contain_text("from 50.0%, what the model starts from, to")
+    expect(why).to_contain_text("exactly as the model adds them up")
+    expect(why).not_to_contain_text("example rows")
+    expect(page.locator(".why tbody tr").first).to_contain_text("basic & missing")
+    page.get_by_role("button", name="All 9 terms").click()
+
+
 def test_no_markup_can_be_made_from_text(browser: Browser, address: str) -> None:
     page = browser.new_page()
     page.goto(address)

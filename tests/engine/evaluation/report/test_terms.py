@@ -127,6 +127,13 @@ def test_a_long_curve_and_many_labels_are_cut(binary_case: Any) -> None:
     assert levels.left > 40
 
 
+def test_a_sum_of_nothing_has_nothing_to_draw(binary_case: Any) -> None:
+    given = (binary_case.settings.data, binary_case.names, binary_case.matrix)
+    found = shown(Terms("logistic", [0.5], []), *given)
+    assert found.weights == []
+    assert "What it adds up" not in rendered(binary_case, found)
+
+
 def rendered(case: Any, terms: Shown) -> str:
     found = evaluation(*case)
     given = (found.measurement, case.target, found.predictions, found.importances)

@@ -85,7 +85,7 @@ def importances(found: Sequence[Importance], metric: str) -> Plot:
 def weights(found: Sequence[Weight], unit: str) -> Plot:
     """Draw how much each term adds on average, the heaviest first."""
     shown = found[:BARS]
-    across = Axis(0.0, max(one.size for one in shown) * 1.05 or 1.0, unit)
+    across = Axis(0.0, max((one.size for one in shown), default=0.0) * 1.05 or 1.0, unit)
     height = 12 + ROW * len(shown) + 44
     plot = Plot("Terms", across, Axis(len(shown), 0), WIDE, height, left=LEFT).axes(rows=False)
     for line, one in enumerate(shown):
