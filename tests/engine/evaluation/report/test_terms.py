@@ -71,9 +71,9 @@ def test_a_number_is_a_line_of_steps_and_a_category_a_row_a_label(binary_case: A
     np.testing.assert_array_equal(signal.edges[1:-1], [-1, 0, 2])
     np.testing.assert_array_equal(signal.scores[:, 0], [-2, -1, 1, 3])
     assert signal.missing is None
-    kind, flag, rare = (shapes[name] for name in binary_[*case.features][1:])
+    kind, flag, rare = (shapes[name] for name in [*binary_case.features][1:])
     assert isinstance(kind, Levels)
-    assert kind.labels == ("x", binary_[*case.features][1], MISSING)
+    assert kind.labels == ("x", [*binary_case.features][1], MISSING)
     np.testing.assert_array_equal(kind.scores[:, 0], [0.5, -0.5, 0.25])
     assert kind.counts.sum() == len(binary_case.target)
     assert isinstance(flag, Levels)

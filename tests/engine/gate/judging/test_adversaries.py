@@ -169,9 +169,11 @@ def test_a_candidate_that_asks_for_the_target_is_refused(
     second: Any, column: str, said: str
 ) -> None:
     file = second.root / ENCODING
-    old = "return cls(tuple(read), names"
+    old = "            tuple(read), tuple(names), categorical"
     assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, f"return cls((*read, {column!r}), names"))
+    file.write_text(
+        file.read_text().replace(old, f"(*read, {column!r}), tuple(names), categorical")
+    )
     second.commit()
     assert second.gate() == 1
     assert said in reasons(second)["candidate answers"]
