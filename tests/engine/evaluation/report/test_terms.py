@@ -128,7 +128,7 @@ def test_a_long_curve_and_many_labels_are_cut(binary_case: Any) -> None:
 
 
 def test_a_sum_of_nothing_has_nothing_to_draw(binary_case: Any) -> None:
-    given = (binary_case.settings.data, binary_case.names, binary_case.matrix)
+    given = (binary_case.settings.data, [*binary_case.features], binary_case.matrix)
     found = shown(Terms("logistic", [0.5], []), *given)
     assert found.weights == []
     assert "What it adds up" not in rendered(binary_case, found)
