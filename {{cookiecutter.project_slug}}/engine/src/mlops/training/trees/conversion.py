@@ -94,7 +94,8 @@ class Trees(NamedTuple):
             raw = linear.sums(graph, source, self.ensemble)
         else:
             matrix = graph.add("Cast", source, to=TensorProto.DOUBLE)
-            raw = sums(graph, matrix, self.ensemble)
+            stepped = any(hasattr(one, "X_thresholds_") for one in self.layers.calibrators)
+            raw = sums(graph, matrix, self.ensemble.apart() if stepped else self.ensemble)
         _answer(graph, raw, self.ensemble, self.layers, task)
         name = "prediction" if task == "regression" else "probabilities"
         graph.nodes[-1].output[0] = name
