@@ -95,6 +95,7 @@ def test_sums_of_xgboost_that_cancel_are_its_own(tmp_path: Path) -> None:
     assert farthest(answers, estimator(model, "regression")(rows), "regression") > 1e-5
 
 
+@pytest.mark.filterwarnings("ignore")  # sums of extremes
 def test_what_isotonic_steps_are_asked_for_is_added_in_double() -> None:
     """A step may be as steep as it likes, and float32 stand on its other side."""
     case = CASES["isotonic forest"]
