@@ -95,6 +95,18 @@ def test_sums_of_xgboost_that_cancel_are_its_own(tmp_path: Path) -> None:
     assert farthest(answers, estimator(model, "regression")(rows), "regression") > 1e-5
 
 
+@pytest.mark.filterwarnings("ignore")  # sums of extremes
+def test_what_isotonic_steps_are_asked_for_is_added_in_double() -> None:
+    """A step may be as steep as it likes, and float32 stand on its other side."""
+    case = CASES["isotonic forest"]
+    model = ensembles.fitted(case, 0)
+    trees = read(model)
+    assert trees is not None
+    rows = ensembles.asked(trees.thresholds(), 1000, 0)
+    answers = onnx(trees.onnx(case.task, ensembles.WIDTH), case.task)
+    assert farthest(answers(rows), estimator(model, case.task)(rows), case.task) <= 1e-11
+
+
 def test_an_owners_subclass_is_read_as_what_it_is() -> None:
     class Cautious(HistGradientBoostingClassifier):
         """Another name."""
