@@ -55,11 +55,15 @@ def sums(graph: Graph, source: str, ensemble: Ensemble) -> str:
     if ensemble.average and count:
         share = 1.0 / (count if several else count / targets)
     older = several or graph.opset == OLDER  # a graph has one version of the operators
-    add = _several_a_leaf if older else _one_a_leaf
-    found = add(graph, source, ensemble.trees, targets, share)
-    if any(ensemble.base):
-        found = graph.add("Add", found, graph.constant(ensemble.base))
-    return found
+    if older or share != 1.0 or not count:
+        add = _several_a_leaf if older else _one_a_leaf
+        found = add(graph, source, ensemble.trees, targets, share)
+        if any(ensemble.base):
+            found = graph.add("Add", found, graph.constant(ensemble.base))
+        return found
+    # As trees of one leaf, since an operator more costs a row more than they do.
+    base = [Tree.constant(np.full((1, 1), one), at) for at, one in enumerate(ensemble.base) if one]
+    return _one_a_leaf(graph, source, [*ensemble.trees, *base], targets, share)
 
 
 def linked(graph: Graph, raw: str, ensemble: Ensemble) -> str:
