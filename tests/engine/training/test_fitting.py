@@ -14,7 +14,16 @@ import pytest
 from baked import SOURCE
 from sklearn.metrics import mean_pinball_loss
 
-from mlops.config.settings import Model, SearchRange, Settings, Split, Training, Tuning, load
+from mlops.config.settings import (
+    EarlyStopping,
+    Model,
+    SearchRange,
+    Settings,
+    Split,
+    Training,
+    Tuning,
+    load,
+)
 from mlops.data import prepared
 from mlops.metrics.catalogue import metric
 from mlops.runtime import model as runtime
@@ -251,3 +260,13 @@ def test_the_metric_that_the_docs_have_for_a_quantile_asks_for_it() -> None:
     for at, found in zip(np.sort(target)[::100], asked[::100], strict=True):
         said = mean_pinball_loss(target, np.full(500, at), sample_weight=weights, alpha=0.9)
         assert found == pytest.approx(said)
+
+
+def test_as_many_folds_within_the_folds_have_rows_each(trained: Path) -> None:
+    training = Training(
+        calibration="sigmoid", folds=5, early_stopping=EarlyStopping(rounds=5, folds=5)
+    )
+    with chdir(trained):
+        fit = Fitting(changed(trained, training=training), Path("data/prepared"))
+        found = fit.cross_validated({})
+    assert all(np.isfinite(one["mean"]) for one in found.values())

@@ -199,7 +199,7 @@ def _bags(model: Any, hashes: np.ndarray) -> np.ndarray | None:
     count = getattr(inner, "outer_bags", None)
     if not isinstance(count, int) or count < 2 or not has_fit_parameter(inner, "bags"):
         return None
-    held = by_hash(hashes, count)
+    held = by_hash(hashes, count, "bags")
     return np.where(held[:, np.newaxis] == np.arange(count), -1, 1).astype(np.int8)
 
 

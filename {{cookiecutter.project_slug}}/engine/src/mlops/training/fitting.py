@@ -128,7 +128,7 @@ class Fitting:
         hashes = self._hashes[chosen]
         inner: tuple[Fold, ...] = ()
         if settings.training.calibration != "none":
-            inner = tuple(_by_hash(hashes, CALIBRATION_FOLDS))
+            inner = tuple(_by_hash(hashes, CALIBRATION_FOLDS, "calibration"))
         classes = max(2, len(settings.data.labels))
         told: tuple[int, ...] = ()
         if settings.model.inputs == "categories":
@@ -147,7 +147,7 @@ class Fitting:
         try:
             with _threads(settings.training.threads):
                 if stopping.rounds:
-                    held = tuple(_by_hash(hashes, stopping.folds))
+                    held = tuple(_by_hash(hashes, stopping.folds, "early stopping"))
                     stopped = stop(model, rows, held, stopping.rounds, told)
                 return estimators.fit(model, *rows[:3], told, rows.apart, hashes), stopped
         except ValueError as error:
@@ -309,9 +309,12 @@ def _source(name: str) -> str:
     return Path(file).read_text(encoding="utf-8") if file else ""
 
 
-def _by_hash(hashes: np.ndarray, count: int) -> Iterator[Fold]:
-    """Yield (training, test) row indices by the rows' hashes, so a key stays in one fold."""
-    assigned = folds(hashes, count)
+def _by_hash(hashes: np.ndarray, count: int, salt: str = "fold") -> Iterator[Fold]:
+    """Yield (training, test) row indices by the rows' hashes, so a key stays in one fold.
+
+    Folds within a fold need another `salt`: of as many by the same, one would be empty.
+    """
+    assigned = folds(hashes, count, salt)
     for fold in range(count):
         yield np.flatnonzero(assigned != fold), np.flatnonzero(assigned == fold)
 
