@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from sweeps import some
 
 from mlops.config.settings import SearchRange, Tuning
 from mlops.training import study, tuning
@@ -449,7 +450,7 @@ def counting(calls: list[int]) -> Callable[[dict[str, Any], int], float]:
     return counted
 
 
-@pytest.mark.parametrize("call", [2, 16])
+@pytest.mark.parametrize("call", some(range(2, 30), 14))
 def test_the_trial_of_a_process_that_was_killed_is_done_by_another(
     whole: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
