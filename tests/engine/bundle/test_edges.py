@@ -54,7 +54,7 @@ def test_one_value_differs_and_is_answered_as_it_is_sent() -> None:
     kinds = Counter(one["what"] for one in found)
     assert kinds["missing"] == 2
     assert kinds["unseen"] == 1
-    assert kinds["on a threshold, or beside it"] == 3
+    assert kinds["on a threshold, or beside it"] == 5
     assert kinds["extreme"] == 7
     plain = [{"x": 1.0, "n": 3, "kind": "a"}, {"x": 2.0, "n": 4, "kind": "b"}]
     for one in found:
@@ -64,21 +64,44 @@ def test_one_value_differs_and_is_answered_as_it_is_sent() -> None:
     (unseen,) = [one for one in found if one["what"] == "unseen"]
     assert unseen["row"]["kind"] == UNSEEN
     assert 200 < unseen["prediction"] < 300
-    near = {one["row"]["x"] for one in found if one["what"].startswith("on a")}
+    beside = [one["row"] for one in found if one["what"].startswith("on a")]
+    near = {row["x"] for row in beside} - {1.0, 2.0}
+    assert {row["n"] for row in beside} == {3, 4, 5}
     on = np.float32(4.5)
     assert near == {4.5, *(float(np.nextafter(on, np.float32(end))) for end in (0, 9))}
 
 
-def test_what_the_projects_code_does_not_answer_is_left_out() -> None:
+@pytest.mark.parametrize("error", [BundleError, ValueError])
+def test_what_model_or_project_do_not_answer_is_left_out(error: type[Exception]) -> None:
     def picky(columns: Any) -> np.ndarray:
         if np.isnan(columns["x"]).any():
-            raise BundleError("no")
+            raise error("no")
         return np.where(columns["n"] < 0, np.nan, answer(columns))
 
     found = edges(HELD, CONTRACT, {}, picky)
     assert found
     assert all(one["row"]["x"] is not None and one["row"]["n"] >= 0 for one in found)
     assert edges(HELD.slice(0, 0), CONTRACT, {}, answer) == []
+
+
+def test_a_number_that_means_no_value_is_not_sent_as_one() -> None:
+    columns = msgspec.to_builtins(CONTRACT.columns)
+    columns["x"] |= {"missing": ["9", "none"]}
+    columns["n"] |= {"min": 0.5, "max": 9.5}
+    declared = msgspec.convert(
+        {
+            "name": "t",
+            "task": "regression",
+            "columns": columns,
+            "source": {"missing": ["0", "NA"]},
+        },
+        Contract,
+    )
+    found = edges(HELD, declared, {"x": [4.5, 9.0]}, answer)
+    assert not {0.0, 9.0} & {one["row"]["x"] for one in found}
+    whole = {one["row"]["n"] for one in found}
+    assert {1, 9} <= whole
+    assert not {0, 10} & whole
 
 
 def test_a_bundle_has_them_of_every_kind(trained: Path) -> None:

@@ -3,6 +3,7 @@
 A holdout has few missing, unseen or extreme values, and no value on a threshold of the model.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -12,8 +13,7 @@ import pyarrow as pa
 
 from ..contract import Column, Contract
 from ..data.prepared import arrays
-from ..errors import ProjectError
-from ..runtime.hooks import Before, Veto
+from ..runtime.hooks import Before
 from .golden import Answer, plain
 
 ROWS = 40
@@ -38,7 +38,7 @@ def edges(
 
     `rows` are holdout rows with the columns that a request has; in each that is returned one column
     has another value, of each kind as many as there are of others. `answer` is what is served for
-    columns. A row that `before` vetoes, or that the project's code does not answer, is left out.
+    columns. A row that `before` vetoes, or that model or project do not answer, is left out.
     """
     found: list[dict[str, Any]] = []
     before = Before.find(contract)
@@ -53,7 +53,7 @@ def edges(
             if before is not None:
                 before(columns)
             prediction = answer(columns)
-        except (Veto, ProjectError):
+        except Exception:  # of the owner's code, or of a model that takes no such value
             continue
         if not np.isfinite(prediction).all():
             continue
@@ -75,7 +75,22 @@ def _mixed(
         [e for n, c in columns.items() for e in _on_threshold(n, c, thresholds.get(n, ()))],
     )
     for several in zip_longest(*kinds):
-        yield from (edge for edge in several if edge is not None)
+        yield from (e for e in several if e is not None and not _means_missing(e, contract))
+
+
+def _means_missing(edge: Edge, contract: Contract) -> bool:
+    """Say whether a number is one that a request or a table would have read as no value."""
+    if not isinstance(edge.sent, int | float):
+        return False
+    texts = (*contract.columns[edge.column].missing, *contract.source.missing)
+    return any(_number(text) == edge.sent for text in texts)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _missing(name: str, column: Column) -> Iterator[Edge]:
@@ -91,8 +106,10 @@ def _unseen(name: str, column: Column) -> Iterator[Edge]:
 def _extreme(name: str, column: Column) -> Iterator[Edge]:
     bounds = [b for b in (column.min, column.max) if b is not None]
     if column.type == "integer":
-        for value in (*bounds, 2.0**53, -(2.0**53)):
-            yield Edge(name, int(value), float(int(value)), "extreme")
+        least = [] if column.min is None else [math.ceil(column.min)]
+        most = [] if column.max is None else [math.floor(column.max)]
+        for whole in (*least, *most, 2**53, -(2**53)):
+            yield Edge(name, whole, float(whole), "extreme")
     elif column.type == "number":
         for value in (*bounds, HUGE, -HUGE, -0.0):
             yield Edge(name, value, value, "extreme")
@@ -100,6 +117,10 @@ def _extreme(name: str, column: Column) -> Iterator[Edge]:
 
 def _on_threshold(name: str, column: Column, thresholds: Sequence[float]) -> Iterator[Edge]:
     """Yield the float32 of each threshold and its neighbours: features are float32."""
+    if column.type == "integer":  # beside one alone: thresholds lie between whole numbers
+        for threshold in thresholds:
+            for whole in (math.floor(threshold), math.ceil(threshold)):
+                yield Edge(name, whole, float(whole), "on a threshold, or beside it")
     if column.type != "number":
         return
     for threshold in thresholds:
