@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,11 +153,10 @@ def _xgboost(booster: Any, training: Rows, held: Rows, patience: int, *_: Any) -
 
 
 def _catboost(booster: Any, training: Rows, held: Rows, patience: int, *_: Any) -> int:
-    from catboost import Pool
-
+    pool = import_module("catboost").Pool  # no project has it that has not chosen it
     booster.fit(
-        Pool(training.matrix, training.target, weight=training.weights),
-        eval_set=Pool(held.matrix, held.target, weight=held.weights),
+        pool(training.matrix, training.target, weight=training.weights),
+        eval_set=pool(held.matrix, held.target, weight=held.weights),
         early_stopping_rounds=patience,
     )
     return int(booster.get_best_iteration()) + 1
