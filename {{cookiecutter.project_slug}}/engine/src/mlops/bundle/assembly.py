@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ..features.encoding import Encoder
 from ..files import atomic_directory
 from ..git.repository import Repository
 from ..runtime import model as runtime
-from ..runtime.hooks import After
+from ..runtime.hooks import After, answering
 from ..runtime.intervals import INTERVALS
 from . import card, edges, golden, lineage, manifest, profile
 from .reading import (
@@ -75,12 +74,7 @@ def bundle(
     }
     reference = profile.profile(contract, encoder, matrices["train"], predictions, contract.task)
     rows, held = golden.golden(data / "holdout.parquet", contract, encoder.inputs, predictions)
-    after = After.find(contract)
-
-    def answer(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        found = predict(encoder.matrix(columns))
-        return found if after is None else after(columns, found)
-
+    answer = answering(contract, encoder, predict)
     beyond = edges.edges(held, contract, about.get("thresholds", {}), answer)
     with atomic_directory(out) as folder:
         for file in sorted(model.iterdir()):

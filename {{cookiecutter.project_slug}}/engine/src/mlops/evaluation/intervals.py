@@ -13,7 +13,7 @@ from ..features.encoding import Encoder
 from ..metrics import bootstrap
 from ..metrics.arrays import Array, mean
 from ..metrics.bootstrap import Estimate
-from ..runtime.hooks import After
+from ..runtime.hooks import answering
 from ..runtime.intervals import Intervals
 from .measurement import Measurement, estimated, rounded
 from .slices import Slice
@@ -57,16 +57,13 @@ def calibrated(
     contract = settings.data
     if contract.intervals is None:
         return None
-    after, by = After.find(contract), contract.intervals.by
+    answer, by = answering(contract, encoder, predict), contract.intervals.by
     answers, targets, codes = [], [], []
     names = list(dict.fromkeys([*encoder.inputs, contract.target]))
     for columns in prepared.batches(data / CALIBRATION, contract, names):
-        predictions = predict(encoder.matrix(columns))
-        if after is not None:
-            predictions = after({name: columns[name] for name in encoder.inputs}, predictions)
-        answers.append(predictions)
+        answers.append(answer(columns))
         targets.append(prepared.target(columns, contract))
-        codes.append(columns[by] if by else np.zeros(len(predictions)))
+        codes.append(columns[by] if by else np.zeros(len(targets[-1])))
     return Intervals.calibrated(
         contract,
         np.concatenate(targets),

@@ -12,6 +12,7 @@ import numpy as np
 from .. import owner
 from ..contract import Contract
 from ..errors import ProjectError
+from ..features.encoding import Encoder
 from ..features.functions import UNDECLARED
 
 MODULE = "project.serving"
@@ -94,6 +95,21 @@ class After(NamedTuple):
         if fault := _fault(answers, predictions, self.contract):
             raise HookError(f"`after` of {FILE} {fault}")
         return answers
+
+
+def answering(
+    contract: Contract, encoder: Encoder, predict: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[Columns], np.ndarray]:
+    """Return what answers columns as they are served: the model, and `after` where there is one."""
+    after = After.find(contract)
+
+    def answer(columns: Columns) -> np.ndarray:
+        predictions = predict(encoder.matrix(columns))
+        if after is None:
+            return predictions
+        return after({name: columns[name] for name in encoder.inputs}, predictions)
+
+    return answer
 
 
 def find(name: str) -> Callable[..., Any] | None:

@@ -23,8 +23,10 @@ from ..config.settings import LOCK, Model, Training
 from ..contract import Task
 from ..data.hashing import folds as by_hash
 from ..errors import ProjectError
+from ..runtime.intervals import SCALES
 from ..runtime.target_encoding import TargetEncoded
 from .layout import Columns, Layout, layout
+from .stopping import NO_GPU
 
 # What `_target_` may import, since an import path in a config file is code that runs: classes of
 # scikit-learn, of a package that the training lock pins, and of the owner.
@@ -34,11 +36,7 @@ MONOTONIC = ("monotonic_cst", "monotone_constraints")
 # And lists of positions that may act together.
 INTERACTIONS = ("interaction_cst", "interaction_constraints")
 # What is fitted in place of the target, and the way back.
-TRANSFORMS = {
-    "log": (np.log, np.exp),
-    "log1p": (np.log1p, np.expm1),
-    "sqrt": (np.sqrt, np.square),
-}
+TRANSFORMS = {name: (s.there, s.back) for name, s in SCALES.items() if name != "none"}
 INTERFACE = ("fit", "get_params", "set_params")  # not every library has its base class
 LIGHTGBM = "lightgbm"
 OPENMP = ("libgomp", "libomp")  # the system's, which no wheel of these libraries has
@@ -148,7 +146,7 @@ def fit(
         # Of an explainable boosting machine, whose own pictures nobody looks at here.
         warnings.filterwarnings("ignore", "Missing values detected", UserWarning)
         # Of XGBoost where there is no GPU; `device` tells it.
-        warnings.filterwarnings("ignore", ".*(No visible GPU|from GPU to CPU)", UserWarning)
+        warnings.filterwarnings("ignore", NO_GPU, UserWarning)
         return model.fit(matrix, target, **more)
 
 

@@ -14,6 +14,7 @@ from ..errors import ProjectError
 from ..runtime.target_encoding import TargetEncoded
 
 Fold = tuple[np.ndarray, np.ndarray]  # row indices that train, and that tell when to stop
+NO_GPU = ".*(No visible GPU|from GPU to CPU)"  # what XGBoost warns of where it finds none
 COUNTS = ("n_estimators", "max_iter", "iterations")  # what libraries call the number of rounds
 
 
@@ -84,7 +85,7 @@ def stop(
         with warnings.catch_warnings():
             # What is said below, or in the line of the stage.
             warnings.filterwarnings("ignore", "Early stopping is not available in dart mode")
-            warnings.filterwarnings("ignore", ".*(No visible GPU|from GPU to CPU)")
+            warnings.filterwarnings("ignore", NO_GPU, UserWarning)
             found.append(library(clone(booster), training, held, patience, categorical))
     if min(found) < 1:
         raise StoppingError(
