@@ -11,6 +11,7 @@ from baked import SOURCE
 from mlops import owner
 from mlops.gate import rule
 from mlops.gate.rule import PolicyError
+from mlops.policy.rule import found
 from mlops.metrics import catalogue
 from mlops.metrics.catalogue import MetricError, metric
 
@@ -22,7 +23,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     """Write a module of an owner who has nothing else."""
     kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith("policy")}
     monkeypatch.syspath_prepend(tmp_path / "src")
-    rule.rules.cache_clear()
+    found.cache_clear()
 
     def put(name: str, text: str) -> None:
         place = tmp_path / "src" / name
@@ -34,7 +35,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     for name in [name for name in sys.modules if name.startswith("policy")]:
         del sys.modules[name]
     sys.modules.update(kept)
-    rule.rules.cache_clear()
+    found.cache_clear()
 
 
 def test_a_module_is_imported_where_it_is_there(write: Write) -> None:
@@ -115,7 +116,7 @@ def test_a_rule_of_the_owners_is_found_and_a_taken_name_refused(write: Write) ->
     text = "from mlops.gate.rule import Rule\n\nclass {}(Rule, frozen=True):\n    pass\n"
     write("policy/rules.py", text.format("Own"))
     assert "own" in rule.rules()
-    rule.rules.cache_clear()
+    found.cache_clear()
     del sys.modules["policy.rules"]
     write("policy/rules.py", text.format("Parity") + "# longer, so that no bytecode stands in\n")
     with pytest.raises(PolicyError, match=r"named parity: rename the one in src/policy/rules.py"):

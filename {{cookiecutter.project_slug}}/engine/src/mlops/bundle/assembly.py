@@ -11,6 +11,7 @@ import numpy as np
 from ..config.settings import RESOLVED, Settings
 from ..contract import Contract
 from ..data import fingerprints, prepared
+from ..data.splitting import roles
 from ..evaluation.intervals import calibrated
 from ..features.encoding import Encoder
 from ..files import atomic_directory
@@ -19,6 +20,7 @@ from ..runtime import model as runtime
 from ..runtime.hooks import After, answering
 from ..runtime.intervals import INTERVALS
 from . import card, edges, golden, lineage, manifest, profile
+from . import reference as references
 from .reading import (
     CANDIDATE,
     CARD,
@@ -29,6 +31,7 @@ from .reading import (
     HOLDOUT,
     METRICS,
     PROFILE,
+    REFERENCE,
     SLICES,
 )
 
@@ -43,11 +46,10 @@ def bundle(
     """Write the bundle to `out` and return its digest, the SHA-256 of its manifest."""
     contract = settings.data
     encoder = Encoder.build(contract, settings.features)
+    files = {role: data / f"{role}.parquet" for role in roles(contract)}
     matrices = {
-        role: prepared.matrix(
-            data / f"{role}.parquet", contract, encoder.inputs, encoder.matrix, len(encoder.names)
-        )
-        for role in ("train", "holdout")
+        role: prepared.matrix(file, contract, encoder.inputs, encoder.matrix, len(encoder.names))
+        for role, file in files.items()
     }
     predict = runtime.load(model, settings.training.threads).predict
     predictions = predict(matrices["holdout"])
@@ -72,7 +74,8 @@ def bundle(
         },
         "lineage": lineage.lineage(Repository(), summary),
     }
-    reference = profile.profile(contract, encoder, matrices["train"], predictions, contract.task)
+    known = profile.profile(contract, encoder, matrices["train"], predictions, contract.task)
+    counted = references.reference(known, settings, encoder, files, matrices, predictions)
     rows, held = golden.golden(data / "holdout.parquet", contract, encoder.inputs, predictions)
     answer = answering(contract, encoder, predict)
     beyond = edges.edges(held, contract, about.get("thresholds", {}), answer)
@@ -83,7 +86,8 @@ def bundle(
             shutil.copyfile(reports / name, folder / name)
         shutil.copyfile(RESOLVED, folder / CONFIG)
         (folder / CONTRACT).write_bytes(msgspec.json.format(msgspec.json.encode(contract)))
-        _write_json(folder / PROFILE, reference)
+        _write_json(folder / PROFILE, known)
+        (folder / REFERENCE).write_bytes(msgspec.json.encode(counted))
         _write_json(folder / GOLDEN, rows)
         _write_json(folder / EDGES, beyond)
         if around is not None:

@@ -9,7 +9,16 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import ProjectError
-from . import experiments, history, prediction, promotion, releasing, stages, table
+from . import (
+    experiments,
+    history,
+    monitoring,
+    prediction,
+    promotion,
+    releasing,
+    stages,
+    table,
+)
 from .verb import Run
 
 # Read when numerical libraries are first imported: on small data and busy machines, a second
@@ -17,14 +26,14 @@ from .verb import Run
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-MODULES = (table, stages, experiments, promotion, releasing, history, prediction)
+MODULES = (table, stages, experiments, promotion, releasing, monitoring, history, prediction)
 DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call them in order."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code.
 
-    It is 0, or 2 for a failure that the printed sentence helps to mend; `gate` has 1 as well.
+    It is 0, or 2 for a failure that the printed sentence helps to mend; `gate` and `monitor` have 1 as well.
     """
     arguments = parser().parse_args(argv)
     try:

@@ -45,9 +45,10 @@ def grammar(verb: Verb) -> None:
 
 def gate(arguments: Arguments) -> int:
     if arguments.explain is not None:
-        from ..gate.explanation import explanation
+        from ..gate.rule import RULES
+        from ..policy.explanation import explanation
 
-        print(explanation(arguments.explain))
+        print(explanation(arguments.explain, RULES))
         return 0
     from ..gate.phrases import summary
     from ..gate.request import GateError

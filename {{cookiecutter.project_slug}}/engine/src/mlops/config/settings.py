@@ -270,8 +270,37 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`seed` cannot be negative")
 
 
+class Monitoring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The policy of a monitor: rules by name, each a mapping of its settings.
+
+    `alpha` is the chance of a false alert or note on one day, over all rules and columns. An
+    outcome is judged `maturity_days` after its answer, when late ones have come in; `silence` is
+    the outcome of a row of which nothing was heard until then (none: it is left out). Windows of
+    fewer than `min_rows` rows are not judged. A season of a year before is what a window is
+    compared with where the reference has `season_rows` of it.
+    """
+
+    alpha: float = 0.005
+    maturity_days: int = 30
+    silence: str | float | None = None
+    min_rows: int = 100
+    season_rows: int = 500
+    rules: dict[str, dict[str, Any]] = {}
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha <= 0.5:
+            raise ValueError("`alpha` is a chance above 0, up to 0.5")
+        if self.maturity_days < 0:
+            raise ValueError("`maturity_days` cannot be negative")
+        if min(self.min_rows, self.season_rows) < 2:
+            raise ValueError("`min_rows` and `season_rows` must be 2 or more")
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that resolved.yaml says; `digests` are for DVC alone, `gate` is never in it."""
+    """Everything that resolved.yaml says; `digests` are for DVC alone.
+
+    `gate` and `monitoring`, the policy, are never in it.
+    """
 
     seed: int
     data: Contract
@@ -282,6 +311,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tuning: Tuning
     evaluation: Evaluation
     gate: Gate = Gate()  # bundles from before the gate have none
+    monitoring: Monitoring = Monitoring()
     digests: dict[str, str] = {}
 
     def __post_init__(self) -> None:

@@ -1,6 +1,5 @@
 """One rule on one case: what it found, made sure of, as the report holds it."""
 
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -8,12 +7,11 @@ from typing import Any, get_args
 
 import msgspec
 
+from ..policy.finding import FIGURES, number
 from .case import Case
 from .rule import Finding, Rule, Verdict
 
 EARLIER = "on the champion's rows"
-FIGURES = ("value", "low", "high", "threshold")
-
 Entry = dict[str, Any]
 
 
@@ -87,7 +85,7 @@ def _sound(one: Any) -> Finding:
     broken = []
     for name in FIGURES:
         given = getattr(one, name)
-        figures[name] = _number(given)
+        figures[name] = number(given)
         if given is not None and figures[name] is None:
             broken.append(f"{name} {given!r}")
     if not reason:
@@ -96,14 +94,3 @@ def _sound(one: Any) -> Finding:
         reason = f"{', '.join(broken)} is no finite number, though the rule {one.verdict}: {reason}"
         return Finding("rejected", reason, part, **figures)
     return Finding(one.verdict, reason, part, **figures)
-
-
-def _number(given: Any) -> float | None:
-    """Return a finite number as a plain float."""
-    if given is None or isinstance(given, bool | str | bytes):
-        return None
-    try:
-        number = float(given)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import msgspec
 
-from .rule import OWN, PolicyError, Rule, rules
+from .rule import Kind, PolicyError, Registry, Rule
 
 
-def explanation(name: str) -> str:
+def explanation(name: str, registry: Registry[Kind]) -> str:
     """Return the account of one rule, or a line for each where `name` is empty."""
-    known = rules()
+    known = registry.rules
     if not name:
         width = max(map(len, known))
-        lines = (f"{one:{width}}  {_first(kind)}{_owned(kind)}" for one, kind in known.items())
+        lines = (
+            f"{one:{width}}  {_first(kind)}{_owned(kind, registry.own)}"
+            for one, kind in known.items()
+        )
         return "\n".join(lines)
     if name not in known:
         raise PolicyError(f"there is no rule {name!r}: choose from {', '.join(known)}")
@@ -26,9 +29,7 @@ def explanation(name: str) -> str:
         for part in (
             f"{name}: {inspect.cleandoc(kind.__doc__ or '')}",
             "\n".join(_settings(kind)),
-            "It compares with the champion: it does not apply to a first model."
-            if kind.needs_champion
-            else "",
+            kind.applies(),
             textwrap.fill(f"Method: {kind.source}", 96) if kind.source else "",
             f"Code: {_shown(_file(kind))}:{line}",
         )
@@ -40,9 +41,9 @@ def _first(kind: type[Rule]) -> str:
     return (kind.__doc__ or "").strip().partition("\n")[0]
 
 
-def _owned(kind: type[Rule]) -> str:
+def _owned(kind: type[Rule], own: str) -> str:
     """Return where a rule of the owner's stands, for the list of all."""
-    return f" [{_shown(_file(kind))}]" if kind.__module__ == OWN else ""
+    return f" [{_shown(_file(kind))}]" if kind.__module__ == own else ""
 
 
 def _file(kind: type[Rule]) -> Path:

@@ -1,0 +1,408 @@
+"""Rows counted in cells: all that is kept of a day, and what it is compared by.
+
+Counts of two days add up to those of both, so that a window is a sum and rows may be deleted.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import msgspec
+import numpy as np
+
+from ..contract import Contract
+from ..evaluation.slices import MISSING, UNSEEN
+from ..metrics.arrays import surprisal
+
+BLOCK = 1 << 18  # cells counted at a time: they stay in the cache of a processor
+BUCKETS = 1024  # of a sketch of repeated rows: its error is about 4 %
+HEAVY = 0.005  # share of a block from which a value is looked at
+KEPT = 200  # values of a feature that are kept as its heaviest: as many can be HEAVY
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth, TAOCP 3, section 6.4
+
+
+class Cells(NamedTuple):
+    """How one column is cut: a number between edges, a category by its labels.
+
+    The first cell of a number is below all that training saw, the last but one above. The last but
+    one of a category is for labels that are not declared. The last is for what is missing.
+    """
+
+    name: str
+    edges: np.ndarray
+    labels: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        return len(self.labels) + 2 if self.labels else len(self.edges) + 2
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Return the cell of each float32 value."""
+        last = self.size - 1
+        absent = np.isnan(values)
+        if self.labels:
+            found = np.minimum(np.where(absent, last, values).astype(np.intp), last - 1)
+        else:
+            found = self.edges.searchsorted(values, side="right")
+        found[absent] = last
+        return found
+
+
+class Layout(NamedTuple):
+    """The cells of all features, and of all outputs, each in one flat array."""
+
+    features: tuple[Cells, ...]
+    outputs: tuple[Cells, ...]
+    sliced: Mapping[str, tuple[str, ...]]  # the columns by which rows are counted apart
+    threshold: float
+
+    @classmethod
+    def of(cls, profile: Mapping[str, Any], contract: Contract, limits: "Limits") -> Self:
+        """Return the layout that a bundle's profile gives."""
+        answers = profile["predictions"]
+        outputs = answers if contract.task == "multiclass" else {"": answers}
+        return cls(
+            tuple(_cells(name, about) for name, about in profile["features"].items()),
+            tuple(_cells(name, about) for name, about in outputs.items()),
+            {
+                name: (*contract.labels_of(name), UNSEEN, MISSING)
+                for name in contract.names("feature")
+                if (column := contract.columns[name]).type == "boolean"
+                or 0 < len(column.categories) <= limits.categories
+            },
+            limits.threshold,
+        )
+
+    @property
+    def starts(self) -> np.ndarray:
+        """The first cell of each feature, and the number of all cells."""
+        return np.cumsum([0, *(cells.size for cells in self.features)])
+
+    def split(self, flat: Sequence[float] | np.ndarray) -> Iterator[tuple[Cells, np.ndarray]]:
+        """Yield each feature with its part of a flat array (last axis)."""
+        starts, array = self.starts, np.asarray(flat)
+        for cells, start, end in zip(self.features, starts, starts[1:], strict=False):
+            yield cells, array[..., start:end]
+
+
+class Limits(NamedTuple):
+    """What of a bundle's evaluation decides how its rows are counted."""
+
+    categories: int
+    threshold: float
+
+
+def _cells(name: str, about: Mapping[str, Any]) -> Cells:
+    if "labels" in about:
+        return Cells(name, np.empty(0, np.float32), tuple(about["labels"]))
+    if "edges" not in about:  # all of it is missing
+        return Cells(name, np.empty(0, np.float32))
+    least, most = np.float32(about["minimum"]), np.float32(about["maximum"])
+    inner = np.asarray(about["edges"], dtype=np.float32)
+    above = np.nextafter(most, np.float32(np.inf))
+    return Cells(name, np.unique(np.concatenate([[least], inner, [above]]).astype(np.float32)))
+
+
+class Counts(msgspec.Struct):
+    """How many rows of some days fell into each cell.
+
+    `features` and `outputs` follow a layout. `slices` holds the features' cells of the rows with
+    each label of a column. `answered` is the sum of the last output in each of the features'
+    cells, `moments` its sum and sum of squares over all rows. `heaviest` has the values of a
+    number that most rows share. `repeats` is a sketch of how often rows come again.
+    """
+
+    rows: int
+    features: list[int]
+    outputs: list[int]
+    slices: dict[str, list[int]] = {}
+    answered: list[float] = []
+    moments: tuple[float, float] = (0.0, 0.0)
+    heaviest: dict[str, dict[str, int]] = {}
+    repeats: list[int] = []
+
+    @classmethod
+    def none(cls, layout: Layout) -> Self:
+        """Return the counts of no row."""
+        cells = int(layout.starts[-1])
+        outputs = sum(each.size for each in layout.outputs)
+        return cls(0, [0] * cells, [0] * outputs, {}, [0.0] * cells, repeats=[0] * BUCKETS)
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.rows + other.rows,
+            _summed(self.features, other.features),
+            _summed(self.outputs, other.outputs),
+            {
+                name: _summed(self.slices.get(name, ()), other.slices.get(name, ()))
+                for name in sorted({*self.slices, *other.slices})
+            },
+            _summed(self.answered, other.answered),
+            (self.moments[0] + other.moments[0], self.moments[1] + other.moments[1]),
+            {
+                name: _heaviest(self.heaviest.get(name, {}), other.heaviest.get(name, {}))
+                for name in sorted({*self.heaviest, *other.heaviest})
+            },
+            _summed(self.repeats, other.repeats),
+        )
+
+
+def _summed(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
+    if not len(one) or not len(other):
+        return list(one) or list(other)
+    return (np.asarray(one) + np.asarray(other)).tolist()
+
+
+def _heaviest(*counted: Mapping[str, int]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for values in counted:
+        for value, rows in values.items():
+            total[value] = total.get(value, 0) + rows
+    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0]))[:KEPT])
+
+
+class Tally:
+    """Counts rows, block after block."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._starts = layout.starts
+        self._rows = 0
+        self._features = np.zeros(self._starts[-1], dtype=np.int64)
+        self._answered = np.zeros(self._starts[-1])
+        self._outputs = [np.zeros(cells.size, dtype=np.int64) for cells in layout.outputs]
+        self._slices = {
+            column: np.zeros((len(labels), self._starts[-1]), dtype=np.int64)
+            for column, labels in layout.sliced.items()
+        }
+        self._moments = np.zeros(2)
+        self._repeats = np.zeros(BUCKETS, dtype=np.int64)
+        self._heaviest: list[dict[str, int]] = [{} for _ in layout.features]
+
+    def add(
+        self,
+        values: np.ndarray,
+        predictions: np.ndarray | None,
+        columns: Mapping[str, np.ndarray],
+        units: np.ndarray | None = None,
+    ) -> None:
+        """Count float32 values (rows, features) and what they were answered (rows[, outputs]).
+
+        `columns` has the codes of those by which rows are counted apart, `units` a uint64 for who
+        each row is of: the row itself, where nothing says so.
+        """
+        last = None if predictions is None else self._answers(predictions.reshape(len(values), -1))
+        step = max(1, BLOCK // max(1, len(self._layout.features)))
+        for start in range(0, len(values), step):
+            part = slice(start, start + step)
+            apart = {name: codes[part] for name, codes in columns.items()}
+            answered, unit = (None if each is None else each[part] for each in (last, units))
+            self._block(values[part], answered, apart, unit)
+        self._rows += len(values)
+
+    def _answers(self, answers: np.ndarray) -> np.ndarray:
+        """Count what was answered (rows, outputs), and return the last output."""
+        for at, cells in enumerate(self._layout.outputs):
+            found = cells.of(answers[:, at].astype(np.float32))
+            self._outputs[at] += np.bincount(found, minlength=cells.size)
+        last = answers[:, -1]
+        self._moments += last.sum(), np.square(last).sum()
+        return last
+
+    def _block(
+        self,
+        values: np.ndarray,
+        answered: np.ndarray | None,
+        columns: Mapping[str, np.ndarray],
+        units: np.ndarray | None,
+    ) -> None:
+        across = np.ascontiguousarray(values.T)
+        found = np.empty(across.shape, dtype=np.intp)
+        for at, (cells, column) in enumerate(zip(self._layout.features, across, strict=True)):
+            found[at] = cells.of(column)
+            if not cells.labels:
+                heavy = heaviest(column)
+                self._heaviest[at] = _heaviest(self._heaviest[at], heavy)
+        found += self._starts[:-1, None]
+        size = self._starts[-1]
+        flat = found.ravel()
+        self._features += np.bincount(flat, minlength=size)
+        if answered is not None:
+            weights = np.tile(answered, len(found))
+            self._answered += np.bincount(flat, weights, minlength=size)
+        for name, counted in self._slices.items():
+            place = places(columns[name], len(counted)) * size
+            within = np.bincount((found + place).ravel(), minlength=counted.size)
+            counted += within.reshape(counted.shape)
+        self._repeats += sketch(hashes(across) if units is None else units)
+
+    def counts(self) -> Counts:
+        """Return what was counted."""
+        first = slice(0, self._layout.features[0].size)
+        return Counts(
+            self._rows,
+            self._features.tolist(),
+            [rows for counted in self._outputs for rows in counted.tolist()],
+            {
+                f"{column}={label}": cells.tolist()
+                for column, counted in self._slices.items()
+                for label, cells in zip(self._layout.sliced[column], counted, strict=True)
+                if cells[first].any()
+            },
+            self._answered.tolist(),
+            (float(self._moments[0]), float(self._moments[1])),
+            {
+                cells.name: heavy
+                for cells, counted in zip(self._layout.features, self._heaviest, strict=True)
+                if (heavy := {v: n for v, n in counted.items() if n >= HEAVY / 2 * self._rows})
+            },
+            self._repeats.tolist(),
+        )
+
+
+def places(codes: np.ndarray, labels: int) -> np.ndarray:
+    """Return the place of each code among labels of which the last two are unseen and missing."""
+    return np.minimum(np.where(np.isnan(codes), labels - 1, codes), labels - 1).astype(np.intp)
+
+
+def heaviest(column: np.ndarray) -> dict[str, int]:
+    """Return the values of a float32 column that at least HEAVY of its rows share."""
+    least = max(2, int(HEAVY * len(column)))
+    bits = column.view(np.uint32)
+    bucket = (bits * np.uint32(0x9E3779B1)) >> np.uint32(20)
+    sizes = np.bincount(bucket, minlength=1 << 12)
+    if sizes.max() < least:
+        return {}
+    many = (sizes >= least)[bucket]
+    values, counts = np.unique(column[many & ~np.isnan(column)], return_counts=True)
+    enough = np.flatnonzero(counts >= least)
+    first = enough[np.argsort(-counts[enough], kind="stable")[:KEPT]]
+    return {repr(float(values[at])): int(counts[at]) for at in first}
+
+
+def hashes(across: np.ndarray) -> np.ndarray:
+    """Return a uint64 for each row of float32 values (features, rows)."""
+    total = np.zeros(across.shape[1], dtype=np.uint64)
+    for column in across.view(np.uint32):
+        total = (total ^ column) * SPREAD
+        total ^= total >> np.uint64(29)
+    return total
+
+
+def sketch(units: np.ndarray) -> np.ndarray:
+    """Return BUCKETS signed sums of hashed units, whose squares add up to their repetitions.
+
+    The sum of the squares estimates the sum over units of (rows of a unit)^2: Charikar, Chen and
+    Farach-Colton, "Finding frequent items in data streams", ICALP 2002; Alon, Matias and Szegedy,
+    "The space complexity of approximating the frequency moments", STOC 1996.
+    """
+    mixed = units * SPREAD
+    bucket = (mixed >> np.uint64(54)).astype(np.intp)
+    sign = 1.0 - 2.0 * ((mixed >> np.uint64(53)) & np.uint64(1)).astype(np.float64)
+    return np.bincount(bucket, sign, minlength=BUCKETS).astype(np.int64)
+
+
+def repetition(counts: Counts) -> float:
+    """Return the estimated sum over units of (rows of a unit)^2."""
+    return float(np.square(np.asarray(counts.repeats, dtype=np.float64)).sum())
+
+
+def equal_chance(rows: np.ndarray) -> float:
+    """Return the chance that two different rows have one hash."""
+    sizes = np.unique(rows, return_counts=True)[1].astype(np.float64)
+    pairs = len(rows) * (len(rows) - 1.0)
+    return float((sizes * (sizes - 1)).sum() / pairs) if pairs else 0.0
+
+
+class Outcomes(msgspec.Struct):
+    """What turned out to be true of some days' answers, as far as it is known.
+
+    `losses` has for each group (all rows have none of a name) and each loss its rows, sum and sum
+    of squares; `calibration` for each cell of an output its rows, and the sums of what was
+    predicted and of what was true.
+    """
+
+    losses: dict[str, dict[str, tuple[int, float, float]]] = {}
+    calibration: list[list[tuple[int, float, float]]] = []
+
+    def __add__(self, other: "Outcomes") -> "Outcomes":
+        groups = sorted({*self.losses, *other.losses})
+        return Outcomes(
+            {g: _added(self.losses.get(g, {}), other.losses.get(g, {})) for g in groups},
+            [
+                [_plus(a, b) for a, b in zip(one, two, strict=True)]
+                for one, two in zip(self.calibration, other.calibration, strict=True)
+            ]
+            if self.calibration and other.calibration
+            else self.calibration or other.calibration,
+        )
+
+
+Sums = tuple[int, float, float]
+
+
+def _plus(one: Sums, other: Sums) -> Sums:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
+def _added(one: Mapping[str, Sums], other: Mapping[str, Sums]) -> dict[str, Sums]:
+    nothing = (0, 0.0, 0.0)
+    return {n: _plus(one.get(n, nothing), other.get(n, nothing)) for n in {**one, **other}}
+
+
+def losses(
+    target: np.ndarray, predictions: np.ndarray, labels: Sequence[str], threshold: float
+) -> dict[str, np.ndarray]:
+    """Return what each answer lost, by the losses that add up over rows."""
+    if not labels:
+        error = predictions - target
+        return {"absolute_error": np.abs(error), "squared_error": np.square(error)}
+    if predictions.ndim == 1:
+        given = np.where(target == 1, predictions, 1 - predictions)
+        return {
+            "log_loss": surprisal(given),
+            "brier": np.square(predictions - target),
+            "error": ((predictions > threshold) != (target == 1)).astype(np.float64),
+        }
+    given = predictions[np.arange(len(target)), target.astype(np.intp)]
+    wrong = predictions.argmax(axis=1) != target
+    return {"log_loss": surprisal(given), "error": wrong.astype(np.float64)}
+
+
+def outcomes(
+    layout: Layout,
+    target: np.ndarray,
+    predictions: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    labels: Sequence[str],
+) -> Outcomes:
+    """Return the losses of rows, of all and of each slice, and how they are calibrated.
+
+    `target` has class codes, or numbers for a regression.
+    """
+    lost = losses(target, predictions, labels, layout.threshold)
+    groups = {"": {name: _sums(loss) for name, loss in lost.items()}}
+    for column, names in layout.sliced.items():
+        place = places(columns[column], len(names))
+        rows = np.bincount(place, minlength=len(names))
+        for name, loss in lost.items():
+            sums = np.bincount(place, loss, minlength=len(names))
+            squares = np.bincount(place, np.square(loss), minlength=len(names))
+            for at in np.flatnonzero(rows):
+                known = groups.setdefault(f"{column}={names[at]}", {})
+                known[name] = (int(rows[at]), float(sums[at]), float(squares[at]))
+    answers = predictions.reshape(len(target), -1)
+    calibrated = []
+    for at, cells in enumerate(layout.outputs):
+        given = answers[:, at]
+        true = target if not labels or len(layout.outputs) == 1 else target == at
+        place = cells.of(given.astype(np.float32))
+        rows = np.bincount(place, minlength=cells.size)
+        said = np.bincount(place, given, minlength=cells.size)
+        came = np.bincount(place, np.asarray(true, dtype=np.float64), minlength=cells.size)
+        calibrated.append(list(zip(rows.tolist(), said.tolist(), came.tolist(), strict=True)))
+    return Outcomes(groups, calibrated)
+
+
+def _sums(loss: np.ndarray) -> Sums:
+    return len(loss), float(loss.sum()), float(np.square(loss).sum())

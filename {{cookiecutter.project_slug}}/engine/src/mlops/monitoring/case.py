@@ -1,0 +1,231 @@
+"""What rules judge: windows of traffic beside the reference of the bundle that answered it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cached_property
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from ..bundle.counting import Cells, Counts, Layout, Outcomes, repetition
+from ..bundle.reading import Loaded
+from ..bundle.reference import Period, Reference
+from ..config.settings import Monitoring
+from .statistics import Between, auc, between
+
+WINDOWS = {"day": 1, "week": 7, "four weeks": 28}
+YEAR = 364  # days: whole weeks
+AROUND = 16  # days before and after that are the same season
+
+
+class Day(msgspec.Struct):
+    """What is kept of one day's rows of one bundle.
+
+    `files` are those that were counted, with their sizes. `outcomes` are counted once they are
+    mature, `settled` says by which settings. `roles` has the rows of each.
+    """
+
+    date: str
+    model: str
+    counts: Counts
+    files: dict[str, int] = {}
+    roles: dict[str, int] = {}
+    outcomes: Outcomes | None = None
+    known: int = 0
+    settled: str = ""
+    format: int = 1
+
+
+class Window(NamedTuple):
+    """The rows of the last days, and what they are compared with.
+
+    `weight` is what a row counts for where rows of the same unit come again.
+    """
+
+    name: str
+    start: str
+    end: str
+    counts: Counts
+    reference: np.ndarray  # cells of all features
+    answered: np.ndarray  # cells of all outputs
+    season: str  # which part of the reference that is, empty for all of it
+    periods: int
+    weight: float
+
+
+class Case(msgspec.Struct, frozen=True, dict=True):
+    """One bundle and its days up to `at`, the last that is judged.
+
+    `days` are in order; a day without rows is not among them. `traffic` has the rows of all
+    bundles by day, `unrecorded` the features that personal data keeps out of the log.
+    """
+
+    at: date
+    bundle: Loaded
+    layout: Layout
+    reference: Reference
+    settings: Monitoring
+    days: Mapping[str, Day]
+    traffic: Mapping[str, int]
+    unrecorded: frozenset[str] = frozenset()
+
+    @cached_property
+    def windows(self) -> dict[str, Window]:
+        """The windows that end with the day, each by its name."""
+        return {name: self._window(name, length) for name, length in WINDOWS.items()}
+
+    @cached_property
+    def mature(self) -> dict[str, Outcomes]:
+        """The outcomes of each day that is as old as they take."""
+        return {day: about.outcomes for day, about in self.days.items() if about.outcomes}
+
+    def features(self, flat: np.ndarray | Sequence[int]) -> Iterator[tuple[Cells, np.ndarray]]:
+        """Yield each feature that is recorded, with its part of a flat array."""
+        for cells, part in self.layout.split(flat):
+            if cells.name not in self.unrecorded:
+                yield cells, part
+
+    def pairs(self, window: Window) -> Iterator[tuple[Cells, np.ndarray, np.ndarray]]:
+        """Yield each feature with its cells in the reference and in the window."""
+        now = np.asarray(window.counts.features)
+        for (cells, before), (_, after) in zip(
+            self.features(window.reference), self.features(now), strict=True
+        ):
+            yield cells, before, after
+
+    @cached_property
+    def importance(self) -> dict[str, float]:
+        """How much of the predictions' variance each feature explains by itself (Sobol, 1993)."""
+        return {name: share for name, (share, _) in dependence(self.layout, self.reference.held)}
+
+    @cached_property
+    def moved(self) -> dict[str, Between]:
+        """What the place of each number's values varied by from period to period."""
+        found = {}
+        for cells, every in self.layout.split(self.reference.seen.features):
+            if cells.labels:
+                continue
+            parts = self._periods(cells.name)[:, :-1]
+            parts = parts[parts.sum(axis=1) > 1]
+            effects = np.array([auc(every[:-1], part) for part in parts])
+            errors = np.array([place_error(every[:-1], part) for part in parts])
+            found[cells.name] = between(effects, errors)
+        return found
+
+    @cached_property
+    def shared(self) -> dict[str, Between]:
+        """What the share of each cell of each feature varied by from period to period."""
+        found = {}
+        for cells, _ in self.layout.split(self.reference.seen.features):
+            parts = self._periods(cells.name)
+            parts = parts[parts.sum(axis=1) > 1]
+            rows = parts.sum(axis=1, keepdims=True)
+            shares = parts / rows
+            found[cells.name] = between(shares, np.sqrt(shares * (1 - shares) / rows))
+        return found
+
+    def _periods(self, name: str) -> np.ndarray:
+        """Return the cells of one feature in every period (periods, cells)."""
+        return self._by_period[name]
+
+    @cached_property
+    def _by_period(self) -> dict[str, np.ndarray]:
+        cells = int(self.layout.starts[-1])
+        flat = [period.features for period in self.reference.periods]
+        stacked = np.array(flat, dtype=float).reshape(len(flat), cells)
+        return {cells.name: part for cells, part in self.layout.split(stacked)}
+
+    def _window(self, name: str, length: int) -> Window:
+        start = self.at - timedelta(days=length - 1)
+        within = [about for day, about in self.days.items() if start.isoformat() <= day]
+        counts = sum((about.counts for about in within), Counts.none(self.layout))
+        chosen = self._season(start, length)
+        periods = len(chosen) or len(self.reference.periods)
+        season = f"{chosen[0].start} to {chosen[-1].end}" if chosen else ""
+        weight = _weight(counts, self.reference.equal)
+        ends = start.isoformat(), self.at.isoformat()
+        return Window(
+            name,
+            *ends,
+            counts,
+            np.asarray(_summed(chosen, "features") or self.reference.seen.features),
+            np.asarray(_summed(chosen, "outputs") or self.reference.held.outputs),
+            season,
+            periods,
+            weight,
+        )
+
+    def _season(self, start: date, length: int) -> list[Period]:
+        """Return the periods of the same season in any year, where they have enough rows.
+
+        Those just before the window are among them. Without any, a window is compared with all
+        that the model was made of and measured on.
+        """
+        middle = start + timedelta(days=(length - 1) // 2)
+        chosen = [
+            period
+            for period in self.reference.periods
+            if _apart(_middle(period.start, period.end), middle) <= AROUND
+        ]
+        rows = sum(period.rows for period in chosen)
+        return chosen if rows >= self.settings.season_rows else []
+
+
+def _apart(one: date, other: date) -> int:
+    """Return the days between two days of the year."""
+    days = abs((one - other).days) % YEAR
+    return min(days, YEAR - days)
+
+
+def _summed(periods: Sequence[Period], part: str) -> list[int]:
+    """Return the sum of a part of some periods, nothing where none has rows of it."""
+    if not periods:
+        return []
+    total = np.sum([getattr(period, part) for period in periods], axis=0)
+    return total.tolist() if total.sum() else []
+
+
+def dependence(layout: Layout, counts: Counts) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Yield of each feature the share of the answers' variance between its cells, and its error.
+
+    The first-order index of Sobol, Mathematical Modelling and Computational Experiments 1, 1993,
+    adjusted for the number of cells as epsilon squared (Kelley, PNAS 21, 1935).
+    """
+    rows = counts.rows
+    mean = counts.moments[0] / rows if rows else 0.0
+    spread = counts.moments[1] - rows * mean**2
+    sums = layout.split(counts.answered)
+    for (cells, counted), (_, answered) in zip(layout.split(counts.features), sums, strict=True):
+        used = counted > 0
+        if rows <= used.sum() or spread <= 1e-12 * max(1.0, counts.moments[1]):
+            yield cells.name, (0.0, float("inf"))
+            continue
+        explained = float((answered[used] ** 2 / counted[used]).sum() - rows * mean**2) / spread
+        degrees = used.sum() - 1
+        adjusted = max(0.0, explained - degrees / (rows - degrees - 1) * (1 - explained))
+        error = 2 * np.sqrt(max(adjusted, 1e-12)) * (1 - adjusted) / np.sqrt(rows)
+        yield cells.name, (adjusted, float(error))
+
+
+def _weight(counts: Counts, equal: float) -> float:
+    """Return what each row counts for: less than 1 where units come again more than by chance.
+
+    The design effect of clusters, sum of squares over rows: Kish, Survey Sampling, 1965.
+    """
+    rows = float(counts.rows)
+    if rows < 2:
+        return 1.0
+    again = repetition(counts) - rows * (rows - 1) * equal
+    spread = 3 * np.sqrt(2 / len(counts.repeats)) * rows  # of the sketch where no unit comes again
+    return 1.0 if again <= rows + spread else rows / again
+
+
+def place_error(every: np.ndarray, part: np.ndarray) -> float:
+    pooled = (every + part) / (every.sum() + part.sum())
+    return float(np.sqrt((1 - (pooled**3).sum()) / 12 / part.sum()))
+
+
+def _middle(start: str, end: str) -> date:
+    first, last = date.fromisoformat(start), date.fromisoformat(end)
+    return first + (last - first) / 2

@@ -1,0 +1,277 @@
+"""The days of a server's log, each counted once: what is kept when its rows are deleted."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..bundle.counting import Counts, Layout, Outcomes, Tally, outcomes
+from ..bundle.reading import Loaded
+from ..config.settings import Monitoring
+from ..contract import Contract
+from ..data import prepared
+from ..errors import ProjectError
+from ..files import atomic_file
+from ..progress import progress
+from .case import Day
+
+PREDICTIONS, COUNTS = "predictions", "counts"
+ROWS = 50_000
+UNANSWERED = "shadow"  # the role of rows that nobody got
+HORIZON = 400  # days that are looked at
+
+
+class LogError(ProjectError):
+    """The log cannot be read as that of the bundle."""
+
+
+class Source(NamedTuple):
+    """The log of one bundle: where it is and how its rows are counted."""
+
+    folder: Path
+    bundle: Loaded
+    bundle_digest: str
+    layout: Layout
+    settings: Monitoring
+
+    @property
+    def model(self) -> str:
+        """What the log's folders call the bundle."""
+        return self.bundle_digest[:12]
+
+    @property
+    def unrecorded(self) -> frozenset[str]:
+        """The features that read personal data, which the log does not hold."""
+        contract, encoder = self.bundle.contract, self.bundle.encoder
+        secret = {name for name in encoder.inputs if contract.columns[name].pii}
+        derived = {name for name, about in encoder.derived.items() if secret & set(about.columns)}
+        return frozenset({*secret, *derived})
+
+
+def days(source: Source, at: date) -> dict[str, Day]:
+    """Return every day of the bundle up to `at`, counting the files that were not counted yet."""
+    first = (at - timedelta(days=HORIZON)).isoformat()
+    wanted = [day for day in _dates(source) if first <= day <= at.isoformat()]
+    known = {day: _known(source, day) for day in wanted}
+    stale = [day for day in wanted if _behind(source, known[day], day, at)]
+    with progress(title="count", total=len(stale), unit=" days") as bar:
+        for day in stale:
+            known[day] = _counted(source, known[day], day, at)
+            _write(source, known[day])
+            bar.update(1)
+    return {day: known[day] for day in sorted(known) if known[day].counts.rows}
+
+
+def traffic(folder: Path, known: Mapping[str, Day], at: date) -> dict[str, int]:
+    """Return the rows of each day up to `at`, of every bundle that answered."""
+    rows = {day: about.counts.rows for day, about in known.items()}
+    others: dict[str, int] = {}
+    models = {about.model[:12] for about in known.values()}
+    for path in sorted((folder / COUNTS).glob("date=*/*.json")):
+        day = path.parent.name.removeprefix("date=")
+        if path.stem not in models and day <= at.isoformat():
+            others[day] = others.get(day, 0) + _read(path).counts.rows
+    for part in sorted((folder / PREDICTIONS).glob("date=*/model=*")):
+        day, model = (name.partition("=")[2] for name in part.parts[-2:])
+        if model in models or day > at.isoformat():
+            continue
+        if (folder / COUNTS / f"date={day}" / f"{model}.json").exists():
+            continue
+        rows_of = sum(pq.read_metadata(file).num_rows for file in part.glob("part-*.parquet"))
+        others[day] = others.get(day, 0) + rows_of
+    return {day: rows.get(day, 0) + others.get(day, 0) for day in sorted({*rows, *others})}
+
+
+def _dates(source: Source) -> list[str]:
+    named = source.folder / PREDICTIONS
+    parts = {path.parent.name for path in named.glob(f"date=*/model={source.model}")}
+    counted = {
+        path.parent.name for path in (source.folder / COUNTS).glob(f"date=*/{source.model}.json")
+    }
+    return sorted(name.removeprefix("date=") for name in parts | counted)
+
+
+def _files(source: Source, day: str) -> dict[str, int]:
+    folder = source.folder / PREDICTIONS / f"date={day}" / f"model={source.model}"
+    return {path.name: path.stat().st_size for path in sorted(folder.glob("part-*.parquet"))}
+
+
+def _known(source: Source, day: str) -> Day:
+    path = _path(source, day)
+    if not path.exists():
+        return Day(day, source.bundle_digest, Counts.none(source.layout))
+    known = _read(path)
+    if known.model != source.bundle_digest:
+        raise LogError(
+            f"{path} is of another bundle, {known.model[:12]}: remove it, to have it counted again"
+        )
+    return known
+
+
+def _behind(source: Source, known: Day, day: str, at: date) -> bool:
+    files = _files(source, day)
+    if any(known.files.get(name) != size for name, size in files.items()):
+        return True
+    return bool(files) and _is_mature(source, day, at) and known.settled != settled(source.settings)
+
+
+def _is_mature(source: Source, day: str, at: date) -> bool:
+    return date.fromisoformat(day) <= at - timedelta(days=source.settings.maturity_days)
+
+
+def settled(settings: Monitoring) -> str:
+    """Return by which settings outcomes are counted."""
+    return f"{settings.maturity_days} days, silence {settings.silence}"
+
+
+def _counted(source: Source, known: Day, day: str, at: date) -> Day:
+    """Return a day with the files counted that were not, and its outcomes where they are mature."""
+    files = _files(source, day)
+    changed = [name for name, size in files.items() if known.files.get(name, size) != size]
+    if changed:  # written again: what was counted of it cannot be taken back
+        known = Day(day, source.bundle_digest, Counts.none(source.layout))
+    fresh = [name for name in files if name not in known.files]
+    counts, roles = known.counts, dict(known.roles)
+    folder = source.folder / PREDICTIONS / f"date={day}" / f"model={source.model}"
+    if fresh:
+        tally = Tally(source.layout)
+        for name in fresh:
+            for batch in _batches(folder / name):
+                _count(source, tally, batch, roles)
+        counts = counts + tally.counts()
+    found = Day(day, source.bundle_digest, counts, {**known.files, **files}, roles)
+    found.outcomes, found.known, found.settled = known.outcomes, known.known, known.settled
+    if (
+        files
+        and _is_mature(source, day, at)
+        and (fresh or known.settled != settled(source.settings))
+    ):
+        found.outcomes, found.known = _outcomes(source, day)
+        found.settled = settled(source.settings)
+    return found
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=ROWS)
+
+
+def _count(source: Source, tally: Tally, batch: pa.RecordBatch, roles: dict[str, int]) -> None:
+    batch = _answered(batch, roles)
+    if not batch.num_rows:
+        return
+    columns = inputs(batch, source.bundle.contract, source.bundle.encoder.inputs)
+    values = source.bundle.encoder.by_feature(source.bundle.encoder.matrix(columns))
+    tally.add(values, predictions(batch, source.bundle.contract), columns, units(batch, values))
+
+
+def _answered(batch: pa.RecordBatch, roles: dict[str, int]) -> pa.RecordBatch:
+    """Return the rows that somebody got an answer to, and count them by role."""
+    role = batch.column("role")
+    names = role.dictionary.to_pylist()
+    codes = role.indices.to_numpy()
+    for at, name in enumerate(names):
+        rows = int((codes == at).sum())
+        if name != UNANSWERED and rows:
+            roles[name] = roles.get(name, 0) + rows
+    hidden = [at for at, name in enumerate(names) if name == UNANSWERED]
+    if not hidden:
+        return batch
+    return batch.filter(pa.array(~np.isin(codes, hidden)))
+
+
+def inputs(
+    batch: pa.RecordBatch, contract: Contract, names: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Return what was asked, as features are computed from it."""
+    from_log = {
+        name: f"input_{name}" if f"input_{name}" in batch.schema.names else name for name in names
+    }
+    missing = [name for name, stored in from_log.items() if stored not in batch.schema.names]
+    if missing:
+        raise LogError(
+            f"the log has no {', '.join(missing)}, which the bundle reads: point at its own log"
+        )
+    table = pa.table({name: batch.column(stored) for name, stored in from_log.items()})
+    return prepared.arrays(table.combine_chunks(), contract, names)
+
+
+def predictions(batch: pa.RecordBatch, contract: Contract) -> np.ndarray:
+    """Return what was answered: a number, the last label's probability, or one of each label."""
+    if not contract.labels:
+        return batch.column("prediction").to_numpy(zero_copy_only=False).astype(np.float64)
+    given = batch.column("probabilities").flatten().to_numpy(zero_copy_only=False)
+    answers = given.reshape(batch.num_rows, len(contract.labels))
+    return answers[:, 1] if contract.task == "binary" else answers
+
+
+def units(batch: pa.RecordBatch, values: np.ndarray) -> np.ndarray | None:
+    """Return a number for who each row is of, where the log has that; None where it does not."""
+    if "unit" not in batch.schema.names or batch.column("unit").null_count:
+        return None
+    named = batch.column("unit").to_pylist()
+    return np.array([int(name, 16) for name in named], dtype=np.uint64)
+
+
+def _outcomes(source: Source, day: str) -> tuple[Outcomes, int]:
+    """Return what is known of a day's answers when they are mature, and of how many."""
+    from .outcomes import outcomes as read
+
+    settings, contract = source.settings, source.bundle.contract
+    last = date.fromisoformat(day)
+    total, known = Outcomes(), 0
+    for batch in read(
+        source.folder, last, last, source.model, maturity_days=settings.maturity_days
+    ):
+        batch = _answered(batch, {})
+        true = targets(batch, contract, settings.silence)
+        heard = ~np.isnan(true)
+        if not heard.any():
+            continue
+        columns = inputs(batch, contract, source.bundle.encoder.inputs)
+        kept = {name: columns[name][heard] for name in source.layout.sliced}
+        answers = predictions(batch, contract)[heard]
+        total += outcomes(source.layout, true[heard], answers, kept, contract.labels)
+        known += int(heard.sum())
+    return total, known
+
+
+def targets(batch: pa.RecordBatch, contract: Contract, silence: Any) -> np.ndarray:
+    """Return what came true as numbers or class codes: NaN where nothing is known."""
+    values = batch.column("outcome").to_pylist()
+    if not contract.labels:
+        quiet = np.nan if silence is None else float(silence)
+        return np.array([quiet if v is None else float(v) for v in values], dtype=np.float64)
+    codes = {label: float(code) for code, label in enumerate(contract.labels)}
+    if silence is not None and str(silence).lower() not in codes and str(silence) not in codes:
+        raise LogError(
+            f"monitoring.silence is {silence!r}: choose from {', '.join(contract.labels)}"
+        )
+    quiet = np.nan
+    if silence is not None:
+        quiet = codes[str(silence) if str(silence) in codes else str(silence).lower()]
+    return np.array([quiet if v is None else codes.get(str(v), np.nan) for v in values])
+
+
+def _path(source: Source, day: str) -> Path:
+    return source.folder / COUNTS / f"date={day}" / f"{source.model}.json"
+
+
+def _read(path: Path) -> Day:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Day)
+    except (msgspec.DecodeError, OSError) as error:
+        raise LogError(
+            f"{path} cannot be read ({' '.join(str(error).split())}): remove it, to have the day "
+            "counted again from its rows"
+        ) from error
+
+
+def _write(source: Source, day: Day) -> None:
+    with atomic_file(_path(source, day.date)) as staging:
+        staging.write_bytes(msgspec.json.encode(day))

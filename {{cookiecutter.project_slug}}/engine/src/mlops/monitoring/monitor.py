@@ -1,0 +1,81 @@
+"""`mlops monitor`: a bundle, its log and a policy in; the report out."""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..bundle import alerts, contents
+from ..bundle.reading import PROFILE, REFERENCE, parsed
+from ..bundle.reference import Reference, layout
+from ..errors import ProjectError
+from ..files import write_text
+from . import judge as judging
+from .case import Case
+from .log import Source, days, traffic
+from .policy import Policy, compose
+
+EXIT = {"quiet": 0, "alert": 1, "not judged": 2}
+
+
+class MonitorError(ProjectError):
+    """There is nothing to monitor, or nothing to monitor it by."""
+
+
+def monitor(log: Path, bundle: Path, at: date | None, out: Path) -> dict[str, Any]:
+    """Judge what a bundle answered up to a day, write the three reports, and return the content."""
+    for name in (alerts.REPORT, alerts.MARKDOWN, alerts.PAGE):
+        (out / name).unlink(missing_ok=True)
+    content = contents.read(bundle)
+    policy = compose(Path(), content.manifest["task"], "this folder")
+    source, case = prepared(log, content, policy, at)
+    report = judging.judge(source, content, policy, case)
+    write(out, report)
+    return report
+
+
+def prepared(
+    log: Path, content: contents.Contents, policy: Policy, at: date | None
+) -> tuple[Source, Case]:
+    """Return the log of a bundle, counted, and the case of a day: yesterday, unless one is named."""
+    last = at or judging.last_whole_day(datetime.now(UTC).date())
+    if not log.is_dir():
+        raise MonitorError(
+            f"{log} is no folder: name the log of a server (MLOPS_LOG_FOLDER), or collect a shipped "
+            "one with `mlops collect`"
+        )
+    if REFERENCE not in content.files:
+        raise MonitorError(
+            "the bundle has no reference.json, which bundles have from this version on: make and "
+            "promote another candidate (`dvc repro`)"
+        )
+    loaded = parsed(content)
+    profile = json.loads(content.files[PROFILE])
+    reference = msgspec.json.decode(content.files[REFERENCE], type=Reference)
+    cells = layout(profile, loaded.settings)
+    source = Source(log, loaded, content.bundle_digest, cells, policy.settings)
+    known = days(source, last)
+    case = Case(
+        last,
+        loaded,
+        cells,
+        reference,
+        policy.settings,
+        known,
+        traffic(log, known, last),
+        source.unrecorded,
+    )
+    return source, case
+
+
+def write(out: Path, report: dict[str, Any]) -> None:
+    """Write the three reports, monitor.json last."""
+    from .markdown import markdown
+    from .page import page
+
+    write_text(out / alerts.PAGE, page(report))
+    write_text(out / alerts.MARKDOWN, markdown(report))
+    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(out / alerts.REPORT, text + "\n")

@@ -1,0 +1,165 @@
+"""What a person wants to see beside the verdict: each feature by day, losses as they came in."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from ..bundle.counting import Cells
+from .case import Case
+from .policy import Policy
+from .rules.performance import Performance, expected, mean, sequence
+
+DAYS = 90
+QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
+REFRESH = "mlops refresh --because reports/monitor/monitor.json"
+
+
+def log(case: Case) -> dict[str, Any]:
+    """Return how much of the log was read."""
+    return {
+        "rows": sum(about.counts.rows for about in case.days.values()),
+        "days": len(case.days),
+        "first": min(case.days, default=None),
+        "last": max(case.days, default=None),
+        "outcomes": sum(about.known for about in case.days.values()),
+    }
+
+
+def features(case: Case) -> list[dict[str, Any]]:
+    """Return each recorded feature: the reference, and the last days."""
+    days = list(_shown(case))
+    whole = dict(_named(case, case.reference.seen.features))
+    by_day = {day: dict(_named(case, case.days[day].counts.features)) for day in days}
+    return [
+        {
+            **_about(cells),
+            "importance": case.importance.get(cells.name),
+            "reference": described(cells, whole[cells.name]),
+            "days": [{"date": day, **described(cells, by_day[day][cells.name])} for day in days],
+        }
+        for cells, _ in case.features(case.reference.seen.features)
+    ]
+
+
+def predictions(case: Case) -> list[dict[str, Any]]:
+    """Return each output, as the features are."""
+    found, start = [], 0
+    for cells in case.layout.outputs:
+        part = slice(start, start + cells.size)
+        start += cells.size
+        found.append(
+            {
+                **_about(cells),
+                "importance": None,
+                "reference": described(cells, np.array(case.reference.held.outputs[part])),
+                "days": [
+                    {"date": day, **described(cells, np.array(case.days[day].counts.outputs[part]))}
+                    for day in _shown(case)
+                ],
+            }
+        )
+    return found
+
+
+def performance(case: Case, policy: Policy) -> list[dict[str, Any]]:
+    """Return how each judged loss came in, overall: the mean until each day, and its interval."""
+    found = []
+    for rule in policy.rules.values():
+        reference = mean(case.reference.outcomes, "", getattr(rule, "loss", ""))
+        if not isinstance(rule, Performance) or reference is None:
+            continue
+        found.append(
+            {
+                "metric": rule.loss,
+                "slice": "",
+                "reference": reference.value,
+                "margin": reference.value * rule.margin,
+                "sequence": [
+                    {
+                        "date": day,
+                        "rows": int(one.rows),
+                        "value": one.value,
+                        "low": one.value - half,
+                        "high": one.value + half,
+                    }
+                    for day, one, half in sequence(case, "", rule.loss, policy.settings.alpha)
+                ],
+            }
+        )
+    return found
+
+
+def estimated(case: Case) -> dict[str, Any] | None:
+    """Return the loss that is expected of the week's answers."""
+    window = case.windows["week"]
+    if not case.bundle.contract.labels or not window.counts.rows:
+        return None
+    value = expected(case, window.counts.outputs)
+    return None if value is None else {"metric": "log_loss", "value": value}
+
+
+def following(
+    alerted: Sequence[Mapping[str, Any]],
+    noted: Sequence[Mapping[str, Any]],
+    ruled: Sequence[Mapping[str, Any]],
+) -> list[str]:
+    """Return what to do next, the most urgent first."""
+    broken = [one for one in alerted if one["kind"] == "quality"]
+    worse = [one for one in alerted if one["kind"] == "performance"]
+    said = [
+        f"Look at where {one.get('part') or 'the traffic'} comes from: {one['reason']}."
+        for one in broken[:3]
+    ]
+    if broken and worse:
+        said.append(f"When that is mended, train again on new data: `{REFRESH}`.")
+    elif worse:
+        said.append(f"Train again on new data, through the same gate: `{REFRESH}`.")
+    if noted and not alerted:
+        said.append(
+            "Nothing is broken and no loss was measured: read the notes when there is time."
+        )
+    silent = [one["name"] for one in ruled if one["verdict"] == "not judged"]
+    if silent:
+        said.append(f"Not judged: {', '.join(silent)}; the report says why.")
+    return said or ["Nothing."]
+
+
+def described(cells: Cells, counts: np.ndarray) -> dict[str, Any]:
+    """Return rows, missing share, and quantiles of a number or shares of labels."""
+    rows, there = int(counts.sum()), counts[:-1]
+    about: dict[str, Any] = {"rows": rows, "missing": int(counts[-1]) / rows if rows else None}
+    if cells.labels:
+        total = max(1, int(there.sum()))
+        return {**about, **dict.fromkeys(QUANTILES), "shares": (there / total).tolist()}
+    return {**about, **_quantiles(cells, there), "shares": None}
+
+
+def _quantiles(cells: Cells, there: np.ndarray) -> dict[str, float | None]:
+    """Return quantiles, within a cell as if its values lay evenly."""
+    total = int(there.sum())
+    if not total or not len(cells.edges):
+        return dict.fromkeys(QUANTILES)
+    ends = np.concatenate([cells.edges[:1], cells.edges, cells.edges[-1:]]).astype(float)
+    until = np.concatenate([[0], np.cumsum(there)]) / total
+    return {name: float(np.interp(share, until, ends)) for name, share in QUANTILES.items()}
+
+
+def _about(cells: Cells) -> dict[str, Any]:
+    labels = [*cells.labels, "(not declared)"] if cells.labels else None
+    return {
+        "name": cells.name,
+        "kind": "category" if cells.labels else "number",
+        "labels": labels,
+    }
+
+
+def _named(case: Case, flat: Sequence[int]) -> Iterator[tuple[str, np.ndarray]]:
+    for cells, part in case.features(flat):
+        yield cells.name, part
+
+
+def _shown(case: Case) -> Iterator[str]:
+    first = (case.at - timedelta(days=DAYS - 1)).isoformat()
+    return (day for day in case.days if day >= first)

@@ -1,0 +1,92 @@
+"""What a policy would have alerted on every day of the past, beside another policy."""
+
+import tempfile
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+
+from ..bundle import contents
+from ..git.repository import Repository
+from ..progress import progress
+from .case import Case
+from .judge import ruling
+from .monitor import prepared
+from .policy import Policy, compose
+
+Found = dict[tuple[str, str, str], list[str]]  # verdict, rule, part -> days
+PLACES = ("conf", "params.yaml")
+
+
+def replay(log: Path, bundle: Path, at: date | None, length: int, ref: str | None) -> str:
+    """Return, in Markdown, what the policy of this folder would have found on each of those days.
+
+    With `ref`, also what the policy of that commit would have, and where they differ.
+    """
+    content = contents.read(bundle)
+    task = content.manifest["task"]
+    own = compose(Path(), task, "this folder")
+    mine = _replayed(log, content, own, at, length)
+    if ref is None:
+        return _table(mine, None, "this folder", "")
+    with tempfile.TemporaryDirectory() as folder:
+        Repository().extract(ref, list(PLACES), Path(folder))
+        other = compose(Path(folder), task, ref)
+    return _table(mine, _replayed(log, content, other, at, length), "this folder", ref)
+
+
+def _replayed(
+    log: Path, content: contents.Contents, policy: Policy, at: date | None, length: int
+) -> Found:
+    _, case = prepared(log, content, policy, at)
+    found: Found = {}
+    with progress(title="replay", total=length, unit=" days") as bar:
+        for past in _days(case, length):
+            for entry in ruling(policy, past):
+                for finding in entry["findings"]:
+                    if finding["verdict"] in ("alert", "note"):
+                        key = finding["verdict"], entry["name"], finding.get("part", "")
+                        days = found.setdefault(key, [])
+                        if not days or days[-1] != past.at.isoformat():
+                            days.append(past.at.isoformat())
+            bar.update(1)
+    return found
+
+
+def _days(case: Case, length: int) -> Iterator[Case]:
+    """Yield the case of each day, with what was known then."""
+    maturity = timedelta(days=case.settings.maturity_days)
+    for back in range(length - 1, -1, -1):
+        then = case.at - timedelta(days=back)
+        mature = (then - maturity).isoformat()
+        days = {
+            day: about if day <= mature else msgspec.structs.replace(about, outcomes=None)
+            for day, about in case.days.items()
+            if day <= then.isoformat()
+        }
+        traffic = {day: rows for day, rows in case.traffic.items() if day <= then.isoformat()}
+        yield msgspec.structs.replace(case, at=then, days=days, traffic=traffic)
+
+
+def _table(mine: Found, other: Found | None, own: str, ref: str) -> str:
+    """Return the rows in Markdown: what was found, on how many days, and from when."""
+    keys = sorted({*mine, *(other or {})}, key=lambda key: (key[0] != "alert", *key))
+    header = ["", "rule", "part", own, *([ref] if other is not None else [])]
+    lines = [_line(header), "|" + "---|" * len(header)]
+    for key in keys:
+        sides = [_said(mine.get(key, []))]
+        if other is not None:
+            sides.append(_said(other.get(key, [])))
+        lines.append(_line([*key, *sides]))
+    if not keys:
+        return "Nothing would have alerted, and nothing would have been noted."
+    return "\n".join(lines)
+
+
+def _said(days: list[str]) -> str:
+    return f"{len(days)} days, from {days[0]} to {days[-1]}" if days else "never"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,250 @@
+"""Whether values, answers and what answers rest on are distributed as they were."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from ...bundle.counting import Cells
+from ..case import Case, Window, dependence
+from ..rule import Finding, Rule, unjudged
+from ..statistics import NOTHING, Between, Test, beyond, share, shift
+from .quality import percent, weight
+
+WEEKLY = ("week", "four weeks")
+
+
+class FeatureDrift(Rule, frozen=True, kw_only=True):
+    """No feature moved further than matters: a number by `least`, a label's share by `label`.
+
+    A number's least effect is a change of AUC: 0.02 is 0.07 standard deviations of a normal.
+    """
+
+    source: ClassVar[str] = (
+        "Mann and Whitney, Annals of Mathematical Statistics 18, 1947; corrected after Holm, 1979"
+    )
+    least: float
+    label: float
+
+    def judge(self, case: Case) -> Sequence[Finding]:
+        """Return a finding for each feature, of one week and of four."""
+        found = [
+            _told(case, window, cells, test, words, least)
+            for window in _enough(case)
+            for cells, before, after in case.pairs(window)
+            for test, words, least in self._tests(case, window, cells, before, after)
+        ]
+        return found or [unjudged("no window has enough rows")]
+
+    def _tests(
+        self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
+    ) -> Iterator[tuple[Test, str, float]]:
+        if not cells.labels:
+            varied = _spread(case.moved[cells.name], window.periods)
+            test = shift(before[:-1], after[:-1], self.least, window.weight, varied)
+            yield test, f"values are {'higher' if test.effect > 0 else 'lower'}", self.least
+            return
+        varied = _spread(case.shared[cells.name], window.periods)
+        test, at = largest((before, after), self.label, window.weight, varied)
+        was, now = before[:-2].sum(), after[:-2].sum()
+        told = f"{cells.labels[at]} is {percent(after[at], now)} and was {percent(before[at], was)}"
+        yield test, told, self.label
+
+
+class SliceDrift(Rule, frozen=True, kw_only=True):
+    """In no slice did a feature move by `least` (`label`: a label's share) more than in all rows.
+
+    What moves everywhere, as with a season, is feature_drift's.
+    """
+
+    family: ClassVar[str] = "slices"
+    least: float
+    label: float
+
+    def judge(self, case: Case) -> Sequence[Finding]:
+        """Return a finding for each feature of each slice that has enough rows."""
+        found = [one for window in _enough(case) for one in self._in(case, window)]
+        return found or [unjudged("no slice has enough rows")]
+
+    def _in(self, case: Case, window: Window) -> Iterator[Finding]:
+        least = case.settings.min_rows
+        whole = {
+            cells.name: (was, now)
+            for (cells, was), (_, now) in zip(
+                case.features(case.reference.seen.features),
+                case.features(window.counts.features),
+                strict=True,
+            )
+        }
+        for name, flat in window.counts.slices.items():
+            if (before := case.reference.seen.slices.get(name)) is None:
+                continue
+            parts = zip(case.features(before), case.features(flat), strict=True)
+            for (cells, was), (_, now) in parts:
+                there = float(now[:-1].sum()) * window.weight
+                if name.startswith(f"{cells.name}=") or min(there, was[:-1].sum()) < least:
+                    continue
+                yield self._finding(case, window, name, cells, (was, now), whole[cells.name])
+
+    def _finding(
+        self,
+        case: Case,
+        window: Window,
+        name: str,
+        cells: Cells,
+        within: tuple[np.ndarray, np.ndarray],
+        whole: tuple[np.ndarray, np.ndarray],
+    ) -> Finding:
+        limit = self.label if cells.labels else self.least
+        if cells.labels:
+            test, at = largest(within, limit, window.weight, case.shared[cells.name], whole)
+            told = f"where {name}, the share of {cells.labels[at]} moved more than elsewhere"
+        else:
+            varied = case.moved[cells.name]
+            one, other = (
+                shift(was[:-1], now[:-1], limit, window.weight) for was, now in (within, whole)
+            )
+            test = beyond(one.effect - other.effect, one.error**2 + other.error**2, limit, varied)
+            side = "higher" if test.effect > 0 else "lower"
+            told = f"where {name}, values are {side} than before, and more so than elsewhere"
+        return Finding(
+            "note",
+            told,
+            f"{cells.name} in {name}",
+            test.effect,
+            threshold=limit,
+            window=window.name,
+            p=test.p,
+            weight=weight(case, cells.name, test.effect, limit),
+        )
+
+
+class PredictionDrift(Rule, frozen=True, kw_only=True):
+    """Answers did not move further than `least`, a change of AUC against those of the holdout."""
+
+    least: float
+
+    def judge(self, case: Case) -> Sequence[Finding]:
+        """Return a finding for each output, of one week and of four."""
+        found = []
+        for window in _enough(case):
+            for cells, was, now in outputs(case, window.answered, window.counts.outputs):
+                test = shift(was[:-1], now[:-1], self.least, window.weight)
+                side = "higher" if test.effect > 0 else "lower"
+                told = f"predictions are {side} than on the holdout"
+                found.append(
+                    Finding(
+                        "note",
+                        told,
+                        cells.name,
+                        test.effect,
+                        threshold=self.least,
+                        window=window.name,
+                        p=test.p,
+                        weight=abs(test.effect) / self.least,
+                    )
+                )
+        return found or [unjudged("no window has enough rows")]
+
+
+class AttributionDrift(Rule, frozen=True, kw_only=True):
+    """What share of the answers' variance a feature explains did not move by more than `least`."""
+
+    source: ClassVar[str] = "Sobol, Mathematical Modelling and Computational Experiments 1, 1993"
+    least: float
+
+    def judge(self, case: Case) -> Sequence[Finding]:
+        """Return a finding for each feature, of four weeks."""
+        window = case.windows["four weeks"]
+        if window.counts.rows * window.weight < case.settings.min_rows:
+            return [unjudged("four weeks have too few rows", window=window.name)]
+        now = dict(dependence(case.layout, window.counts))
+        found = []
+        for name, (was, error) in dependence(case.layout, case.reference.held):
+            is_, own = now[name]
+            if name in case.unrecorded:
+                continue
+            test = beyond(is_ - was, error**2 + own**2 / window.weight, self.least)
+            told = f"it explains {is_:.0%} of the predictions' variance, {was:.0%} on the holdout"
+            found.append(
+                Finding(
+                    "note",
+                    told,
+                    name,
+                    test.effect,
+                    threshold=self.least,
+                    window=window.name,
+                    p=test.p,
+                    weight=abs(test.effect) / self.least,
+                )
+            )
+        return found
+
+
+def outputs(
+    case: Case, before: np.ndarray, after: Sequence[int]
+) -> Iterator[tuple[Cells, np.ndarray, np.ndarray]]:
+    """Yield each output with its cells in the reference and in a window."""
+    start = 0
+    for cells in case.layout.outputs:
+        end = start + cells.size
+        yield cells, np.asarray(before[start:end]), np.asarray(after[start:end])
+        start = end
+
+
+def largest(
+    within: tuple[np.ndarray, np.ndarray],
+    least: float,
+    weight: float,
+    varied: Between,
+    whole: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[Test, int]:
+    """Return the surest of the tests of every label's share, corrected for their number.
+
+    `within` are the cells before and after. With `whole`, the cells of all rows before and after,
+    what moved there as well is taken off.
+    """
+    labels = Between(varied.variance[:-2], varied.periods)
+    test = _shares(within, least, weight, labels)
+    if whole is not None:
+        other = _shares(whole, least, weight, NOTHING)
+        variance = test.error**2 + other.error**2
+        test = beyond(test.effect - other.effect, variance, least)
+    at = int(np.lexsort((-np.abs(test.effect), test.p))[0])
+    p = min(1.0, float(test.p[at]) * len(test.p))
+    return Test(float(test.effect[at]), float(test.error[at]), p), at
+
+
+def _shares(
+    within: tuple[np.ndarray, np.ndarray], least: float, weight: float, varied: Between
+) -> Test:
+    was, now = within[0][:-2], within[1][:-2]
+    return share(was, was.sum(), now, now.sum(), least, weight, varied)
+
+
+def _spread(varied: Between, periods: int) -> Between:
+    """Return what a window differs by from the mean of so many periods of the reference."""
+    return varied._replace(variance=varied.variance * (1 + 1 / periods)) if periods else varied
+
+
+def _enough(case: Case) -> Iterator[Window]:
+    for name in WEEKLY:
+        window = case.windows[name]
+        if window.counts.rows * window.weight >= case.settings.min_rows:
+            yield window
+
+
+def _told(
+    case: Case, window: Window, cells: Cells, test: Test, words: str, least: float
+) -> Finding:
+    season = f" (against {window.season})" if window.season else ""
+    return Finding(
+        "note",
+        f"{words}{season}",
+        cells.name,
+        test.effect,
+        threshold=least,
+        window=window.name,
+        p=test.p,
+        weight=weight(case, cells.name, test.effect, least),
+    )

@@ -1,0 +1,232 @@
+"""Whether values are what they were: there, known, in range, and not the same one all the time."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from ...bundle.counting import HEAVY, Cells
+from ..case import Case, Window
+from ..rule import Finding, Kind, Rule, unjudged
+from ..statistics import Between, above, auc, share, shift
+
+DAILY = ("day", "week")
+
+
+class Missing(Rule, frozen=True, kw_only=True):
+    """A value is missing in at most `least` (a share of all rows) more than it was."""
+
+    kind: ClassVar[Kind] = "quality"
+    least: float
+
+    def judge(self, case: Case) -> Sequence[Finding]:
+        """Return a finding for each feature, of the day and of the week."""
+        return [*judged(case, self._found)] or [unjudged("no window has enough rows")]
+
+    def _found(
+        self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
+    ) -> Finding:
+        had, has = (float(part[-1]) for part in (before, after))
+        of = float(before.sum()), float(after.sum())
+        told = (
+            f"missing in {percent(has, of[1])} of the rows, {percent(had, of[0])} in the reference"
+        )
+        every = case.shared[cells.name]
+        varied = Between(every.variance[-1], every.periods)
+        test = share(had, of[0], has, of[1], self.least, window.weight, varied)
+        up = test.effect > 0
+        return Finding(
+            "alert" if up else "note",
+            told,
+            cells.name,
+            test.effect,
+            threshold=self.least,
+            window=window.name,
+            p=test.p,
+            weight=weight(case, cells.name, test.effect, self.least),
+        )
+
+
+class Unseen(Rule, frozen=True, kw_only=True):
+    """Labels that the contract does not declare are at most the share `least` of the rows."""
+
+    kind: ClassVar[Kind] = "quality"
+    least: float
+
+    def judge(self, case: Case) -> Sequence[Finding]:
+        """Return a finding for each category, of the day and of the week."""
+        if not any(cells.labels for cells, _ in case.features(case.reference.seen.features)):
+            return [Finding("quiet", "no feature is a category")]
+        return [*judged(case, self._found)] or [unjudged("no window has enough rows")]
+
+    def _found(
+        self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
+    ) -> Finding | None:
+        if not cells.labels:
+            return None
+        rows, of = float(after[-2]), float(after.sum())
+        usual = float(before[-2]) / max(1.0, float(before.sum()))
+        told = f"{percent(rows, of)} of the rows have a label that the contract does not declare"
+        return Finding(
+            "alert",
+            told,
+            cells.name,
+            rows / of - usual,
+            threshold=self.least,
+            window=window.name,
+            p=above(rows, of, usual + self.least, window.weight),
+        )
+
+
+class Bounds(Rule, frozen=True, kw_only=True):
+    """At most the share `least` of the rows more than before lies beyond all that training saw.
+
+    A unit that changes in some rows, or a decimal point that is lost, shows here first.
+    """
+
+    kind: ClassVar[Kind] = "quality"
+    least: float
+
+    def judge(self, case: Case) -> Sequence[Finding]:
+        """Return a finding for each number, of the day and of the week."""
+        return [*judged(case, self._found)] or [unjudged("no window has enough rows")]
+
+    def _found(
+        self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
+    ) -> Finding | None:
+        if cells.labels or not len(cells.edges):
+            return None
+        rows, of = float(after[0] + after[-2]), float(after[:-1].sum())
+        usual = float(before[0] + before[-2]) / max(1.0, float(before[:-1].sum()))
+        side = "above" if after[-2] >= after[0] else "below"
+        edge = cells.edges[-1] if side == "above" else cells.edges[0]
+        told = (
+            f"{percent(rows, of)} of the values lie beyond all that was seen, most {side} {edge:g}"
+        )
+        if of < case.settings.min_rows:
+            return None
+        return Finding(
+            "alert",
+            told,
+            cells.name,
+            rows / of - usual,
+            threshold=self.least,
+            window=window.name,
+            p=above(rows, of, usual + self.least, window.weight),
+        )
+
+
+class HeaviestValue(Rule, frozen=True, kw_only=True):
+    """No value of a number stands in a share `least` of the rows more than it did.
+
+    A sensor that is stuck repeats one value; a default that somebody fills in does, too.
+    """
+
+    kind: ClassVar[Kind] = "quality"
+    least: float
+
+    def judge(self, case: Case) -> Sequence[Finding]:
+        """Return a finding for each number, of the day and of the week."""
+        return [*judged(case, self._found)] or [unjudged("no window has enough rows")]
+
+    def _found(
+        self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
+    ) -> Finding | None:
+        of = float(after[:-1].sum())
+        if cells.labels or min(of, before[:-1].sum()) < case.settings.min_rows:
+            return None
+        now = window.counts.heaviest.get(cells.name, {})
+        tests = []
+        for value, rows in now.items():
+            usual = self._usual(case, cells, value, rows, (before, after))
+            p = above(float(rows), of, min(1.0, usual + self.least), window.weight)
+            tests.append((p, -rows, value, rows, usual))
+        if not tests:
+            return Finding(
+                "quiet", "no value is in many rows", cells.name, window=window.name, p=1.0
+            )
+        p, _, value, rows, usual = min(tests)
+        told = f"{float(value):g} is {percent(rows, of)} of the values, {usual:.1%} at most before"
+        return Finding(
+            "alert",
+            told,
+            cells.name,
+            rows / of - usual,
+            threshold=self.least,
+            window=window.name,
+            p=min(1.0, p * len(tests)),
+        )
+
+    def _usual(
+        self,
+        case: Case,
+        cells: Cells,
+        value: str,
+        rows: int,
+        beside: tuple[np.ndarray, np.ndarray],
+    ) -> float:
+        """Return the share that a value had, or would have beside as many of its neighbours.
+
+        The rows of its cell that have another value tell how many a season brings of it.
+        """
+        before, after = beside
+        known = case.reference.seen.heaviest.get(cells.name, {}).get(value, 0)
+        at = int(cells.of(np.array([value], dtype=np.float32))[0])
+        others, beside_now = float(before[at]) - known, max(0.0, float(after[at]) - rows)
+        expected = known / others * beside_now if others > known / 10 else 0.0
+        share = max(known, float(before[at]) if others <= known / 10 else 0.0) / before[:-1].sum()
+        return max(HEAVY / 2, float(share), expected / float(after[:-1].sum()))
+
+
+class Units(Rule, frozen=True, kw_only=True):
+    """The values of a whole column do not move within a day by `least` (a change of AUC, up to .5).
+
+    So far in one day moves what is measured in another unit, or read from another column.
+    """
+
+    kind: ClassVar[Kind] = "quality"
+    least: float
+
+    def judge(self, case: Case) -> Sequence[Finding]:
+        """Return a finding for each number, of the day."""
+        return [*judged(case, self._found, ("day",))] or [unjudged("the day has too few rows")]
+
+    def _found(
+        self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
+    ) -> Finding | None:
+        if cells.labels or min(before[:-1].sum(), after[:-1].sum()) < case.settings.min_rows:
+            return None
+        varied = case.moved[cells.name]
+        test = shift(before[:-1], after[:-1], self.least, window.weight, varied)
+        above_it = auc(before[:-1], after[:-1])
+        told = f"a value of the day is above one of the reference with a chance of {above_it:.0%}"
+        return Finding(
+            "alert",
+            told,
+            cells.name,
+            test.effect,
+            threshold=self.least,
+            window=window.name,
+            p=test.p,
+        )
+
+
+def judged(case: Case, find, windows: Sequence[str] = DAILY) -> Iterator[Finding]:  # noqa: ANN001
+    """Yield what is found of each feature in each window that has enough rows."""
+    for name in windows:
+        window = case.windows[name]
+        if window.counts.rows * window.weight < case.settings.min_rows:
+            continue
+        for cells, before, after in case.pairs(window):
+            if (finding := find(case, window, cells, before, after)) is not None:
+                yield finding
+
+
+def percent(rows: float, of: float) -> str:
+    """Return a share in words."""
+    return f"{rows / of:.1%}" if of else "none"
+
+
+def weight(case: Case, feature: str, effect: float, least: float) -> float:
+    """Return how much a change matters: the model's reliance on it, times how far it went."""
+    return (case.importance.get(feature, 0.0) + 0.001) * abs(effect) / max(least, 1e-9)
