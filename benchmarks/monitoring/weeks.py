@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-import traffic
-from traffic import KINDS, START, WEEKS, Change, World
+import traffic  # isort: skip  # finds the engine
+from traffic import KINDS, NONE, PROJECT, START, WEEKS, Change, World
 
 from mlops.monitoring.case import Day
 from mlops.monitoring.judge import ruling

@@ -39,12 +39,12 @@ def monitor(log: Path, bundle: Path, at: date | None, out: Path) -> dict[str, An
 def prepared(
     log: Path, content: contents.Contents, policy: Policy, at: date | None
 ) -> tuple[Source, Case]:
-    """Return the log of a bundle, counted, and the case of a day: yesterday, unless one is named."""
+    """Return the log of a bundle, counted, and the case of a day, which is yesterday if not named."""
     last = at or judging.last_whole_day(datetime.now(UTC).date())
     if not log.is_dir():
         raise MonitorError(
-            f"{log} is no folder: name the log of a server (MLOPS_LOG_FOLDER), or collect a shipped "
-            "one with `mlops collect`"
+            f"{log} is no folder: name the log of a server (MLOPS_LOG_FOLDER), or collect one that "
+            "was shipped with `mlops collect`"
         )
     if REFERENCE not in content.files:
         raise MonitorError(

@@ -1,6 +1,6 @@
 """Whether values are what they were: there, known, in range, and not the same one all the time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from ..rule import Finding, Kind, Rule, unjudged
 from ..statistics import Between, above, auc, share, shift
 
 DAILY = ("day", "week")
+Find = Callable[[Case, Window, Cells, np.ndarray, np.ndarray], "Finding | None"]
 
 
 class Missing(Rule, frozen=True, kw_only=True):
@@ -211,7 +212,7 @@ class Units(Rule, frozen=True, kw_only=True):
         )
 
 
-def judged(case: Case, find, windows: Sequence[str] = DAILY) -> Iterator[Finding]:  # noqa: ANN001
+def judged(case: Case, find: Find, windows: Sequence[str] = DAILY) -> Iterator[Finding]:
     """Yield what is found of each feature in each window that has enough rows."""
     for name in windows:
         window = case.windows[name]
