@@ -1,0 +1,30 @@
+"""monitor.json: what the monitor found, under one digest."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .verdict import VerdictError, digest
+
+FORMAT = 1
+VERDICTS = ("alert", "quiet", "not judged")
+AGAIN = "run `mlops monitor` again"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return a report of the monitor after checking its digest; raises VerdictError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+        stated, verdict, form = content["digest"], content["verdict"], content["format"]
+        computed = digest(content)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise VerdictError(f"{path} is no report of the monitor: {AGAIN}") from error
+    if form != FORMAT or verdict not in VERDICTS:
+        raise VerdictError(f"{path} has a format or verdict unknown here: {AGAIN}")
+    if stated != computed:
+        raise VerdictError(f"{path} was changed after it was written: {AGAIN}")
+    return dict(content)
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,0 +1,1 @@
+"""What the server recorded, judged: what changed, and whether it hurts."""
