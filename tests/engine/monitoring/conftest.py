@@ -1,11 +1,14 @@
 """What the monitor found, as its reports and alerts get it."""
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hub import Hub
 
 from mlops.bundle.verdict import sealed
 
@@ -163,3 +166,16 @@ def reported() -> Callable[..., Content]:
         return sealed(report(features, days))
 
     return made
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A GitHub, which `gh` on the PATH asks as automation."""
+    made = Hub(tmp_path)
+    monkeypatch.setenv("PATH", f"{made.bin}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "acme/churn")
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.invalid")
+    monkeypatch.setenv("GITHUB_RUN_ID", "17")
+    monkeypatch.delenv("MLOPS_WEBHOOK_URL", raising=False)
+    yield made
+    made.stop()
