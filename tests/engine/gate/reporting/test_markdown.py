@@ -1,15 +1,13 @@
 """What a reviewer reads says what the report holds, and nothing in it acts as markup."""
 
 import re
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mlops.gate.markdown import LONGEST, SHOWN, bar, code, markdown, table, text
+from mlops.bundle.escaping import SHOWN
+from mlops.gate.markdown import bar, markdown, table
 from mlops.gate.page import page
 from mlops.gate.phrases import summary
 
@@ -92,31 +90,7 @@ def test_hostile_names_stay_names(content: dict[str, Any]) -> None:
     assert tags == {"details", "summary", "b", "code"}
 
 
-@given(st.text(max_size=LONGEST))
-def test_a_text_reads_as_it_was_given(words: str) -> None:
-    shown = text(words)
-    assert unescape(shown).replace("@\u200b", "@") == " ".join(words.split())
-    assert not re.search(r"[\\`*\[\]|~$@<>\n]", shown)
-    assert code(words) == f"<code>{shown}</code>"
-
-
-@pytest.mark.parametrize(
-    ("words", "shown"),
-    [
-        ("roc_auc is 0.5 (0.4 to 0.6)", "roc_auc is 0.5 (0.4 to 0.6)"),
-        ("__init__", "&#95;&#95;init&#95;&#95;"),
-        ("a: b", "a: b"),
-        ("http://x", "http&#58;//x"),
-        (":tada: #12", "&#58;tada: &#35;12"),
-        ("&lt;", "&amp;lt;"),
-        ("x" * 500, "x" * 480 + "…"),
-    ],
-)
-def test_only_what_would_act_is_escaped(words: str, shown: str) -> None:
-    assert text(words) == shown
-
-
-def test_a_long_table_is_cut_and_says_so() -> None:
+def test_a_long_table_says_where_the_rest_is() -> None:
     assert "2 more stand in gate.json" in table(["a"], [["x"]] * (SHOWN + 2))
 
 

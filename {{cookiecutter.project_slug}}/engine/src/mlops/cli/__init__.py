@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ..errors import ProjectError
 from . import (
+    alerting,
     experiments,
     history,
     monitoring,
@@ -26,7 +27,17 @@ from .verb import Run
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-MODULES = (table, stages, experiments, promotion, releasing, monitoring, history, prediction)
+MODULES = (
+    table,
+    stages,
+    experiments,
+    promotion,
+    releasing,
+    monitoring,
+    alerting,
+    history,
+    prediction,
+)
 DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call them in order."
 
 

@@ -1,20 +1,17 @@
 """gate.md: what a reviewer reads in the pull request, the verdict first."""
 
-import re
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
 
+from ..bundle import escaping
+from ..bundle.escaping import code, text
 from ..bundle.figures import estimate, figure, shown
+from ..bundle.verdict import REPORT
 from . import phrases
 from .phrases import Content
 
-# What Markdown or GitHub would make something of, mentions and links included.
-MARKUP = re.compile(r"[\\`*\[\]|~$@]|(?<![^\W_])_+|_+(?![^\W_])|:(?=[/\w])|#(?=\w)|www\.")
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 WIDTH = 8
-SHOWN = 40  # lines of one table: more stand in gate.json
-LONGEST = 160
 TELLS = "these rows tell a loss of"
 
 
@@ -38,47 +35,15 @@ def markdown(content: Content) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def text(words: object) -> str:
-    """Return words that Markdown, HTML and mentions leave alone, on one line."""
-    return _escaped(words, 3 * LONGEST)
-
-
-def code(words: object) -> str:
-    """Return words as code: a name or a value."""
-    return f"<code>{_escaped(words, LONGEST)}</code>"
-
-
-def _escaped(words: object, most: int) -> str:
-    plain = " ".join(str(words).split())
-    plain = plain if len(plain) <= most else f"{plain[:most]}…"
-    # Marks become entities, which hold & and # themselves: what escape() made is left alone.
-    pieces = re.split(r"(&(?:amp|lt|gt);)", escape(plain, quote=False))
-    return "".join(p if at % 2 else MARKUP.sub(_entity, p) for at, p in enumerate(pieces))
-
-
-def _entity(match: re.Match[str]) -> str:
-    found = match.group()
-    # A zero-width space keeps a name from being mentioned even where entities are decoded first.
-    return "".join(f"&#{ord(c)};" for c in found) + ("&#8203;" if found == "@" else "")
-
-
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table of cells that are Markdown already."""
-    lines = [_line(row) for row in rows]
-    rest = len(lines) - SHOWN
-    body = [_line(header), "|" + "---|" * len(header), *lines[:SHOWN]]
-    more = [f"\n{rest} more stand in gate.json."] if rest > 0 else []
-    return "\n".join([*body, *more])
+    return escaping.table(header, rows, REPORT)
 
 
 def bar(share: float) -> str:
     """Return a bar of up to WIDTH blocks."""
     eighths = round(min(max(share, 0.0), 1.0) * WIDTH * 8)
     return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _reasons(content: Content) -> list[str]:

@@ -39,7 +39,7 @@ def monitor(log: Path, bundle: Path, at: date | None, out: Path) -> dict[str, An
 def prepared(
     log: Path, content: contents.Contents, policy: Policy, at: date | None
 ) -> tuple[Source, Case]:
-    """Return the log of a bundle, counted, and the case of a day, which is yesterday if not named."""
+    """Return the log of a bundle, counted, and the case of a day: yesterday, if not named."""
     last = at or judging.last_whole_day(datetime.now(UTC).date())
     if not log.is_dir():
         raise MonitorError(

@@ -1,0 +1,25 @@
+"""What the monitor found, brought to people."""
+
+from pathlib import Path
+
+from .verb import Arguments, Verb
+
+
+def grammar(verb: Verb) -> None:
+    """Declare the verbs of this module."""
+    add = verb(alerts, "open, edit and close an issue for each alert, and tell $MLOPS_WEBHOOK_URL")
+    add.add_argument("report", type=Path, help="what `mlops monitor` wrote: monitor.json")
+    add.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+
+def alerts(arguments: Arguments) -> None:
+    from ..bundle.alerts import read
+    from ..monitoring.alerting import bring, planned
+
+    report = read(arguments.report)
+    count = 0
+    for line in planned(report) if arguments.dry_run else bring(report):
+        print(line, flush=True)
+        count += 1
+    if not count:
+        print("issues say what the report does: nothing to do")
