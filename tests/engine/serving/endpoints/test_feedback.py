@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from mlops.contract import Contract
+from mlops.monitoring.outcomes import joined, unmatched
 from mlops.serving.endpoints.feedback import decode, outcomes
 from mlops.serving.problem import Problem
-from mlops.serving.recording.outcomes import joined, unmatched
 
 BAD = ("bad-outcome", 0)
 TARGETS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -49,7 +49,7 @@ def test_outcomes_find_their_predictions(
     table = joined(tmp_path / "log")
     assert table["outcome"].to_pylist() == [labels[0], None, labels[0]]
     assert table["prediction"].to_pylist()[0] == label
-    assert unmatched(table) == 1
+    assert unmatched(tmp_path / "log") == 1
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import ProjectError
+from ...log_layout import SPOOL
 
-SPOOL = "spool"
 LOCK = "lock"
 KEY = "unit.key"
 KEY_BYTES = 32

@@ -9,16 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from ...data.prepared import ARROW
+from ...log_layout import FEEDBACK, FORMAT, PREDICTIONS, stored
 from ...spelling import Spellings, spellings
 from .segment import Answers, Declaration, Outcomes
 
-PREDICTIONS = "predictions"
-FEEDBACK = "feedback"
-BEFORE = ("request_id", "row", "time", "digest", "role", "unit", "arm", "propensity")
-AFTER = ("prediction", "probabilities")
-JOINED = ("outcome", "outcome_time", "value", "currency", "action")
-TAKEN = (*BEFORE, *AFTER, *JOINED, "date", "model")  # `date` and `model` are read from the path
-FORMAT = "2"  # of a file of predictions; 1, which says none, has no unit, arm and propensity
 MOMENT = pa.timestamp("us")
 
 
@@ -99,11 +93,6 @@ def _outcomes(block: Outcomes) -> pa.RecordBatch:
             "action": pa.array(block.actions or none, pa.string()),
         }
     )
-
-
-def stored(name: str) -> str:
-    """Return the name of an input's column, which is another where the log has one of that name."""
-    return f"input_{name}" if name in TAKEN else name
 
 
 def _typed(values: Sequence[Any], kind: str, about: Declaration, name: str) -> pa.Array:

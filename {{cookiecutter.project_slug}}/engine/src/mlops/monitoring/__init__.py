@@ -1,0 +1,1 @@
+"""What a server recorded: what changed, and whether it hurts."""
