@@ -203,6 +203,7 @@ def test_shadow_answers_nobody(folder: Path, tmp_path: Path, bundle_folder: Path
     async def work(models: ServedModels) -> None:
         assert models.shadow is models.challenger is not None
         assert {models.route(b"%d" % n) for n in range(1000)} == {models.champion}
+        assert models.arms.of(models.champion) == ("champion", 1.0)
 
     run(work, bundle=folder, challenger=another(bundle_folder, tmp_path / "other"))
 
@@ -216,6 +217,8 @@ def test_share_of_keys_is_kept_and_sticks(
         share = sum(one is models.challenger for one in answered) / 4000
         assert 0.22 < share < 0.28
         assert answered == [models.route(b"%d" % n) for n in range(4000)]
+        assert models.arms.of(models.champion) == ("champion", 0.75)
+        assert models.arms.of(models.challenger) == ("challenger", 0.25)
 
     other = another(bundle_folder, tmp_path / "other")
     run(work, bundle=folder, challenger=other, challenger_mode="share", challenger_share=0.25)

@@ -34,7 +34,7 @@ def test_the_standard_file_says_what_the_code_does(monkeypatch: pytest.MonkeyPat
     assert load("standard") == ServingSettings()
     written = (PROJECT / "conf/serving/standard.yaml").read_text()
     unwritten = {name for name in settings.NAMES if f"\n{name}:" not in written}
-    assert unwritten == {"api_key", "expect"}
+    assert unwritten == {"api_key", "log_key", "expect"}
 
 
 def test_arguments_over_environment_over_file(
@@ -80,6 +80,7 @@ def test_values_are_read_as_their_types(monkeypatch: pytest.MonkeyPatch) -> None
         ("root_path: models/churn", r"setting root_path: .*pattern"),
         ("root_path: /models/", r"setting root_path: .*pattern"),
         ("api_key: secret-secret", r"set MLOPS_API_KEY instead"),
+        ("log_key: secret-secret-secret", r"set MLOPS_LOG_KEY instead"),
         ("- a\n- b", r"must hold settings"),
         ("port: [", r"no readable YAML"),
     ],

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from mlops.contract import Contract
+from mlops.monitoring.outcomes import joined, unmatched
 from mlops.serving.endpoints.feedback import decode, outcomes
 from mlops.serving.problem import Problem
-from mlops.serving.recording.outcomes import joined, unmatched
 
+BAD = ("bad-outcome", 0)
 TARGETS: dict[str, tuple[str, dict[str, Any]]] = {
     "boolean": ("binary", {"type": "boolean"}),
     "category": ("binary", {"type": "category", "categories": ["no", "yes"]}),
@@ -48,7 +49,7 @@ def test_outcomes_find_their_predictions(
     table = joined(tmp_path / "log")
     assert table["outcome"].to_pylist() == [labels[0], None, labels[0]]
     assert table["prediction"].to_pylist()[0] == label
-    assert unmatched(table) == 1
+    assert unmatched(tmp_path / "log") == 1
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,23 @@ def test_outcomes_find_their_predictions(
         (b'{"request_id": "a", "outcome": true, "row": -1}', 422, "bad-outcome", 0, "row"),
         (b'{"request_id": "a", "outcome": true, "row": 1e99}', 422, "bad-outcome", 0, "row"),
         (b'{"request_id": "a", "outcome": true, "more": 1}', 422, "bad-outcome", 0, None),
+        (b'{"request_id": "a"}', 422, "bad-outcome", 0, "outcome"),
+        (b'{"request_id": "a", "value": 1}', 422, "bad-outcome", 0, "currency"),
+        (b'{"request_id": "a", "currency": "EUR"}', 422, "bad-outcome", 0, "value"),
+        (b'{"request_id": "a", "outcome": true, "value": 1}', 422, "bad-outcome", 0, "currency"),
+        (b'{"request_id": "a", "value": 1, "currency": "eur"}', 422, "bad-outcome", 0, "currency"),
+        (b'{"request_id": "a", "value": 1, "currency": "EUR\\n"}', 422, *BAD, "currency"),
+        (b'{"request_id": "a", "value": 1e999, "currency": "EUR"}', 422, *BAD, "value"),
+        (
+            b'{"request_id": "a", "value": NaN, "currency": "EUR"}',
+            400,
+            "malformed-json",
+            None,
+            None,
+        ),
+        (b'{"request_id": "a", "value": true, "currency": "EUR"}', 422, *BAD, "value"),
+        (b'{"request_id": "a", "action": ""}', 422, "bad-outcome", 0, "action"),
+        (b'{"request_id": "a", "action": "' + b"x" * 101 + b'"}', 422, *BAD, "action"),
     ],
 )
 def test_what_is_no_outcome(
@@ -78,6 +96,19 @@ def test_what_is_no_outcome(
         decode(body)
     problem = refused.value
     assert (problem.status, problem.slug, problem.row, problem.field) == (status, slug, row, field)
+
+
+def test_a_value_and_an_action_need_no_outcome() -> None:
+    reported = [
+        {"request_id": "a", "value": -3, "currency": "EUR"},
+        {"request_id": "b", "action": "called \u00e9"},
+        {"request_id": "c", "outcome": True},
+    ]
+    body = json.dumps(reported).encode()
+    found = outcomes(decode(body), contract("boolean"), 1.5)
+    assert found.outcomes == [None, None, "true"]
+    assert (found.values, found.currencies) == ([-3.0, None, None], ["EUR", None, None])
+    assert found.actions == [None, "called \u00e9", None]
 
 
 @pytest.mark.parametrize(
@@ -152,6 +183,9 @@ def test_what_cannot_be_kept_is_not_accepted(started: Callable[..., Any], tmp_pa
 def test_it_is_described(client: Any) -> None:
     about = client.get("/openapi.json").json()["paths"]["/feedback"]["post"]
     one, many = about["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
-    assert set(one["required"]) == {"request_id", "outcome"}
+    assert set(one["required"]) == {"request_id"}
+    assert set(one["properties"]) == {
+        *("request_id", "outcome", "row", "value", "currency", "action")
+    }
     assert many["items"] == one
     assert {"202", "422"} <= set(about["responses"])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from httpx import AsyncClient
 
@@ -181,6 +182,24 @@ def test_a_large_body_is_answered(client: Any, name: str, inputs: list[dict[str,
     response = client.post(f"/v2/models/{name}/infer", content=body, headers=headers)
     assert response.status_code == 200
     assert response.json()["outputs"][0]["shape"] == [1000]
+
+
+def test_a_version_that_the_client_names_is_drawn_by_no_lot(
+    started: Callable[..., Any], name: str, inputs: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    client = started(log_folder=tmp_path / "log")
+    version = client.get(f"/v2/models/{name}").json()["versions"][0]
+    for path in (f"/v2/models/{name}/infer", f"/v2/models/{name}/versions/{version}/infer"):
+        sent = {"inputs": inputs}
+        assert client.post(path, json=sent, headers={"x-routing-key": "7"}).status_code == 200
+    client.together(lambda _: client.app.state.recorder.stop())
+    (path,) = (tmp_path / "log").rglob("*.parquet")
+    with pq.ParquetFile(path) as file:
+        rows = file.read(["unit", "arm", "propensity"]).to_pylist()
+    assert {row["arm"] for row in rows} == {"champion"}
+    assert {row["propensity"] for row in rows} == {1.0, None}
+    (known,) = {row["unit"] for row in rows}
+    assert len(bytes.fromhex(known)) == 8
 
 
 def test_it_is_counted_and_recorded_once(

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from pydantic import SecretStr
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from mlops.bundle.profile import profile
@@ -29,6 +30,7 @@ from mlops.config.settings import (
 from mlops.contract import Contract
 from mlops.features.encoding import Encoder
 from mlops.runtime import model as runtime
+from mlops.serving.models import Arms
 from mlops.serving.predictor import Predictor
 from mlops.serving.recording.recorder import Recorder
 from mlops.serving.telemetry.metrics import Metrics
@@ -48,6 +50,7 @@ TARGETS: dict[str, dict[str, Any]] = {
     "multiclass": {"type": "category", "categories": ["x", "y", "z"], "role": "target"},
     "regression": {"type": "number", "role": "target"},
 }
+ALONE = Arms()
 DELAY = Derived("elapsed_days", ["billed", "paid"], "tests")
 
 
@@ -117,6 +120,7 @@ class Told:
     log_sample: float = 1.0
     log_max_bytes: int = 1 << 30
     log_buffer_rows: int = 100_000
+    log_key: SecretStr | None = None
 
 
 @dataclass
@@ -128,7 +132,12 @@ class Desk:
     served: Serving
 
     def answer(
-        self, rows: Sequence[dict[str, Any]], request_id: str, by: Predictor | None = None
+        self,
+        rows: Sequence[dict[str, Any]],
+        request_id: str,
+        by: Predictor | None = None,
+        arms: Arms = ALONE,
+        key: bytes | None = None,
     ) -> np.ndarray:
         """Answer a request as the hot path does, and hand it to the recorder."""
         answering = by or self.served.champion
@@ -138,7 +147,7 @@ class Desk:
         decoded = answering.decode(body)
         matrix = answering.matrix(decoded)
         predictions = answering.predict(matrix)
-        self.recorder.add(answering, request_id, decoded, matrix, predictions, 0.001)
+        self.recorder.add(answering, request_id, decoded, matrix, predictions, 0.001, arms, key)
         return predictions
 
 

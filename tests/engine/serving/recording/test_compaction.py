@@ -19,7 +19,7 @@ import pytest
 from mlops.data.prepared import ARROW
 from mlops.serving.predictor import Predictor
 from mlops.serving.recording.compaction import Compacted, compact
-from mlops.serving.recording.segment import Answers, Declaration, Outcomes, encode
+from mlops.serving.recording.segment import Answers, Declaration, Outcomes, blocks, encode
 from mlops.serving.recording.selection import declared
 from mlops.serving.recording.tables import batches
 
@@ -53,6 +53,49 @@ def answered(
     return declaration + encode(block, len(rows)), predictions
 
 
+class OldAnswers(msgspec.Struct, array_like=True, tag="answers"):
+    """What a server wrote before it recorded how a request was drawn."""
+
+    bundle_digest: str
+    role: str
+    ids: list[str]
+    counts: list[int]
+    times: list[float]
+    rows: list[tuple[Any, ...]]
+    predictions: bytes
+
+
+class OldOutcomes(msgspec.Struct, array_like=True, tag="outcomes"):
+    """What a server wrote before it recorded values and actions."""
+
+    ids: list[str]
+    rows: list[int]
+    times: list[float]
+    outcomes: list[str | float]
+
+
+def test_a_segment_of_an_older_server_is_read(
+    folder: Path, binary: Predictor, bill: Callable[..., dict[str, Any]]
+) -> None:
+    segment, _ = answered(binary, [bill(1), bill(2)])
+    declaration, block = blocks(segment)
+    assert isinstance(block, Answers)
+    known = {name: getattr(block, name) for name in OldAnswers.__struct_fields__}
+    old = [OldAnswers(**known), OldOutcomes(["r0"], [0], [NOON], ["true"])]
+    (folder / "000001.segment").write_bytes(
+        b"".join(encode(each, 1) for each in (declaration, *old))  # type: ignore[arg-type]
+    )
+    assert compact(folder) == Compacted(segments=1, rows=3)
+    (path,) = parts(folder)
+    with pq.ParquetFile(path) as file:
+        rows = file.read(["role", "unit", "arm", "propensity"]).to_pylist()
+    assert rows == [{"role": "champion", "unit": None, "arm": None, "propensity": None}] * 2
+    (path,) = (folder.parent.parent / "feedback").rglob("*.parquet")
+    with pq.ParquetFile(path) as file:
+        (row,) = file.read(["outcome", "value", "currency", "action"]).to_pylist()
+    assert row == {"outcome": "true", "value": None, "currency": None, "action": None}
+
+
 def parts(folder: Path) -> list[Path]:
     return sorted((folder.parent.parent / "predictions").rglob("*.parquet"))
 
@@ -71,7 +114,7 @@ def test_columns_are_typed_as_prepared_data(
         table = file.read()
     inputs = {"input_model" if n == "model" else n: c for n, c in binary.schema.columns.items()}
     assert table.column_names == [
-        *("request_id", "row", "time", "digest", "role"),
+        *("request_id", "row", "time", "digest", "role", "unit", "arm", "propensity"),
         *inputs,
         *("prediction", "probabilities"),
     ]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import SecretStr
 
+from mlops.serving.models import Arms
 from mlops.serving.predictor import Predictor
 from mlops.serving.recording.recorder import Recorder
 from mlops.serving.recording.segment import Outcomes
+from mlops.serving.recording.selection import unit
+from mlops.serving.recording.spool import KEY, RecordingError
 from mlops.serving.telemetry.metrics import Metrics
 
 Record = Callable[..., Metrics]
@@ -157,7 +162,8 @@ def test_what_breaks_while_recording_is_counted(
 ) -> None:
     def work(desk: Any) -> None:
         predictions = desk.answer([bill()], "good")
-        desk.recorder.add(binary, "bad", [object()], np.zeros((1, 2)), predictions, 0.1, "/other")
+        torn = (binary, "bad", [object()], np.zeros((1, 2)), predictions, 0.1)
+        desk.recorder.add(*torn, Arms(), None, "/other")
 
     metrics = record(work, serving(binary))
     assert metrics.drops == {"error": 1}
@@ -213,12 +219,97 @@ def test_a_challenger_that_answers_has_its_own_role(
 
     def work(desk: Any) -> None:
         desk.answer([bill()], "one")
-        desk.answer([bill()], "two", by=challenger)
+        desk.answer([bill()], "two", by=challenger, arms=Arms(challenger, 0.25))
 
     record(work, serving(champion, challenger))
     table = logged(tmp_path / "log")
     told = dict(zip(table["request_id"].to_pylist(), table["role"].to_pylist(), strict=True))
     assert told == {"one": "champion", "two": "challenger"}
+
+
+def test_it_is_recorded_how_a_request_was_drawn(
+    record: Record, make: Callable[..., Predictor], serving: Any, bill: Bill, tmp_path: Path
+) -> None:
+    champion, challenger = make(), make(derived=False)
+    arms = Arms(challenger, 0.25)
+
+    def work(desk: Any) -> None:
+        desk.answer([bill(), bill()], "one", arms=arms, key=b"customer 7")
+        desk.answer([bill()], "two", by=challenger, arms=arms)
+        desk.answer([bill()], "three", by=challenger, arms=Arms(challenger, None))
+        desk.answer([bill()], "four", arms=arms, key=b"customer 7")
+
+    record(work, serving(champion, challenger), log_key=SecretStr("a secret of sixteen"))
+    rows = logged(tmp_path / "log").sort_by("request_id").to_pylist()
+    told = [(r["request_id"], r["role"], r["arm"], r["propensity"]) for r in rows]
+    assert told == [
+        ("four", "champion", "champion", 0.75),
+        *[("one", "champion", "champion", 0.75)] * 2,
+        ("three", "challenger", "challenger", None),
+        ("two", "challenger", "challenger", 0.25),
+    ]
+    units = [row["unit"] for row in rows]
+    secret = blake2b(b"a secret of sixteen", digest_size=32).digest()
+    assert units == [unit(b"customer 7", secret)] * 3 + [None] * 2
+    assert not (tmp_path / "log" / KEY).exists()
+
+
+def test_a_shadow_is_of_the_arm_that_was_answered(
+    record: Record, make: Callable[..., Predictor], serving: Any, bill: Bill, tmp_path: Path
+) -> None:
+    champion, shadow = make(), make(derived=False)
+    record(lambda desk: desk.answer([bill()], "r"), serving(champion, shadow, shadow))
+    rows = logged(tmp_path / "log").to_pylist()
+    told = {row["role"]: (row["arm"], row["propensity"]) for row in rows}
+    assert told == {"champion": ("champion", 1.0), "shadow": ("champion", 1.0)}
+
+
+def test_servers_on_a_folder_know_a_routing_key_by_the_same_hash(
+    record: Record, binary: Predictor, serving: Any, bill: Bill, tmp_path: Path
+) -> None:
+    async def work(desk: Any) -> None:
+        desk.answer([bill()], "one", key=b"customer 7")
+        other = Recorder(desk.recorder._settings, desk.served, Metrics(desk.served))
+        await other.start()
+        assert other._log.unit(b"customer 7") == desk.recorder._log.unit(b"customer 7")
+        await other.stop()
+
+    record(work, serving(binary))
+    key = tmp_path / "log" / KEY
+    assert key.stat().st_mode & 0o777 == 0o600
+    record(lambda desk: desk.answer([bill()], "two", key=b"customer 7"), serving(binary))
+    assert len(set(logged(tmp_path / "log")["unit"].to_pylist())) == 1
+    key.unlink()
+    record(lambda desk: desk.answer([bill()], "three", key=b"customer 7"), serving(binary))
+    assert len(set(logged(tmp_path / "log")["unit"].to_pylist())) == 2
+
+
+def test_a_folder_that_was_taken_away_keeps_its_key(
+    record: Record, binary: Predictor, serving: Any, bill: Bill, tmp_path: Path
+) -> None:
+    key = tmp_path / "log" / KEY
+
+    async def work(desk: Any) -> None:
+        before = key.read_bytes()
+        shutil.rmtree(tmp_path / "log")
+        await desk.recorder._log.turn()
+        assert key.read_bytes() == before
+
+    record(work, serving(binary))
+
+
+@pytest.mark.parametrize("content", [b"short", b"x" * 33])
+def test_a_key_that_is_none_is_refused(
+    content: bytes, record: Record, binary: Predictor, serving: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / KEY).write_bytes(content)
+    with pytest.raises(RecordingError, match="holds no key of 32 bytes: bring it back"):
+        record(lambda desk: None, serving(binary))
+    (tmp_path / "log" / KEY).unlink()
+    (tmp_path / "log" / KEY).mkdir()
+    with pytest.raises(RecordingError, match=r"cannot be read and written.*MLOPS_LOG_KEY"):
+        record(lambda desk: None, serving(binary))
 
 
 def test_outcomes_are_recorded(
@@ -230,6 +321,7 @@ def test_outcomes_are_recorded(
 
     record(work, serving(binary))
     table = logged(tmp_path / "log", "feedback")
+    assert table["value"].null_count == table["action"].null_count == 2
     assert table.select(["request_id", "row", "outcome"]).to_pylist() == [
         {"request_id": "a", "row": 0, "outcome": "true"},
         {"request_id": "b", "row": 3, "outcome": "false"},
@@ -308,7 +400,7 @@ def test_two_servers_share_a_folder(
         desk.answer([bill()], "one")
         rows = binary.decode(_body(binary, bill()))
         matrix = binary.matrix(rows)
-        other.add(binary, "two", rows, matrix, binary.predict(matrix), 0.001)
+        other.add(binary, "two", rows, matrix, binary.predict(matrix), 0.001, Arms(), None)
         await other.stop()
         assert logged(tmp_path / "log")["request_id"].to_pylist() == ["two"]
 

@@ -9,8 +9,9 @@ import pytest
 from mlops.serving.models import place
 from mlops.serving.predictor import Predictor
 from mlops.serving.recording.segment import Declaration, blocks
-from mlops.serving.recording.selection import declared, sampled
+from mlops.serving.recording.selection import declared, sampled, unit
 
+SECRET = b"0" * 32
 IDS = [f"request-{number}" for number in range(4000)]
 
 
@@ -22,6 +23,12 @@ def test_the_share_is_kept(share: float) -> None:
 
 def test_a_larger_share_keeps_what_a_smaller_one_does() -> None:
     assert all(sampled(one, 0.3) for one in IDS if sampled(one, 0.1))
+
+
+def test_a_routing_key_is_known_by_a_hash_that_needs_the_secret() -> None:
+    known = unit(b"customer 7", SECRET)
+    assert known == unit(b"customer 7", SECRET) == "b98e57cad57e35ef"
+    assert len({known, unit(b"customer 8", SECRET), unit(b"customer 7", b"1" * 32)}) == 3
 
 
 def test_the_sample_says_nothing_about_who_answers() -> None:

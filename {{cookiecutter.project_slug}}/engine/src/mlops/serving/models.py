@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,14 +19,33 @@ if TYPE_CHECKING:
     from .predictor import Predictor
 
 PLACES = 1 << 64
+ROUTING_KEY = b"x-routing-key"
+
+
+class Arms(NamedTuple):
+    """Between whom a request was drawn, as long as one pair of bundles serves.
+
+    `share` is that of the challenger: 0 where it answers nobody, None where no lot was drawn,
+    since the client itself named the version.
+    """
+
+    challenger: "Predictor | None" = None
+    share: float | None = 0.0
+
+    def of(self, predictor: "Predictor") -> tuple[str, float | None]:
+        """Return the arm of who answered, and the probability with which it was to answer."""
+        if self.challenger is None or predictor is not self.challenger:
+            return "champion", None if self.share is None else 1 - self.share
+        return "challenger", self.share
 
 
 class ServedModels:
     """Champion and challenger of one server.
 
     `champion` and `challenger` are replaced by one assignment, so that a request sees one bundle
-    from its first byte to its last. `reason` says what keeps the server from being ready, or
-    what is wrong with a bundle that was to follow. `swapped` is told how each attempt went.
+    from its first byte to its last; with them `arms`, by which the log knows how it was drawn.
+    `reason` says what keeps the server from being ready, or what is wrong with a bundle that was
+    to follow. `swapped` is told how each attempt went.
     """
 
     def __init__(
@@ -34,12 +53,14 @@ class ServedModels:
     ) -> None:
         self.champion: Predictor | None = None
         self.challenger: Predictor | None = None
+        self.arms = Arms()
         self.draining = False
         self.batching = Batching()
         self._champion = Slot(settings.bundle, settings, settings.expect)
         self._challenger = Slot(settings.challenger, settings) if settings.challenger else None
         self._sharing = settings.challenger_mode == "share"
-        self._share = int(settings.challenger_share * PLACES)
+        self._probability = settings.challenger_share
+        self._share = int(self._probability * PLACES)
         self._watch_seconds = settings.watch_seconds
         self._unpaired = ""
         self._swapped = swapped
@@ -141,6 +162,8 @@ class ServedModels:
             self._unpaired = "the challenger takes other columns, or gives other labels"
             challenger = None
         self.champion, self.challenger = champion, challenger
+        drawn = challenger is not None and self._sharing
+        self.arms = Arms(challenger, self._probability) if drawn else Arms()
 
 
 def routing_key(headers: Mapping[bytes, bytes], request_id: str) -> bytes:
@@ -148,7 +171,7 @@ def routing_key(headers: Mapping[bytes, bytes], request_id: str) -> bytes:
 
     `headers` by their names in small letters; of one that comes twice, the last counts.
     """
-    return headers.get(b"x-routing-key") or request_id.encode()
+    return headers.get(ROUTING_KEY) or request_id.encode()
 
 
 def place(key: bytes) -> int:

@@ -24,6 +24,7 @@ FOREIGN = re.compile(
     r"MLOPS_(ENGINE|BASE|BUILD_OPTIONS|GATE_REQUEST|THOROUGH|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?"
     r"|(\w+_)?PORT(_\d+_\w+)?)"
 )
+SECRETS = ("api_key", "log_key")  # of which no file holds one
 MIB = 1 << 20
 SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
@@ -40,7 +41,8 @@ class ServingSettings(BaseSettings):
     that a challenger in mode `share` answers. `slow_seconds` is how long a client may take to
     send a request; `drain_seconds` how long /readyz says no before the socket closes;
     `watch_seconds` how often the bundles are looked at (0: only at SIGHUP). `log_sample` is the
-    share of requests that the prediction log in `log_folder` keeps.
+    share of requests that the prediction log in `log_folder` keeps, `log_key` the secret by which
+    it knows a routing key.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -64,6 +66,7 @@ class ServingSettings(BaseSettings):
     watch_seconds: float = Field(default=2, ge=0, allow_inf_nan=False)
     api_key: SecretStr | None = Field(default=None, min_length=8)
     log_folder: Path | None = None
+    log_key: SecretStr | None = Field(default=None, min_length=16)
     log_sample: float = Field(default=1, ge=0, le=1)
     log_max_bytes: int = Field(default=1024 * MIB, ge=MIB)
     log_buffer_rows: int = Field(default=10_000, ge=1)
@@ -72,7 +75,7 @@ class ServingSettings(BaseSettings):
     @field_validator("expect", "challenger", "log_folder", mode="before")
     @classmethod
     def _absent(cls, value: Any) -> Any:
-        """Read an empty variable as none given; an empty api_key is refused instead."""
+        """Read an empty variable as none given; an empty secret is refused instead."""
         return None if value == "" else value
 
     @field_validator("api_key")
@@ -120,7 +123,7 @@ def load(name: str | None = None, **given: Any) -> ServingSettings:
 def _said(wrong: Any) -> str:
     name = ".".join(map(str, wrong["loc"]))
     text = wrong["msg"][:1].lower() + wrong["msg"][1:]
-    place = "" if name == "api_key" else f", or {name} in {FOLDER}"  # a secret has no file
+    place = "" if name in SECRETS else f", or {name} in {FOLDER}"
     return f"setting {name}: {text}: correct {PREFIX}{name.upper()}{place}"
 
 
@@ -143,8 +146,10 @@ def _file(name: str | None) -> dict[str, Any]:
     for key in content or {}:
         if key not in NAMES:
             raise SettingsError(f"{path}: there is no setting {key}: {_near(str(key))}")
-        if key == "api_key":
-            raise SettingsError(f"{path}: a secret has no place there: set {PREFIX}API_KEY instead")
+        if key in SECRETS:
+            raise SettingsError(
+                f"{path}: a secret has no place there: set {PREFIX}{key.upper()} instead"
+            )
     return {key: value for key, value in (content or {}).items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""POST /feedback: what turned out to be true of rows that were answered."""
+"""POST /feedback: what turned out to be true of rows that were answered, and what came of it."""
 
 import math
 import re
@@ -14,20 +14,33 @@ from ...contract import Contract
 from ..problem import MEDIA_TYPE, SCHEMA, Problem
 from ..recording.segment import Outcomes
 
+CAPITALS = re.compile("[A-Z]{3}")
 LAST_ROW = 2**31 - 1
+CURRENCY = r"^[A-Z]{3}$"
 PLACE = re.compile(r" - at `\$(?:\[(\d+)\])?(?:\.(\w+))?.*`")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError)
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The true outcome of one row of an answered request."""
+    """What became of one row of an answered request: at least an outcome, a value or an action."""
 
     request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     outcome: Annotated[
-        bool | int | float | str,
+        bool | int | float | str | None,
         msgspec.Meta(description="a label of the target, true or false, or a number"),
-    ]
+    ] = None
     row: Annotated[int, msgspec.Meta(ge=0, le=LAST_ROW, description="its index, from 0")] = 0
+    value: Annotated[
+        float | None, msgspec.Meta(description="what it was worth, a loss below 0; with `currency`")
+    ] = None
+    currency: (
+        Annotated[str, msgspec.Meta(pattern=CURRENCY, description="of the value, as ISO 4217")]
+        | None
+    ) = None
+    action: (
+        Annotated[str, msgspec.Meta(min_length=1, max_length=100, description="what was done")]
+        | None
+    ) = None
 
 
 Reported: TypeAlias = list[Outcome] | Outcome
@@ -78,10 +91,26 @@ def decode(body: bytes) -> Sequence[Outcome]:
     except UNREADABLE:
         raise Problem(400, "malformed-json", "The body is not JSON") from None
     if isinstance(reported, Outcome):
-        return [reported]
+        reported = [reported]
     if not reported:
         raise Problem(422, "no-rows", "The list holds no outcome", "send at least one")
+    for index, each in enumerate(reported):
+        _check_whole(each, index)
     return reported
+
+
+def _check_whole(outcome: Outcome, index: int) -> None:
+    """Raise Problem for one that says nothing, or half of a value."""
+    if (outcome.value is None) != (outcome.currency is None):
+        lacking = "value" if outcome.value is None else "currency"
+        detail = "send a value with its currency, like EUR, or neither"
+        raise Problem(422, "bad-outcome", "An outcome has half of a value", detail, index, lacking)
+    if outcome.currency is not None and not CAPITALS.fullmatch(outcome.currency):
+        detail = "it must be three capital letters, like EUR"
+        raise Problem(422, "bad-outcome", "A currency is none", detail, index, "currency")
+    if outcome.outcome is None and outcome.value is None and outcome.action is None:
+        title, detail = "An outcome says nothing", "send an outcome, a value or an action"
+        raise Problem(422, "bad-outcome", title, detail, index, "outcome")
 
 
 def outcomes(reported: Sequence[Outcome], contract: Contract, now: float) -> Outcomes:
@@ -91,11 +120,18 @@ def outcomes(reported: Sequence[Outcome], contract: Contract, now: float) -> Out
         [each.row for each in reported],
         [now] * len(reported),
         [_checked(each.outcome, contract, index) for index, each in enumerate(reported)],
+        [each.value for each in reported],
+        [each.currency for each in reported],
+        [each.action for each in reported],
     )
 
 
-def _checked(outcome: bool | float | str, contract: Contract, index: int) -> str | float:
-    """Return a classifier's outcome as its label, a regressor's as a number."""
+def _checked(
+    outcome: bool | float | str | None, contract: Contract, index: int
+) -> str | float | None:
+    """Return a classifier's outcome as its label, a regressor's as a number; none stays none."""
+    if outcome is None:
+        return None
     column = contract.columns[contract.target]
     match column.type:
         case "boolean":
@@ -143,7 +179,7 @@ def _responses() -> dict[int | str, dict[str, Any]]:
         400: "The body is not JSON",
         404: "The server keeps no prediction log",
         413: "Too much at once",
-        422: "An outcome that the target cannot have",
+        422: "An outcome that the target cannot have, or half of a value",
         503: "The outcomes cannot be kept now",
     }
     problem = {MEDIA_TYPE: {"schema": SCHEMA}}

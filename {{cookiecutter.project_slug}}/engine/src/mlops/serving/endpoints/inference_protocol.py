@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from ..models import ServedModels, routing_key
+from ..models import ROUTING_KEY, Arms, ServedModels, routing_key
 from ..predictor import Predictor
 from ..problem import PROTOCOL, Problem
 from ..protocol import EXTENSIONS, decode, encode, outputs, rows, schema
@@ -80,16 +80,19 @@ def router() -> APIRouter:
     return routes
 
 
-def find(models: ServedModels, key: bytes, name: str, version: str) -> Predictor:
-    """Return the named model; raises Problem 404 where it is another, 503 where there is none."""
+def find(models: ServedModels, key: bytes, name: str, version: str) -> tuple[Predictor, Arms]:
+    """Return the named model and how it was drawn, by the key or by the version's name.
+
+    Raises Problem 404 where it is another, 503 where there is none.
+    """
     predictor = models.route(key)
     if predictor.loaded.contract.name != name:
         raise Problem(404, "not-found", f"the model is {predictor.loaded.contract.name!r}")
     if not version:
-        return predictor
+        return predictor, models.arms
     for one in (models.champion, models.challenger):
         if one is not None and version_of(one) == version:
-            return one
+            return one, Arms(models.challenger, None)
     raise Problem(404, "not-found", f"{name!r} has no such version")
 
 
@@ -131,7 +134,7 @@ def described(models: ServedModels, predictor: Predictor) -> dict[str, Any]:
 
 def _metadata(request: Request, name: str, version: str = "") -> Response:
     models = request.app.state.models
-    return JSONResponse(described(models, find(models, b"", name, version)))
+    return JSONResponse(described(models, find(models, b"", name, version)[0]))
 
 
 def _model_ready(request: Request, name: str, version: str = "") -> Response:
@@ -146,8 +149,9 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Problem(415, "unsupported-media-type", "send the body without content-encoding")
     body = await request.body()
-    key = routing_key(dict(request.headers.raw), request_id)
-    predictor = find(state.models, key, name, version)
+    headers = dict(request.headers.raw)
+    key = routing_key(headers, request_id)
+    predictor, arms = find(state.models, key, name, version)
     header, most = request.headers.get(LENGTH), state.settings.max_rows
     if len(body) > LARGE:
         inference, sent = await asyncio.to_thread(parse, predictor, body, header, most)
@@ -171,7 +175,11 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
     )
     seconds = perf_counter() - started
     route = request.scope["route"].path
-    state.recorder.add(predictor, request_id, decoded, matrix, predictions, seconds, route)
+    state.recorder.add(
+        *(predictor, request_id, decoded, matrix, predictions, seconds, arms),
+        headers.get(ROUTING_KEY),
+        route,
+    )
     if length == len(content):
         return Response(content, media_type="application/json")
     return Response(content, headers={LENGTH: str(length)}, media_type=BINARY)

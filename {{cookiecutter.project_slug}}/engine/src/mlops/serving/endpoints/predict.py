@@ -12,7 +12,7 @@ from typing import Any
 from starlette.types import Message, Receive, Scope, Send
 
 from ..coalescing import Answered, Coalescing, answered
-from ..models import ServedModels, routing_key
+from ..models import ROUTING_KEY, ServedModels
 from ..predictor import Predictor
 from ..problem import Problem
 from ..recording.recorder import Recorder
@@ -129,7 +129,9 @@ class Predict:
             body = message.get("body", b"")
             if len(body) > self._max_body_bytes or message.get("more_body", True):
                 body = await self._gathered(message, receive)
-            predictor = self._models.route(routing_key(headers, request_id))
+            key = headers.get(ROUTING_KEY)
+            predictor = self._models.route(key or request_id.encode())
+            arms = self._models.arms
             rows, (matrix, predictions) = await self.answered(predictor, body)
             answer = predictor.answer(predictions, request_id, rows)
         except GoneError:
@@ -144,7 +146,7 @@ class Predict:
             await send(_start(200, CONTENT_TYPE, answer, request_id, trace))
             await send({"type": "http.response.body", "body": answer})
             seconds = perf_counter() - started
-            self._recorder.add(predictor, request_id, rows, matrix, predictions, seconds)
+            self._recorder.add(predictor, request_id, rows, matrix, predictions, seconds, arms, key)
             if trace is not None:
                 self._traces.end(trace, 200)
 

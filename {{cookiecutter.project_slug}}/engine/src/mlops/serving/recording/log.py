@@ -8,6 +8,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,8 @@ import msgspec
 
 from ..telemetry.metrics import Metrics
 from . import spool
-from .spool import FullError, RecordingError, Spool
+from .selection import unit
+from .spool import KEY_BYTES, FullError, RecordingError, Spool, shared_key
 
 COMPACTION = "mlops.serving.recording"
 PARQUET = "pyarrow"  # not in the image, where it would weigh more than all the rest
@@ -30,8 +32,17 @@ Result = TypeVar("Result")
 class Log:
     """One process' spool: one thread writes, one child process at a time compacts."""
 
-    def __init__(self, folder: Path, max_bytes: int, buffer_rows: int, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int,
+        buffer_rows: int,
+        metrics: Metrics,
+        key: bytes | None = None,
+    ) -> None:
         self._spool = Spool(folder, max_bytes)
+        self._is_given = key is not None
+        self._key = blake2b(key, digest_size=KEY_BYTES).digest() if key is not None else b""
         self._metrics = metrics
         self._most = buffer_rows
         self._pending = 0
@@ -46,12 +57,21 @@ class Log:
     async def start(self) -> None:
         """Open the spool, and begin with what an earlier process left; raises RecordingError."""
         await self._run(self._spool.open)
+        try:
+            await self._share_key()
+        except RecordingError:
+            await self._run(self._spool.release)
+            raise
         self._metrics.log_bytes = self._spool.size
         if self._compacts:
             self._background(self._leftovers())
         else:
             reason = f"{PARQUET} is not installed: run {COMPACTION} where it is"
             logger.info("the log stays in its spool", extra={"reason": reason})
+
+    def unit(self, key: bytes) -> str:
+        """Return by what a routing key is known in this log."""
+        return unit(key, self._key)
 
     def write(
         self, block: bytes, rows: int, bundle_digest: str = "", declaration: bytes = b""
@@ -118,6 +138,12 @@ class Log:
                 f"and {lost} rows with them: it goes on in new ones; remove only Parquet files"
             )
             logger.warning("log folder", extra={"reason": reason})
+            await self._share_key()
+
+    async def _share_key(self) -> None:
+        """Use the key of the folder, where the settings have none."""
+        if not self._is_given:
+            self._key = await self._run(shared_key, self._spool.log_folder, self._key)
 
     def _complain(self, error: Exception) -> None:
         """Say what is wrong with the folder, once until it is well again."""

@@ -5,10 +5,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
+from pydantic import SecretStr
 
 from ..problem import Problem
 from ..telemetry.logs import told
@@ -18,6 +19,7 @@ from .segment import Answers, Outcomes, encode
 from .selection import Declared, declared, sampled
 
 if TYPE_CHECKING:
+    from ..models import Arms
     from ..predictor import Predictor
 
 REQUESTS = 256  # a slice: its drain must not be felt by the requests beside it
@@ -38,6 +40,11 @@ class Settings(Protocol):
     def log_max_bytes(self) -> int: ...
     @property
     def log_buffer_rows(self) -> int: ...
+    @property
+    def log_key(self) -> SecretStr | None: ...
+
+
+Drawn: TypeAlias = tuple[str, float | None]  # an arm, and its probability
 
 
 class Request(NamedTuple):
@@ -45,6 +52,8 @@ class Request(NamedTuple):
 
     predictor: "Predictor"
     route: str
+    arms: "Arms"
+    key: bytes | None
     request_id: str
     rows: Sequence[Any]
     matrix: np.ndarray
@@ -81,7 +90,9 @@ class Recorder:
         settings = self._settings
         if settings.log_folder is not None:
             self._log = Log(
-                settings.log_folder, settings.log_max_bytes, settings.log_buffer_rows, self._metrics
+                *(settings.log_folder, settings.log_max_bytes, settings.log_buffer_rows),
+                self._metrics,
+                settings.log_key.get_secret_value().encode() if settings.log_key else None,
             )
             await self._log.start()
         self._ticking = self._loop.create_task(self._tick())
@@ -109,11 +120,18 @@ class Recorder:
         matrix: np.ndarray,
         predictions: np.ndarray,
         seconds: float,
+        arms: "Arms",
+        key: bytes | None,
         route: str = PREDICT,
     ) -> None:
-        """Take one answered request; everything else is done in a later turn of the loop."""
+        """Take one answered request; everything else is done in a later turn of the loop.
+
+        `key` is the routing key, where the client sent one.
+        """
         buffer = self._buffer
-        buffer.append((predictor, route, request_id, rows, matrix, predictions, seconds, time()))
+        buffer.append(
+            (predictor, route, arms, key, request_id, rows, matrix, predictions, seconds, time())
+        )
         self._rows += len(rows)
         if (self._rows >= self._most or len(buffer) >= REQUESTS) and not self._due:
             self._due = True
@@ -124,12 +142,12 @@ class Recorder:
         """Count and record what waits; no failure of it may reach whoever is being answered."""
         self._due = False
         taken, self._buffer, self._rows = self._buffer, [], 0
-        groups: dict[tuple[Predictor, str], list[Request]] = {}
+        groups: dict[tuple[Predictor, str, Arms], list[Request]] = {}
         for given in taken:
-            groups.setdefault(given[:2], []).append(Request._make(given))
-        for (predictor, route), requests in groups.items():
+            groups.setdefault(given[:3], []).append(Request._make(given))
+        for (predictor, route, arms), requests in groups.items():
             try:
-                self._observe(predictor, route, requests)
+                self._observe(predictor, route, arms.of(predictor), requests)
             except Exception as error:
                 self._metrics.dropped("error", sum(len(r.rows) for r in requests))
                 logger.error("recording failed", extra={"reason": told(error)})
@@ -147,21 +165,23 @@ class Recorder:
             if self._log is not None:
                 await self._log.turn()
 
-    def _observe(self, predictor: "Predictor", route: str, requests: list[Request]) -> None:
+    def _observe(
+        self, predictor: "Predictor", route: str, drawn: Drawn, requests: list[Request]
+    ) -> None:
         matrix = _joined([request.matrix for request in requests])
         predictions = _joined([request.predictions for request in requests])
         seconds = np.array([request.seconds for request in requests])
         self._metrics.observe(seconds, predictor, matrix, predictions, route)
-        role = "challenger" if predictor is self._models.challenger else "champion"
-        self._record(predictor, role, requests, predictions)
+        self._record(predictor, drawn[0], drawn, requests, predictions)
         shadow = self._models.shadow
         if shadow is not None and shadow is not predictor:
-            self._score(shadow, predictor, requests, matrix)
+            self._score(shadow, predictor, drawn, requests, matrix)
 
     def _score(
         self,
         shadow: "Predictor",
         predictor: "Predictor",
+        drawn: Drawn,
         requests: list[Request],
         matrix: np.ndarray,
     ) -> None:
@@ -177,7 +197,7 @@ class Recorder:
         rows = [row for request in requests for row in request.rows]
         predictions = shadow.after(rows, shadow.predict(matrix))
         self._metrics.distributed(shadow, matrix, predictions)
-        self._record(shadow, "shadow", requests, predictions)
+        self._record(shadow, "shadow", drawn, requests, predictions)
 
     def _reread(
         self, shadow: "Predictor", predictor: "Predictor", requests: list[Request]
@@ -200,7 +220,12 @@ class Recorder:
         return known[predictor.bundle_digest]
 
     def _record(
-        self, predictor: "Predictor", role: str, requests: list[Request], predictions: np.ndarray
+        self,
+        predictor: "Predictor",
+        role: str,
+        drawn: Drawn,
+        requests: list[Request],
+        predictions: np.ndarray,
     ) -> None:
         if self._log is None:
             return
@@ -222,6 +247,8 @@ class Recorder:
             [request.time for request in requests],
             rows,
             np.ascontiguousarray(predictions, dtype="<f8").tobytes(),
+            [request.key and self._log.unit(request.key) for request in requests],
+            *drawn,
         )
         self._log.write(encode(answers, len(rows)), len(rows), predictor.bundle_digest, declaration)
 

@@ -33,7 +33,9 @@ class Answers(msgspec.Struct, frozen=True, array_like=True, tag="answers"):
     """Answered requests of one bundle in one role.
 
     `counts` and `times` (UTC, seconds) are of each request, `rows` of all of them together;
-    `predictions` are their float64 bytes, row after row.
+    `predictions` are their float64 bytes, row after row. `units` are the keyed hashes of the
+    routing keys, `arm` who was drawn to answer and `propensity` with which probability; a
+    segment of before these were recorded holds none of them.
     """
 
     bundle_digest: str
@@ -43,15 +45,25 @@ class Answers(msgspec.Struct, frozen=True, array_like=True, tag="answers"):
     times: list[float]
     rows: list[tuple[Any, ...]]
     predictions: bytes
+    units: list[str | None] = []
+    arm: str | None = None
+    propensity: float | None = None
 
 
 class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag="outcomes"):
-    """True outcomes as clients reported them: a label, or a number for regression."""
+    """What clients reported of rows: the true outcome, which is a label or a number for regression,
+    what it was worth, and what was done.
+
+    A segment of before values and actions were recorded holds lists of outcomes alone.
+    """
 
     ids: list[str]
     rows: list[int]
     times: list[float]
-    outcomes: list[str | float]
+    outcomes: list[str | float | None]
+    values: list[float | None] = []
+    currencies: list[str | None] = []
+    actions: list[str | None] = []
 
 
 Block = Declaration | Answers | Outcomes

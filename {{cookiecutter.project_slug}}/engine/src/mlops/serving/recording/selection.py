@@ -1,4 +1,4 @@
-"""What of the traffic is recorded: which requests, and which columns of their rows."""
+"""What of the traffic is recorded: which requests, of whom, and which columns of their rows."""
 
 from collections.abc import Callable
 from hashlib import blake2b
@@ -25,6 +25,14 @@ def sampled(request_id: str, share: float) -> bool:
     """
     digest = blake2b(request_id.encode(), digest_size=8, person=b"mlops-log").digest()
     return int.from_bytes(digest) < share * 2**64
+
+
+def unit(key: bytes, secret: bytes) -> str:
+    """Return by what a routing key is known in the log: whoever lacks the secret cannot guess it.
+
+    The secret has at most 64 bytes.
+    """
+    return blake2b(key, digest_size=8, key=secret, person=b"mlops-unit").hexdigest()
 
 
 def declared(predictor: "Predictor") -> Declared:

@@ -6,13 +6,15 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import ProjectError
+from ...log_layout import SPOOL
 
-SPOOL = "spool"
 LOCK = "lock"
+KEY = "unit.key"
+KEY_BYTES = 32
 OPEN = ".open"
 CLOSED = ".segment"
 SEGMENT_BYTES = 32 << 20
@@ -187,6 +189,43 @@ def locked(folder: Path) -> int | None:
         os.close(lock)
         raise
     return lock
+
+
+def shared_key(log_folder: Path, known: bytes = b"") -> bytes:
+    """Return the key by which all servers on a folder know a routing key, made where there is none.
+
+    `known` is written where the folder was taken away. Raises RecordingError.
+    """
+    path = log_folder / KEY
+    try:
+        with _held(path) as file:
+            key = os.read(file, KEY_BYTES + 1)
+            if not key:
+                key = known or secrets.token_bytes(KEY_BYTES)
+                os.write(file, key)
+                os.fsync(file)
+    except OSError as error:
+        raise RecordingError(
+            f"{path} cannot be read and written ({error.strerror}): give it to this user, or set "
+            "MLOPS_LOG_KEY"
+        ) from error
+    if len(key) != KEY_BYTES:
+        raise RecordingError(
+            f"{path} holds no key of {KEY_BYTES} bytes: bring it back, or remove it, from when on "
+            "each routing key is known by another hash"
+        )
+    return key
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[int]:
+    """Open a file that its user alone may read, as the only process at this time."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+    finally:
+        os.close(file)
 
 
 def release(folder: Path, lock: int) -> None:

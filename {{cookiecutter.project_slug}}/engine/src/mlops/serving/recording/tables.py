@@ -9,14 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from ...data.prepared import ARROW
+from ...log_layout import FEEDBACK, FORMAT, PREDICTIONS, stored
 from ...spelling import Spellings, spellings
 from .segment import Answers, Declaration, Outcomes
 
-PREDICTIONS = "predictions"
-FEEDBACK = "feedback"
-BEFORE = ("request_id", "row", "time", "digest", "role")
-AFTER = ("prediction", "probabilities")
-TAKEN = (*BEFORE, *AFTER, "date", "model")  # `date` and `model` are read from the path
 MOMENT = pa.timestamp("us")
 
 
@@ -52,6 +48,9 @@ def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
         "time": _moments(_repeated(block.times, counts)),
         "digest": pa.array([block.bundle_digest] * len(block.rows)).dictionary_encode(),
         "role": pa.array([block.role] * len(block.rows)).dictionary_encode(),
+        "unit": pa.array(_repeated(block.units or [None] * len(counts), counts), pa.string()),
+        "arm": pa.array([block.arm] * rows, pa.string()).dictionary_encode(),
+        "propensity": pa.array([block.propensity] * rows, pa.float64()),
     }
     values = zip(*block.rows, strict=True)
     for name, kind, recorded in about.columns:
@@ -59,7 +58,8 @@ def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
             _typed(next(values), kind, about, name) if recorded else pa.nulls(rows, ARROW[kind])
         )
     columns |= _predicted(np.frombuffer(block.predictions).reshape(rows, -1), about)
-    told = {"task": about.task, "labels": json.dumps(about.labels, ensure_ascii=False)}
+    labels = json.dumps(about.labels, ensure_ascii=False)
+    told = {"format": FORMAT, "task": about.task, "labels": labels}
     return pa.RecordBatch.from_pydict(columns, metadata=told)
 
 
@@ -81,19 +81,18 @@ def _predicted(predictions: np.ndarray, about: Declaration) -> dict[str, pa.Arra
 
 
 def _outcomes(block: Outcomes) -> pa.RecordBatch:
+    none = [None] * len(block.ids)
     return pa.RecordBatch.from_pydict(
         {
             "request_id": pa.array(block.ids, pa.string()),
             "row": pa.array(block.rows, pa.int32()),
             "time": _moments(block.times),
             "outcome": pa.array(block.outcomes),
+            "value": pa.array(block.values or none, pa.float64()),
+            "currency": pa.array(block.currencies or none, pa.string()),
+            "action": pa.array(block.actions or none, pa.string()),
         }
     )
-
-
-def stored(name: str) -> str:
-    """Return the name of an input's column, which is another where the log has one of that name."""
-    return f"input_{name}" if name in TAKEN else name
 
 
 def _typed(values: Sequence[Any], kind: str, about: Declaration, name: str) -> pa.Array:

@@ -1,0 +1,18 @@
+"""How a server's log folder is laid out: what writes it and what reads it both ask here."""
+
+PREDICTIONS = "predictions"
+FEEDBACK = "feedback"
+SPOOL = "spool"
+BEFORE = ("request_id", "row", "time", "digest", "role", "unit", "arm", "propensity")
+AFTER = ("prediction", "probabilities")
+REPORTED = ("outcome", "outcome_time", "value", "currency", "action")  # beside them when joined
+TAKEN = (*BEFORE, *AFTER, *REPORTED, "date", "model")  # `date` and `model` are read from the path
+# Of a file of predictions, in its metadata. One that says none was written when an input might
+# have one of the names that were taken since.
+FORMAT = "2"
+TAKEN_SINCE = ("unit", "arm", "propensity", *REPORTED)
+
+
+def stored(name: str) -> str:
+    """Return the name of an input's column, which is another where the log has one of that name."""
+    return f"input_{name}" if name in TAKEN else name
