@@ -2,6 +2,7 @@
 
 PREDICTIONS = "predictions"
 FEEDBACK = "feedback"
+COUNTS = "counts"  # of each day, by what reads the log
 SPOOL = "spool"
 BEFORE = ("request_id", "row", "time", "digest", "role", "unit", "arm", "propensity")
 AFTER = ("prediction", "probabilities")

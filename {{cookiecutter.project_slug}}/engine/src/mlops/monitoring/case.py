@@ -100,6 +100,12 @@ class Case(msgspec.Struct, frozen=True, dict=True):
         return {name: share for name, (share, _) in dependence(self.layout, self.reference.held)}
 
     @cached_property
+    def seen(self) -> dict[str, np.ndarray]:
+        """The cells of each feature in all that the model was made of and measured on."""
+        whole = self.layout.split(self.reference.seen.features)
+        return {cells.name: part for cells, part in whole}
+
+    @cached_property
     def moved(self) -> dict[str, Between]:
         """What the place of each number's values varied by from period to period."""
         found = {}

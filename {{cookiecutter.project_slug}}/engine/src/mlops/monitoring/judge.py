@@ -132,7 +132,7 @@ def _entry(name: str, rule: Rule, findings: Sequence[Finding]) -> dict[str, Any]
         "settings": msgspec.to_builtins(rule),
         "verdict": next(one for one in get_args(Verdict) if one in verdicts),
         "judged": sum(one.verdict != "not judged" for one in findings),
-        "findings": [msgspec.to_builtins(one) for one in [*kept, *quiet[:SHOWN]]],
+        "findings": [msgspec.structs.asdict(one) for one in [*kept, *quiet[:SHOWN]]],
     }
 
 
@@ -145,8 +145,7 @@ def _order(one: Mapping[str, Any]) -> tuple[float, str, str, str]:
 
 
 def _told(one: Mapping[str, Any]) -> dict[str, Any]:
-    empty = {"part": "", "window": "", "value": None, "threshold": None}
-    return {**empty, **{key: one[key] for key in one if key != "verdict"}}
+    return {key: value for key, value in one.items() if key != "verdict"}
 
 
 def _rounded(content: Any) -> Any:

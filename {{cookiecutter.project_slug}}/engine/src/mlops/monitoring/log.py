@@ -1,6 +1,6 @@
 """The days of a server's log, each counted once: what is kept when its rows are deleted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +17,14 @@ from ..contract import Contract
 from ..data import prepared
 from ..errors import ProjectError
 from ..files import atomic_file
+from ..log_layout import COUNTS, PREDICTIONS, stored
 from ..progress import progress
+from . import outcomes as reports
 from .case import Day
 
-PREDICTIONS, COUNTS = "predictions", "counts"
 ROWS = 50_000
-UNANSWERED = "shadow"  # the role of rows that nobody got
+UNIT = "unit"
+ANSWERED = ("champion", "challenger", "batch")  # roles of rows that somebody got an answer to
 HORIZON = 400  # days that are looked at
 
 
@@ -167,37 +169,34 @@ def _count(source: Source, tally: Tally, batch: pa.RecordBatch, roles: dict[str,
         return
     columns = inputs(batch, source.bundle.contract, source.bundle.encoder.inputs)
     values = source.bundle.encoder.by_feature(source.bundle.encoder.matrix(columns))
-    tally.add(values, predictions(batch, source.bundle.contract), columns, units(batch, values))
+    tally.add(values, predictions(batch, source.bundle.contract), columns, units(batch, source.bundle.encoder.inputs))
 
 
 def _answered(batch: pa.RecordBatch, roles: dict[str, int]) -> pa.RecordBatch:
     """Return the rows that somebody got an answer to, and count them by role."""
     role = batch.column("role")
     names = role.dictionary.to_pylist()
-    codes = role.indices.to_numpy()
-    for at, name in enumerate(names):
-        rows = int((codes == at).sum())
-        if name != UNANSWERED and rows:
+    counted = np.bincount(role.indices.to_numpy(), minlength=len(names))
+    kept = [name in ANSWERED for name in names]
+    for name, rows, keep in zip(names, counted.tolist(), kept, strict=True):
+        if keep and rows:
             roles[name] = roles.get(name, 0) + rows
-    hidden = [at for at, name in enumerate(names) if name == UNANSWERED]
-    if not hidden:
+    if all(kept):
         return batch
-    return batch.filter(pa.array(~np.isin(codes, hidden)))
+    return batch.filter(pa.array(kept).take(role.indices))
 
 
 def inputs(
     batch: pa.RecordBatch, contract: Contract, names: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
     """Return what was asked, as features are computed from it."""
-    from_log = {
-        name: f"input_{name}" if f"input_{name}" in batch.schema.names else name for name in names
-    }
-    missing = [name for name, stored in from_log.items() if stored not in batch.schema.names]
+    from_log = {name: _called(name, batch) for name in names}
+    missing = [name for name, called in from_log.items() if called not in batch.schema.names]
     if missing:
         raise LogError(
             f"the log has no {', '.join(missing)}, which the bundle reads: point at its own log"
         )
-    table = pa.table({name: batch.column(stored) for name, stored in from_log.items()})
+    table = pa.table({name: batch.column(called) for name, called in from_log.items()})
     return prepared.arrays(table.combine_chunks(), contract, names)
 
 
@@ -210,25 +209,29 @@ def predictions(batch: pa.RecordBatch, contract: Contract) -> np.ndarray:
     return answers[:, 1] if contract.task == "binary" else answers
 
 
-def units(batch: pa.RecordBatch, values: np.ndarray) -> np.ndarray | None:
+def _called(name: str, batch: pa.RecordBatch) -> str:
+    """Return what an input is called in a file: older ones know fewer names that are taken."""
+    return stored(name) if stored(name) in batch.schema.names else name
+
+
+def units(batch: pa.RecordBatch, names: Sequence[str]) -> np.ndarray | None:
     """Return a number for who each row is of, where the log has that; None where it does not."""
-    if "unit" not in batch.schema.names or batch.column("unit").null_count:
+    is_input = UNIT in names and _called(UNIT, batch) == UNIT
+    if is_input or UNIT not in batch.schema.names or batch.column(UNIT).null_count:
         return None
-    named = batch.column("unit").to_pylist()
+    named = batch.column(UNIT).to_pylist()
     return np.array([int(name, 16) for name in named], dtype=np.uint64)
 
 
 def _outcomes(source: Source, day: str) -> tuple[Outcomes, int]:
     """Return what is known of a day's answers when they are mature, and of how many."""
-    from .outcomes import outcomes as read
-
     settings, contract = source.settings, source.bundle.contract
-    last = date.fromisoformat(day)
+    first = date.fromisoformat(day)
+    last = first + timedelta(days=settings.maturity_days)  # later, another answer would come out
     total, known = Outcomes(), 0
-    for batch in read(
-        source.folder, last, last, source.model, maturity_days=settings.maturity_days
+    for batch in reports.outcomes(
+        source.folder, first, first, source.model, at=last, roles=ANSWERED
     ):
-        batch = _answered(batch, {})
         true = targets(batch, contract, settings.silence)
         heard = ~np.isnan(true)
         if not heard.any():

@@ -84,7 +84,8 @@ def outcomes(
         return
     schema = _schema(folder, parts)
     kind = schema.field("prediction").type
-    reports = list(_reports(feedback_files(folder, last_day=at), kind))
+    # Nothing is reported of what was not answered yet.
+    reports = list(_reports(feedback_files(folder, first_day, at), kind))
     wanted = [name for name in schema.names if columns is None or name in columns]
     output = pa.schema([schema.field(name) for name in wanted], schema.metadata)
     for name, added in {"outcome": kind, **ADDED}.items():

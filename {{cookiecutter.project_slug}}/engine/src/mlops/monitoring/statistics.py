@@ -111,7 +111,7 @@ def beyond(effect: Any, variance: Any, least: float, varied: Between = NOTHING) 
     whole = np.maximum(np.asarray(variance, dtype=float) + extra, 1e-300)
     error = np.sqrt(whole)
     z = (np.abs(effect) - least) / error
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         freedom = np.square(whole) / np.square(extra) * max(1, varied.periods - 1)
     chance = np.where(np.isfinite(freedom) & (freedom < 1e6), stdtr(freedom, -z), ndtr(-z))
     return Test(effect, error, chance)

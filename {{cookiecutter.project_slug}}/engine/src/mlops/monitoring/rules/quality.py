@@ -139,7 +139,7 @@ class HeaviestValue(Rule, frozen=True, kw_only=True):
         now = window.counts.heaviest.get(cells.name, {})
         tests = []
         for value, rows in now.items():
-            usual = self._usual(case, cells, value, rows, (before, after))
+            usual = self._usual(case, cells, value, rows, after)
             p = above(float(rows), of, min(1.0, usual + self.least), window.weight)
             tests.append((p, -rows, value, rows, usual))
         if not tests:
@@ -164,13 +164,13 @@ class HeaviestValue(Rule, frozen=True, kw_only=True):
         cells: Cells,
         value: str,
         rows: int,
-        beside: tuple[np.ndarray, np.ndarray],
+        after: np.ndarray,
     ) -> float:
         """Return the share that a value had, or would have beside as many of its neighbours.
 
         The rows of its cell that have another value tell how many a season brings of it.
         """
-        before, after = beside
+        before = case.seen[cells.name]
         known = case.reference.seen.heaviest.get(cells.name, {}).get(value, 0)
         at = int(cells.of(np.array([value], dtype=np.float32))[0])
         others, beside_now = float(before[at]) - known, max(0.0, float(after[at]) - rows)
