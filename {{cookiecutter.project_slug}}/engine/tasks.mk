@@ -53,7 +53,7 @@ dvc repro
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote verify proposal handover accept signed deployer release reconcile test check format lock clean anew
+.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ release: $(INSTALLED)  ## release what this commit declares
 
 reconcile: $(INSTALLED)  ## repair what differs from what this commit declares
 	mlops reconcile
+
+dashboards: $(INSTALLED)  ## write Prometheus' rules and Grafana's dashboard by conf/monitoring
+	mlops dashboards
 
 test: $(INSTALLED)  ## run the tests
 	pytest -n auto --maxprocesses 4 --dist loadfile

@@ -103,6 +103,18 @@ def test_a_part_that_the_rule_names_no_longer_is_gone(content: Content) -> None:
         assert [one.verb for one in plan(quiet | {"rules": rules}, issues, BOT)] == ["close"]
 
 
+def test_a_part_is_gone_though_another_one_of_its_rule_is_not(content: Content) -> None:
+    issues = after([], plan(content, [], BOT))
+    other = {"verdict": "alert", "part": "amount_0", "reason": "it is missing"}
+    rules = [dict(content["rules"][0], findings=[other])]
+    alert = content["alerts"][0] | {"part": "amount_0"}
+    actions = plan(content | {"at": LATER, "rules": rules, "alerts": [alert]}, issues, BOT)
+    assert [(one.verb, one.number) for one in actions] == [("open", None), ("close", 1)]
+    rules[0]["findings"].append({"verdict": "not judged", "part": "monthly_fee", "reason": "few"})
+    actions = plan(content | {"at": LATER, "rules": rules, "alerts": [alert]}, issues, BOT)
+    assert [one.verb for one in actions] == ["open"]
+
+
 def test_two_windows_of_one_part_are_one_issue(content: Content) -> None:
     week = content["alerts"][0] | {"window": "week", "reason": "it was so all week"}
     [action] = plan(content | {"alerts": [*content["alerts"], week]}, [], BOT)

@@ -169,3 +169,26 @@ def test_an_owner_has_a_page_of_his_own(content: Content, tmp_path: Path) -> Non
 def test_a_seal_is_left_as_it_is(content: Content) -> None:
     page(content)
     assert sealed(content) == content
+
+
+def test_a_day_without_rows_has_no_labels(content: Content) -> None:
+    [plan] = [about for about in content["features"] if about["name"] == "plan"]
+    content["features"] = [plan]
+    whole = page(content)
+    assert "no declared label" not in whole
+    plan["days"][20] |= {"rows": 0, "missing": None, "shares": [0.0, 0.0, 0.0]}
+    html = page(content)
+    assert "no declared label" not in html
+    assert html.count('class="fill s0"') == whole.count('class="fill s0"') + 1  # broken there
+    plan["reference"]["shares"] = [0.0, 0.0, 0.0]
+    assert "no declared label" not in page(content)
+
+
+@pytest.mark.parametrize(
+    ("metric", "bound"), [("log_loss", 0.43), ("squared_error", 0.43), ("roc_auc", 0.39)]
+)
+def test_the_margin_is_on_the_side_where_it_is_worse(
+    content: Content, metric: str, bound: float
+) -> None:
+    content["performance"][0]["metric"] = metric
+    assert f"margin: {bound:.3f}" in page(content).split("<figure class")[1]

@@ -80,3 +80,21 @@ def test_a_feature_that_was_always_missing_has_one_bin() -> None:
     counted.add(column(1, np.nan), np.array([3.0, 4.0]))
     (fee,) = counted.numbers()
     assert (fee.buckets, fee.missing, fee.total) == ([("+Inf", 1)], 1, 1.0)
+
+
+def test_the_reference_is_what_the_profile_says(predictor: Predictor) -> None:
+    profile = json.loads(predictor.loaded.files["profile.json"])
+    reference = Distributions(predictor).reference
+    assert reference.missing == {n: one["missing"] for n, one in profile["features"].items()}
+    assert any(reference.missing.values())
+    assert reference.unseen["plan"] == profile["features"]["plan"]["unseen"] / profile["rows"]
+    assert reference.means == {"": profile["predictions"]["mean"]}
+    assert reference.deviations == {"": profile["predictions"]["std"]}
+
+
+def test_of_what_a_profile_does_not_say_there_is_no_reference() -> None:
+    labels = {"plan": {"labels": ["a"], "unseen": 3}, "fee": {"edges": [1.0]}}
+    outputs = {"low": {"edges": [], "mean": 0.2, "std": 0.1}, "high": {"missing": 1.0}}
+    reference = Distributions(bundle(labels, outputs, "multiclass")).reference
+    assert (reference.missing, reference.unseen) == ({}, {})
+    assert (reference.means, reference.deviations) == ({"low": 0.2}, {"low": 0.1})

@@ -11,6 +11,11 @@ def grammar(verb: Verb) -> None:
     add.add_argument("report", type=Path, help="what `mlops monitor` wrote: monitor.json")
     add.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
+    add = verb(dashboards, "write rules for Prometheus and a dashboard for Grafana")
+    add.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("deploy/observability"), help="where to"
+    )
+
 
 def alerts(arguments: Arguments) -> None:
     from ..bundle.alerts import read
@@ -23,3 +28,10 @@ def alerts(arguments: Arguments) -> None:
         count += 1
     if not count:
         print("issues say what the report does: nothing to do")
+
+
+def dashboards(arguments: Arguments) -> None:
+    from ..monitoring.observability import write
+
+    for path in write(arguments.out):
+        print(path)

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from ..evaluation.report.svg import Axis, Plot, number, padded
+from .phrases import has_shares
 
 Content = Mapping[str, Any]
 Point = tuple[float, float]
@@ -91,9 +92,8 @@ class Stack(NamedTuple):
 
 def stack(about: Content) -> Stack:
     """Return how the labels of a category are put together: the largest ones stand alone."""
-    labels, reference = about["labels"], about["reference"].get("shares")
-    known = [day["shares"] for day in about["days"] if day.get("shares") is not None]
-    known = known if reference is None else [reference, *known]
+    labels = about["labels"]
+    known = [one["shares"] for one in (about["reference"], *about["days"]) if has_shares(one)]
     most = [max((given[at] for given in known), default=0.0) for at in range(len(labels))]
     order = sorted(range(len(labels)), key=lambda at: -most[at])
     alone = sorted(order if len(labels) <= LABELS + 1 else order[:LABELS])
@@ -108,13 +108,13 @@ def stack(about: Content) -> Stack:
 def categories(about: Content, days: Days, window: int, width: int, height: int) -> Plot:
     """Draw the share of each label by day, stacked, and the reference's in a column on the left."""
     parts = stack(about)
-    told = [day for day in about["days"] if day.get("shares") is not None]
+    told = [day for day in about["days"] if has_shares(day)]
     column = max(days.number * 0.07, 0.5)
     gap = column * 0.5
     plot = days.plot(about["name"], Axis(0, 1), width, height, column + gap)
-    if (reference := about["reference"].get("shares")) is not None:
+    if has_shares(about["reference"]):
         below, left = 0.0, -0.5 - column - gap
-        for at, share in enumerate(parts.shares(reference)):
+        for at, share in enumerate(parts.shares(about["reference"]["shares"])):
             tip = f"reference, {parts.names[at]}: {share:.1%}"
             plot.rect((left, left + column), (below, below + share), f"fill s{at % COLOURS}", tip)
             below += share
@@ -196,7 +196,7 @@ def _one(about: Content) -> Iterator[tuple[Content, float | None]]:
     if about["kind"] != "category":
         yield from ((day, day.get("median")) for day in about["days"])
         return
-    told = [day for day in about["days"] if day.get("shares")]
+    told = [day for day in about["days"] if has_shares(day)]
     spans = [max(column) - min(column) for column in zip(*(d["shares"] for d in told), strict=True)]
     at = spans.index(max(spans)) if spans else 0
     yield from ((day, day["shares"][at]) for day in told)

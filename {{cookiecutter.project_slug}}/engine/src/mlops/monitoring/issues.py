@@ -149,20 +149,20 @@ def _gone(report: Content, one: Known, link: str) -> Action:
 def _is_gone(report: Content, key: str) -> bool:
     """Say whether rule and part of an issue were judged, without an alert.
 
-    A part that a rule says nothing of is as the rule is; one that its model no longer has is gone.
+    A report leaves out most parts that are quiet: what a rule that judged says nothing of is so.
     """
     for rule in report["rules"]:
-        prefix = identity(report["name"], rule["name"], "")
-        if not key.startswith(prefix):
+        if not key.startswith(identity(report["name"], rule["name"], "")):
             continue
-        of_part = [
-            f
-            for f in rule["findings"]
-            if identity(report["name"], rule["name"], f.get("part") or "") == key
-        ]
-        of_all = [f for f in rule["findings"] if not f.get("part")]
-        verdicts = {finding["verdict"] for finding in of_part or of_all} or {rule["verdict"]}
-        return rule["verdict"] != "not judged" and not verdicts & {"alert", "not judged"}
+        parts: dict[str, set[str]] = {}
+        for finding in rule["findings"]:
+            part = identity(report["name"], rule["name"], finding.get("part") or "")
+            parts.setdefault(part, set()).add(finding["verdict"])
+        verdicts = parts.get(key)
+        if verdicts is None:
+            of_all = parts.get(identity(report["name"], rule["name"], ""), set())
+            return rule["verdict"] != "not judged" and "not judged" not in of_all
+        return not verdicts & {"alert", "not judged"}
     return False
 
 

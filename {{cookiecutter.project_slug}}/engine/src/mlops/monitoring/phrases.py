@@ -67,12 +67,12 @@ def title(metric: str) -> str:
 def bound(entry: Content) -> float | None:
     """Return the value beyond which a metric is worse than its reference by more than the margin.
 
-    None where there is none, or where nobody knows which way the metric is better.
+    None where there is none. What is no metric of the catalogue is a loss: less is better.
     """
     about = known().get(entry["metric"])
-    if about is None or entry.get("reference") is None or entry.get("margin") is None:
+    if entry.get("reference") is None or entry.get("margin") is None:
         return None
-    sign = -1 if about.greater_is_better else 1
+    sign = -1 if about is not None and about.greater_is_better else 1
     return float(entry["reference"] + sign * entry["margin"])
 
 
@@ -129,11 +129,16 @@ def mean(days: Sequence[Content], key: str) -> float:
 
 def shares(days: Sequence[Content]) -> list[float]:
     """Return the share of each label over days, by their rows."""
-    told = [day for day in days if day.get("shares") is not None and day["rows"]]
+    told = [day for day in days if has_shares(day)]
     rows = sum(day["rows"] for day in told)
     columns = zip(*(day["shares"] for day in told), strict=False)
     weights = [day["rows"] / rows for day in told]
     return [sum(w * s for w, s in zip(weights, column, strict=True)) for column in columns]
+
+
+def has_shares(one: Content) -> bool:
+    """Say whether any row of a day, or of the reference, has a label."""
+    return sum(one.get("shares") or ()) > 0
 
 
 def _other(before: Sequence[float] | None, now: Sequence[float]) -> float:

@@ -27,8 +27,8 @@ TAKE_BACK = (
 )
 PLAIN = re.compile(r"[a-z][a-z0-9-]{0,62}")
 # MLflow takes an alias like v2 for the number of a version, and keeps `latest`; `champion` is the
-# alias of production, and manifests stand in deploy/kubernetes.
-TAKEN = re.compile(r"v[0-9]+|latest|champion|kubernetes")
+# alias of production; manifests stand in deploy/kubernetes, rules in deploy/observability.
+TAKEN = re.compile(r"v[0-9]+|latest|champion|kubernetes|observability")
 
 
 class EnvironmentsError(ProjectError):

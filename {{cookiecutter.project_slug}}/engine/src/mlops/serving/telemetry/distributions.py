@@ -34,6 +34,15 @@ class Number(NamedTuple):
     missing: int
 
 
+class Reference(NamedTuple):
+    """What the profile says of features and predictions, as far as rules compare with it."""
+
+    missing: dict[str, float]
+    unseen: dict[str, float]  # of categories
+    means: dict[str, float]  # of predictions, and their deviations
+    deviations: dict[str, float]
+
+
 class Distributions:
     """The counts of one bundle, with the edges of its reference profile."""
 
@@ -45,6 +54,7 @@ class Distributions:
         "_outputs",
         "_predictions",
         "model",
+        "reference",
     )
 
     def __init__(self, predictor: "Predictor") -> None:
@@ -64,6 +74,7 @@ class Distributions:
         outputs = answers if loaded.contract.task == "multiclass" else {"": answers}
         self._outputs = tuple(outputs)
         self._predictions = Histograms([about.get("edges", ()) for about in outputs.values()])
+        self.reference = _reference(profile, outputs)
 
     def add(self, matrix: np.ndarray, predictions: np.ndarray) -> None:
         """Count encoded rows and what they were answered."""
@@ -90,6 +101,17 @@ class Distributions:
         counted = zip(self._outputs, self._predictions.edges, self._predictions, strict=True)
         for label, edges, (counts, missing, total) in counted:
             yield Number(label, buckets(edges, counts), total, missing)
+
+
+def _reference(profile: dict[str, Any], outputs: dict[str, Any]) -> Reference:
+    """Return what a profile says; of what it does not say, there is no reference."""
+    features, rows = profile["features"], profile.get("rows")
+    return Reference(
+        {n: about["missing"] for n, about in features.items() if "missing" in about},
+        {n: about["unseen"] / rows for n, about in features.items() if rows and "unseen" in about},
+        {label: about["mean"] for label, about in outputs.items() if "mean" in about},
+        {label: about["std"] for label, about in outputs.items() if "std" in about},
+    )
 
 
 def buckets(edges: np.ndarray, counts: np.ndarray) -> list[tuple[str, int]]:

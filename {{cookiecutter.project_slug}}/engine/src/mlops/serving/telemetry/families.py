@@ -32,6 +32,7 @@ def families(metrics: "Metrics") -> Iterator[Metric]:
     yield _counter("mlops_rejected", "Refused requests.", ("reason",), metrics.rejections)
     yield from _features(metrics.models.values())
     yield _predictions(metrics.models.values())
+    yield from _references(metrics.models.values())
     yield from _models(metrics.served)
     yield _counter(
         "mlops_log_dropped", "Rows that the prediction log lost.", ("reason",), metrics.drops
@@ -99,6 +100,23 @@ def _predictions(models: Iterable[Distributions]) -> HistogramMetricFamily:
         for number in model.predictions():
             family.add_metric((model.model, number.name), number.buckets, number.total)
     return family
+
+
+def _references(models: Iterable[Distributions]) -> Iterator[GaugeMetricFamily]:
+    """Yield what the counts are compared with, so that no rule has to know the bundle."""
+    feature, prediction = ("model", "feature"), ("model", "label")
+    families = (
+        ("mlops_feature_missing_reference", "Share of rows without a value.", feature),
+        ("mlops_feature_unseen_reference", "Share of rows with an undeclared label.", feature),
+        ("mlops_prediction_reference_mean", "Mean of the predictions.", prediction),
+        ("mlops_prediction_reference_deviation", "Deviation of the predictions.", prediction),
+    )
+    made = [GaugeMetricFamily(n, f"In the bundle's profile: {a}", labels=k) for n, a, k in families]
+    for model in models:
+        for family, values in zip(made, model.reference, strict=True):
+            for name, value in values.items():
+                family.add_metric((model.model, name), value)
+    yield from made
 
 
 def _models(models: "Serving | None") -> Iterator[GaugeMetricFamily]:
