@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import ProjectError
-from . import experiments, history, prediction, promotion, releasing, stages, table
+from . import experiments, history, prediction, promotion, recording, releasing, stages, table
 from .verb import Run
 
 # Read when numerical libraries are first imported: on small data and busy machines, a second
@@ -17,7 +17,7 @@ from .verb import Run
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-MODULES = (table, stages, experiments, promotion, releasing, history, prediction)
+MODULES = (table, stages, experiments, promotion, releasing, history, prediction, recording)
 DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call them in order."
 
 
