@@ -116,6 +116,30 @@ def test_the_image_and_the_manifests() -> None:
     assert schema("compose-spec")(SOURCE / "deploy/compose.yaml") == ""
 
 
+def test_the_sidecar_that_ships_fits_the_deployment(tmp_path: Path) -> None:
+    """A component cannot be checked alone: its patch is put where kustomize would."""
+    folder = SOURCE / "deploy/kubernetes"
+    about = yaml.safe_load((folder / "shipping/kustomization.yaml").read_text())
+    assert (about["kind"], about["patches"]) == ("Component", [{"path": "sidecar.yaml"}])
+    whole = yaml.safe_load((folder / "deployment.yaml").read_text())
+    patch = yaml.safe_load((folder / "shipping/sidecar.yaml").read_text())
+    assert patch["metadata"]["name"] == whole["metadata"]["name"]
+    pod = whole["spec"]["template"]["spec"]
+    pod |= patch["spec"]["template"]["spec"]
+    merged = tmp_path / "deployment.yaml"
+    merged.write_text(yaml.safe_dump(whole))
+    assert kubernetes(merged) == ""
+    (sidecar,), (server,) = pod["initContainers"], pod["containers"]
+    assert sidecar["securityContext"] == server["securityContext"]
+    assert sidecar["image"] == about["images"][0]["name"]
+    volumes = {volume["name"] for volume in pod["volumes"]}
+    assert {mount["name"] for mount in sidecar["volumeMounts"]} <= volumes
+    mounted = {mount["name"]: mount["mountPath"] for mount in server["volumeMounts"]}
+    assert sidecar["args"][:2] == ["--log", mounted["log"]]
+    merged.write_text(yaml.safe_dump({**whole, "spec": {**whole["spec"], "replicas": "two"}}))
+    assert kubernetes(merged) != ""
+
+
 GOOD = """\
 name: planted
 on: {pull_request: {branches: [main]}}

@@ -235,7 +235,7 @@ def test_it_is_recorded_how_a_request_was_drawn(
 
     def work(desk: Any) -> None:
         desk.answer([bill(), bill()], "one", arms=arms, key=b"customer 7")
-        desk.answer([bill()], "two", by=challenger, arms=arms)
+        desk.answer([bill()], "two", by=challenger, arms=arms, key=b"")
         desk.answer([bill()], "three", by=challenger, arms=Arms(challenger, None))
         desk.answer([bill()], "four", arms=arms, key=b"customer 7")
 

@@ -16,6 +16,7 @@ from . import (
     monitoring,
     prediction,
     promotion,
+    recording,
     releasing,
     stages,
     table,
@@ -33,10 +34,11 @@ MODULES = (
     experiments,
     promotion,
     releasing,
+    prediction,
+    recording,
     monitoring,
     alerting,
     history,
-    prediction,
 )
 DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call them in order."
 

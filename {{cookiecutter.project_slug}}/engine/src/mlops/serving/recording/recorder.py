@@ -247,7 +247,7 @@ class Recorder:
             [request.time for request in requests],
             rows,
             np.ascontiguousarray(predictions, dtype="<f8").tobytes(),
-            [request.key and self._log.unit(request.key) for request in requests],
+            [self._log.unit(request.key) if request.key else None for request in requests],
             *drawn,
         )
         self._log.write(encode(answers, len(rows)), len(rows), predictor.bundle_digest, declaration)
