@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ import pytest
 
 from mlops.bundle import manifest
 from mlops.bundle.reading import load
-from mlops.cli import prediction
+from mlops.cli import main
 from mlops.data.sources import DataError
 from mlops.serving.batch import predict
 
@@ -111,13 +110,12 @@ def test_labels_and_numbers_that_the_contract_does_not_declare_are_scored_and_sa
     rows.to_parquet(tmp_path / "rows.parquet")
     done = predict(tmp_path / "rows.parquet", tmp_path / "a.csv", trained / "candidate", rows=50)
     assert done.rows == 300
-    given = SimpleNamespace(
-        file=tmp_path / "rows.parquet", out=tmp_path / "b.csv", bundle=trained / "candidate"
-    )
-    prediction.predict(given)
+    out = tmp_path / "b.csv"
+    told = [tmp_path / "rows.parquet", "--out", out, "--bundle", trained / "candidate"]
+    assert main(["predict", *map(str, told)]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said == [
-        f"300 rows scored: {given.out}",
+        f"300 rows scored: {out}",
         *(f"check: {note}" for note in done.notes),
     ]
     assert done.notes == (

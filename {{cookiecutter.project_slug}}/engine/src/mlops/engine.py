@@ -23,6 +23,11 @@ def state(root: Path) -> State:
     return State(version or "unknown", bool(version) and stated == digest(folder))
 
 
+def version() -> str:
+    """Return the version of the engine that runs."""
+    return _stated(Path(__file__).parents[2] / VERSION) or "unknown"
+
+
 def digest(folder: Path) -> str:
     """Return one SHA-256 over the names and contents of an engine's files, DIGEST aside."""
     found = hashlib.sha256()

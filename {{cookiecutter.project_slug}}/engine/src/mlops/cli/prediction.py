@@ -1,5 +1,6 @@
 """Predictions, for a table or for requests."""
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -9,10 +10,42 @@ from .verb import Arguments, Verb
 
 def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
-    add = verb(predict, "score a table with a bundle")
-    add.add_argument("file", type=Path, help="a CSV or Parquet file")
+    add = verb(predict, "score tables with a bundle")
+    add.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="CSV or Parquet, or a folder of them"
+    )
     add.add_argument("--out", type=Path, required=True, help="where to write: .csv or .parquet")
     add.add_argument("--bundle", type=Path, default=Path("candidate"))
+    add.add_argument(
+        "--expect",
+        metavar="DIGEST",
+        default=os.environ.get("MLOPS_EXPECT") or None,
+        help="refuse every bundle but this one ($MLOPS_EXPECT; else the one that is declared)",
+    )
+    add.add_argument(
+        "--partition",
+        metavar="NAME[=VALUE]",
+        help="--out is a folder, and this a partition of it; without a value, the day of --at",
+    )
+    add.add_argument("--ids", action="store_true", help="have the answer name each row's request")
+    add.add_argument("--log", type=Path, help="record what was answered in this log folder")
+    _dated(add)
+
+    add = verb(feedback, "record what turned out to be true of rows that were answered")
+    add.add_argument(
+        "file", type=Path, help="a table: request_id, row, outcome[, value, currency, action]"
+    )
+    add.add_argument("--log", type=Path, required=True, help="the log folder of the answers")
+    add.add_argument("--bundle", type=Path, default=Path("candidate"), help="what answered")
+    add.add_argument(
+        "--scored",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        default=[],
+        help="answers of `predict --ids`, for a table that has the contract's ids instead",
+    )
+    _dated(add)
 
     add = verb(serve, "answer requests with a bundle, until told to stop")
     add.add_argument("--bundle", type=Path, help="a bundle's folder (default: candidate)")
@@ -25,11 +58,35 @@ def grammar(verb: Verb) -> None:
 
 def predict(arguments: Arguments) -> None:
     from ..serving.batch import predict
+    from ..serving.delivery import moment
 
     _tell_another(arguments.bundle)
-    scored = predict(arguments.file, arguments.out, arguments.bundle)
-    print(f"{scored.rows:,} rows scored: {arguments.out}")
+    scored = predict(
+        arguments.files,
+        arguments.out,
+        arguments.bundle,
+        expect=arguments.expect or _declared(arguments.bundle),
+        log=arguments.log,
+        ids=arguments.ids,
+        partition=arguments.partition,
+        at=moment(arguments.at),
+    )
+    print(f"{scored.rows:,} rows scored: {scored.out}")
     for note in scored.notes:
+        print(f"check: {note}")
+
+
+def feedback(arguments: Arguments) -> None:
+    from ..bundle import contents
+    from ..bundle.reading import declared
+    from ..serving.delivery import moment
+    from ..serving.reported import report
+
+    contract, _ = declared(contents.read(arguments.bundle))
+    at = moment(arguments.at)
+    done = report(arguments.file, arguments.log, contract, at, arguments.scored)
+    print(f"{done.rows:,} outcomes recorded in {arguments.log}")
+    for note in done.notes:
         print(f"check: {note}")
 
 
@@ -42,6 +99,29 @@ def serve(arguments: Arguments) -> None:
 
     _tell_another(Path(settings.bundle))
     serve(settings)
+
+
+def _dated(add: argparse.ArgumentParser) -> None:
+    add.add_argument(
+        "--at", metavar="TIME", help="a day or time of UTC ($SOURCE_DATE_EPOCH; default: now)"
+    )
+
+
+def _declared(bundle: Path) -> str | None:
+    """Return the digest that release.yaml beside a champion declares; None for another bundle."""
+    if bundle.name != "champion" or not (declaration := bundle.parent / "release.yaml").is_file():
+        return None
+    import yaml
+
+    from ..bundle.manifest import BundleError
+    from ..files import read_yaml
+
+    try:
+        return str(read_yaml(declaration)["manifest"])
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+        raise BundleError(
+            f"{declaration} does not say which bundle is declared: take it as a commit has it"
+        ) from error
 
 
 def _tell_another(bundle: Path) -> None:

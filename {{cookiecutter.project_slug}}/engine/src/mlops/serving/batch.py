@@ -1,129 +1,224 @@
-"""Predictions for a table, in constant memory."""
+"""Predictions for tables, in constant memory."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
-from ..bundle.reading import Loaded, load
-from ..contract import Column, Contract, Source
+from ..bundle import contents
+from ..bundle.reading import Loaded, parsed
+from ..contract import Column, Contract
 from ..data import prepared
 from ..data.sources import DataError, Frame, frames
 from ..data.validation import check_names, refuse, validated
-from ..files import atomic_file
+from ..engine import version
 from ..progress import progress
 from ..runtime.hooks import Before, Veto
+from .delivery import delivered, target, written
+from .inputs import Input, called, check_unchanged, digested, source_of
 from .unfit import Unfit
 
 ROWS = 50_000
+FORMAT = 1  # of the lineage
 
 
 @dataclass(frozen=True)
 class Scored:
-    """How many rows were scored, and what a person should know of them."""
+    """How many rows were scored, where the answers are, and what a person should know of them."""
 
     rows: int
     notes: tuple[str, ...]
+    out: Path
 
 
-def predict(file: Path, out: Path, bundle: Path, rows: int = ROWS) -> Scored:
-    """Score every row of `file` into `out` (.csv or .parquet), in its order.
+class Answered(NamedTuple):
+    """Answers to consecutive rows of one file, the first of which has the index `start`.
 
-    The columns are the contract's id columns that the file has, `prediction`, the probabilities of
-    a classifier, and where the contract promises intervals `prediction_low` and `prediction_high`,
-    or for each label whether it is in the set. A row has none where a cell is missing that may not
-    be. Raises DataError, and writes nothing, where a column is missing, a cell cannot be read, or
-    most cells of a column are none that the contract declares.
+    `table` has all of them. `whole` are the positions of those that have a prediction, `values` the
+    parsed columns of all, `predictions` what the model said of those that are whole.
     """
-    if out.suffix not in (".csv", ".parquet"):
-        raise DataError(f"{out} must end in .csv or .parquet: choose one")
-    if not out.resolve().parent.is_dir():
-        raise DataError(f"{out.parent} is no folder: create it, or name another --out")
-    loaded = load(bundle)
-    scoring = _Scoring(file, loaded)
-    done = 0
+
+    of: Input
+    start: int
+    table: pa.Table
+    values: pd.DataFrame
+    whole: np.ndarray
+    predictions: np.ndarray
+
+
+def predict(
+    given: Path | Sequence[Path],
+    out: Path,
+    bundle: Path,
+    rows: int = ROWS,
+    *,
+    expect: str | None = None,
+    log: Path | None = None,
+    ids: bool = False,
+    partition: str | None = None,
+    at: datetime | None = None,
+) -> Scored:
+    """Score every row of files, or of the files of a folder, into `out`, in their order.
+
+    `out` is a .csv or .parquet, or with `partition` a folder; beside it stands what the answers
+    came from. The columns are the contract's id columns that the files have, with `ids` the
+    `request_id` and `row` by which the log knows a row, `prediction`, the probabilities of a
+    classifier, and where the contract promises intervals `prediction_low` and `prediction_high`,
+    or for each label whether it is in the set. A row has none where a cell is missing that may not
+    be. With `log`, what was answered at the time `at` is recorded there, as a server does.
+
+    Raises BundleError for another bundle than `expect`. Raises DataError, and writes nothing, where
+    a column is missing, a cell cannot be read, or most cells of a column are none that the contract
+    declares.
+    """
+    content = contents.read(bundle, expect)
+    loaded = parsed(content)
+    place = target(out, partition, at)
+    paths = [given] if isinstance(given, Path) else list(given)
     bar = progress(title="predict", unit=" rows", unit_scale=True)
-    with bar, atomic_file(out) as staging, _writer(staging, out.suffix) as write:
-        for scored in scoring.tables(rows):
-            write(scored)
-            done += scored.num_rows
-            bar.update(scored.num_rows)
-        if not done:
-            raise DataError(f"{file} has no rows: give at least one")
-        scoring.unfit.check(file)
-    return Scored(done, scoring.notes())
+    with ExitStack() as stack, bar:
+        inputs = digested(paths, [*place[:2], *([log] if log else [])])
+        scoring = _Scoring(inputs, loaded, ids)
+        record = None
+        if log is not None:
+            from .recording.scored import recording
+
+            # Entered first and left last: nothing is recorded of answers that nobody has.
+            record = stack.enter_context(recording(log, loaded, content.bundle_digest, at))
+        delivery = stack.enter_context(delivered(place))
+        for answered in scoring.answers(rows):
+            delivery.write(answered.table)
+            if record is not None:
+                indices = answered.start + answered.whole
+                values = answered.values.iloc[answered.whole]
+                record.add(answered.of.request_id, indices, values, answered.predictions)
+            bar.update(answered.table.num_rows)
+        if not scoring.rows:
+            raise DataError(f"{called(paths)} has no rows: give at least one")
+        scoring.unfit.check(called(paths))
+        check_unchanged(inputs)
+        if record is not None:
+            record.finish()
+        notes = (*scoring.notes(), *(record.notes() if record else ()))
+        delivery.lineage = _lineage(scoring, content, at)
+    return Scored(scoring.rows, notes, place.out)
 
 
-def source_of(file: Path, contract: Contract) -> Source:
-    """Return how to read `file`: as the contract says, or as it is found to be written."""
-    if contract.source.format == "csv":
-        return contract.source
-    from ..data.sniffing import sniff
-
-    return sniff(file, contract.names("feature")[0])
+def _lineage(
+    scoring: "_Scoring", content: contents.Contents, at: datetime | None
+) -> dict[str, Any]:
+    """Return what answers came from."""
+    contract, origin = scoring.loaded.contract, content.manifest.get("lineage", {})
+    return {
+        "format": FORMAT,
+        "name": contract.name,
+        "task": contract.task,
+        "model": {"sha256": content.bundle_digest, "commit": origin.get("commit")},
+        "engine": version(),
+        "at": written(at),
+        "rows": scoring.rows,
+        "inputs": [
+            {"name": one.name, "sha256": one.sha256, "rows": scoring.counts[one]}
+            for one in scoring.inputs
+        ],
+    }
 
 
 class _Scoring:
-    """One file on its way through a bundle, and what was seen on it."""
+    """Files on their way through a bundle, and what was seen on it."""
 
-    def __init__(self, file: Path, loaded: Loaded) -> None:
-        self._file, self._loaded = file, loaded
-        self.unfit = Unfit(loaded.contract, loaded.encoder.inputs)
+    def __init__(self, inputs: Sequence[Input], loaded: Loaded, ids: bool) -> None:
+        self.inputs, self.loaded = inputs, loaded
+        self.unfit = Unfit(loaded.contract, loaded.encoder.inputs, several=len(inputs) > 1)
+        self.counts = dict.fromkeys(inputs, 0)
+        self._has_ids = ids
         self._before = Before.find(loaded.contract)
         self._said: dict[str, None] = {}
+        self._ids: list[str] | None = None
 
-    def tables(self, rows: int) -> Iterator[pa.Table]:
-        """Yield the answers, table by table of at most so many rows."""
-        contract, encoder = self._loaded.contract, self._loaded.encoder
-        source = source_of(self._file, contract)
-        for frame in frames([self._file], source, rows, absent=contract.target):
-            check_names(frame, contract, required=encoder.inputs)
-            if source.header and contract.target not in frame.frame.columns:
-                self._say(f"{self._file} was read as without {contract.target}")
-            ids = [name for name in contract.names("id") if name in frame.frame.columns]
-            values, findings = validated(frame, contract, [*ids, *encoder.inputs], strict=False)
-            refuse(findings, contract)
-            columns = {
-                name: _plain(values[name], contract.columns[name]) for name in encoder.inputs
-            }
-            self.unfit.add(columns, frame)
-            answer = self._answers(columns, ~self.unfit.lacking(columns, frame), frame)
-            named = self._named(ids, answer)
-            yield pa.table(
-                {**{named[n]: pa.array(values[n], from_pandas=True) for n in ids}, **answer}
+    @property
+    def rows(self) -> int:
+        """How many were answered so far."""
+        return sum(self.counts.values())
+
+    def answers(self, rows: int) -> Iterator[Answered]:
+        """Yield the answers, in tables of at most so many rows."""
+        contract = self.loaded.contract
+        for one in self.inputs:
+            source = source_of(one.path, contract)
+            for frame in frames([one.path], source, rows, absent=contract.target):
+                if source.header and contract.target not in frame.frame.columns:
+                    self._say(f"{one.path} was read as without {contract.target}")
+                yield self._answered(one, frame)
+                self.counts[one] += len(frame.frame)
+
+    def _answered(self, one: Input, frame: Frame) -> Answered:
+        contract, encoder = self.loaded.contract, self.loaded.encoder
+        check_names(frame, contract, required=encoder.inputs)
+        ids = [name for name in contract.names("id") if name in frame.frame.columns]
+        self._check_ids(ids, one.path)
+        values, findings = validated(frame, contract, [*ids, *encoder.inputs], strict=False)
+        refuse(findings, contract)
+        columns = {name: _plain(values[name], contract.columns[name]) for name in encoder.inputs}
+        self.unfit.add(columns, frame)
+        whole = ~self.unfit.lacking(columns, frame)
+        start = frame.start - 1
+        predictions, answer = self._answers(columns, whole, frame)
+        answer = self._numbered(one, start, len(whole)) | answer
+        named = self._named(ids, answer)
+        identified = {named[name]: _identifiers(values[name]) for name in ids}
+        table = pa.table({**identified, **answer})
+        return Answered(one, start, table, values, np.flatnonzero(whole), predictions)
+
+    def _check_ids(self, ids: list[str], path: Path) -> None:
+        """Raise DataError for a file that names its rows by other columns than the first does."""
+        if self._ids is None:
+            self._ids = ids
+        if ids != self._ids:
+            differing = ", ".join(sorted(set(ids) ^ set(self._ids)))
+            raise DataError(
+                f"{path} and {self.inputs[0].path} are no parts of one table ({differing} is in "
+                "one of them alone): give them the same id columns, or score each by itself"
             )
+
+    def _numbered(self, one: Input, start: int, rows: int) -> dict[str, pa.Array]:
+        """Return the columns by which the log knows each row, where they are asked for."""
+        if not self._has_ids:
+            return {}
+        numbers = pa.array(np.arange(start, start + rows, dtype=np.int32))
+        return {"request_id": pa.array([one.request_id] * rows), "row": numbers}
 
     def _answers(
         self, columns: Mapping[str, np.ndarray], whole: np.ndarray, frame: Frame
-    ) -> dict[str, pa.Array]:
-        """Return the output columns, in which a row that is not whole has nothing."""
-        contract = self._loaded.contract
-        threshold = self._loaded.settings.evaluation.threshold
+    ) -> tuple[np.ndarray, dict[str, pa.Array]]:
+        """Return predictions, and output columns in which a row that is not whole has nothing."""
+        contract = self.loaded.contract
+        threshold = self.loaded.settings.evaluation.threshold
         rows = np.flatnonzero(whole)
         if len(rows) < len(whole):
             columns = {name: values[rows] for name, values in columns.items()}
         if self._before is not None and len(rows):
             _check(self._before, columns, frame, rows)
         shape = (0, len(contract.labels)) if contract.task == "multiclass" else 0
-        predictions = self._loaded.answer(columns) if len(rows) else np.empty(shape)
+        predictions = self.loaded.answer(columns) if len(rows) else np.empty(shape)
         answer = _answer(predictions, contract, threshold)
         answer |= self._around(columns, predictions)
-        if len(rows) == len(whole):
-            return answer
-        place = pa.array(np.cumsum(whole) - 1, mask=~whole)
-        return {name: values.take(place) for name, values in answer.items()}
+        if len(rows) < len(whole):
+            place = pa.array(np.cumsum(whole) - 1, mask=~whole)
+            answer = {name: values.take(place) for name, values in answer.items()}
+        return predictions, answer
 
     def _around(
         self, columns: Mapping[str, np.ndarray], predictions: np.ndarray
     ) -> dict[str, pa.Array]:
         """Return what the contract promises beside the predictions, if anything."""
-        intervals, contract = self._loaded.intervals, self._loaded.contract
+        intervals, contract = self.loaded.intervals, self.loaded.contract
         if intervals is None:
             return {}
         codes = None if intervals.by is None else columns[intervals.by]
@@ -133,7 +228,7 @@ class _Scoring:
                 "prediction_low": pa.array(np.ascontiguousarray(ends[:, 0])),
                 "prediction_high": pa.array(np.ascontiguousarray(ends[:, 1])),
             }
-        threshold = self._loaded.settings.evaluation.threshold
+        threshold = self.loaded.settings.evaluation.threshold
         among = intervals.sets(predictions, contract, threshold, codes)
         return {
             f"in_set_{label}": pa.array(np.ascontiguousarray(among[:, code]))
@@ -183,6 +278,12 @@ def _vetoed(before: Before, columns: Mapping[str, np.ndarray], rows: int) -> int
     return 0
 
 
+def _identifiers(values: pd.Series) -> pa.Array:
+    """Return ids as they came, of the same type where all are missing as where none is."""
+    found = pa.array(values, from_pandas=True)
+    return found.cast(pa.string()) if pa.types.is_null(found.type) else found
+
+
 def _plain(values: pd.Series, column: Column) -> np.ndarray:
     """Return a parsed column as the array that features are computed from."""
     if column.type == "category":
@@ -207,22 +308,3 @@ def _answer(predictions: np.ndarray, contract: Contract, threshold: float) -> di
             for code, label in enumerate(labels)
         }
     return {"prediction": pa.array(labels).take(pa.array(decided)), **probabilities}
-
-
-@contextmanager
-def _writer(path: Path, suffix: str) -> Iterator[Callable[[pa.Table], None]]:
-    """Yield a function that appends a table to the file, opened at the first."""
-    writer = None
-
-    def write(table: pa.Table) -> None:
-        nonlocal writer
-        if writer is None:
-            opened = pq.ParquetWriter if suffix == ".parquet" else pyarrow.csv.CSVWriter
-            writer = opened(str(path), table.schema)
-        writer.write_table(table)
-
-    try:
-        yield write
-    finally:
-        if writer is not None:
-            writer.close()

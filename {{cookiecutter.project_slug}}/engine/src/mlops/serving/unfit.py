@@ -19,7 +19,7 @@ class Count:
 
     present: int = 0
     unfit: int = 0
-    row: int = 0
+    place: str = ""
     value: str = ""
 
 
@@ -29,7 +29,8 @@ class Unfit:
     A row lacks what the server would refuse it for where a cell is missing that may not be.
     """
 
-    def __init__(self, contract: Contract, names: tuple[str, ...]) -> None:
+    def __init__(self, contract: Contract, names: tuple[str, ...], several: bool = False) -> None:
+        self._several = several  # files, so that a row alone names no place
         self._columns = {name: contract.columns[name] for name in names}
         self._counts = {name: Count() for name in names}
         self._lacking = {name: Count() for name in names}
@@ -41,7 +42,7 @@ class Unfit:
         for name, column in self._columns.items():
             if not column.nullable:
                 missing = np.asarray(pd.isna(columns[name]))
-                _count(self._lacking[name], missing, len(missing), frame, name)
+                self._count(self._lacking[name], missing, len(missing), frame, name)
                 lacking |= missing
         return lacking
 
@@ -51,7 +52,7 @@ class Unfit:
             if column.categories or (column.min, column.max) != (None, None):
                 values = columns[name]
                 present = int((~np.isnan(values)).sum())
-                _count(self._counts[name], _unfit(values, column), present, frame, name)
+                self._count(self._counts[name], _unfit(values, column), present, frame, name)
 
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each column that has some."""
@@ -76,7 +77,7 @@ class Unfit:
     def _missing(self, name: str, count: Count) -> str:
         return (
             f"{name}: {count.unfit:,} of {count.present:,} cells are missing, which the contract "
-            f"does not allow, the first in row {count.row:,}"
+            f"does not allow, the first in {count.place}"
         )
 
     def _said(self, name: str, count: Count) -> str:
@@ -84,17 +85,20 @@ class Unfit:
         what = "are no label of the contract" if column.categories else f"are {_bounds(column)}"
         return (
             f"{name}: {count.unfit:,} of {count.present:,} cells {what}, like {count.value!r} in "
-            f"row {count.row:,}"
+            f"{count.place}"
         )
 
-
-def _count(count: Count, unfit: np.ndarray, present: int, frame: Frame, name: str) -> None:
-    found = int(unfit.sum())
-    if found and not count.unfit:
-        first = int(unfit.argmax())
-        count.row, count.value = frame.start + first, str(frame.frame[name].iat[first])
-    count.present += present
-    count.unfit += found
+    def _count(
+        self, count: Count, unfit: np.ndarray, present: int, frame: Frame, name: str
+    ) -> None:
+        found = int(unfit.sum())
+        if found and not count.unfit:
+            first = int(unfit.argmax())
+            of = f" of {frame.path}" if self._several else ""
+            count.place = f"row {frame.start + first:,}{of}"
+            count.value = str(frame.frame[name].iat[first])
+        count.present += present
+        count.unfit += found
 
 
 def _is_most(count: Count) -> bool:

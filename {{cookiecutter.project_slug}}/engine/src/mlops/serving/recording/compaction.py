@@ -113,8 +113,13 @@ def _compact(segment: Path, log_folder: Path, done: Compacted) -> None:
                 parts.add(part, batch)
                 done.rows += batch.num_rows
         parts.finish()
-    for file in parts.files:
-        _sync(file.parent)
+    synced(parts)
+
+
+def synced(parts: Parts) -> None:
+    """Have the system write the folders of files that have appeared."""
+    for folder in {file.parent for file in parts.files}:
+        _sync(folder)
 
 
 def _content(segment: Path) -> memoryview:

@@ -19,6 +19,7 @@ OPEN = ".open"
 CLOSED = ".segment"
 SEGMENT_BYTES = 32 << 20
 SEGMENT_SECONDS = 300.0
+NO_TIME = "a stage of DVC has no time of its own, which every row of the log has"
 
 
 class RecordingError(ProjectError):
