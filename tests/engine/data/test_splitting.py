@@ -46,23 +46,6 @@ NAMES = tuple(ROWS.column_names)
 
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(range(200)), st.permutations(NAMES))
-@pytest.mark.parametrize(
-    ("days", "newest", "cutoff"),
-    [
-        (None, "2026-06-30T23:59:59", "2026-01-01"),
-        (90, "2026-06-30T23:59:59.999999", "2026-04-01"),
-        (90, "2026-06-30", "2026-04-01"),
-        (90, "2026-04-01T05:00", "2026-01-01"),
-        (90, "2025-06-30", "2026-01-01"),
-    ],
-)
-def test_a_cutoff_moves_to_the_start_of_a_day_and_never_back(
-    days: int | None, newest: str, cutoff: str
-) -> None:
-    split = Split(method="time", cutoff="2026-01-01", holdout_days=days)
-    assert moved_cutoff(split, np.datetime64(newest, "us")) == cutoff
-
-
 def test_neither_row_nor_column_order_matters(rows: list[int], names: list[str]) -> None:
     part = ROWS.slice(0, 200)
     expected = row_hash(part, NAMES, "s")[rows]
@@ -207,3 +190,20 @@ def test_whole_numbers_are_hashed_as_floats_are_and_never_two_as_one() -> None:
     assert (row_hash(small, ["i"], "s") == row_hash(floats, ["i"], "s")).all()
     large = pa.table({"i": pa.array([2**62 + i for i in range(1000)])})
     assert len(set(row_hash(large, ["i"], "s"))) == 1000
+
+
+@pytest.mark.parametrize(
+    ("days", "newest", "cutoff"),
+    [
+        (None, "2026-06-30T23:59:59", "2026-01-01"),
+        (90, "2026-06-30T23:59:59.999999", "2026-04-01"),
+        (90, "2026-06-30", "2026-04-01"),
+        (90, "2026-04-01T05:00", "2026-01-01"),
+        (90, "2025-06-30", "2026-01-01"),
+    ],
+)
+def test_a_cutoff_moves_to_the_start_of_a_day_and_never_back(
+    days: int | None, newest: str, cutoff: str
+) -> None:
+    split = Split(method="time", cutoff="2026-01-01", holdout_days=days)
+    assert moved_cutoff(split, np.datetime64(newest, "us")) == cutoff

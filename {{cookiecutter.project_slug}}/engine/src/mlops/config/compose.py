@@ -24,6 +24,7 @@ from .settings import LOCK, RESOLVED, ConfigError, Settings
 
 CONF = Path("conf")
 LONG = ("data", "features")
+POLICIES = ("gate", "monitoring")
 SECONDS = 60.0
 KEPT = 8  # compositions
 HEADER = "# Written by `mlops resolve` from params.yaml and conf/: change those, not this.\n"
@@ -61,8 +62,8 @@ def resolve(
 
 
 def written(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what resolved.yaml holds: no policy, since the gate reads that of the base branch."""
-    read = {part: section for part, section in resolved.items() if part != "gate"}
+    """Return what resolved.yaml holds: no policy, since no model depends on one."""
+    read = {part: section for part, section in resolved.items() if part not in POLICIES}
     return {**read, "digests": digests(read)}
 
 

@@ -275,8 +275,36 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`seed` cannot be negative")
 
 
+class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a retrained candidate is proposed, and how it is made.
+
+    `because` are the kinds of alerts that ask for one, `cooldown_days` what has to lie between two,
+    whatever became of the first. `tuning` is a choice of conf/tuning; by default, the experiment's.
+    """
+
+    because: tuple[Literal["performance", "drift", "estimate"], ...] = ("performance",)
+    cooldown_days: int = 14
+    tuning: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.cooldown_days < 0:
+            raise ValueError("`cooldown_days` cannot be negative")
+
+
+class Monitoring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the served model is watched by, and what follows from it."""
+
+    refresh: Refresh = Refresh()
+    alpha: float = 0.005
+    maturity_days: int = 0
+    rules: dict[str, dict[str, Any]] = {}
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that resolved.yaml says; `digests` are for DVC alone, `gate` is never in it."""
+    """Everything that resolved.yaml says; `digests` are for DVC alone.
+
+    `gate` and `monitoring` are never in it.
+    """
 
     seed: int
     data: Contract
@@ -287,6 +315,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tuning: Tuning
     evaluation: Evaluation
     gate: Gate = Gate()  # bundles from before the gate have none
+    monitoring: Monitoring = Monitoring()
     digests: dict[str, str] = {}
 
     def __post_init__(self) -> None:
