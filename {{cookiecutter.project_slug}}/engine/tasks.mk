@@ -132,7 +132,7 @@ alerts: $(INSTALLED)  ## open, edit and close the issues of what the monitor fou
 	mlops alerts --report $(MONITORED)
 
 refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for the report BECAUSE, EVERY so many days, or now
-	@mlops refresh $${BECAUSE:+--because "$$BECAUSE"} $${EVERY:+--every "$$EVERY"}
+	@mlops refresh $${BECAUSE:+--because "$$BECAUSE"} $${EVERY:+--every "$$EVERY"} || test $$? = 1
 
 refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close one that is no better
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.closing --report reports/gate --branch "$$BRANCH" --commit "$$ONTO"

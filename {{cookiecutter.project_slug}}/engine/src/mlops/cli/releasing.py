@@ -19,7 +19,9 @@ def grammar(verb: Verb) -> None:
     add = verb(release, "bring what a commit declares to registry, MLflow and env/ branches")
     _released(add)
 
-    add = verb(refresh, "open the pull request of a candidate retrained on new rows")
+    add = verb(
+        refresh, "open the pull request of a candidate of new rows: exit 1 where it is not time"
+    )
     add.add_argument("--because", metavar="FILE", type=Path, help="the report: monitor.json")
     add.add_argument("--at", metavar="DATE", type=_day, help="the day that it is (today, UTC)")
     add.add_argument(
@@ -47,15 +49,21 @@ def release(arguments: Arguments) -> None:
         print("nothing is declared: nothing to release")
 
 
-def refresh(arguments: Arguments) -> None:
+def refresh(arguments: Arguments) -> int:
     from ..git.repository import Repository
     from ..release import job_summary
-    from ..release.refresh import refresh
+    from ..release.refresh import NotNowError, refresh
 
     at = arguments.at or datetime.datetime.now(datetime.UTC).date()
-    found = refresh(Repository(), arguments.because, at, arguments.every)
+    try:
+        found = refresh(Repository(), arguments.because, at, arguments.every)
+    except NotNowError as error:
+        print(f"mlops refresh: {error}", file=sys.stderr)
+        job_summary.tell({}, f"## Refresh\n\nNot now: {error}.\n")
+        return 1
     print(found.said)
-    job_summary.tell({"branch": found.branch or ""}, f"## Refresh\n\n{found.said}\n")
+    job_summary.tell({"branch": found.branch or ""}, f"## Refresh\n\n{found.said}.\n")
+    return 0
 
 
 def reconcile(arguments: Arguments) -> int:

@@ -39,6 +39,10 @@ class RefreshError(ProjectError):
     """No refresh is made now."""
 
 
+class NotNowError(RefreshError):
+    """A refresh is put off by its own rules: nothing is wrong with what was asked."""
+
+
 class Refreshed(NamedTuple):
     """What became of a refresh: a sentence, and its branch where there is one."""
 
@@ -89,7 +93,7 @@ def refresh(
         _check_cooled(law, standing, at)
         name = f"refresh/{at}"
         if at in standing.days or f"refresh/{at}" in standing.branches:
-            raise RefreshError(f"there was a refresh on {at} already: the next is of another day")
+            raise NotNowError(f"there was a refresh on {at} already: the next is of another day")
         with gathering.scratch(repository) as folder:
             found = gathering.gathered(repository, settings, folder)
             if found is None or not found.new:
@@ -139,7 +143,7 @@ def _report(repository: Repository, path: Path, head: str, at: datetime.date) ->
         raise RefreshError(f"{path} is of {day}, and this is {at}: run `make monitor` again")
     if broken := [f"{rule} of {part}" if part else rule for kind, rule, part in kinds
                   if kind == "quality"]:  # fmt: skip
-        raise RefreshError(
+        raise NotNowError(
             f"the data are broken ({', '.join(broken[:5])}), and a model would learn that: mend "
             "where they come from, until `make monitor` has no such alert"
         )
@@ -221,14 +225,14 @@ def _check_open(repository: Repository, standing: Standing, head: str, by_gh: bo
             where = None if repository.is_ancestor(commit, head) else f"the branch {name}"
         if where:
             remedy = "close that one" if by_gh else "delete the branch"
-            raise RefreshError(f"another refresh is open ({where}): merge it, or {remedy}, first")
+            raise NotNowError(f"another refresh is open ({where}): merge it, or {remedy}, first")
 
 
 def _check_cooled(law: Refresh, standing: Standing, at: datetime.date) -> None:
     last = max((day for day in standing.days if day <= at), default=None)
     if last is not None and (at - last).days < law.cooldown_days:
         until = last + datetime.timedelta(days=law.cooldown_days)
-        raise RefreshError(
+        raise NotNowError(
             f"the last refresh was on {last}, and {law.cooldown_days} days lie between two: wait "
             f"until {until}, or change monitoring.refresh.cooldown_days"
         )
