@@ -300,4 +300,7 @@ def test_the_branch_code_has_no_right_to_write() -> None:
                 for step in job["steps"]
                 if step.get("uses", "").startswith("actions/checkout@")
             ]
-            assert not writes or set(refs) <= {"${{ github.event.pull_request.base.sha }}"}
+            assert not writes or set(refs) <= {
+                "${{ github.event.pull_request.base.sha || 'refs/heads/main' }}",
+                "refs/heads/main",
+            }

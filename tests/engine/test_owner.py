@@ -11,9 +11,9 @@ from baked import SOURCE
 from mlops import owner
 from mlops.gate import rule
 from mlops.gate.rule import PolicyError
-from mlops.policy.rule import found
 from mlops.metrics import catalogue
 from mlops.metrics.catalogue import MetricError, metric
+from mlops.policy.rule import found
 
 Write = Callable[[str, str], None]
 

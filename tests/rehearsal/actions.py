@@ -45,7 +45,11 @@ def _checkout(call: Call) -> Answer:
     url = f"{github['server_url']}/{repository}"
     given = call.given.get("ref", "")
     branch = event.ref.removeprefix("refs/heads/") if not given else ""
-    commit = given or event.sha
+    if given.startswith("refs/heads/"):
+        branch, given = given.removeprefix("refs/heads/"), ""
+        commit = call.job.runner.github.tip(branch)
+    else:
+        commit = given or event.sha
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise WorkflowError(f"actions/checkout: the ref {given!r} is no commit: not known here")
     plain = base64.b64encode(f"x-access-token:{call.token}".encode()).decode()

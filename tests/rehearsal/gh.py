@@ -36,6 +36,8 @@ def main(arguments: list[str]) -> None:
         case ["workflow", "run", file, "--ref", ref]:
             repository = os.environ["GH_REPO"]
             call(f"repos/{repository}/actions/workflows/{file}/dispatches", {"ref": ref})
+        case ["pr" | "issue" as kind, verb, *given]:
+            COMMANDS.get((kind, verb), unknown)(kind, given)
         case _:
             sys.exit(f"gh: not known in the rehearsal: {' '.join(arguments)}")
 
@@ -49,6 +51,103 @@ def verify(file: Path, repository: str, signer: str) -> None:
     print(f"{file} was attested by {signer}")
 
 
+def listed(kind: str, given: list[str]) -> None:
+    """Print what there is of a kind, as JSON."""
+    _, told = _options(given, {"--head", "--state", "--limit", "--json", "--label"})
+    wanted = told.get("--state", "open").upper()
+    known = [
+        one
+        for one in call(_path(kind))
+        if wanted in ("ALL", one["state"])
+        and told.get("--head", one.get("headRefName")) == one.get("headRefName")
+        and (kind == "pr" or told.get("--label") in (None, *one["labels"]))
+    ]
+    named = told["--json"].split(",")
+    print(json.dumps([{name: one[name] for name in named} for one in known]))
+
+
+def created(kind: str, given: list[str]) -> None:
+    """Open one, and print its address."""
+    _, told = _options(given, {"--base", "--head", "--title", "--body-file", "--label"})
+    own = {"base": told["--base"], "head": told["--head"]} if kind == "pr" else {}
+    labels = {} if kind == "pr" else {"labels": told.get("--label", "").split(",")}
+    content = {"title": told["--title"], "body": _body(told), **own, **labels}
+    print(call(_path(kind), content)["url"])
+
+
+def edited(kind: str, given: list[str]) -> None:
+    """Change the text of one."""
+    (number,), told = _options(given, {"--title", "--body-file"})
+    title = {"title": told["--title"]} if "--title" in told else {}
+    body = {"body": _body(told)} if "--body-file" in told else {}
+    call(_path(kind, number), {**title, **body}, "PATCH")
+
+
+def closed(kind: str, given: list[str]) -> None:
+    """Close one."""
+    (number,), _ = _options(given, {"--reason"})
+    call(_path(kind, number), {"state": "closed" if kind == "pr" else "CLOSED"}, "PATCH")
+
+
+def reopened(kind: str, given: list[str]) -> None:
+    """Open one again."""
+    (number,), _ = _options(given, set())
+    call(_path(kind, number), {"state": "OPEN"}, "PATCH")
+
+
+def commented(kind: str, given: list[str]) -> None:
+    """Write a comment, or the last one of this account anew."""
+    anew = "--edit-last" in given
+    if anew != ("--create-if-none" in given):
+        unknown(kind, given)
+    plain = [one for one in given if one not in ("--edit-last", "--create-if-none")]
+    (number,), told = _options(plain, {"--body-file"})
+    call(f"{_path(kind, number)}/comments", {"body": _body(told), "edit_last": anew})
+
+
+def unknown(kind: str, given: list[str]) -> None:
+    """Fail: nothing here does that."""
+    sys.exit(f"gh: not known in the rehearsal: {kind} {' '.join(given)}")
+
+
+def _path(kind: str, number: str = "") -> str:
+    own = f"/{number}" if number else ""
+    return f"repos/{os.environ['GH_REPO']}/{'pulls' if kind == 'pr' else 'issues'}{own}"
+
+
+def _body(told: dict[str, str]) -> str:
+    return Path(told["--body-file"]).read_text(encoding="utf-8")
+
+
+def _options(given: list[str], known: set[str]) -> tuple[list[str], dict[str, str]]:
+    """Separate what stands alone from options that have a value."""
+    alone: list[str] = []
+    told: dict[str, str] = {}
+    rest = iter(given)
+    for one in rest:
+        if one.startswith("--") and one not in known:
+            sys.exit(f"gh: not known in the rehearsal: {one}")
+        if one.startswith("--"):
+            told[one] = next(rest)
+        else:
+            alone.append(one)
+    return alone, told
+
+
+COMMANDS = {
+    ("pr", "list"): listed,
+    ("pr", "create"): created,
+    ("pr", "close"): closed,
+    ("pr", "comment"): commented,
+    ("issue", "list"): listed,
+    ("issue", "create"): created,
+    ("issue", "edit"): edited,
+    ("issue", "close"): closed,
+    ("issue", "reopen"): reopened,
+    ("issue", "comment"): commented,
+}
+
+
 def _fields(arguments: list[str]) -> list[tuple[str, str]]:
     """Read `-f key=value …`."""
     flags, pairs = arguments[::2], [pair.partition("=") for pair in arguments[1::2]]
@@ -57,12 +156,13 @@ def _fields(arguments: list[str]) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def call(path: str, content: dict[str, str] | None = None) -> Any:
+def call(path: str, content: dict[str, Any] | None = None, method: str | None = None) -> Any:
     """Send a request and return what it answers, or fail as `gh` does."""
     request = urllib.request.Request(
         f"{os.environ['GITHUB_API_URL']}/{path.lstrip('/')}",
         None if content is None else json.dumps(content).encode(),
         {"Authorization": f"Bearer {os.environ['GH_TOKEN']}"},
+        method=method,
     )
     # No proxy of this machine stands between.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -13,9 +13,10 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from .pulls import REPOSITORY as REPOSITORY
+from .pulls import Pull as Pull
 from .server import Handler
 
-REPOSITORY = "acme/customer-churn"
 OWNER, FORK = "acme", "stranger/customer-churn"
 # A ruleset protects main; GITHUB_TOKEN may not change workflows. REMOTE_USER: came over HTTP.
 UPDATE_HOOK = """#!/bin/sh
@@ -45,17 +46,6 @@ class Token:
 
 
 @dataclass
-class Pull:
-    """A pull request; its base is main."""
-
-    number: int
-    repository: str
-    branch: str
-    head: str
-    author: str = "somebody"
-
-
-@dataclass
 class GitHub:
     """The state of the platform, and the server that holds it."""
 
@@ -66,7 +56,9 @@ class GitHub:
     dispatches: list[tuple[str, str]] = field(default_factory=list)
     attestations: list[dict[str, str]] = field(default_factory=list)
     pulls: dict[int, Pull] = field(default_factory=dict)
+    issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    automation_opens: bool = True  # a setting: workflows may open pull requests
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -105,6 +97,12 @@ class GitHub:
     def tip(self, branch: str, repository: str = REPOSITORY) -> str:
         """Return the commit of a branch."""
         return git(self.bare(repository), "rev-parse", f"refs/heads/{branch}").strip()
+
+    def tips(self) -> dict[str, str]:
+        """Return the commit of every branch."""
+        layout = "--format=%(refname:lstrip=2) %(objectname)"
+        told = git(self.bare(), "for-each-ref", layout, "refs/heads").splitlines()
+        return dict(line.rsplit(" ", 1) for line in told)
 
     def issue_token(self, repository: str, permissions: Mapping[str, str]) -> str:
         """Return a new token."""

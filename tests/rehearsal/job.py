@@ -44,7 +44,9 @@ class JobRun:
         hidden = dict.fromkeys(self.runner.secrets, "") | given
         self.contexts: dict[str, Any] = {
             "github": self.runner.about(event, self.of, self.id, token, self.shell.workspace),
-            "inputs": Known(),
+            "inputs": Known(
+                workflow.inputs(self.told, event.name, event.payload.get("inputs", {}))
+            ),
             "vars": Known(self.runner.variables),
             "secrets": Known({**hidden, "GITHUB_TOKEN": token}),
             "needs": Known(

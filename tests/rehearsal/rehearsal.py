@@ -147,10 +147,13 @@ class Rehearsal:
             made.append(self.start(file, "workflow_dispatch", branch))
         return made
 
-    def start(self, file: str, event_name: str, branch: str = "main") -> Run:
+    def start(self, file: str, event_name: str, branch: str = "main", **inputs: Any) -> Run:
         """Run one workflow, as a schedule or a person does."""
-        commit = self.github.tip(branch)
-        event = Event(event_name, REPOSITORY, f"refs/heads/{branch}", commit, self._payload({}))
+        commit, payload = (
+            self.github.tip(branch),
+            self._payload({"inputs": inputs} if inputs else {}),
+        )
+        event = Event(event_name, REPOSITORY, f"refs/heads/{branch}", commit, payload)
         for path in self._workflows(commit):
             if path.name == file:
                 if event_name not in workflow.load(path)["on"]:

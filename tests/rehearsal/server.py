@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
+from .pulls import AUTOMATION, REPOSITORY, Pull
+
 if TYPE_CHECKING:
     from .github import GitHub, Token
 
@@ -27,6 +29,9 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_POST(self) -> None:
+        self._answer()
+
+    def do_PATCH(self) -> None:
         self._answer()
 
     def _answer(self) -> None:
@@ -136,6 +141,79 @@ def _attested(github: "GitHub", found: re.Match[str], _: dict[str, Any]) -> tupl
     return (200, {"attestations": made}) if made else (404, {"message": "Not Found"})
 
 
+def _pulls(github: "GitHub", found: re.Match[str], _: dict[str, Any]) -> tuple[int, Any]:
+    return 200, [_pull(github, one) for one in github.pulls.values()]
+
+
+def _pull(github: "GitHub", one: "Pull") -> dict[str, Any]:
+    crossed = one.repository != REPOSITORY
+    tips = {} if crossed else github.tips()
+    return {
+        "number": one.number,
+        "url": f"{github.url}/{REPOSITORY}/pull/{one.number}",
+        "state": one.state,
+        "isCrossRepository": crossed,
+        "author": {"login": "app/github-actions" if one.author == AUTOMATION else one.author},
+        "headRefName": one.branch,
+        "headRefOid": tips.get(one.branch, one.head),
+    }
+
+
+def _open(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tuple[int, Any]:
+    if not github.automation_opens:
+        said = "GitHub Actions is not permitted to create or approve pull requests"
+        return 403, {"message": said}
+    head, number = content["head"], len(github.pulls) + 1
+    if head not in github.tips() or content["base"] != "main" or len(content["body"]) > 65536:
+        return 422, {"message": "Validation Failed"}
+    if any(one.branch == head and one.state == "OPEN" for one in github.pulls.values()):
+        return 422, {"message": f"A pull request already exists for {head}."}
+    text = {"title": content["title"], "body": content["body"]}
+    made = Pull(number, REPOSITORY, head, github.tip(head), AUTOMATION, **text)
+    github.pulls[number] = made
+    return 201, _pull(github, made)
+
+
+def _close(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tuple[int, Any]:
+    one = github.pulls.get(int(found["number"]))
+    if one is None or content != {"state": "closed"}:
+        return 422, {"message": "Validation Failed"}
+    one.state = "CLOSED"
+    return 200, _pull(github, one)
+
+
+def _comment(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tuple[int, Any]:
+    """Write the last comment of automation on an issue or pull request anew, or a first one."""
+    number = int(found["number"])
+    last = [one for one in github.comments.values() if one["issue"] == number]
+    if last and content.get("edit_last"):
+        last[-1] |= {"body": content["body"], "edits": last[-1]["edits"] + 1}
+    else:
+        made = {"issue": number, "body": content["body"], "edits": 0}
+        github.comments[len(github.comments) + 1] = made
+    return 201, {}
+
+
+def _issues(github: "GitHub", found: re.Match[str], _: dict[str, Any]) -> tuple[int, Any]:
+    return 200, [*github.issues.values()]
+
+
+def _issue(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tuple[int, Any]:
+    """Open an issue, or change one."""
+    known = {"title", "body", "state", "labels"}
+    if set(content) - known or content.get("state") not in (None, "OPEN", "CLOSED"):
+        return 422, {"message": "Validation Failed"}
+    number = int(found.groupdict().get("number") or len(github.issues) + 1)
+    url = f"{github.url}/{REPOSITORY}/issues/{number}"
+    begun = {"number": number, "url": url, "state": "OPEN", "title": "", "body": "", "labels": []}
+    before = github.issues.get(number)
+    if before is None and "title" not in content:
+        return 404, {"message": "Not Found"}
+    github.issues[number] = {**(before or begun), **content}
+    return 200, github.issues[number]
+
+
+REPO = r"/repos/(?P<repository>[\w.-]+/[\w.-]+)"
 ENDPOINTS: tuple[tuple[str, str, tuple[str, str], Callable[..., tuple[int, Any]]], ...] = (
     (
         "POST",
@@ -155,4 +233,12 @@ ENDPOINTS: tuple[tuple[str, str, tuple[str, str], Callable[..., tuple[int, Any]]
         ("attestations", "read"),
         _attested,
     ),
+    ("GET", rf"{REPO}/pulls", ("pull-requests", "read"), _pulls),
+    ("POST", rf"{REPO}/pulls", ("pull-requests", "write"), _open),
+    ("PATCH", rf"{REPO}/pulls/(?P<number>\d+)", ("pull-requests", "write"), _close),
+    ("POST", rf"{REPO}/pulls/(?P<number>\d+)/comments", ("pull-requests", "write"), _comment),
+    ("GET", rf"{REPO}/issues", ("issues", "read"), _issues),
+    ("POST", rf"{REPO}/issues", ("issues", "write"), _issue),
+    ("PATCH", rf"{REPO}/issues/(?P<number>\d+)", ("issues", "write"), _issue),
+    ("POST", rf"{REPO}/issues/(?P<number>\d+)/comments", ("issues", "write"), _comment),
 )

@@ -1,5 +1,7 @@
 """The people of the story: an author at a clone, on a rehearsed GitHub with data and registry."""
 
+import datetime
+import hashlib
 import json
 import shutil
 import subprocess
@@ -28,13 +30,16 @@ rules:
   better_than_baseline:
     {metric: roc_auc, baselines: [dummy], margin: 0.0, rows: 50000, by: bound}
   non_inferiority: {margins: {roc_auc: 0.08}, sides: two}
+  holdout_unchanged: {at_most: 0.0}
+  split_kept: {}
+  time_order: {}
   parity: {at_most: 1.0e-5}
   lineage: {}
   reproduced: {tolerance: 1.0e-6, minutes: 10}
 """
 EXPERIMENT = """
 data: {{use: churn}}
-split: {{use: hash}}
+split: {{use: time, cutoff: "2025-06-01", holdout_days: 150}}
 features: {{use: churn}}
 model: {model}
 training: {{use: standard}}
@@ -42,6 +47,22 @@ tuning: {{use: none}}
 evaluation: {{use: standard, resamples: 50}}
 gate: {{use: story}}
 """
+MONTHS = 10  # of rows; those from the sixth on are held out
+# Where new rows come from: a folder, which a secret names.
+SOURCES = '''"""Rows of the warehouse."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+
+def fetched() -> Iterator[pd.DataFrame]:
+    """Fetch every month there is."""
+    for path in sorted(Path(os.environ["SOURCE_CONFIG"]).glob("*.parquet")):
+        yield pd.read_parquet(path)
+'''
 MODELS = {
     "first": "{use: boosting, max_iter: 20}",
     "better": "{use: boosting, max_iter: 60}",
@@ -80,12 +101,18 @@ class Story(Rehearsal):
     def __post_init__(self) -> None:
         super().__post_init__()
         remote = self.remote or f"['remote \"storage\"']\n    url = {self.folder / 'storage'}\n"
-        unset = ("REGISTRY_PASSWORD", "MLFLOW_TRACKING_TOKEN", "ENV_KEY")
-        self.secrets = {"DVC_CONFIG": remote, **dict.fromkeys(unset, "")}
+        unset = ("LOG_CONFIG", "REGISTRY_PASSWORD", "MLFLOW_TRACKING_TOKEN", "ENV_KEY")
+        self.secrets = {
+            "DVC_CONFIG": remote,
+            "SOURCE_CONFIG": str(self.folder / "source"),
+            **dict.fromkeys(unset, ""),
+        }
         self.variables = {
             "REGISTRY": "",
             "REGISTRY_USER": "",
             "ATTESTATIONS": "",
+            "MONITOR_LOG": "",
+            "REFRESH_EVERY_DAYS": "",
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db",
         }
         self.machine.extra = {**self.engine, "NO_PROXY": "127.0.0.1,localhost"}
@@ -129,12 +156,48 @@ class Story(Rehearsal):
         author = self.author
         self.write("conf/gate/story.yaml", POLICY)
         self.write("params.yaml", EXPERIMENT.format(model=MODELS["first"]))
+        self.write("src/project/sources.py", SOURCES)
+        contract = self.folder / "clone/conf/data/churn.yaml"
+        asked = "source: {format: parquet, ingest: fetched}"
+        text = contract.read_text().replace("source: {format: parquet}", asked)
+        contract.write_text(text)
+        assert asked in text
         author.run("git", "init", "--quiet", "--initial-branch", "main")
         self.connect()
-        author.run("mlops", "sample", "--rows", "5000", "--months", "3")
+        author.run("mlops", "sample", "--rows", "5000", "--months", str(MONTHS))
         author.run("dvc", "add", "--quiet", "data/raw")
         author.run("dvc", "push", "--quiet")
         author.commit("Start")
+
+    def rows(self, months: int) -> None:
+        """Have the source hold so many months of rows; the project began with MONTHS."""
+        shutil.rmtree(self.folder / "source", ignore_errors=True)
+        shutil.rmtree(self.folder / "made", ignore_errors=True)
+        count = 5000 * months // MONTHS
+        told = ("--rows", str(count), "--months", str(months))
+        place = self.folder / "made"
+        place.mkdir()
+        Project(place, self.author.environment).run("mlops", "sample", *told)
+        shutil.move(place / "data/raw", self.folder / "source")
+
+    def monitored(self, *alerts: Mapping[str, str]) -> None:
+        """Have the monitor find these alerts in what is served."""
+        content = {
+            "format": 1,
+            "verdict": "alert" if alerts else "quiet",
+            "at": str(datetime.datetime.now(datetime.UTC).date()),
+            "model": {"sha256": self.declared()},
+            "alerts": [*alerts],
+        }
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        content["digest"] = hashlib.sha256(canonical.encode()).hexdigest()
+        folder = self.folder / "monitor"
+        folder.mkdir(exist_ok=True)
+        (folder / "monitor.json").write_text(json.dumps(content))
+        (folder / "monitor.md").write_text("# Monitor\n\n@everybody\n")
+        found = f"mkdir -p reports && cp -r {folder} reports/monitor; exit {int(bool(alerts))}"
+        self.machine.verbs = {"monitor": found, "alerts": "exit 0"}
+        self.variables = {**self.variables, "MONITOR_LOG": "s3://log"}
 
     def connect(self) -> None:
         """Give the author access to the data of this world."""
@@ -262,7 +325,7 @@ def copy(story: Story, folder: Path) -> Story:
         elif source.exists():
             shutil.copy2(source, target)
     made = Story(folder, engine=story.engine)
-    for name in ("statuses", "comments", "attestations", "pulls"):
+    for name in ("statuses", "comments", "attestations", "pulls", "issues"):
         setattr(made.github, name, deepcopy(getattr(story.github, name)))
     made.runs += story.runs
     made.connect()

@@ -20,7 +20,7 @@ from sweeps import some, thorough
 from rehearsal.conftest import REASON
 from rehearsal.github import REPOSITORY, git
 from rehearsal.rehearsal import MergeError
-from rehearsal.results import DEPENDABOT
+from rehearsal.results import DEPENDABOT, Run
 from rehearsal.story import FORK, Story, copy, in_production, states
 
 contained = pytest.mark.skipif(bool(REASON), reason=REASON or "there is an engine")
@@ -444,3 +444,103 @@ def test_reconciliation_repairs_what_somebody_changed(sequel: Story) -> None:
     assert repaired.result == "success", repaired.output
     assert "env/production" in repaired.jobs["reconcile"].summary
     assert sequel.deployed() == before
+
+
+HURTS = {"kind": "performance", "rule": "log_loss", "part": "", "reason": "log_loss is .52 now"}
+
+
+def refreshed(story: Story, **inputs: bool) -> tuple[Run, list[Run]]:
+    """Run what is daily, or by hand, and what that starts."""
+    run = watched(story, **inputs)
+    return run, story.dispatched()
+
+
+def watched(story: Story, **inputs: bool) -> Run:
+    """Run what is daily, or by hand."""
+    return story.start("monitor.yml", "workflow_dispatch" if inputs else "schedule", **inputs)
+
+
+def test_an_alert_becomes_a_model_that_is_served(sequel: Story) -> None:
+    """Log, alert, rows from the source, cut-off by its rule, gate, approval, release."""
+    served = sequel.declared()
+    sequel.rows(12)
+    sequel.monitored(HURTS)
+    run, started = refreshed(sequel)
+    assert states(run) == dict.fromkeys(("monitor", "alert", "refresh"), "success"), run.output
+    assert run.jobs["monitor"].permissions == {"contents": "read"}
+    assert [one.workflow for one in started] == ["model", "check"], started[0].output
+    model = states(started[0])
+    assert model.pop("comment") == "skipped"
+    assert set(model.values()) == {"success"}, started[0].output
+    number, pull = max(sequel.github.pulls.items())
+    assert (pull.author, pull.state) == ("github-actions[bot]", "OPEN")
+    assert "- log_loss is .52 now" in pull.body
+    assert "```text\n# Monitor\n\n@everybody\n```" in pull.body
+    (said,) = (one["body"] for one in sequel.github.comments.values() if one["issue"] == number)
+    assert "150 days before the newest row, of 2025-12-01, as was declared before" in said
+    head = sequel.github.tip(pull.branch)
+    wanted = {"model passed": "success", "check passed": "success"}
+    assert sequel.github.status(head) == wanted
+    runs = sequel.accept(number)
+    assert 'cutoff: "2025-07-04"' in sequel.at("main", "params.yaml")
+    assert sequel.declared() != served
+    if sequel.engine:
+        assert runs["release"].result == "success", runs["release"].output
+        assert sequel.deployed()["model"] == sequel.declared() == sequel.served()
+
+
+def test_a_refresh_that_is_no_better_closes_itself(sequel: Story) -> None:
+    """By hand; its cool-down counts, and what is served stays."""
+    served, main = sequel.declared(), sequel.github.tip("main")
+    sequel.begin("main")
+    text = sequel.at("main", "conf/gate/story.yaml").replace("at_least: 0.6", "at_least: 0.99")
+    sequel.write("conf/gate/story.yaml", text)
+    sequel.author.commit("Demand more")
+    sequel.push(sequel.author.path, "main")
+    sequel.rows(12)
+    run, (model,) = refreshed(sequel, refresh=True)
+    assert states(run) == {"monitor": "success", "alert": "skipped", "refresh": "success"}
+    assert "Nothing is watched" in run.output
+    assert states(model) == {
+        **dict.fromkeys(("judge", "pass"), "failure"),
+        **dict.fromkeys(("push", "attest", "comment"), "skipped"),
+        "refreshed": "success",
+    }, model.output
+    number, pull = max(sequel.github.pulls.items())
+    assert pull.state == "CLOSED"
+    (said,) = (one["body"] for one in sequel.github.comments.values() if one["issue"] == number)
+    assert said.startswith("## No better than what is served")
+    assert pull.branch not in sequel.github.tips()
+    assert sequel.declared() == served
+    again, started = refreshed(sequel, refresh=True)
+    assert states(again)["refresh"] == "success"
+    assert "14 days lie between two" in again.output
+    assert not started
+    assert git(sequel.github.bare(), "rev-parse", "main~1").strip() == main
+
+    assert {*states(sequel.start("model.yml", "workflow_dispatch")).values()} == {"skipped"}
+
+
+def test_nothing_is_refreshed_until_it_is_asked_for(sequel: Story) -> None:
+    """Nor while the data are broken; where a setting forbids it, the next run goes on."""
+    before = sequel.github.tips()
+    sequel.monitored()
+    assert states(watched(sequel))["refresh"] == "skipped"
+    sequel.monitored({**HURTS, "kind": "quality"}, HURTS)
+    run = watched(sequel)
+    assert run.result == "success"
+    assert "Not now: the data are broken (log_loss)" in run.jobs["refresh"].summary
+    assert sequel.github.tips() == before
+    sequel.rows(12)
+    sequel.monitored(HURTS)
+    sequel.github.automation_opens = False
+    run = watched(sequel)
+    assert run.result == "failure"
+    assert "not permitted to create" in run.output
+    sequel.github.automation_opens = True
+    assert watched(sequel).result == "success"
+    assert max(sequel.github.pulls.items())[1].author == "github-actions[bot]"
+    assert {*sequel.github.dispatches} == {
+        ("model.yml", max(sequel.github.pulls.items())[1].branch)
+    }
+    sequel.github.dispatches.clear()

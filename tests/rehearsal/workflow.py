@@ -33,6 +33,7 @@ SCOPES = {
     *("actions", "attestations", "checks", "contents", "deployments", "id-token", "issues"),
     *("packages", "pages", "pull-requests", "security-events", "statuses"),
 }
+INPUT = {"description", "type", "default", "required"}
 ACTION = {"name", "description", "inputs", "outputs", "runs"}
 
 
@@ -81,6 +82,15 @@ def read(path: Path) -> Any:
     return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
 
 
+def inputs(told: Mapping[str, Any], event: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a workflow is given as inputs: nothing of each where nobody dispatched it."""
+    declared = (told["on"].get("workflow_dispatch") or {}).get("inputs") or {}
+    dispatched = event == "workflow_dispatch"
+    if unknown := set(given) - set(declared):
+        raise WorkflowError(f"there is no input {', '.join(sorted(unknown))}")
+    return {name: given.get(name, False) if dispatched else "" for name in declared}
+
+
 def is_triggered(
     workflow: Mapping[str, Any], event: str, branch: str, changed: list[str], action: str = ""
 ) -> bool:
@@ -115,8 +125,10 @@ def _events(told: Any, where: str) -> dict[str, Any]:
             raise WorkflowError(f"{where}: the event {event!r} is not known here")
         for one in details if isinstance(details, list) else [details]:
             given = _mapping(one or {}, EVENTS[event], f"{where}: on.{event}")
-            if given.get("inputs"):
-                raise WorkflowError(f"{where}: inputs of a dispatch are not known here")
+            for name, told in (given.get("inputs") or {}).items():
+                _mapping(told, INPUT, f"{where}: input {name}")
+                if told.get("type") != "boolean" or told.get("default") is not False:
+                    raise WorkflowError(f"{where}: {name}: only a boolean that is false is known")
     return dict(events)
 
 

@@ -39,6 +39,7 @@ export AGAINST ?= origin/main
 BASE := build/base
 HANDOVER := build/handover/commits.bundle
 KEYS := build/keys
+MONITORED := reports/monitor/monitor.json
 
 # The raw data: by their pointer, unless a stage of dvc.yaml makes them.
 FETCHED := $(shell awk '/^    [a-z]/ {outs = /^    outs:/} \
@@ -53,7 +54,7 @@ dvc repro
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew
+.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor alerts refresh refreshed
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +123,21 @@ reconcile: $(INSTALLED)  ## repair what differs from what this commit declares
 
 dashboards: $(INSTALLED)  ## write Prometheus' rules and Grafana's dashboard by conf/monitoring
 	mlops dashboards
+# Exit codes of `mlops monitor` are verdicts; where it fails, there is no report.
+monitor: $(INSTALLED)  ## say what changed in the log LOG of what is served, and whether it hurts
+	@test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && printf '%s\n' "$$LOG_CONFIG" > $(KEYS)/log/conf.json)
+	@rm -rf $(dir $(MONITORED)) && dvc pull --quiet deploy/production/champion.dvc >&2
+	@FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log" mlops monitor --log "$$LOG" >&2 || test -f $(MONITORED)
+	@PYTHONPATH=engine/src python -P -m mlops.bundle.alerts $(MONITORED)
+
+alerts: $(INSTALLED)  ## open, edit and close the issues of what the monitor found
+	mlops alerts $(MONITORED)
+
+refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for the report BECAUSE, EVERY so many days, or now
+	@mlops refresh $${BECAUSE:+--because "$$BECAUSE"} $${EVERY:+--every "$$EVERY"} || test $$? = 1
+
+refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close one that is no better
+	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.closing --report reports/gate --branch "$$BRANCH" --commit "$$ONTO"
 
 test: $(INSTALLED)  ## run the tests
 	pytest -n auto --maxprocesses 4 --dist loadfile

@@ -62,6 +62,8 @@ def test_missing_resolved_says_how_to_get_it(tmp_path: Path) -> None:
         {"method": "time"},
         {"method": "hash", "cutoff": "2025-01-01"},
         {"method": "hash", "holdout": 0},
+        {"method": "hash", "holdout_days": 90},
+        {"method": "time", "cutoff": "2025-01-01", "holdout_days": 0},
     ],
 )
 def test_contradicting_split(split: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mlops.config.settings import Split
 from mlops.contract import Column, Contract
 from mlops.data.hashing import folds, row_hash
-from mlops.data.splitting import SplitError, is_holdout, keys, moved
+from mlops.data.splitting import SplitError, is_holdout, keys, moved, moved_cutoff
 
 HASH = Split(method="hash")
 
@@ -190,3 +190,20 @@ def test_whole_numbers_are_hashed_as_floats_are_and_never_two_as_one() -> None:
     assert (row_hash(small, ["i"], "s") == row_hash(floats, ["i"], "s")).all()
     large = pa.table({"i": pa.array([2**62 + i for i in range(1000)])})
     assert len(set(row_hash(large, ["i"], "s"))) == 1000
+
+
+@pytest.mark.parametrize(
+    ("days", "newest", "cutoff"),
+    [
+        (None, "2026-06-30T23:59:59", "2026-01-01"),
+        (90, "2026-06-30T23:59:59.999999", "2026-04-01"),
+        (90, "2026-06-30", "2026-04-01"),
+        (90, "2026-04-01T05:00", "2026-01-01"),
+        (90, "2025-06-30", "2026-01-01"),
+    ],
+)
+def test_a_cutoff_moves_to_the_start_of_a_day_and_never_back(
+    days: int | None, newest: str, cutoff: str
+) -> None:
+    split = Split(method="time", cutoff="2026-01-01", holdout_days=days)
+    assert moved_cutoff(split, np.datetime64(newest, "us")) == cutoff

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from mlops.serving.recording.outcomes import joined
 
 from mlops.bundle import manifest
 from mlops.bundle.manifest import bundle_digest
@@ -20,7 +21,6 @@ from mlops.data.sources import DataError
 from mlops.files import sha256
 from mlops.serving.batch import predict
 from mlops.serving.predictor import Predictor
-from mlops.serving.recording.outcomes import joined
 from mlops.serving.recording.segment import Answers, Outcomes, blocks, encode
 from mlops.serving.recording.selection import declared
 from mlops.serving.recording.spool import RecordingError

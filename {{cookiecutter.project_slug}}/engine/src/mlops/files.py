@@ -26,13 +26,13 @@ def _staging(path: Path) -> Path:
 
 def sweep(folder: Path, name: str = "*") -> list[Path]:
     """Remove what killed processes were writing in `folder`, and return it."""
-    left = [path for path in folder.glob(f".{name}.*.tmp") if not _is_running(path)]
+    left = [path for path in folder.glob(f".{name}.*.tmp") if not is_running(path)]
     for path in left:
         _remove(path)
     return left
 
 
-def _is_running(staging: Path) -> bool:
+def is_running(staging: Path) -> bool:
     """Say whether another process is still writing there."""
     number = staging.name.split(".")[-2]
     if not number.isdecimal() or int(number) == os.getpid():

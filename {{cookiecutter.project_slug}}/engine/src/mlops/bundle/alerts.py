@@ -1,9 +1,11 @@
 """monitor.json: what the monitor found, under one digest."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+from ..errors import ProjectError
 from .verdict import VerdictError, digest
 
 FORMAT = 1
@@ -19,6 +21,8 @@ def read(path: Path) -> dict[str, Any]:
         stated, verdict, form = content["digest"], content["verdict"], content["format"]
         is_alert = bool(content["alerts"])
         computed = digest(content)
+    except FileNotFoundError as error:
+        raise VerdictError(f"{path} is not there: run `mlops monitor` first") from error
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise VerdictError(f"{path} is no report of the monitor: {AGAIN}") from error
     if form != FORMAT or verdict not in VERDICTS:
@@ -32,3 +36,10 @@ def read(path: Path) -> dict[str, Any]:
 
 def _refused(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
+
+
+if __name__ == "__main__":  # what a workflow reads of it
+    try:
+        print(f"verdict={read(Path(sys.argv[1]))['verdict']}")
+    except ProjectError as error:
+        sys.exit(f"monitor: {error}")

@@ -1,9 +1,11 @@
 """What is done about what a commit declares: released, and kept so."""
 
 import argparse
+import datetime
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .verb import Arguments, Verb
@@ -16,6 +18,15 @@ def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
     add = verb(release, "bring what a commit declares to registry, MLflow and env/ branches")
     _released(add)
+
+    add = verb(
+        refresh, "open the pull request of a candidate of new rows: exit 1 where it is not time"
+    )
+    add.add_argument("--because", metavar="FILE", type=Path, help="the report: monitor.json")
+    add.add_argument("--at", metavar="DATE", type=_day, help="the day that it is (today, UTC)")
+    add.add_argument(
+        "--every", metavar="DAYS", type=int, help="also where the last is so long ago; 0: now"
+    )
 
     add = verb(reconcile, "repair what differs from what a commit declares")
     _released(add)
@@ -36,6 +47,23 @@ def release(arguments: Arguments) -> None:
         print(f"{one.record.environment} runs {one.record.name} as {one.record.pinned}")
     if not done:
         print("nothing is declared: nothing to release")
+
+
+def refresh(arguments: Arguments) -> int:
+    from ..git.repository import Repository
+    from ..release import job_summary
+    from ..release.refresh import NotNowError, refresh
+
+    at = arguments.at or datetime.datetime.now(datetime.UTC).date()
+    try:
+        found = refresh(Repository(), arguments.because, at, arguments.every)
+    except NotNowError as error:
+        print(f"mlops refresh: {error}", file=sys.stderr)
+        job_summary.tell({}, f"## Refresh\n\nNot now: {error}.\n")
+        return 1
+    print(found.said)
+    job_summary.tell({"branch": found.branch or ""}, f"## Refresh\n\n{found.said}.\n")
+    return 0
 
 
 def reconcile(arguments: Arguments) -> int:
@@ -69,6 +97,14 @@ def _released(add: argparse.ArgumentParser) -> None:
         default=os.environ.get("MLOPS_BASE") or None,
         help="in place of the image that deploy/Dockerfile starts from ($MLOPS_BASE)",
     )
+
+
+def _day(text: str) -> datetime.date:
+    """Read a day like 2026-01-31."""
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("must be a day like 2026-01-31") from error
 
 
 def _environments(repository: "Repository", arguments: Arguments) -> list[str]:

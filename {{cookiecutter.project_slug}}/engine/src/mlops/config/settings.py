@@ -270,6 +270,22 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`seed` cannot be negative")
 
 
+class Refresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a retrained candidate is proposed, and how it is made.
+
+    `because` are the kinds of alerts that ask for one, `cooldown_days` what has to lie between two,
+    whatever became of the first. `tuning` is a choice of conf/tuning; by default, the experiment's.
+    """
+
+    because: tuple[Literal["performance", "drift", "estimate"], ...] = ("performance",)
+    cooldown_days: int = 14
+    tuning: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.cooldown_days < 0:
+            raise ValueError("`cooldown_days` cannot be negative")
+
+
 class Monitoring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The policy of a monitor: rules by name, each a mapping of its settings.
 
@@ -285,6 +301,7 @@ class Monitoring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     silence: str | float | None = None
     min_rows: int = 100
     season_rows: int = 500
+    refresh: Refresh = Refresh()
     rules: dict[str, dict[str, Any]] = {}
 
     def __post_init__(self) -> None:

@@ -1,7 +1,8 @@
 """Which rows train and which hold out: by hash of key or content, by group, or by time."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,6 +135,25 @@ def cutoff(split: Split) -> np.datetime64:
         raise SplitError(
             f"split.cutoff is {split.cutoff!r}: write a date or time like 2026-01-01"
         ) from error
+
+
+def moved_cutoff(split: Split, newest: np.datetime64) -> str:
+    """Return the cut-off that `holdout_days` gives where the newest row is of that moment.
+
+    It is the start of a UTC day, and never earlier than the cut-off is.
+    """
+    if split.holdout_days is None:
+        return str(split.cutoff)
+    day = newest.astype("datetime64[D]") - np.timedelta64(split.holdout_days, "D")
+    return str(day) if day > cutoff(split) else str(split.cutoff)
+
+
+def newest(paths: Iterable[Path], contract: Contract) -> np.datetime64:
+    """Return the time of the newest of some files of prepared rows."""
+    from .prepared import table
+
+    moments = [table(path, [str(contract.time)]).column(0).to_numpy() for path in paths]
+    return np.datetime64(max(one.max() for one in moments if len(one)), "us")
 
 
 def describe(split: Split, rows: Counter[str]) -> str:

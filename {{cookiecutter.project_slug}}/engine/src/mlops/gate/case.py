@@ -11,7 +11,7 @@ import numpy as np
 from ..config.settings import Settings
 from ..contract import Contract
 from ..data import prepared
-from ..data.splitting import HOLDOUT, TRAIN, roles
+from ..data.splitting import HOLDOUT, TRAIN, cutoff, roles
 from ..evaluation.units import Units, units
 from ..git.repository import Repository
 from ..metrics.arrays import Index
@@ -138,6 +138,20 @@ class Case:
         if known is None or population.incomparable(contract, self.settings.data):
             return None
         return population.earlier(self.holdout, contract, known)
+
+    @property
+    def known(self) -> int:
+        """How many rows the champion was judged on."""
+        return 0 if self.champion is None else int(self.champion.bundle.manifest["holdout"]["rows"])
+
+    @property
+    def cutoff_moved(self) -> bool:
+        """Whether the holdout begins later than the champion's did."""
+        was = None if self.champion is None else self.champion.bundle.settings.split
+        now = self.settings.split
+        if was is None or was.method != "time" or now.method != "time":
+            return False
+        return bool(cutoff(now) > cutoff(was))
 
     @cached_property
     def before(self) -> "Case | None":

@@ -47,8 +47,11 @@ def _on_earlier_rows(rule: Rule, case: Case) -> list[Finding]:
     """Return what a rule finds on the rows that the champion was judged on, where others came."""
     if (before := case.before) is None:
         return []
-    if not len(before.target):
+    if not (left := len(before.target)):
         return [Finding("not applicable", "none of them is left", EARLIER)]
+    if case.cutoff_moved and 2 * left < (known := case.known):
+        reason = f"{left:,} of {known:,} are left after the new cut-off: too few to tell by them"
+        return [Finding("not applicable", reason, EARLIER)]
     return [
         msgspec.structs.replace(one, part=f"{one.part}, {EARLIER}" if one.part else EARLIER)
         for one in found(lambda: rule.judge(before))

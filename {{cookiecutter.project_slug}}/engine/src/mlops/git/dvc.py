@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..files import read_yaml, sweep
+from ..files import is_running, read_yaml, sweep
 from .repository import Repository, RepositoryError
 
 
@@ -180,6 +180,9 @@ def mend(repository: Repository) -> list[Path]:
     """
     root = repository.root
     mended = [path for name in ("", "data", "reports") for path in sweep(root / name)]
+    for left in (path for path in root.glob("fetched.*.*") if not is_running(path)):
+        shutil.rmtree(left, ignore_errors=True)
+        mended.append(left)
     lock, busy = root / "dvc.lock", root / ".dvc/tmp/rwlock"
     if lock.exists() and not _readable(lock):
         lock.unlink()
@@ -204,7 +207,7 @@ def _placed(repository: Repository, pointers: Sequence[str], name: str) -> Itera
     """
     _check_dvc(repository)
     root = repository.root
-    with tempfile.TemporaryDirectory(prefix="fetched-", dir=root) as folder:
+    with tempfile.TemporaryDirectory(prefix=f"fetched.{os.getpid()}.", dir=root) as folder:
         places = [Path(folder, str(number), f"{name}.dvc") for number in range(len(pointers))]
         for place, pointer in zip(places, pointers, strict=True):
             place.parent.mkdir()

@@ -169,7 +169,12 @@ def _count(source: Source, tally: Tally, batch: pa.RecordBatch, roles: dict[str,
         return
     columns = inputs(batch, source.bundle.contract, source.bundle.encoder.inputs)
     values = source.bundle.encoder.by_feature(source.bundle.encoder.matrix(columns))
-    tally.add(values, predictions(batch, source.bundle.contract), columns, units(batch, source.bundle.encoder.inputs))
+    tally.add(
+        values,
+        predictions(batch, source.bundle.contract),
+        columns,
+        units(batch, source.bundle.encoder.inputs),
+    )
 
 
 def _answered(batch: pa.RecordBatch, roles: dict[str, int]) -> pa.RecordBatch:

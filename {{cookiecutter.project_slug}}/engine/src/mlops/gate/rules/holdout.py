@@ -12,6 +12,7 @@ from ...data.hashing import row_hash
 from ...data.prepared import ROW_HASH, row_count, row_hashes, table
 from ...data.splitting import HOLDOUT, TRAIN, cutoff, keys, sides
 from ..case import Case, Judged
+from ..cutoff import move
 from ..population import incomparable, known_rows
 from ..rule import Finding, Rule
 
@@ -25,6 +26,8 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
     columns of the champion's contract. Appended rows are stated and pass; `at_most` is the share
     of the champion's rows that may be gone or changed. Unless `split_may_change`, the split must
     be the champion's: under another one, rows that it was trained on may come into the holdout.
+    A split by time may have the later cut-off that split.holdout_days gives as it was declared
+    before: then the champion's rows have to be among all rows, on whichever side.
     Of the rows that were added, the holdout must have the share that the split gives it, but for
     chance.
     """
@@ -44,13 +47,17 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
     def _split(self, case: Case, champion: Judged) -> Finding:
         before, now = champion.bundle.settings, case.settings
         said = []
-        if before.split != now.split:
+        moved = move(case, before.split) if before.split != now.split else None
+        if moved is not None and not moved.accepted:
+            said.append(moved.reason)
+        elif moved is None and before.split != now.split:
             said.append(f"the champion's split was {before.split}, now it is {now.split}")
         was, decides = keys(before.data, before.split), keys(now.data, now.split)
         if was != decides:
             said.append(f"it was decided by {', '.join(was)}, now by {', '.join(decides)}")
         if not said:
-            return Finding("passed", "rows are split as they were for the champion", "split")
+            reason = moved.reason if moved else "rows are split as they were for the champion"
+            return Finding("passed", reason, "split")
         passes = self.split_may_change
         return Finding("passed" if passes else "rejected", "; ".join(said), "split")
 
@@ -62,7 +69,9 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
         if before is None:
             reason = "the champion's bundle does not tell the rows it was measured on"
             return Finding("rejected", reason, "rows")
-        now = fingerprints(case.holdout, contract)
+        # What was held out then may train now, where the cut-off moved.
+        parts = case.sides.values() if case.cutoff_moved else [case.holdout]
+        now = np.concatenate([fingerprints(path, contract) for path in parts])
         lost = missing(before, now)
         added = now[missing(now, before)]
         labelled = int(np.isin(before[lost, 1], added[:, 1]).sum())
@@ -71,8 +80,10 @@ class HoldoutUnchanged(Rule, frozen=True, kw_only=True):
         reason = (
             f"{int(lost.sum())} of the {len(before)} rows that the champion was measured on are "
             f"gone or changed ({share:.2%}, {verb} {self.at_most:.2%}; {labelled} have another "
-            f"label), {len(added) - labelled} rows were added"
+            "label)"
         )
+        if not case.cutoff_moved:
+            reason += f", {len(added) - labelled} rows were added"
         passed = share <= self.at_most
         return Finding(
             "passed" if passed else "rejected", reason, "rows", share, threshold=self.at_most
