@@ -393,9 +393,9 @@ def outcomes(
                 known[name] = (int(rows[at]), float(sums[at]), float(squares[at]))
     answers = predictions.reshape(len(target), -1)
     calibrated = []
-    for at, cells in enumerate(layout.outputs):
-        given = answers[:, at]
-        true = target if not labels or len(layout.outputs) == 1 else target == at
+    for output, cells in enumerate(layout.outputs):
+        given = answers[:, output]
+        true = target if not labels or len(layout.outputs) == 1 else target == output
         place = cells.of(given.astype(np.float32))
         rows = np.bincount(place, minlength=cells.size)
         said = np.bincount(place, given, minlength=cells.size)

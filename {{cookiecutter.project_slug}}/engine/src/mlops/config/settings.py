@@ -26,6 +26,8 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `columns` are those whose values decide by hash, whatever else the contract gains or loses: by
     default the id columns, or all but the target. `calibration` is the share of the other rows that
     no model is fitted on where the contract promises intervals, which they are measured by.
+    `holdout_days` is the rule by which a refresh moves the cut-off: so many days before the newest
+    row. Without it nothing moves.
     """
 
     method: Literal["hash", "group", "time"]
@@ -34,10 +36,13 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cutoff: str | None = None
     columns: list[str] = []
     calibration: float = 0.2
+    holdout_days: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.calibration < 1:
             raise ValueError("`calibration` is a share between 0 and 1")
+        if self.holdout_days is not None and (self.method != "time" or self.holdout_days < 1):
+            raise ValueError("`holdout_days` is 1 or more, and belongs to method time")
         if self.columns and self.method != "hash":
             raise ValueError("`columns` belongs to method hash")
         if not 0 < self.holdout < 1:

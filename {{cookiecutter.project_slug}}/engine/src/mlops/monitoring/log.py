@@ -167,14 +167,10 @@ def _count(source: Source, tally: Tally, batch: pa.RecordBatch, roles: dict[str,
     batch = _answered(batch, roles)
     if not batch.num_rows:
         return
-    columns = inputs(batch, source.bundle.contract, source.bundle.encoder.inputs)
-    values = source.bundle.encoder.by_feature(source.bundle.encoder.matrix(columns))
-    tally.add(
-        values,
-        predictions(batch, source.bundle.contract),
-        columns,
-        units(batch, source.bundle.encoder.inputs),
-    )
+    contract, encoder = source.bundle.contract, source.bundle.encoder
+    columns = inputs(batch, contract, encoder.inputs)
+    values = encoder.by_feature(encoder.matrix(columns))
+    tally.add(values, predictions(batch, contract), columns, units(batch, encoder.inputs))
 
 
 def _answered(batch: pa.RecordBatch, roles: dict[str, int]) -> pa.RecordBatch:

@@ -16,13 +16,14 @@ from ..contract import Column, Contract, Source
 from ..data.parsing import EXPECTED, parse, texts
 from ..data.sniffing import sniff
 from ..data.sources import HEAD, DataError, Frame, frames
+from ..log_layout import FEEDBACK
 from .endpoints.feedback import decode, outcomes
 from .inputs import check_unchanged, digested
 from .problem import Problem
 from .recording.compaction import Parts, synced
 from .recording.segment import Outcomes
 from .recording.spool import NO_TIME, RecordingError
-from .recording.tables import FEEDBACK, batches
+from .recording.tables import batches
 
 ROWS = 20_000
 KEY = ["request_id", "row"]

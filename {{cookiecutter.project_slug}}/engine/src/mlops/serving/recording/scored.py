@@ -10,12 +10,13 @@ import pandas as pd
 import pyarrow as pa
 
 from ...bundle.reading import Loaded
+from ...log_layout import PREDICTIONS
 from ..predictor import Predictor
 from .compaction import Parts, synced
 from .segment import Answers, Declaration, blocks
 from .selection import declared
 from .spool import NO_TIME, RecordingError
-from .tables import MOMENT, PREDICTIONS, batches
+from .tables import MOMENT, batches
 
 ROLE = "batch"
 SLICE = 20_000  # rows that are Python objects at a time
