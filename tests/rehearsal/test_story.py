@@ -449,13 +449,13 @@ def test_reconciliation_repairs_what_somebody_changed(sequel: Story) -> None:
 HURTS = {"kind": "performance", "rule": "log_loss", "part": "", "reason": "log_loss is .52 now"}
 
 
-def refreshed(story: Story, **inputs: bool) -> tuple[Run, list[Run]]:
+def refreshed(story: Story, **inputs: Any) -> tuple[Run, list[Run]]:
     """Run what is daily, or by hand, and what that starts."""
     run = watched(story, **inputs)
     return run, story.dispatched()
 
 
-def watched(story: Story, **inputs: bool) -> Run:
+def watched(story: Story, **inputs: Any) -> Run:
     """Run what is daily, or by hand."""
     return story.start("monitor.yml", "workflow_dispatch" if inputs else "schedule", **inputs)
 

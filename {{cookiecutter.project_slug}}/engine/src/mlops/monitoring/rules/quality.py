@@ -1,8 +1,9 @@
 """Whether values are what they were: there, known, in range, and not the same one all the time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 
 from ...bundle.counting import HEAVY, Cells
@@ -11,18 +12,23 @@ from ..rule import Finding, Kind, Rule, unjudged
 from ..statistics import Between, above, auc, share, shift
 
 DAILY = ("day", "week")
+DRIFTS = 0.05  # a change of AUC of the other values, from which a column is said to drift
 Find = Callable[[Case, Window, Cells, np.ndarray, np.ndarray], "Finding | None"]
 
 
 class Missing(Rule, frozen=True, kw_only=True):
-    """A value is missing in at most `least` (a share of all rows) more than it was."""
+    """A value is missing in at most `least` (a share of all rows) more than it was.
+
+    `allow` names features of which that is known, and right as it is.
+    """
 
     kind: ClassVar[Kind] = "quality"
     least: float
+    allow: tuple[str, ...] = ()
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each feature, of the day and of the week."""
-        return [*judged(case, self._found)] or [unjudged("no window has enough rows")]
+        return [*judged(case, self._found, self.allow)] or [unjudged("no window has enough rows")]
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -49,16 +55,20 @@ class Missing(Rule, frozen=True, kw_only=True):
 
 
 class Unseen(Rule, frozen=True, kw_only=True):
-    """Labels that the contract does not declare are at most the share `least` of the rows."""
+    """Labels that the contract does not declare are at most the share `least` of the rows.
+
+    `allow` names features of which that is known, and right as it is.
+    """
 
     kind: ClassVar[Kind] = "quality"
     least: float
+    allow: tuple[str, ...] = ()
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each category, of the day and of the week."""
         if not any(cells.labels for cells, _ in case.features(case.reference.seen.features)):
             return [Finding("quiet", "no feature is a category")]
-        return [*judged(case, self._found)] or [unjudged("no window has enough rows")]
+        return [*judged(case, self._found, self.allow)] or [unjudged("no window has enough rows")]
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -82,15 +92,18 @@ class Unseen(Rule, frozen=True, kw_only=True):
 class Bounds(Rule, frozen=True, kw_only=True):
     """At most the share `least` of the rows more than before lies beyond all that training saw.
 
-    A unit that changes in some rows, or a decimal point that is lost, shows here first.
+    A unit that changes in some rows, or a decimal point that is lost, shows here first. Where the
+    other values moved as well, the whole column drifts, which is noted. `allow` names features of
+    which that is known, and right as it is.
     """
 
     kind: ClassVar[Kind] = "quality"
     least: float
+    allow: tuple[str, ...] = ()
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each number, of the day and of the week."""
-        return [*judged(case, self._found)] or [unjudged("no window has enough rows")]
+        return [*judged(case, self._found, self.allow)] or [unjudged("no window has enough rows")]
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -106,29 +119,34 @@ class Bounds(Rule, frozen=True, kw_only=True):
         )
         if of < case.settings.min_rows:
             return None
+        inside = np.arange(1, len(after) - 2)
         return Finding(
-            "alert",
+            "note" if drifts(before, after, inside) else "alert",
             told,
             cells.name,
             rows / of - usual,
             threshold=self.least,
             window=window.name,
             p=above(rows, of, usual + self.least, window.weight),
+            weight=weight(case, cells.name, rows / of - usual, self.least),
         )
 
 
 class HeaviestValue(Rule, frozen=True, kw_only=True):
     """No value of a number stands in a share `least` of the rows more than it did.
 
-    A sensor that is stuck repeats one value; a default that somebody fills in does, too.
+    A sensor that is stuck repeats one value; a default that somebody fills in does, too. Where the
+    other values moved as well, the whole column drifts, which is noted. `allow` names features of
+    which that is known, and right as it is.
     """
 
     kind: ClassVar[Kind] = "quality"
     least: float
+    allow: tuple[str, ...] = ()
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each number, of the day and of the week."""
-        return [*judged(case, self._found)] or [unjudged("no window has enough rows")]
+        return [*judged(case, self._found, self.allow)] or [unjudged("no window has enough rows")]
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -148,14 +166,17 @@ class HeaviestValue(Rule, frozen=True, kw_only=True):
             )
         p, _, value, rows, usual = min(tests)
         told = f"{float(value):g} is {percent(rows, of)} of the values, {usual:.1%} at most before"
+        at = int(cells.of(np.array([value], dtype=np.float32))[0])
+        others = np.delete(np.arange(len(after) - 1), at)
         return Finding(
-            "alert",
+            "note" if drifts(before, after, others) else "alert",
             told,
             cells.name,
             rows / of - usual,
             threshold=self.least,
             window=window.name,
             p=min(1.0, p * len(tests)),
+            weight=weight(case, cells.name, rows / of - usual, self.least),
         )
 
     def _usual(
@@ -182,15 +203,19 @@ class HeaviestValue(Rule, frozen=True, kw_only=True):
 class Units(Rule, frozen=True, kw_only=True):
     """The values of a whole column do not move within a day by `least` (a change of AUC, up to .5).
 
-    So far in one day moves what is measured in another unit, or read from another column.
+    So far in one day moves what is measured in another unit, or read from another column. `allow`
+    names features of which that is known, and right as it is.
     """
 
     kind: ClassVar[Kind] = "quality"
     least: float
+    allow: tuple[str, ...] = ()
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each number, of the day."""
-        return [*judged(case, self._found, ("day",))] or [unjudged("the day has too few rows")]
+        return [*judged(case, self._found, self.allow, ("day",))] or [
+            unjudged("the day has too few rows")
+        ]
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -212,15 +237,32 @@ class Units(Rule, frozen=True, kw_only=True):
         )
 
 
-def judged(case: Case, find: Find, windows: Sequence[str] = DAILY) -> Iterator[Finding]:
-    """Yield what is found of each feature in each window that has enough rows."""
+def judged(
+    case: Case, find: Find, allowed: Collection[str], windows: Sequence[str] = DAILY
+) -> Iterator[Finding]:
+    """Yield what is found of each feature in each window that has enough rows.
+
+    Of a feature that is `allowed` nothing is more than quiet. Raises ValueError for one that is
+    none, since a name that is misspelt would allow nothing.
+    """
+    if unknown := set(allowed) - {cells.name for cells in case.layout.features}:
+        raise ValueError(f"`allow` names {sorted(unknown)[0]}, which is no feature of the bundle")
     for name in windows:
         window = case.windows[name]
         if window.counts.rows * window.weight < case.settings.min_rows:
             continue
         for cells, before, after in case.pairs(window):
-            if (finding := find(case, window, cells, before, after)) is not None:
-                yield finding
+            if (finding := find(case, window, cells, before, after)) is None:
+                continue
+            if cells.name in allowed:
+                finding = msgspec.structs.replace(finding, verdict="quiet", p=None)
+            yield finding
+
+
+def drifts(before: np.ndarray, after: np.ndarray, cells: np.ndarray) -> bool:
+    """Say whether the values in some cells moved among themselves."""
+    was, now = before[cells], after[cells]
+    return bool(min(was.sum(), now.sum()) > 1 and abs(auc(was, now) - 0.5) > DRIFTS)
 
 
 def percent(rows: float, of: float) -> str:
