@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 REQUIRED = "PROMETHEUS_REQUIRED"  # set where a missing Prometheus is a failure
-PATIENCE = 60.0
+PATIENCE = 120.0
 CONFIGURATION = """\
-global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}
+global: {scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms}
 rule_files: [rules.yaml]
 scrape_configs:
   - job_name: model

@@ -18,7 +18,7 @@ MINUTES = re.compile(r"(\[|for: |offset )(\d+[mh])\b")
 
 def short(long: re.Match[str]) -> str:
     """Return a window or wait of some minutes in seconds."""
-    return long[1] + ("1s" if long[1] == "for: " else "4s")
+    return long[1] + ("1s" if long[1] == "for: " else "6s")
 
 
 def test_a_real_prometheus_fires_on_bad_rows_of_a_real_server(
