@@ -53,7 +53,7 @@ dvc repro
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote verify proposal handover accept signed deployer release reconcile test check format lock clean anew
+.PHONY: help setup install remote repro candidate results gate promote verify proposal handover accept signed deployer release reconcile predict test check format lock clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,6 +120,12 @@ release: $(INSTALLED)  ## release what this commit declares
 reconcile: $(INSTALLED)  ## repair what differs from what this commit declares
 	mlops reconcile
 
+predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what production declares
+	@dvc pull --quiet deploy/production/champion.dvc
+	@mlops predict "$${PREDICT_INPUT:?name the tables}" --out "$${PREDICT_OUTPUT:?name the answers}" --ids \
+		--bundle deploy/production/champion $${PREDICT_PARTITION:+--partition "$$PREDICT_PARTITION"} \
+		$${PREDICT_LOG:+--log "$$PREDICT_LOG"}
+
 test: $(INSTALLED)  ## run the tests
 	pytest -n auto --maxprocesses 4 --dist loadfile
 
@@ -142,7 +148,7 @@ lock: $(BOOTED)  ## compile requirements/*.txt from pyproject.toml; newest versi
 	engine=engine/pyproject.toml; own=pyproject.toml; \
 	compile dev "$$(of $$engine:dev $$own:train $$own:serve $$own:dev)"; \
 	compile train "$$(of $$engine:train $$own:train)" "-c requirements/dev.txt"; \
-	for group in serve serve-skops; do \
+	for group in serve serve-skops batch; do \
 		compile $$group "$$(of $$engine:$$group $$own:serve)" "-c requirements/dev.txt"; done; \
 	for group in uv otel; do compile $$group "$$(of $$engine:$$group)" "-c requirements/dev.txt"; done; \
 	for kind in $(STORAGE); do \

@@ -30,6 +30,7 @@ def tag(yard: Any) -> Any:
         ("deploy/Dockerfile", True),
         (".dockerignore", True),
         ("requirements/serve-skops.txt", False),
+        ("requirements/batch.txt", False),
         ("requirements/train.txt", False),
         ("engine/src/mlops/training/fitting.py", False),
         ("deploy/compose.yaml", False),

@@ -15,6 +15,7 @@ RECIPE = ".dockerignore"
 BUNDLE = "bundle"
 BASE = re.compile(r"^FROM (\S+) AS python$", re.MULTILINE)
 LOCKS = {"onnx": "serve.txt", "skops": "serve-skops.txt"}
+BATCH = "batch.txt"  # of an image that no release builds
 SHOWN = 12
 MODEL_LABEL = "mlops.model.digest"
 
@@ -104,11 +105,11 @@ def _recipe(repository: Repository, commit: str) -> list[str]:
 
 
 def _blobs(repository: Repository, commit: str, runtime: str) -> Blobs:
-    """Return the objects that go into the image of this runtime; the other's lock does not."""
+    """Return the objects that go into the image of this runtime; the others' locks do not."""
     recipe = _recipe(repository, commit)
     if not recipe:
         raise ImageError(f"{commit[:12]} has no {RECIPE} that says what an image is made from")
-    others = {f"requirements/{name}" for name in LOCKS.values()} - {
+    others = {f"requirements/{name}" for name in (*LOCKS.values(), BATCH)} - {
         f"requirements/{LOCKS[runtime]}"
     }
     found = repository.blobs(commit, [*recipe, RECIPE, DOCKERFILE])
