@@ -245,8 +245,8 @@ def test_another_bundle_is_refused(shipped: Shipped, tmp_path: Path) -> None:
     assert "expected" in done.stderr
 
 
-def test_a_damaged_bundle_is_not_built(shipped: Shipped, tmp_path: Path) -> None:
-    context = tmp_path / "context"
+def gathered(shipped: Shipped, context: Path) -> Path:
+    """Return a folder with what an image of the candidate is built from."""
     recipe = (shipped.project.path / ".dockerignore").read_text().splitlines()
     for name in [line[1:] for line in recipe if line.startswith("!") and "*" not in line]:
         source = shipped.project.path / name
@@ -254,6 +254,39 @@ def test_a_damaged_bundle_is_not_built(shipped: Shipped, tmp_path: Path) -> None
             (context / name).parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if source.is_dir() else shutil.copy)(source, context / name)
     shutil.copytree(shipped.project.path / "candidate", context / "bundle")
+    return context
+
+
+def test_tables_are_scored_in_an_image_of_another_lock_as_the_cron_job_says(
+    shipped: Shipped, tmp_path: Path
+) -> None:
+    context = gathered(shipped, tmp_path / "context")
+    dockerfile = shipped.project.path / "deploy/Dockerfile"
+    model = shipped.record()["model"]
+    given = [f"BASE={engine.BASE}", f"MODEL={model}", "LOCK=batch.txt"]
+    told = ["build", "--quiet", "--file", str(dockerfile)]
+    told += [word for argument in given for word in ("--build-arg", argument)]
+    image = shipped.podman(*told, str(context)).stdout.split()[-1]
+    text = (shipped.project.path / "deploy/kubernetes/batch/cronjob.yaml").read_text()
+    pod = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    data = tmp_path / "data"
+    (data / "in").mkdir(parents=True)
+    data.chmod(0o777)
+    shutil.copy(shipped.project.path / "data/raw/2025-02.parquet", data / "in")
+    run = ["run", "--rm", *CONFINED, f"--entrypoint={json.dumps(container['command'])}"]
+    run += ["--env=SOURCE_DATE_EPOCH=1795737600", "--volume", f"{data}:/data", image]
+    assert "rows scored" in shipped.podman(*run, *container["args"]).stdout
+    folder = data / "scores/date=2026-11-27"
+    said = json.loads((folder / "_part.parquet.lineage.json").read_text())
+    assert said["model"]["sha256"] == model
+    assert said["engine"] == (shipped.project.path / "engine/VERSION").read_text().strip()
+    assert (folder / "part.parquet").is_file()
+    assert len(list(data.glob(f"log/predictions/date=2026-11-27/model={model[:12]}/*"))) == 1
+
+
+def test_a_damaged_bundle_is_not_built(shipped: Shipped, tmp_path: Path) -> None:
+    context = gathered(shipped, tmp_path / "context")
     golden = context / "bundle/golden.json"
     golden.write_bytes(golden.read_bytes().replace(b"1", b"2", 1))
     dockerfile = shipped.project.path / "deploy/Dockerfile"

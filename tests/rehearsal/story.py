@@ -91,6 +91,13 @@ for _ in range(600):
 """
 
 
+PREDICT_KEYS = ("PREDICT_ACCESS_KEY_ID", "PREDICT_SECRET_ACCESS_KEY")
+PREDICT = (
+    *(f"PREDICT_{what}" for what in ("INPUT", "OUTPUT", "PARTITION", "LOG")),
+    *("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"),
+)
+
+
 @dataclass
 class Story(Rehearsal):
     """A rehearsal with an author's clone, a data remote and, where there is one, an engine."""
@@ -101,7 +108,13 @@ class Story(Rehearsal):
     def __post_init__(self) -> None:
         super().__post_init__()
         remote = self.remote or f"['remote \"storage\"']\n    url = {self.folder / 'storage'}\n"
-        unset = ("LOG_CONFIG", "REGISTRY_PASSWORD", "MLFLOW_TRACKING_TOKEN", "ENV_KEY")
+        unset = (
+            "LOG_CONFIG",
+            "REGISTRY_PASSWORD",
+            "MLFLOW_TRACKING_TOKEN",
+            "ENV_KEY",
+            *PREDICT_KEYS,
+        )
         self.secrets = {
             "DVC_CONFIG": remote,
             "SOURCE_CONFIG": str(self.folder / "source"),
@@ -113,6 +126,7 @@ class Story(Rehearsal):
             "ATTESTATIONS": "",
             "MONITOR_LOG": "",
             "REFRESH_EVERY_DAYS": "",
+            **dict.fromkeys(PREDICT, ""),
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db",
         }
         self.machine.extra = {**self.engine, "NO_PROXY": "127.0.0.1,localhost"}

@@ -68,6 +68,30 @@ def test_what_is_served_is_what_main_declares(begun: Story) -> None:
     assert [one["subject-digest"] for one in images] == 2 * [begun.deployed()["digest"]]
 
 
+def test_tables_are_scored_on_schedule_where_the_owner_says_which(sequel: Story) -> None:
+    off = sequel.start("predict.yml", "schedule")
+    assert off.jobs["predict"].result == "skipped"
+    given, out, log = (sequel.folder / name for name in ("given", "scores", "log"))
+    given.mkdir()
+    shutil.copy(next((sequel.author.path / "data/raw").glob("*.parquet")), given)
+    sequel.variables = {
+        **sequel.variables,
+        **{"PREDICT_INPUT": str(given), "PREDICT_OUTPUT": str(out), "PREDICT_LOG": str(log)},
+        "PREDICT_PARTITION": "date",
+    }
+    run = sequel.start("predict.yml", "schedule")
+    assert run.result == "success", run.output
+    assert run.jobs["predict"].permissions == {"contents": "read"}
+    (said,) = out.glob("date=*/_part.parquet.lineage.json")
+    model = json.loads(said.read_text())["model"]["sha256"]
+    assert model == sequel.declared()
+    assert len(list(log.glob(f"predictions/date=*/model={model[:12]}/part-batch-*.parquet"))) == 1
+    sequel.variables = {**sequel.variables, "PREDICT_INPUT": str(given / "none")}
+    failed = sequel.start("predict.yml", "workflow_dispatch")
+    assert failed.result == "failure"
+    assert "does not exist" in failed.output
+
+
 def test_a_better_model_behind_its_lock(sequel: Story) -> None:
     """Only the experiment was pushed: automation runs it, judges it and pushes the rest.
 

@@ -54,7 +54,7 @@ dvc repro
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor alerts refresh refreshed
+.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor alerts refresh refreshed predict
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -138,6 +138,11 @@ refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for 
 
 refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close one that is no better
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.closing --report reports/gate --branch "$$BRANCH" --commit "$$ONTO"
+predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what production declares
+	@dvc pull --quiet deploy/production/champion.dvc
+	@mlops predict "$${PREDICT_INPUT:?name the tables}" --out "$${PREDICT_OUTPUT:?name the answers}" --ids \
+		--bundle deploy/production/champion $${PREDICT_PARTITION:+--partition "$$PREDICT_PARTITION"} \
+		$${PREDICT_LOG:+--log "$$PREDICT_LOG"}
 
 test: $(INSTALLED)  ## run the tests
 	pytest -n auto --maxprocesses 4 --dist loadfile
@@ -161,7 +166,7 @@ lock: $(BOOTED)  ## compile requirements/*.txt from pyproject.toml; newest versi
 	engine=engine/pyproject.toml; own=pyproject.toml; \
 	compile dev "$$(of $$engine:dev $$own:train $$own:serve $$own:dev)"; \
 	compile train "$$(of $$engine:train $$own:train)" "-c requirements/dev.txt"; \
-	for group in serve serve-skops; do \
+	for group in serve serve-skops batch; do \
 		compile $$group "$$(of $$engine:$$group $$own:serve)" "-c requirements/dev.txt"; done; \
 	for group in uv otel ship; do compile $$group "$$(of $$engine:$$group)" "-c requirements/dev.txt"; done; \
 	for kind in $(STORAGE); do \

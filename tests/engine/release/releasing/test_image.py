@@ -31,6 +31,7 @@ def tag(yard: Any) -> Any:
         (".dockerignore", True),
         ("requirements/serve-skops.txt", False),
         ("requirements/ship.txt", False),
+        ("requirements/batch.txt", False),
         ("requirements/train.txt", False),
         ("engine/src/mlops/training/fitting.py", False),
         ("deploy/compose.yaml", False),

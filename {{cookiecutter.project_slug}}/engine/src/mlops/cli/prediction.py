@@ -12,9 +12,9 @@ def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
     add = verb(predict, "score tables with a bundle")
     add.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="CSV or Parquet, or a folder of them"
+        "files", nargs="+", metavar="FILE", help="CSV or Parquet, or a folder; also s3://…"
     )
-    add.add_argument("--out", type=Path, required=True, help="where to write: .csv or .parquet")
+    add.add_argument("--out", required=True, help="where to write: .csv or .parquet; also s3://…")
     add.add_argument("--bundle", type=Path, default=Path("candidate"))
     add.add_argument(
         "--expect",
@@ -28,7 +28,7 @@ def grammar(verb: Verb) -> None:
         help="--out is a folder, and this a partition of it; without a value, the day of --at",
     )
     add.add_argument("--ids", action="store_true", help="have the answer name each row's request")
-    add.add_argument("--log", type=Path, help="record what was answered in this log folder")
+    add.add_argument("--log", help="record what was answered in this log folder; also s3://…")
     _dated(add)
 
     add = verb(feedback, "record what turned out to be true of rows that were answered")
@@ -58,21 +58,23 @@ def grammar(verb: Verb) -> None:
 
 def predict(arguments: Arguments) -> None:
     from ..serving.batch import predict
+    from ..serving.buckets import exchanged
     from ..serving.delivery import moment
 
     _tell_another(arguments.bundle)
-    scored = predict(
-        arguments.files,
-        arguments.out,
-        arguments.bundle,
-        expect=arguments.expect or _declared(arguments.bundle),
-        log=arguments.log,
-        ids=arguments.ids,
-        partition=arguments.partition,
-        at=moment(arguments.at),
-    )
-    print(f"{scored.rows:,} rows scored: {scored.out}")
-    for note in scored.notes:
+    with exchanged() as exchange:
+        scored = predict(
+            [exchange.given(place) for place in arguments.files],
+            exchange.out(arguments.out, arguments.partition is not None),
+            arguments.bundle,
+            expect=arguments.expect or _declared(arguments.bundle),
+            log=exchange.log(arguments.log),
+            ids=arguments.ids,
+            partition=arguments.partition,
+            at=moment(arguments.at),
+        )
+    print(f"{scored.rows:,} rows scored: {exchange.shown(scored.out)}")
+    for note in (*scored.notes, *exchange.notes):
         print(f"check: {note}")
 
 

@@ -16,6 +16,7 @@ BUNDLE = "bundle"
 BASE = re.compile(r"^FROM (\S+) AS python$", re.MULTILINE)
 LOCKS = {"onnx": "serve.txt", "skops": "serve-skops.txt"}
 SHIP = "ship.txt"  # of the target beside it, which ships the log
+BATCH = "batch.txt"  # of an image that no release builds
 SHOWN = 12
 MODEL_LABEL = "mlops.model.digest"
 
@@ -109,7 +110,7 @@ def _blobs(repository: Repository, commit: str, runtime: str) -> Blobs:
     recipe = _recipe(repository, commit)
     if not recipe:
         raise ImageError(f"{commit[:12]} has no {RECIPE} that says what an image is made from")
-    others = {f"requirements/{name}" for name in (*LOCKS.values(), SHIP)} - {
+    others = {f"requirements/{name}" for name in (*LOCKS.values(), BATCH, SHIP)} - {
         f"requirements/{LOCKS[runtime]}"
     }
     found = repository.blobs(commit, [*recipe, RECIPE, DOCKERFILE])
