@@ -281,9 +281,9 @@ def heaviest(column: np.ndarray) -> dict[str, int]:
 
 
 def hashes(across: np.ndarray) -> np.ndarray:
-    """Return a uint64 for each row of float32 values (features, rows)."""
+    """Return a uint64 for each row of float32 values, or of uint64 numbers (columns, rows)."""
     total = np.zeros(across.shape[1], dtype=np.uint64)
-    for column in across.view(np.uint32):
+    for column in across if across.dtype == np.uint64 else across.view(np.uint32):
         total = (total ^ column) * SPREAD
         total ^= total >> np.uint64(29)
     return total

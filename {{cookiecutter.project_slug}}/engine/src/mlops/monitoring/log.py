@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..bundle.counting import Counts, Layout, Outcomes, Tally, outcomes
+from ..bundle.counting import Counts, Layout, Outcomes, Tally, hashes, outcomes
 from ..bundle.reading import Loaded
 from ..config.settings import Monitoring
 from ..contract import Contract
@@ -23,7 +23,8 @@ from . import outcomes as reports
 from .case import Day
 
 ROWS = 50_000
-UNIT = "unit"
+UNIT, DIGITS = "unit", 16
+BESIDE = ("role", UNIT, "prediction", "probabilities")
 ANSWERED = ("champion", "challenger", "batch")  # roles of rows that somebody got an answer to
 HORIZON = 400  # days that are looked at
 
@@ -143,7 +144,7 @@ def _counted(source: Source, known: Day, day: str, at: date) -> Day:
     if fresh:
         tally = Tally(source.layout)
         for name in fresh:
-            for batch in _batches(folder / name):
+            for batch in _batches(folder / name, source):
                 _count(source, tally, batch, roles)
         counts = counts + tally.counts()
     found = Day(day, source.bundle_digest, counts, {**known.files, **files}, roles)
@@ -158,9 +159,13 @@ def _counted(source: Source, known: Day, day: str, at: date) -> Day:
     return found
 
 
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+def _batches(path: Path, source: Source) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file, with the columns that are counted."""
+    names = source.bundle.encoder.inputs
     with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(batch_size=ROWS)
+        wanted = {*names, *map(stored, names), *BESIDE}
+        there = [name for name in file.schema_arrow.names if name in wanted]
+        yield from file.iter_batches(batch_size=ROWS, columns=there)
 
 
 def _count(source: Source, tally: Tally, batch: pa.RecordBatch, roles: dict[str, int]) -> None:
@@ -220,8 +225,11 @@ def units(batch: pa.RecordBatch, names: Sequence[str]) -> np.ndarray | None:
     is_input = UNIT in names and _called(UNIT, batch) == UNIT
     if is_input or UNIT not in batch.schema.names or batch.column(UNIT).null_count:
         return None
-    named = batch.column(UNIT).to_pylist()
-    return np.array([int(name, 16) for name in named], dtype=np.uint64)
+    text = b"".join(batch.column(UNIT).cast(pa.binary()).to_pylist())
+    if len(text) != DIGITS * batch.num_rows:
+        return None
+    halves = np.frombuffer(text, dtype=np.uint64).reshape(-1, 2)
+    return hashes(halves.T)
 
 
 def _outcomes(source: Source, day: str) -> tuple[Outcomes, int]:
