@@ -19,12 +19,19 @@ from pathlib import Path
 import join
 import msgspec
 import numpy as np
-import traffic  # finds the engine
 
 from mlops.bundle.counting import Cells, Layout
 from mlops.bundle.reading import Loaded
-from mlops.config.settings import Evaluation, Features, Model, Monitoring, Settings
-from mlops.config.settings import Split, Training, Tuning
+from mlops.config.settings import (
+    Evaluation,
+    Features,
+    Model,
+    Monitoring,
+    Settings,
+    Split,
+    Training,
+    Tuning,
+)
 from mlops.contract import Contract
 from mlops.features.encoding import Encoder
 from mlops.monitoring.log import Source, days
