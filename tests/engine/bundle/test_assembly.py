@@ -28,6 +28,7 @@ def test_files_of_the_bundle(trained: Path) -> None:
         "metrics.json",
         "model.onnx",
         "profile.json",
+        "reference.json",
         "resolved.yaml",
         "slices.json",
         "training.json",

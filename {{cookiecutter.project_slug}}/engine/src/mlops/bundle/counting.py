@@ -161,8 +161,45 @@ def _heaviest(*counted: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(total.items(), key=lambda item: (-item[1], item[0]))[:KEPT])
 
 
+class Rows(NamedTuple):
+    """Some rows that are counted together."""
+
+    values: np.ndarray
+    answered: np.ndarray | None
+    columns: Mapping[str, np.ndarray]
+    units: np.ndarray | None
+
+    def part(self, start: int, end: int) -> "Rows":
+        """Return the rows from one on to before another."""
+        within = slice(start, end)
+        return Rows(
+            self.values[within],
+            None if self.answered is None else self.answered[within],
+            {name: codes[within] for name, codes in self.columns.items()},
+            None if self.units is None else self.units[within],
+        )
+
+    def alike(self, other: "Rows") -> bool:
+        """Say whether the same is known of others, so that they can be counted together."""
+        mine, theirs = ((r.answered is None, r.units is None) for r in (self, other))
+        return mine == theirs
+
+    @classmethod
+    def together(cls, parts: Sequence["Rows"]) -> "Rows":
+        """Return the rows of parts that are alike, in one."""
+        if len(parts) == 1:
+            return parts[0]
+        values, answered, columns, units = zip(*parts, strict=True)
+        return cls(
+            np.concatenate(values),
+            None if answered[0] is None else np.concatenate(answered),
+            {name: np.concatenate([each[name] for each in columns]) for name in columns[0]},
+            None if units[0] is None else np.concatenate(units),
+        )
+
+
 class Tally:
-    """Counts rows, block after block."""
+    """Counts rows in blocks, also of rows that come few at a time: a heavy value shows in many."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -178,6 +215,8 @@ class Tally:
         self._moments = np.zeros(2)
         self._repeats = np.zeros(BUCKETS, dtype=np.int64)
         self._heaviest: list[dict[str, int]] = [{} for _ in layout.features]
+        self._waiting: list[Rows] = []
+        self._most = max(1, BLOCK // max(1, len(layout.features)))
 
     def add(
         self,
@@ -191,14 +230,23 @@ class Tally:
         `columns` has the codes of those by which rows are counted apart, `units` a uint64 for who
         each row is of: the row itself, where nothing says so.
         """
-        last = None if predictions is None else self._answers(predictions.reshape(len(values), -1))
-        step = max(1, BLOCK // max(1, len(self._layout.features)))
-        for start in range(0, len(values), step):
-            part = slice(start, start + step)
-            apart = {name: codes[part] for name, codes in columns.items()}
-            answered, unit = (None if each is None else each[part] for each in (last, units))
-            self._block(values[part], answered, apart, unit)
         self._rows += len(values)
+        last = None if predictions is None else self._answers(_by_output(predictions))
+        rows = Rows(values, last, {name: columns[name] for name in self._slices}, units)
+        if self._waiting and not self._waiting[0].alike(rows):
+            self._flush()
+        self._waiting.append(rows)
+        if sum(len(part.values) for part in self._waiting) >= self._most:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Count the rows that wait."""
+        if not self._waiting:
+            return
+        rows = Rows.together(self._waiting)
+        self._waiting = []
+        for start in range(0, len(rows.values), self._most):
+            self._block(*rows.part(start, start + self._most))
 
     def _answers(self, answers: np.ndarray) -> np.ndarray:
         """Count what was answered (rows, outputs), and return the last output."""
@@ -238,6 +286,7 @@ class Tally:
 
     def counts(self) -> Counts:
         """Return what was counted."""
+        self._flush()
         first = slice(0, self._layout.features[0].size)
         return Counts(
             self._rows,
@@ -262,7 +311,8 @@ class Tally:
 
 def places(codes: np.ndarray, labels: int) -> np.ndarray:
     """Return the place of each code among labels of which the last two are unseen and missing."""
-    return np.minimum(np.where(np.isnan(codes), labels - 1, codes), labels - 1).astype(np.intp)
+    found = np.minimum(codes, labels - 2)
+    return np.where(np.isnan(codes), labels - 1, found).astype(np.intp)
 
 
 def heaviest(column: np.ndarray) -> dict[str, int]:
@@ -391,7 +441,7 @@ def outcomes(
             for at in np.flatnonzero(rows):
                 known = groups.setdefault(f"{column}={names[at]}", {})
                 known[name] = (int(rows[at]), float(sums[at]), float(squares[at]))
-    answers = predictions.reshape(len(target), -1)
+    answers = _by_output(predictions)
     calibrated = []
     for output, cells in enumerate(layout.outputs):
         given = answers[:, output]
@@ -402,6 +452,10 @@ def outcomes(
         came = np.bincount(place, np.asarray(true, dtype=np.float64), minlength=cells.size)
         calibrated.append(list(zip(rows.tolist(), said.tolist(), came.tolist(), strict=True)))
     return Outcomes(groups, calibrated)
+
+
+def _by_output(predictions: np.ndarray) -> np.ndarray:
+    return predictions[:, None] if predictions.ndim == 1 else predictions
 
 
 def _sums(loss: np.ndarray) -> Sums:

@@ -70,7 +70,8 @@ def share(
     """Test whether shares moved by more than `least`: `had` of `of` rows, now `has` of `of_now`."""
     before, now = np.asarray(had, dtype=float), np.asarray(has, dtype=float)
     if of < 2 or of_now < 2:
-        return Test(np.zeros(before.shape), math.inf, np.ones(before.shape))
+        zeros = np.zeros(before.shape)
+        return Test(zeros, zeros + math.inf, zeros + 1)
     pooled = (before + now + 1) / (of + of_now + 2)  # never 0 or 1: Agresti and Caffo, 2000
     variance = pooled * (1 - pooled) * (1 / of + 1 / (of_now * weight))
     return beyond(now / of_now - before / of, variance, least, varied)
