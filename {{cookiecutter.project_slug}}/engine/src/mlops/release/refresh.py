@@ -18,6 +18,7 @@ from ..bundle import alerts
 from ..config.compose import CONF, composed
 from ..config.experiment import EXPERIMENT, Experiment, read_experiment
 from ..config.settings import Refresh, Settings
+from ..data.prepare import RAW
 from ..errors import ProjectError
 from ..git import commits, dvc, landing
 from ..git.repository import Repository
@@ -25,7 +26,7 @@ from . import gathering, pulls
 from .branch import ORIGIN, fetch, tip
 from .declaration import declared, paths
 from .evidence import PRODUCTION
-from .gathering import RAW, Gathered
+from .gathering import Gathered
 
 MAIN = "main"
 BRANCHES, REMEMBERED = "refs/heads/refresh/", "refs/mlops/refresh/"
