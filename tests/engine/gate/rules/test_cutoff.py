@@ -21,6 +21,7 @@ from mlops.gate import cutoff
 from mlops.gate.case import Case
 from mlops.gate.results import judged
 from mlops.gate.rule import Finding, Rule
+from mlops.gate.rules.comparison import NonInferiority
 from mlops.gate.rules.holdout import HoldoutUnchanged, SplitKept, TimeOrder
 
 Make = Callable[..., Case]
@@ -215,3 +216,22 @@ def test_too_few_of_the_champions_rows_judge_nothing_alone(
     (_, earlier) = told["findings"]
     assert earlier["verdict"] == verdict
     assert ("200 of 600 are left" in earlier["reason"]) == (days == 70)
+
+
+@pytest.mark.parametrize(
+    ("noise", "verdict"), [(0.0, "passed"), (0.02, "not applicable"), (9.0, "rejected")]
+)
+def test_what_is_left_of_the_champions_rows_rejects_by_a_loss_that_it_shows(
+    refreshed: Refreshed, noise: float, verdict: str
+) -> None:
+    """Two months are two units: an interval of theirs rules out nothing."""
+    was = msgspec.structs.replace(WAS, holdout_days=100, cutoff="2025-02-01")
+    case = refreshed(str(np.datetime64("2025-06-01") - 100), was)
+    drawn = np.random.default_rng(1).normal(size=len(case.target))
+    answers = np.clip(case.candidate.predictions + noise * drawn, 0.01, 0.99)
+    case = replace(case, candidate=replace(case.candidate, predictions=answers))
+    rule = NonInferiority(margins={"roc_auc": 0.05}, sides="two")
+    told, _ = judged("compared", rule, case)
+    earlier = told["findings"][-1]
+    assert earlier["part"] == "roc_auc, on the champion's rows"
+    assert earlier["verdict"] == verdict
