@@ -197,6 +197,15 @@ def test_a_cutoff_that_is_no_date_is_rejected(refreshed: Refreshed) -> None:
     assert "soon" in move.reason
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_split_by_something_else_is_no_move(refreshed: Refreshed, turned: bool) -> None:
+    case = refreshed()
+    splits = (case.settings.split, Split("hash"))
+    was, now = splits if turned else reversed(splits)
+    case = replace(case, settings=msgspec.structs.replace(case.settings, split=now))
+    assert cutoff.move(case, was) is None
+
+
 class Compared(Rule, frozen=True):
     """Passes, also on the champion's rows."""
 
