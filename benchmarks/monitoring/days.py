@@ -2,8 +2,8 @@
 
     python benchmarks/monitoring/days.py [--rows 10000000] [--log FOLDER]
 
-The log is that of join.py: twelve weeks, twenty input columns, four of them labels by which rows are
-counted apart, every row reported on. Each run is a process of its own.
+The log is that of join.py: twelve weeks, twenty input columns, four of them labels by which rows
+are counted apart, every row reported on. Each run is a process of its own.
 """
 
 import argparse

@@ -326,8 +326,9 @@ def in_production(folder: Path, project: Path, environment: Mapping[str, str]) -
 
 
 def states(run: Run) -> dict[str, str]:
-    """Return the result of each job."""
-    return {name: job.result for name, job in run.jobs.items()}
+    """Return the result of each job; that of a refresh alone is left out where it was none."""
+    results = {name: job.result for name, job in run.jobs.items()}
+    return {name: one for name, one in results.items() if (name, one) != ("refreshed", "skipped")}
 
 
 def copy(story: Story, folder: Path) -> Story:

@@ -482,7 +482,8 @@ def refreshed(story: Story, **inputs: Any) -> tuple[Run, list[Run]]:
 
 def watched(story: Story, **inputs: Any) -> Run:
     """Run what is daily, or by hand."""
-    return story.start("monitor.yml", "workflow_dispatch" if inputs else "schedule", **inputs)
+    event = "workflow_dispatch" if inputs else "schedule"
+    return story.start("monitor.yml", event, "main", **inputs)
 
 
 def test_an_alert_becomes_a_model_that_is_served(sequel: Story) -> None:

@@ -21,6 +21,7 @@ from mlops.gate import cutoff
 from mlops.gate.case import Case
 from mlops.gate.results import judged
 from mlops.gate.rule import Finding, Rule
+from mlops.gate.rules.comparison import NonInferiority
 from mlops.gate.rules.holdout import HoldoutUnchanged, SplitKept, TimeOrder
 
 Make = Callable[..., Case]
@@ -196,6 +197,15 @@ def test_a_cutoff_that_is_no_date_is_rejected(refreshed: Refreshed) -> None:
     assert "soon" in move.reason
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_split_by_something_else_is_no_move(refreshed: Refreshed, turned: bool) -> None:
+    case = refreshed()
+    splits = (case.settings.split, Split("hash"))
+    was, now = splits if turned else reversed(splits)
+    case = replace(case, settings=msgspec.structs.replace(case.settings, split=now))
+    assert cutoff.move(case, was) is None
+
+
 class Compared(Rule, frozen=True):
     """Passes, also on the champion's rows."""
 
@@ -215,3 +225,22 @@ def test_too_few_of_the_champions_rows_judge_nothing_alone(
     (_, earlier) = told["findings"]
     assert earlier["verdict"] == verdict
     assert ("200 of 600 are left" in earlier["reason"]) == (days == 70)
+
+
+@pytest.mark.parametrize(
+    ("noise", "verdict"), [(0.0, "passed"), (0.02, "not applicable"), (9.0, "rejected")]
+)
+def test_what_is_left_of_the_champions_rows_rejects_by_a_loss_that_it_shows(
+    refreshed: Refreshed, noise: float, verdict: str
+) -> None:
+    """Two months are two units: an interval of theirs rules out nothing."""
+    was = msgspec.structs.replace(WAS, holdout_days=100, cutoff="2025-02-01")
+    case = refreshed(str(np.datetime64("2025-06-01") - 100), was)
+    drawn = np.random.default_rng(1).normal(size=len(case.target))
+    answers = np.clip(case.candidate.predictions + noise * drawn, 0.01, 0.99)
+    case = replace(case, candidate=replace(case.candidate, predictions=answers))
+    rule = NonInferiority(margins={"roc_auc": 0.05}, sides="two")
+    told, _ = judged("compared", rule, case)
+    earlier = told["findings"][-1]
+    assert earlier["part"] == "roc_auc, on the champion's rows"
+    assert earlier["verdict"] == verdict

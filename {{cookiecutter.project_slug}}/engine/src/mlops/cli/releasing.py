@@ -19,9 +19,7 @@ def grammar(verb: Verb) -> None:
     add = verb(release, "bring what a commit declares to registry, MLflow and env/ branches")
     _released(add)
 
-    add = verb(
-        refresh, "open the pull request of a candidate of new rows: exit 1 where it is not time"
-    )
+    add = verb(refresh, "open the pull request of a candidate of new rows; exit 1: not now")
     add.add_argument("--because", metavar="FILE", type=Path, help="the report: monitor.json")
     add.add_argument("--at", metavar="DATE", type=_day, help="the day that it is (today, UTC)")
     add.add_argument(

@@ -100,7 +100,8 @@ class Case:
     cannot be scored, which rejects whatever needs it. `repository` is the project, `base` the
     commit that declares the champion; `champions` are some before it, and `untold` says of
     others why they have no answers; `seed`, `resamples` and `confidence` are the policy's;
-    `rederive` says that the candidate is to be made again.
+    `rederive` says that the candidate is to be made again. `remainder` says of a case on the
+    champion's rows that a new cut-off has left only some of them.
     """
 
     repository: Repository
@@ -116,6 +117,7 @@ class Case:
     rederive: bool = False
     champions: tuple[Earlier, ...] = ()
     untold: tuple[str, ...] = ()
+    remainder: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -157,7 +159,9 @@ class Case:
     def before(self) -> "Case | None":
         """The case on the rows that the champion was judged on, where others came to them."""
         rows = self.earlier
-        return None if rows is None or len(rows) == len(self.target) else self.on(rows)
+        if rows is None or len(rows) == len(self.target):
+            return None
+        return replace(self.on(rows), remainder=self.cutoff_moved)
 
     def on(self, rows: Index) -> "Case":
         """Return the case on some of the rows; what the files hold stays whole."""

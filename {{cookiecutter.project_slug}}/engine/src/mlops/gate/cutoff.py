@@ -28,8 +28,9 @@ def move(case: Case, was: Split) -> Move | None:
     moves nothing.
     """
     now = case.settings.split
-    alike = replace(now, cutoff=was.cutoff, holdout_days=was.holdout_days) == was
-    if was.method != "time" or not alike:
+    if not was.method == now.method == "time":
+        return None
+    if replace(now, cutoff=was.cutoff, holdout_days=was.holdout_days) != was:
         return None
     changed = _rule(was) if was.holdout_days != now.holdout_days else ""
     if now.cutoff == was.cutoff:

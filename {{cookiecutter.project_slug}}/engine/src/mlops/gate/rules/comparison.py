@@ -160,6 +160,12 @@ def _judged(
     """Find whether what a metric gains is at least a limit; where it may lose, what rows tell."""
     paired = estimate(gained, drawn, level(case, sides))
     one = bounded(paired, limit, said, name, strictly=strictly)
+    if case.remainder and one.verdict == "rejected" and gained >= limit:
+        return msgspec.structs.replace(
+            one,
+            verdict="not applicable",
+            reason=f"{one.reason}; it is, and too few rows are left after the new cut-off for more",
+        )
     return one if strictly else _with_power(one, case, drawn, sides)
 
 
