@@ -3,7 +3,7 @@
     python benchmarks/monitoring/outcomes.py [--runs 200]
 
 Answers of a calibrated model, 5,000 a week over half a year; outcomes come 30 days late. Looked at
-every day. `null` changes nothing, `late` has outcomes later still and in part, in `concept` the odds of
+every day. `null` changes nothing, `late` has some outcomes never, in `concept` the odds of
 a quarter of the rows turn round from one day on.
 """
 
