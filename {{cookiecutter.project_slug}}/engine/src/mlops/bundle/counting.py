@@ -318,6 +318,7 @@ def places(codes: np.ndarray, labels: int) -> np.ndarray:
 def heaviest(column: np.ndarray) -> dict[str, int]:
     """Return the values of a float32 column that at least HEAVY of its rows share."""
     least = max(2, int(HEAVY * len(column)))
+    column = column + np.float32(0)  # -0.0 is written otherwise than 0.0, and is the same value
     bits = column.view(np.uint32)
     bucket = (bits * np.uint32(0x9E3779B1)) >> np.uint32(20)
     sizes = np.bincount(bucket, minlength=1 << 12)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
+from statistics import median
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from ..config.settings import Monitoring
 from .statistics import Between, auc, between
 
 WINDOWS = {"day": 1, "week": 7, "four weeks": 28}
+BEFORE = 28  # days before a window that tell how often rows come again
 YEAR = 364  # days: whole weeks
 AROUND = 16  # days before and after that are the same season
 
@@ -40,7 +42,7 @@ class Day(msgspec.Struct):
 class Window(NamedTuple):
     """The rows of the last days, and what they are compared with.
 
-    `weight` is what a row counts for where rows of the same unit come again.
+    `weight` is what a row counts for where rows of the same unit come again, as they do usually.
     """
 
     name: str
@@ -78,7 +80,12 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def mature(self) -> dict[str, Outcomes]:
         """The outcomes of each day that is as old as they take."""
-        return {day: about.outcomes for day, about in self.days.items() if about.outcomes}
+        last = (self.at - timedelta(days=self.settings.maturity_days)).isoformat()
+        return {
+            day: about.outcomes
+            for day, about in self.days.items()
+            if about.outcomes is not None and day <= last
+        }
 
     def features(self, flat: np.ndarray | Sequence[int]) -> Iterator[tuple[Cells, np.ndarray]]:
         """Yield each feature that is recorded, with its part of a flat array."""
@@ -144,12 +151,12 @@ class Case(msgspec.Struct, frozen=True, dict=True):
 
     def _window(self, name: str, length: int) -> Window:
         start = self.at - timedelta(days=length - 1)
-        within = [about for day, about in self.days.items() if start.isoformat() <= day]
-        counts = sum((about.counts for about in within), Counts.none(self.layout))
+        within = [about.counts for day, about in self.days.items() if start.isoformat() <= day]
+        counts = sum(within, Counts.none(self.layout))
         chosen = self._season(start, length)
         periods = len(chosen) or len(self.reference.periods)
         season = f"{chosen[0].start} to {chosen[-1].end}" if chosen else ""
-        weight = _weight(counts, self.reference.equal)
+        weight = max(_weight(counts, self.reference.equal), self._usual_weight(start, length))
         ends = start.isoformat(), self.at.isoformat()
         return Window(
             name,
@@ -161,6 +168,23 @@ class Case(msgspec.Struct, frozen=True, dict=True):
             periods,
             weight,
         )
+
+    def _usual_weight(self, start: date, length: int) -> float:
+        """Return what a row counted for in windows as long before, on the median; 0 where none is.
+
+        Where data break, rows get alike that were not: that they come again must not hide it.
+        """
+        weights = []
+        for back in range(BEFORE // length):
+            end = start - timedelta(days=back * length)
+            first = (end - timedelta(days=length)).isoformat()
+            within = [d.counts for day, d in self.days.items() if first <= day < end.isoformat()]
+            rows = sum(each.rows for each in within)
+            if rows >= self.settings.min_rows:
+                repeats = np.sum([each.repeats for each in within], axis=0).tolist()
+                again = Counts(rows, [], [], repeats=repeats)
+                weights.append(_weight(again, self.reference.equal))
+        return median(weights) if weights else 0.0
 
     def _season(self, start: date, length: int) -> list[Period]:
         """Return the periods of the same season in any year, where they have enough rows.

@@ -147,7 +147,7 @@ def _gone(report: Content, one: Known, link: str) -> Action:
 
 
 def _is_gone(report: Content, key: str) -> bool:
-    """Say whether rule and part of an issue were judged, without an alert.
+    """Say whether rule and part of an issue were judged in some window, without an alert.
 
     A report leaves out most parts that are quiet: what a rule that judged says nothing of is so.
     """
@@ -162,7 +162,7 @@ def _is_gone(report: Content, key: str) -> bool:
         if verdicts is None:
             of_all = parts.get(identity(report["name"], rule["name"], ""), set())
             return rule["verdict"] != "not judged" and "not judged" not in of_all
-        return not verdicts & {"alert", "not judged"}
+        return "alert" not in verdicts and verdicts != {"not judged"}
     return False
 
 

@@ -104,6 +104,10 @@ def _sound(one: Any) -> Finding:
     if not isinstance(one, Finding) or one.verdict not in get_args(Verdict):
         return unjudged(f"the rule returned {type(one).__name__} and no verdict")
     figures = {name: number(getattr(one, name)) for name in FIGURES}
+    for name, figure in figures.items():
+        if figure is None and getattr(one, name) is not None:
+            told = f"the rule gave {getattr(one, name)!r} as its {name}"
+            return unjudged(told, str(one.part), str(one.window))
     chance = None if one.p is None else number(one.p)
     if one.p is not None and (chance is None or not 0 <= chance <= 1):
         return unjudged(f"the rule gave {one.p!r} as a chance", str(one.part), str(one.window))
@@ -123,6 +127,9 @@ def _entry(name: str, rule: Rule, findings: Sequence[Finding]) -> dict[str, Any]
     verdicts = {one.verdict for one in findings}
     kept = [one for one in findings if one.verdict != "quiet"]
     quiet = sorted((one for one in findings if one.verdict == "quiet"), key=_chance)
+    # What one window does not judge may be quiet in another: who reads a part has to see both.
+    partly = {one.part for one in kept if one.verdict == "not judged"}
+    quiet = [one for at, one in enumerate(quiet) if at < SHOWN or one.part in partly]
     return {
         "name": name,
         "rule": rule.named(),
@@ -132,7 +139,7 @@ def _entry(name: str, rule: Rule, findings: Sequence[Finding]) -> dict[str, Any]
         "settings": msgspec.to_builtins(rule),
         "verdict": next(one for one in get_args(Verdict) if one in verdicts),
         "judged": sum(one.verdict != "not judged" for one in findings),
-        "findings": [msgspec.structs.asdict(one) for one in [*kept, *quiet[:SHOWN]]],
+        "findings": [msgspec.structs.asdict(one) for one in [*kept, *quiet]],
     }
 
 

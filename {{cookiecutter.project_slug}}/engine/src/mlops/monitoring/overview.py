@@ -23,7 +23,7 @@ def log(case: Case) -> dict[str, Any]:
         "days": len(case.days),
         "first": min(case.days, default=None),
         "last": max(case.days, default=None),
-        "outcomes": sum(about.known for about in case.days.values()),
+        "outcomes": sum(case.days[day].known for day in case.mature),
     }
 
 

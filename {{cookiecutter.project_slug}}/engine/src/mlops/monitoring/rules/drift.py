@@ -9,9 +9,10 @@ from ...bundle.counting import Cells
 from ..case import Case, Window, dependence
 from ..rule import Finding, Rule, unjudged
 from ..statistics import NOTHING, Between, Test, beyond, share, shift
-from .quality import percent, weight
+from .quality import percent, too_few, weight
 
 WEEKLY = ("week", "four weeks")
+NAMED = 5  # slices that are too small
 
 
 class FeatureDrift(Rule, frozen=True, kw_only=True):
@@ -29,26 +30,26 @@ class FeatureDrift(Rule, frozen=True, kw_only=True):
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each feature, of one week and of four."""
         found = [
-            _told(case, window, cells, test, words, least)
+            too_few(case, window, cells, after, before, -2 if cells.labels else -1)
+            or self._found(case, window, cells, before, after)
             for window in _enough(case)
             for cells, before, after in case.pairs(window)
-            for test, words, least in self._tests(case, window, cells, before, after)
         ]
-        return found or [unjudged("no window has enough rows")]
+        return found or [_no_window(case)]
 
-    def _tests(
+    def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
-    ) -> Iterator[tuple[Test, str, float]]:
+    ) -> Finding:
         if not cells.labels:
             varied = _spread(case.moved[cells.name], window.periods)
             test = shift(before[:-1], after[:-1], self.least, window.weight, varied)
-            yield test, f"values are {'higher' if test.effect > 0 else 'lower'}", self.least
-            return
+            told = f"values are {'higher' if test.effect > 0 else 'lower'}"
+            return _told(case, window, cells, test, told, self.least)
         varied = _spread(case.shared[cells.name], window.periods)
         test, at = largest((before, after), self.label, window.weight, varied)
         was, now = before[:-2].sum(), after[:-2].sum()
         told = f"{cells.labels[at]} is {percent(after[at], now)} and was {percent(before[at], was)}"
-        yield test, told, self.label
+        return _told(case, window, cells, test, told, self.label)
 
 
 class SliceDrift(Rule, frozen=True, kw_only=True):
@@ -62,9 +63,14 @@ class SliceDrift(Rule, frozen=True, kw_only=True):
     label: float
 
     def judge(self, case: Case) -> Sequence[Finding]:
-        """Return a finding for each feature of each slice that has enough rows."""
+        """Return a finding for each feature of each slice that has enough rows.
+
+        Slices have their many features in common: those that have too few rows are told together.
+        """
+        if not case.reference.seen.slices:
+            return [Finding("quiet", "no column is sliced")]
         found = [one for window in _enough(case) for one in self._in(case, window)]
-        return found or [unjudged("no slice has enough rows")]
+        return found or [_no_window(case)]
 
     def _in(self, case: Case, window: Window) -> Iterator[Finding]:
         least = case.settings.min_rows
@@ -76,15 +82,24 @@ class SliceDrift(Rule, frozen=True, kw_only=True):
                 strict=True,
             )
         }
-        for name, flat in window.counts.slices.items():
-            if (before := case.reference.seen.slices.get(name)) is None:
-                continue
+        small = []
+        for name, before in case.reference.seen.slices.items():
+            flat = window.counts.slices.get(name, [0] * len(before))
             parts = zip(case.features(before), case.features(flat), strict=True)
             for (cells, was), (_, now) in parts:
-                there = float(now[:-1].sum()) * window.weight
-                if name.startswith(f"{cells.name}=") or min(there, was[:-1].sum()) < least:
+                known = -2 if cells.labels else -1
+                there = float(now[:known].sum()) * window.weight
+                if name.startswith(f"{cells.name}="):
+                    continue
+                if min(there, was[:known].sum()) < least:
+                    small.append(name)
                     continue
                 yield self._finding(case, window, name, cells, (was, now), whole[cells.name])
+        if small:
+            names = list(dict.fromkeys(small))
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            told = f"fewer than {least} values of a feature in {', '.join(names[:NAMED])}{more}"
+            yield unjudged(told, window=window.name)
 
     def _finding(
         self,
@@ -129,6 +144,9 @@ class PredictionDrift(Rule, frozen=True, kw_only=True):
         found = []
         for window in _enough(case):
             for cells, was, now in outputs(case, window.answered, window.counts.outputs):
+                if few := too_few(case, window, cells, now, was):
+                    found.append(few)
+                    continue
                 test = shift(was[:-1], now[:-1], self.least, window.weight)
                 side = "higher" if test.effect > 0 else "lower"
                 told = f"predictions are {side} than on the holdout"
@@ -144,7 +162,7 @@ class PredictionDrift(Rule, frozen=True, kw_only=True):
                         weight=abs(test.effect) / self.least,
                     )
                 )
-        return found or [unjudged("no window has enough rows")]
+        return found or [_no_window(case)]
 
 
 class AttributionDrift(Rule, frozen=True, kw_only=True):
@@ -157,12 +175,16 @@ class AttributionDrift(Rule, frozen=True, kw_only=True):
         """Return a finding for each feature, of four weeks."""
         window = case.windows["four weeks"]
         if window.counts.rows * window.weight < case.settings.min_rows:
-            return [unjudged("four weeks have too few rows", window=window.name)]
+            return [_no_window(case)]
         now = dict(dependence(case.layout, window.counts))
         found = []
         for name, (was, error) in dependence(case.layout, case.reference.held):
             is_, own = now[name]
             if name in case.unrecorded:
+                continue
+            if not np.isfinite(error + own):
+                told = "too few rows, or all of them have one answer"
+                found.append(unjudged(told, name, window.name))
                 continue
             test = beyond(is_ - was, error**2 + own**2 / window.weight, self.least)
             told = f"it explains {is_:.0%} of the predictions' variance, {was:.0%} on the holdout"
@@ -232,6 +254,10 @@ def _enough(case: Case) -> Iterator[Window]:
         window = case.windows[name]
         if window.counts.rows * window.weight >= case.settings.min_rows:
             yield window
+
+
+def _no_window(case: Case) -> Finding:
+    return unjudged(f"four weeks have fewer than {case.settings.min_rows} rows")
 
 
 def _told(

@@ -42,16 +42,20 @@ class Performance(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for all rows and for each slice."""
-        if not case.mature:
+        if not any(day.losses for day in case.mature.values()):
             days = case.settings.maturity_days
             return [unjudged(f"no outcome is known of answers that are {days} days old")]
-        groups = sorted({group for known in case.mature.values() for group in known.losses})
-        return [found for group in groups if (found := self._group(case, group)) is not None]
+        known = case.reference.outcomes.losses
+        if self.loss not in known.get("", {}):
+            losses = ", ".join(known.get("", {})) or "none at all"
+            return [unjudged(f"the holdout has no {self.loss}: choose from {losses}")]
+        groups = {*known, *(group for day in case.mature.values() for group in day.losses)}
+        return [self._group(case, group) for group in sorted(groups)]
 
-    def _group(self, case: Case, group: str) -> Finding | None:
+    def _group(self, case: Case, group: str) -> Finding:
         reference = mean(case.reference.outcomes, group, self.loss)
         if reference is None or reference.rows < self.min_rows:
-            return None if group else unjudged(f"the holdout has no {self.loss}: name another loss")
+            return unjudged(f"the holdout has fewer than {self.min_rows} rows of it", group)
         limit = reference.value * (1 + self.margin)
         found = [
             (p, -start.toordinal(), one)
@@ -60,8 +64,6 @@ class Performance(Rule, frozen=True, kw_only=True):
             for p in [self._chance(case, one, reference, limit)]
         ]
         if not found:
-            if group:
-                return None
             return unjudged(f"fewer than {self.min_rows} outcomes are mature", group)
         p, day, worst = min(found)
         first = date.fromordinal(-day)
@@ -109,9 +111,12 @@ class Calibration(Rule, frozen=True, kw_only=True):
             rows, said, came = (float(each) for each in np.sum(np.array(known), axis=0))
             if rows < case.settings.min_rows or not case.bundle.contract.labels:
                 continue
-            spread = math.sqrt(max(1e-12, came / rows * (1 - came / rows)) / rows)
             gap = (came - said) / rows
-            z = (abs(gap) - self.least) / spread if spread else 0.0
+            # What would come if all of the gap but `least` were chance (a score test): none of few
+            # rows that came true say little of a rare label.
+            usual = min(1.0, max(0.0, said / rows + math.copysign(self.least, gap)))
+            spread = math.sqrt(max(1e-12, usual * (1 - usual)) / rows)
+            z = (abs(gap) - self.least) / spread
             told = f"{percent(came, rows)} came true and {percent(said, rows)} was predicted"
             p = 0.5 * math.erfc(z / math.sqrt(2))
             found.append(

@@ -1,6 +1,6 @@
 """Whether values are what they were: there, known, in range, and not the same one all the time."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -28,7 +28,7 @@ class Missing(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each feature, of the day and of the week."""
-        return [*judged(case, self._found, self.allow)] or [unjudged("no window has enough rows")]
+        return judged(case, self._found, self.allow)
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -66,9 +66,7 @@ class Unseen(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each category, of the day and of the week."""
-        if not any(cells.labels for cells, _ in case.features(case.reference.seen.features)):
-            return [Finding("quiet", "no feature is a category")]
-        return [*judged(case, self._found, self.allow)] or [unjudged("no window has enough rows")]
+        return judged(case, self._found, self.allow)
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -103,13 +101,17 @@ class Bounds(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each number, of the day and of the week."""
-        return [*judged(case, self._found, self.allow)] or [unjudged("no window has enough rows")]
+        return judged(case, self._found, self.allow)
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
     ) -> Finding | None:
-        if cells.labels or not len(cells.edges):
+        if cells.labels:
             return None
+        if not len(cells.edges):
+            return unjudged("training saw no value of it", cells.name, window.name)
+        if few := too_few(case, window, cells, after):
+            return few
         rows, of = float(after[0] + after[-2]), float(after[:-1].sum())
         usual = float(before[0] + before[-2]) / max(1.0, float(before[:-1].sum()))
         side = "above" if after[-2] >= after[0] else "below"
@@ -117,8 +119,6 @@ class Bounds(Rule, frozen=True, kw_only=True):
         told = (
             f"{percent(rows, of)} of the values lie beyond all that was seen, most {side} {edge:g}"
         )
-        if of < case.settings.min_rows:
-            return None
         inside = np.arange(1, len(after) - 2)
         return Finding(
             "note" if drifts(before, after, inside) else "alert",
@@ -146,14 +146,16 @@ class HeaviestValue(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each number, of the day and of the week."""
-        return [*judged(case, self._found, self.allow)] or [unjudged("no window has enough rows")]
+        return judged(case, self._found, self.allow)
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
     ) -> Finding | None:
-        of = float(after[:-1].sum())
-        if cells.labels or min(of, before[:-1].sum()) < case.settings.min_rows:
+        if cells.labels:
             return None
+        if few := too_few(case, window, cells, after, before):
+            return few
+        of = float(after[:-1].sum())
         now = window.counts.heaviest.get(cells.name, {})
         tests = []
         for value, rows in now.items():
@@ -213,15 +215,15 @@ class Units(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each number, of the day."""
-        return [*judged(case, self._found, self.allow, ("day",))] or [
-            unjudged("the day has too few rows")
-        ]
+        return judged(case, self._found, self.allow, ("day",))
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
     ) -> Finding | None:
-        if cells.labels or min(before[:-1].sum(), after[:-1].sum()) < case.settings.min_rows:
+        if cells.labels:
             return None
+        if few := too_few(case, window, cells, after, before):
+            return few
         varied = case.moved[cells.name]
         test = shift(before[:-1], after[:-1], self.least, window.weight, varied)
         above_it = auc(before[:-1], after[:-1])
@@ -239,24 +241,50 @@ class Units(Rule, frozen=True, kw_only=True):
 
 def judged(
     case: Case, find: Find, allowed: Collection[str], windows: Sequence[str] = DAILY
-) -> Iterator[Finding]:
-    """Yield what is found of each feature in each window that has enough rows.
+) -> list[Finding]:
+    """Return what is found of each feature in each window that has enough rows.
 
-    Of a feature that is `allowed` nothing is more than quiet. Raises ValueError for one that is
-    none, since a name that is misspelt would allow nothing.
+    `find` returns None for a feature of another kind than it judges. Of a feature that is `allowed`
+    nothing is more than quiet. Raises ValueError for one that is none, since a name that is
+    misspelt would allow nothing.
     """
     if unknown := set(allowed) - {cells.name for cells in case.layout.features}:
         raise ValueError(f"`allow` names {sorted(unknown)[0]}, which is no feature of the bundle")
-    for name in windows:
-        window = case.windows[name]
-        if window.counts.rows * window.weight < case.settings.min_rows:
-            continue
+    least = case.settings.min_rows
+    given = [case.windows[name] for name in windows]
+    enough = [one for one in given if one.counts.rows * one.weight >= least]
+    if not enough:
+        return [unjudged(f"the {given[-1].name} has fewer than {least} rows")]
+    found = []
+    for window in enough:
         for cells, before, after in case.pairs(window):
             if (finding := find(case, window, cells, before, after)) is None:
                 continue
-            if cells.name in allowed:
+            if cells.name in allowed and finding.verdict != "not judged":
                 finding = msgspec.structs.replace(finding, verdict="quiet", p=None)
-            yield finding
+            found.append(finding)
+    return found or [Finding("quiet", "no feature is of the kind that this judges")]
+
+
+def too_few(
+    case: Case,
+    window: Window,
+    cells: Cells,
+    after: np.ndarray,
+    before: np.ndarray | None = None,
+    known: int = -1,
+) -> Finding | None:
+    """Return that a feature is not judged where it has too few values, now or before.
+
+    `known` is where the cells end that hold a value.
+    """
+    least = case.settings.min_rows
+    sides = {f"the {window.name}": after, "the reference": before}
+    for side, counted in sides.items():
+        if counted is not None and (values := int(counted[:known].sum())) < least:
+            told = f"{values:,} values in {side}, of {least} at least"
+            return unjudged(told, cells.name, window.name)
+    return None
 
 
 def drifts(before: np.ndarray, after: np.ndarray, cells: np.ndarray) -> bool:
