@@ -176,6 +176,7 @@ def test_only_values_that_many_rows_share_are_kept() -> None:
     column[:60], column[60:100], column[100:300] = 7, 8, np.nan
     column = random.permutation(column)
     assert heaviest(column) == {"7.0": 60}
+    assert heaviest(np.array([0.0, -0.0] * 50, np.float32)) == {"0.0": 100}
     assert heaviest(np.full(4, np.nan, np.float32)) == {}
     assert heaviest(np.array([], np.float32)) == {}
 

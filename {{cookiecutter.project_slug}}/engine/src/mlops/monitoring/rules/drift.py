@@ -46,7 +46,8 @@ class FeatureDrift(Rule, frozen=True, kw_only=True):
             told = f"values are {'higher' if test.effect > 0 else 'lower'}"
             return _told(case, window, cells, test, told, self.least)
         varied = _spread(case.shared[cells.name], window.periods)
-        test, at = largest((before, after), self.label, window.weight, varied)
+        labels = Between(varied.variance[:-2], varied.periods)
+        test, at = surest(shares((before, after), self.label, window.weight, labels))
         was, now = before[:-2].sum(), after[:-2].sum()
         told = f"{cells.labels[at]} is {percent(after[at], now)} and was {percent(before[at], was)}"
         return _told(case, window, cells, test, told, self.label)
@@ -74,8 +75,8 @@ class SliceDrift(Rule, frozen=True, kw_only=True):
 
     def _in(self, case: Case, window: Window) -> Iterator[Finding]:
         least = case.settings.min_rows
-        whole = {
-            cells.name: (was, now)
+        everywhere = {
+            cells.name: self._test(cells, was, now, window.weight)
             for (cells, was), (_, now) in zip(
                 case.features(case.reference.seen.features),
                 case.features(window.counts.features),
@@ -94,32 +95,31 @@ class SliceDrift(Rule, frozen=True, kw_only=True):
                 if min(there, was[:known].sum()) < least:
                     small.append(name)
                     continue
-                yield self._finding(case, window, name, cells, (was, now), whole[cells.name])
+                test = self._test(cells, was, now, window.weight)
+                yield self._finding(case, window, name, cells, test, everywhere[cells.name])
         if small:
             names = list(dict.fromkeys(small))
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             told = f"fewer than {least} values of a feature in {', '.join(names[:NAMED])}{more}"
             yield unjudged(told, window=window.name)
 
+    def _test(self, cells: Cells, was: np.ndarray, now: np.ndarray, weight: float) -> Test:
+        """Return how far a feature moved: a number's values, or each label's share."""
+        if cells.labels:
+            return shares((was, now), self.label, weight, NOTHING)
+        return shift(was[:-1], now[:-1], self.least, weight)
+
     def _finding(
-        self,
-        case: Case,
-        window: Window,
-        name: str,
-        cells: Cells,
-        within: tuple[np.ndarray, np.ndarray],
-        whole: tuple[np.ndarray, np.ndarray],
+        self, case: Case, window: Window, name: str, cells: Cells, within: Test, everywhere: Test
     ) -> Finding:
         limit = self.label if cells.labels else self.least
+        effect = within.effect - everywhere.effect
+        variance = np.square(within.error) + np.square(everywhere.error)
         if cells.labels:
-            test, at = largest(within, limit, window.weight, case.shared[cells.name], whole)
+            test, at = surest(beyond(effect, variance, limit))
             told = f"where {name}, the share of {cells.labels[at]} moved more than elsewhere"
         else:
-            varied = case.moved[cells.name]
-            one, other = (
-                shift(was[:-1], now[:-1], limit, window.weight) for was, now in (within, whole)
-            )
-            test = beyond(one.effect - other.effect, one.error**2 + other.error**2, limit, varied)
+            test = beyond(effect, variance, limit, case.moved[cells.name])
             side = "higher" if test.effect > 0 else "lower"
             told = f"where {name}, values are {side} than before, and more so than elsewhere"
         return Finding(
@@ -214,34 +214,19 @@ def outputs(
         start = end
 
 
-def largest(
-    within: tuple[np.ndarray, np.ndarray],
-    least: float,
-    weight: float,
-    varied: Between,
-    whole: tuple[np.ndarray, np.ndarray] | None = None,
-) -> tuple[Test, int]:
-    """Return the surest of the tests of every label's share, corrected for their number.
+def shares(
+    within: tuple[np.ndarray, np.ndarray], least: float, weight: float, varied: Between
+) -> Test:
+    """Test each label's share; `within` are the cells of a category before and after."""
+    was, now = within[0][:-2], within[1][:-2]
+    return share(was, was.sum(), now, now.sum(), least, weight, varied)
 
-    `within` are the cells before and after. With `whole`, the cells of all rows before and after,
-    what moved there as well is taken off.
-    """
-    labels = Between(varied.variance[:-2], varied.periods)
-    test = _shares(within, least, weight, labels)
-    if whole is not None:
-        other = _shares(whole, least, weight, NOTHING)
-        variance = test.error**2 + other.error**2
-        test = beyond(test.effect - other.effect, variance, least)
+
+def surest(test: Test) -> tuple[Test, int]:
+    """Return the surest of the tests of every label, corrected for their number."""
     at = int(np.lexsort((-np.abs(test.effect), test.p))[0])
     p = min(1.0, float(test.p[at]) * len(test.p))
     return Test(float(test.effect[at]), float(test.error[at]), p), at
-
-
-def _shares(
-    within: tuple[np.ndarray, np.ndarray], least: float, weight: float, varied: Between
-) -> Test:
-    was, now = within[0][:-2], within[1][:-2]
-    return share(was, was.sum(), now, now.sum(), least, weight, varied)
 
 
 def _spread(varied: Between, periods: int) -> Between:
