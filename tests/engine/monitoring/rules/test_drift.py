@@ -69,7 +69,7 @@ def test_a_number_that_moves_is_noted_with_the_effect_that_a_normal_has() -> Non
     longer = [one for key, one in found(FEATURES, of).items() if key[1:] == ("size", "four weeks")]
     assert longer[0]["value"] == pytest.approx(effect / 4, abs=0.015)
     assert told["size", "week"]["threshold"] == 0.02
-    assert told["size", "week"]["reason"] == "values are higher"
+    assert told["size", "week"]["reason"] .startswith("values are higher, with a median of ")
 
 
 def test_a_label_whose_share_moves_is_noted_with_both_shares() -> None:
@@ -128,7 +128,8 @@ def test_a_season_is_compared_with_the_same_one_of_the_year_before() -> None:
     known = seasonal()
     assert not notes(FEATURES, case(moved(1), since=28, of=known))
     told = notes(FEATURES, case(moved(0), since=28, of=known))["size", "week"]
-    assert told["reason"].startswith("values are lower (against 2025-07-")
+    assert told["reason"].startswith("values are lower, with a median of ")
+    assert "(against 2025-07-" in told["reason"]
     without = case(moved(0), since=28, of=known, season_rows=10**6)
     assert "against" not in found(FEATURES, without)["quiet", "size", "week"]["reason"]
 

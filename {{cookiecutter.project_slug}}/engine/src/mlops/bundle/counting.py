@@ -47,6 +47,15 @@ class Cells(NamedTuple):
         found[absent] = last
         return found
 
+    def quantiles(self, there: np.ndarray, shares: Sequence[float]) -> list[float | None]:
+        """Return quantiles of counted numbers (without the last cell), evenly within each cell."""
+        total = int(there.sum())
+        if not total or not len(self.edges):
+            return [None] * len(shares)
+        ends = np.concatenate([self.edges[:1], self.edges, self.edges[-1:]]).astype(float)
+        until = np.concatenate([[0], np.cumsum(there)]) / total
+        return [float(np.interp(share, until, ends)) for share in shares]
+
 
 class Layout(NamedTuple):
     """The cells of all features, and of all outputs, each in one flat array."""

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date
-from itertools import groupby
 from typing import Any, get_args
 
 import msgspec
@@ -20,7 +19,6 @@ from .statistics import holm
 
 SHOWN = 25  # quiet findings of a rule that a report holds, the least quiet first
 DIGITS = 6
-PAGING = ("alert",)
 
 
 def judge(source: Source, content: Contents, policy: Policy, case: Case) -> dict[str, Any]:
@@ -31,9 +29,14 @@ def judge(source: Source, content: Contents, policy: Policy, case: Case) -> dict
         for entry in ruled
         for finding in entry["findings"]
     ]
-    alerted = [one for one in found if one["verdict"] == "alert"]
-    noted = sorted((one for one in found if one["verdict"] == "note"), key=_order)
-    judged = [entry for entry in ruled if entry["verdict"] != "not judged"]
+    alerted = _once([one for one in found if one["verdict"] == "alert"])
+    noted = _once(sorted((one for one in found if one["verdict"] == "note"), key=_order))
+    of_rows = [name for name, rule in policy.rules.items() if not rule.of_traffic]
+    judged = [
+        entry
+        for entry in ruled
+        if entry["verdict"] != "not judged" and (entry["name"] in of_rows or not of_rows)
+    ]
     kind = "alert" if alerted else "quiet" if judged else "not judged"
     report = {
         "format": alerts.FORMAT,
@@ -58,6 +61,16 @@ def judge(source: Source, content: Contents, policy: Policy, case: Case) -> dict
         "next": overview.following(alerted, noted, ruled),
     }
     return verdict.sealed(_rounded(report))
+
+
+def _once(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first of what was found of each part by a rule, with all of its windows."""
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in found:
+        known = first.setdefault((one["rule"], one["part"]), {**one})
+        if one["window"] not in known["window"].split(", "):
+            known["window"] += f", {one['window']}"
+    return [*first.values()]
 
 
 def ruling(policy: Policy, case: Case) -> list[dict[str, Any]]:
@@ -167,12 +180,6 @@ def _rounded(content: Any) -> Any:
         case list() | tuple():
             return [_rounded(value) for value in content]
     return content
-
-
-def parts(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what alerts or notes are about, each once, in their order."""
-    named = [f"{one['rule']} {one['part']}".strip() for one in found]
-    return [name for name, _ in groupby(named)]
 
 
 def last_whole_day(now: date) -> date:

@@ -133,17 +133,8 @@ def described(cells: Cells, counts: np.ndarray) -> dict[str, Any]:
     if cells.labels:
         total = max(1, int(there.sum()))
         return {**about, **dict.fromkeys(QUANTILES), "shares": (there / total).tolist()}
-    return {**about, **_quantiles(cells, there), "shares": None}
-
-
-def _quantiles(cells: Cells, there: np.ndarray) -> dict[str, float | None]:
-    """Return quantiles, within a cell as if its values lay evenly."""
-    total = int(there.sum())
-    if not total or not len(cells.edges):
-        return dict.fromkeys(QUANTILES)
-    ends = np.concatenate([cells.edges[:1], cells.edges, cells.edges[-1:]]).astype(float)
-    until = np.concatenate([[0], np.cumsum(there)]) / total
-    return {name: float(np.interp(share, until, ends)) for name, share in QUANTILES.items()}
+    found = cells.quantiles(there, [*QUANTILES.values()])
+    return {**about, **dict(zip(QUANTILES, found, strict=True)), "shares": None}
 
 
 def _about(cells: Cells) -> dict[str, Any]:

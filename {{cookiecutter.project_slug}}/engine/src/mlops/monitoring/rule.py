@@ -31,10 +31,12 @@ class Rule(rule.Rule, frozen=True, forbid_unknown_fields=True):
 
     `kind` says what an alert of it means: broken data, or measured loss. Drift and estimates are
     for notes. `family` names the chances that are corrected together: each has its part of alpha.
+    One `of_traffic` looks at no row: where no other judged anything, nothing was judged.
     """
 
     kind: ClassVar[Kind] = "drift"
     family: ClassVar[str] = "whole"
+    of_traffic: ClassVar[bool] = False
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return at least one finding. An exception counts as not judged, and is told."""

@@ -43,7 +43,9 @@ class FeatureDrift(Rule, frozen=True, kw_only=True):
         if not cells.labels:
             varied = _spread(case.moved[cells.name], window.periods)
             test = shift(before[:-1], after[:-1], self.least, window.weight, varied)
-            told = f"values are {'higher' if test.effect > 0 else 'lower'}"
+            (was,), (now,) = (cells.quantiles(part[:-1], [0.5]) for part in (before, after))
+            side = "higher" if test.effect > 0 else "lower"
+            told = f"values are {side}, with a median of {now:.4g} that was {was:.4g}"
             return _told(case, window, cells, test, told, self.least)
         varied = _spread(case.shared[cells.name], window.periods)
         labels = Between(varied.variance[:-2], varied.periods)

@@ -17,6 +17,7 @@ class Freshness(Rule, frozen=True, kw_only=True):
     """The log's last row is at most `days` old: a server that stopped recording is silent."""
 
     kind: ClassVar[Kind] = "quality"
+    of_traffic: ClassVar[bool] = True
     days: int
 
     def judge(self, case: Case) -> Sequence[Finding]:
@@ -38,6 +39,7 @@ class Arrival(Rule, frozen=True, kw_only=True):
     """
 
     kind: ClassVar[Kind] = "quality"
+    of_traffic: ClassVar[bool] = True
     at_least: float
     at_most: float
 
