@@ -201,3 +201,14 @@ def test_performance_shows_its_last_days(content: Content) -> None:
         [action] = plan(content | {"alerts": [alert | {"part": part}]}, [], BOT)
         assert "reference 0.41, margin 0.02" in (action.body or "")
         assert "| 2026-11-27 | 18,000 | 0.4" in (action.body or "")
+
+
+def test_a_part_that_one_window_cannot_judge_is_gone_where_another_has(content: Content) -> None:
+    """A day has too few values of it, as every day may have, and the week is as it was."""
+    issues = after([], plan(content, [], BOT))
+    quiet = judged(content, "quiet")
+    few = {"verdict": "not judged", "part": "monthly_fee", "window": "day", "reason": "few"}
+    for window, verbs in (({"verdict": "quiet"}, ["close"]), ({"verdict": "not judged"}, [])):
+        week = {**few, "window": "week", **window}
+        rules = [dict(quiet["rules"][0], findings=[few, week])]
+        assert [one.verb for one in plan(quiet | {"rules": rules}, issues, BOT)] == verbs

@@ -36,6 +36,8 @@ def monitor(arguments: Arguments) -> int:
 
     if arguments.log is None:
         raise MonitorError("say which log is read, like --log LOG")
+    if arguments.policy is not None and not arguments.replay:
+        raise MonitorError("--policy says with what --replay is compared: add --replay 90d")
     if arguments.replay:
         from ..monitoring.replay import replay
 

@@ -303,7 +303,7 @@ class Monitoring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     alpha: float = 0.005
     maturity_days: int = 30
-    silence: str | float | None = None
+    silence: str | bool | int | float | None = None
     min_rows: int = 100
     season_rows: int = 500
     refresh: Refresh = Refresh()

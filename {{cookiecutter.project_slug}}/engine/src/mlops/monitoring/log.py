@@ -18,6 +18,7 @@ from ..data import prepared
 from ..errors import ProjectError
 from ..files import atomic_file
 from ..log_layout import COUNTS, PREDICTIONS, stored
+from ..policy.finding import number
 from ..progress import progress
 from . import outcomes as reports
 from .case import Day
@@ -64,7 +65,13 @@ def days(source: Source, at: date) -> dict[str, Day]:
     stale = [day for day in wanted if _behind(source, known[day], day, at)]
     with progress(title="count", total=len(stale), unit=" days") as bar:
         for day in stale:
-            known[day] = _counted(source, known[day], day, at)
+            try:
+                known[day] = _counted(source, known[day], day, at)
+            except pa.ArrowException as error:
+                raise LogError(
+                    f"rows of {day} cannot be read as Parquet ({' '.join(str(error).split())}): "
+                    "bring the file back, or remove it, and its rows with it"
+                ) from error
             _write(source, known[day])
             bar.update(1)
     return {day: known[day] for day in sorted(known) if known[day].counts.rows}
@@ -72,22 +79,34 @@ def days(source: Source, at: date) -> dict[str, Day]:
 
 def traffic(folder: Path, known: Mapping[str, Day], at: date) -> dict[str, int]:
     """Return the rows of each day up to `at`, of every bundle that answered."""
+    first = (at - timedelta(days=HORIZON)).isoformat()
     rows = {day: about.counts.rows for day, about in known.items()}
     others: dict[str, int] = {}
     models = {about.model[:12] for about in known.values()}
     for path in sorted((folder / COUNTS).glob("date=*/*.json")):
-        day = path.parent.name.removeprefix("date=")
-        if path.stem not in models and day <= at.isoformat():
+        day = _day(path.parent.name)
+        if path.stem not in models and first <= day <= at.isoformat():
             others[day] = others.get(day, 0) + _read(path).counts.rows
     for part in sorted((folder / PREDICTIONS).glob("date=*/model=*")):
-        day, model = (name.partition("=")[2] for name in part.parts[-2:])
-        if model in models or day > at.isoformat():
+        day, model = _day(part.parent.name), part.name.removeprefix("model=")
+        if model in models or not first <= day <= at.isoformat():
             continue
         if (folder / COUNTS / f"date={day}" / f"{model}.json").exists():
             continue
-        rows_of = sum(pq.read_metadata(file).num_rows for file in part.glob("part-*.parquet"))
-        others[day] = others.get(day, 0) + rows_of
+        others[day] = others.get(day, 0) + sum(map(_rows, sorted(part.glob("part-*.parquet"))))
     return {day: rows.get(day, 0) + others.get(day, 0) for day in sorted({*rows, *others})}
+
+
+def _rows(path: Path) -> int:
+    """Return how many rows of a file somebody got an answer to."""
+    try:
+        with pq.ParquetFile(path) as file:
+            roles = file.iter_batches(batch_size=ROWS, columns=["role"])
+            return sum(_answered(batch, {}).num_rows for batch in roles)
+    except pa.ArrowException as error:
+        raise LogError(
+            f"{path} cannot be read as Parquet: bring it back, or remove it, and its rows with it"
+        ) from error
 
 
 def _dates(source: Source) -> list[str]:
@@ -96,7 +115,16 @@ def _dates(source: Source) -> list[str]:
     counted = {
         path.parent.name for path in (source.folder / COUNTS).glob(f"date=*/{source.model}.json")
     }
-    return sorted(name.removeprefix("date=") for name in parts | counted)
+    return sorted(day for name in parts | counted if (day := _day(name)))
+
+
+def _day(folder: str) -> str:
+    """Return the date that a folder is of; what is called otherwise is none of the log's."""
+    day = folder.removeprefix("date=")
+    try:
+        return date.fromisoformat(day).isoformat() if len(day) == len("2026-01-01") else ""
+    except ValueError:
+        return ""
 
 
 def _files(source: Source, day: str) -> dict[str, int]:
@@ -113,6 +141,8 @@ def _known(source: Source, day: str) -> Day:
         raise LogError(
             f"{path} is of another bundle, {known.model[:12]}: remove it, to have it counted again"
         )
+    if len(known.counts.features) != source.layout.starts[-1]:
+        raise LogError(f"{path} has other cells than the bundle: remove it, to count the day again")
     return known
 
 
@@ -120,7 +150,14 @@ def _behind(source: Source, known: Day, day: str, at: date) -> bool:
     files = _files(source, day)
     if any(known.files.get(name) != size for name, size in files.items()):
         return True
-    return bool(files) and _is_mature(source, day, at) and known.settled != settled(source.settings)
+    if not files or not _is_mature(source, day, at) or known.settled == settled(source.settings):
+        return False
+    return not known.settled or _is_whole(known, files)
+
+
+def _is_whole(known: Day, files: Mapping[str, int]) -> bool:
+    """Say whether every file that was counted is still there, so that it can be counted again."""
+    return known.files.keys() <= files.keys()
 
 
 def _is_mature(source: Source, day: str, at: date) -> bool:
@@ -136,7 +173,10 @@ def _counted(source: Source, known: Day, day: str, at: date) -> Day:
     """Return a day with the files counted that were not, and its outcomes where they are mature."""
     files = _files(source, day)
     changed = [name for name, size in files.items() if known.files.get(name, size) != size]
-    if changed:  # written again: what was counted of it cannot be taken back
+    whole = _is_whole(known, files)
+    if changed or (whole and files.keys() - known.files.keys()):
+        # What was counted of a file cannot be taken back; and a day whose rows are all there gets
+        # the counts that it would have had, had they come at once.
         known = Day(day, source.bundle_digest, Counts.none(source.layout))
     fresh = [name for name in files if name not in known.files]
     counts, roles = known.counts, dict(known.roles)
@@ -152,7 +192,7 @@ def _counted(source: Source, known: Day, day: str, at: date) -> Day:
     if (
         files
         and _is_mature(source, day, at)
-        and (fresh or known.settled != settled(source.settings))
+        and (not known.settled or (whole and known.settled != settled(source.settings)))
     ):
         found.outcomes, found.known = _outcomes(source, day)
         found.settled = settled(source.settings)
@@ -255,19 +295,25 @@ def _outcomes(source: Source, day: str) -> tuple[Outcomes, int]:
 
 def targets(batch: pa.RecordBatch, contract: Contract, silence: Any) -> np.ndarray:
     """Return what came true as numbers or class codes: NaN where nothing is known."""
-    values = batch.column("outcome").to_pylist()
+    values, quiet = batch.column("outcome").to_pylist(), silent(contract, silence)
     if not contract.labels:
-        quiet = np.nan if silence is None else float(silence)
         return np.array([quiet if v is None else float(v) for v in values], dtype=np.float64)
     codes = {label: float(code) for code, label in enumerate(contract.labels)}
-    if silence is not None and str(silence).lower() not in codes and str(silence) not in codes:
-        raise LogError(
-            f"monitoring.silence is {silence!r}: choose from {', '.join(contract.labels)}"
-        )
-    quiet = np.nan
-    if silence is not None:
-        quiet = codes[str(silence) if str(silence) in codes else str(silence).lower()]
     return np.array([quiet if v is None else codes.get(str(v), np.nan) for v in values])
+
+
+def silent(contract: Contract, silence: Any) -> float:
+    """Return the number or class code of a row of which nothing was heard: NaN leaves it out."""
+    if silence is None:
+        return np.nan
+    if not contract.labels:
+        if (given := number(silence)) is None:
+            raise LogError(f"monitoring.silence is {silence!r}: give a number, as the target is")
+        return given
+    for name in (str(silence), str(silence).lower()):
+        if name in contract.labels:
+            return float(contract.labels.index(name))
+    raise LogError(f"monitoring.silence is {silence!r}: choose from {', '.join(contract.labels)}")
 
 
 def _path(source: Source, day: str) -> Path:

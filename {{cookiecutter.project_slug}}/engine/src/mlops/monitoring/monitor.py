@@ -14,7 +14,7 @@ from ..errors import ProjectError
 from ..files import write_text
 from . import judge as judging
 from .case import Case
-from .log import Source, days, traffic
+from .log import Source, days, silent, traffic
 from .policy import Policy, compose
 
 EXIT = {"quiet": 0, "alert": 1, "not judged": 2}
@@ -52,6 +52,7 @@ def prepared(
             "promote another candidate (`dvc repro`)"
         )
     loaded = parsed(content)
+    silent(loaded.contract, policy.settings.silence)
     profile = json.loads(content.files[PROFILE])
     reference = msgspec.json.decode(content.files[REFERENCE], type=Reference)
     cells = layout(profile, loaded.settings)
