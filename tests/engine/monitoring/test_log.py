@@ -440,3 +440,9 @@ def test_personal_data_are_not_in_the_log_and_not_judged(binary: Known, tmp_path
     assert parts["size"][-1] == parts["kind"][-1] == 300
     assert parts["new"][-1] == 0
     assert found.counts.outputs == counted(binary, binary.rows, of).outputs
+
+
+def test_a_log_that_is_only_looked_at_stays_as_it_is(binary: Known, tmp_path: Path) -> None:
+    recorded(tmp_path, binary, 0)
+    assert days(source(tmp_path, binary), day(0), keep=False)[day(0).isoformat()].counts.rows
+    assert not (tmp_path / "counts").exists()

@@ -28,6 +28,7 @@ UNIT, DIGITS = "unit", 16
 BESIDE = ("role", UNIT, "prediction", "probabilities")
 ANSWERED = ("champion", "challenger", "batch")  # roles of rows that somebody got an answer to
 HORIZON = 400  # days that are looked at
+RECENT = 70  # of which it is counted who else answered
 
 
 class LogError(ProjectError):
@@ -57,8 +58,11 @@ class Source(NamedTuple):
         return frozenset({*secret, *derived})
 
 
-def days(source: Source, at: date) -> dict[str, Day]:
-    """Return every day of the bundle up to `at`, counting the files that were not counted yet."""
+def days(source: Source, at: date, keep: bool = True) -> dict[str, Day]:
+    """Return every day of the bundle up to `at`, counting the files that were not counted yet.
+
+    Unless told to `keep` them, the log stays as it is: other settings count other outcomes.
+    """
     first = (at - timedelta(days=HORIZON)).isoformat()
     wanted = [day for day in _dates(source) if first <= day <= at.isoformat()]
     known = {day: _known(source, day) for day in wanted}
@@ -72,14 +76,15 @@ def days(source: Source, at: date) -> dict[str, Day]:
                     f"rows of {day} cannot be read as Parquet ({' '.join(str(error).split())}): "
                     "bring the file back, or remove it, and its rows with it"
                 ) from error
-            _write(source, known[day])
+            if keep:
+                _write(source, known[day])
             bar.update(1)
     return {day: known[day] for day in sorted(known) if known[day].counts.rows}
 
 
 def traffic(folder: Path, known: Mapping[str, Day], at: date) -> dict[str, int]:
     """Return the rows of each day up to `at`, of every bundle that answered."""
-    first = (at - timedelta(days=HORIZON)).isoformat()
+    first = (at - timedelta(days=RECENT)).isoformat()
     rows = {day: about.counts.rows for day, about in known.items()}
     others: dict[str, int] = {}
     models = {about.model[:12] for about in known.values()}

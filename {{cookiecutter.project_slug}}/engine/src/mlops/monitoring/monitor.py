@@ -37,9 +37,12 @@ def monitor(log: Path, bundle: Path, at: date | None, out: Path) -> dict[str, An
 
 
 def prepared(
-    log: Path, content: contents.Contents, policy: Policy, at: date | None
+    log: Path, content: contents.Contents, policy: Policy, at: date | None, keep: bool = True
 ) -> tuple[Source, Case]:
-    """Return the log of a bundle, counted, and the case of a day: yesterday, if not named."""
+    """Return the log of a bundle, counted, and the case of a day: yesterday, if not named.
+
+    What was counted is kept in the log, unless `keep` says no.
+    """
     last = at or judging.last_whole_day(datetime.now(UTC).date())
     if not log.is_dir():
         raise MonitorError(
@@ -57,7 +60,7 @@ def prepared(
     reference = msgspec.json.decode(content.files[REFERENCE], type=Reference)
     cells = layout(profile, loaded.settings)
     source = Source(log, loaded, content.bundle_digest, cells, policy.settings)
-    known = days(source, last)
+    known = days(source, last, keep)
     case = Case(
         last,
         loaded,

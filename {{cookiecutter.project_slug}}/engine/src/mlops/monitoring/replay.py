@@ -39,7 +39,7 @@ def replay(log: Path, bundle: Path, at: date | None, length: int, ref: str | Non
 def _replayed(
     log: Path, content: contents.Contents, policy: Policy, at: date | None, length: int
 ) -> Found:
-    _, case = prepared(log, content, policy, at)
+    _, case = prepared(log, content, policy, at, keep=False)
     found: Found = {}
     with progress(title="replay", total=length, unit=" days") as bar:
         for past in _days(case, length):
