@@ -18,6 +18,7 @@ from mlops.data.sources import Frame
 from mlops.data.validation import validated
 from mlops.features.encoding import Encoder
 from mlops.gate.policy import compose
+from mlops.monitoring.policy import compose as compose_monitoring
 from mlops.runtime.model import estimator
 from mlops.training import estimators
 from mlops.training.compilation import compile_model
@@ -106,3 +107,4 @@ def test_sources(settings: Settings) -> None:
 
 def test_the_policy(settings: Settings) -> None:
     assert compose(PROJECT, settings.data.task, "this branch").rules
+    assert compose_monitoring(PROJECT, settings.data.task, "this branch").rules

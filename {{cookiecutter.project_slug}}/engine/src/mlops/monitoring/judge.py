@@ -156,8 +156,10 @@ def _entry(name: str, rule: Rule, findings: Sequence[Finding]) -> dict[str, Any]
     }
 
 
-def _chance(one: Finding) -> tuple[float, str, str]:
-    return 1.0 if one.p is None else one.p, one.part, one.window
+def _chance(one: Finding) -> tuple[float, float, str, str]:
+    """Return what quiet findings are ordered by: most chances are 1 when they are corrected."""
+    far = abs(one.value or 0.0) / one.threshold if one.threshold else 0.0
+    return 1.0 if one.p is None else one.p, -far, one.part, one.window
 
 
 def _order(one: Mapping[str, Any]) -> tuple[float, str, str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..bundle import alerts, contents
+from ..bundle.counting import Layout
 from ..bundle.reading import PROFILE, REFERENCE, parsed
 from ..bundle.reference import Reference, layout
 from ..errors import ProjectError
@@ -57,8 +58,8 @@ def prepared(
     loaded = parsed(content)
     silent(loaded.contract, policy.settings.silence)
     profile = json.loads(content.files[PROFILE])
-    reference = msgspec.json.decode(content.files[REFERENCE], type=Reference)
     cells = layout(profile, loaded.settings)
+    reference = _reference(content.files[REFERENCE], cells)
     source = Source(log, loaded, content.bundle_digest, cells, policy.settings)
     known = days(source, last, keep)
     case = Case(
@@ -72,6 +73,23 @@ def prepared(
         source.unrecorded,
     )
     return source, case
+
+
+def _reference(text: bytes, cells: Layout) -> Reference:
+    """Return the reference of a bundle; raises MonitorError where it has not the bundle's cells."""
+    size = int(cells.starts[-1])
+    try:
+        found = msgspec.json.decode(text, type=Reference)
+        counted = [found.seen.features, found.held.features, found.held.answered]
+        counted += [*found.seen.slices.values(), *(period.features for period in found.periods)]
+        if any(len(part) != size for part in counted):
+            raise ValueError("it has other cells than profile.json")
+    except (ValueError, msgspec.DecodeError) as error:
+        raise MonitorError(
+            f"reference.json of the bundle cannot be used ({' '.join(str(error).split())}): make "
+            "another candidate (`dvc repro`)"
+        ) from error
+    return found
 
 
 def write(out: Path, report: dict[str, Any]) -> None:

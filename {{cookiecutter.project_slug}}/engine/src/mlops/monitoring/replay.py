@@ -85,7 +85,9 @@ def _table(mine: Found, other: Found | None, own: str, ref: str) -> str:
 
 
 def _said(days: list[str]) -> str:
-    return f"{len(days)} days, from {days[0]} to {days[-1]}" if days else "never"
+    if len(days) < 2:
+        return f"1 day, {days[0]}" if days else "never"
+    return f"{len(days)} days, from {days[0]} to {days[-1]}"
 
 
 def _line(cells: list[str]) -> str:
