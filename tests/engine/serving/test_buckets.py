@@ -10,6 +10,7 @@ import pytest
 
 from mlops.cli import main
 from mlops.files import sha256
+from mlops.serving.buckets import Bucket, _patient
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,21 @@ def test_what_cannot_be_reached_is_said_in_a_sentence(
     assert "Traceback" not in said
     assert names(storage, "") == before
     assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+@pytest.mark.parametrize("counted", ["part-x.parquet", "part-y.parquet"])
+def test_what_a_log_counted_before_it_was_deleted_is_there(counted: str, storage: str) -> None:
+    content = json.dumps({"files": {counted: 9}, "counts": {}}).encode()
+    key = f"counted/{counted}/counts/date=2026-11-27/0123456789ab.json"
+    bucket.client(storage).put_object(Bucket=bucket.NAME, Key=key, Body=content)
+    log = Bucket.of(f"s3://{bucket.NAME}/counted/{counted}")
+    assert log.has("predictions", "model=0123456789ab/part-x.parquet") == (counted[5] == "x")
+    assert not log.has("predictions", "model=ffffffffffff/part-x.parquet")
+
+
+def test_google_is_not_asked_for_minutes() -> None:
+    assert _patient("gs://bucket/x") == "gs://bucket/x?retry_limit_seconds=15"
+    assert _patient("gs://bucket/x?scheme=http").endswith("http&retry_limit_seconds=15")
+    for other in ("gs://b?retry_limit_seconds=2", "s3://bucket/x"):
+        assert _patient(other) == other
+    assert Bucket.of("gs://bucket/some/x/").path == "bucket/some/x"

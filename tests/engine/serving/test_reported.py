@@ -9,11 +9,11 @@ import msgspec
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from mlops.serving.recording.outcomes import joined, unmatched
 
 from mlops.cli import main
 from mlops.contract import Contract
 from mlops.data.sources import DataError
+from mlops.monitoring.outcomes import joined, unmatched
 from mlops.serving.batch import predict
 from mlops.serving.loading import load
 from mlops.serving.recording.tables import batches

@@ -69,7 +69,7 @@ def test_a_number_that_moves_is_noted_with_the_effect_that_a_normal_has() -> Non
     longer = [one for key, one in found(FEATURES, of).items() if key[1:] == ("size", "four weeks")]
     assert longer[0]["value"] == pytest.approx(effect / 4, abs=0.015)
     assert told["size", "week"]["threshold"] == 0.02
-    assert told["size", "week"]["reason"] .startswith("values are higher, with a median of ")
+    assert told["size", "week"]["reason"].startswith("values are higher, with a median of ")
 
 
 def test_a_label_whose_share_moves_is_noted_with_both_shares() -> None:

@@ -12,13 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from mlops.serving.recording.outcomes import joined
 
 from mlops.bundle import manifest
 from mlops.bundle.manifest import bundle_digest
 from mlops.bundle.reading import load
 from mlops.data.sources import DataError
 from mlops.files import sha256
+from mlops.monitoring.outcomes import joined
 from mlops.serving.batch import predict
 from mlops.serving.predictor import Predictor
 from mlops.serving.recording.segment import Answers, Outcomes, blocks, encode
@@ -142,6 +142,26 @@ def test_the_same_table_is_recorded_once_and_each_table_by_itself(
     first.unlink()
     predict(folder, tmp_path / "a.csv", bundle, log=log, at=AT)
     assert first.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["counted", "of another model", "another file", "damaged"])
+def test_a_table_that_was_counted_is_not_recorded_again(
+    what: str, bundle: Path, golden: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    given, log = tmp_path / "rows.parquet", tmp_path / "log"
+    pd.DataFrame(golden).to_parquet(given)
+    predict(given, tmp_path / "a.csv", bundle, log=log, at=AT)
+    (part,) = parts(log)
+    model = "0" * 12 if what == "of another model" else bundle_digest(bundle)[:12]
+    name = "part-x-000001.parquet" if what == "another file" else part.name
+    counts = log / f"counts/date=2026-11-27/{model}.json"
+    counts.parent.mkdir(parents=True)
+    counts.write_text(json.dumps({"files": {name: 1}})[: 9 if what == "damaged" else None])
+    shutil.rmtree(log / "predictions")
+    later = datetime(2026, 12, 24, tzinfo=UTC)
+    done = predict(given, tmp_path / "a.csv", bundle, log=log, at=later)
+    assert len(parts(log)) == (0 if what == "counted" else 1)
+    assert any("already" in note for note in done.notes) == (what == "counted")
 
 
 def test_another_model_records_the_same_rows_for_itself(

@@ -1,16 +1,21 @@
 """What is said of a model in production."""
 
 import argparse
+import sys
 from datetime import date
 from pathlib import Path
 
 from .verb import Arguments, Verb
 
+COLLECTED = Path(".mlops/log")  # logs of other places
+
 
 def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
     add = verb(monitor, "judge what a server recorded: exit 0 quiet, 1 alert, 2 not judged")
-    add.add_argument("--log", metavar="DIR", type=Path, help="the log folder of the server")
+    add.add_argument(
+        "--log", metavar="LOG", help="the log folder of a server, or a URL like s3://bucket/log"
+    )
     add.add_argument(
         "--bundle", metavar="DIR", type=Path, default=Path("deploy/production/champion")
     )
@@ -32,22 +37,21 @@ def monitor(arguments: Arguments) -> int:
 
         print(explanation(arguments.explain, RULES))
         return 0
-    from ..monitoring.monitor import EXIT, MonitorError, monitor
+    from ..monitoring.monitor import EXIT, MonitorError, clear, monitor
 
-    if arguments.log is None:
+    if not arguments.log:
         raise MonitorError("say which log is read, like --log LOG")
     if arguments.policy is not None and not arguments.replay:
         raise MonitorError("--policy says with what --replay is compared: add --replay 90d")
+    if not arguments.replay:
+        clear(arguments.out)
+    log = _here(arguments.log, arguments.bundle)
     if arguments.replay:
         from ..monitoring.replay import replay
 
-        print(
-            replay(
-                arguments.log, arguments.bundle, arguments.at, arguments.replay, arguments.policy
-            )
-        )
+        print(replay(log, arguments.bundle, arguments.at, arguments.replay, arguments.policy))
         return 0
-    report = monitor(arguments.log, arguments.bundle, arguments.at, arguments.out)
+    report = monitor(log, arguments.bundle, arguments.at, arguments.out)
     print(f"{report['verdict']}: {arguments.out / 'monitor.html'}")
     for kind in ("alerts", "notes"):
         for one in report[kind][:10]:
@@ -58,6 +62,28 @@ def monitor(arguments: Arguments) -> int:
     for step in report["next"]:
         print(f"next: {step}")
     return EXIT[report["verdict"]]
+
+
+def _here(log: str, bundle: Path) -> Path:
+    """Return where a log can be read: one that is elsewhere is collected."""
+    if "://" not in log:
+        return Path(log)
+    from ..files import sha256_of
+    from ..log_layout import COUNTS, PREDICTIONS
+    from ..monitoring.monitor import MonitorError, settled_by
+    from ..serving.recording.shipping import collect
+
+    folder = COLLECTED / sha256_of(log.rstrip("/"))[:12]
+    done = collect(log, folder, settled_by(bundle))
+    print(f"{done}: {folder}", file=sys.stderr)
+    for note in done.notes():
+        print(f"check: {note}", file=sys.stderr)
+    if not any((folder / kind).is_dir() for kind in (PREDICTIONS, COUNTS)):
+        raise MonitorError(
+            "no predictions stand in the place that --log names: correct its address, or have "
+            "them recorded there first (engine/docs/serving-log.md)"
+        )
+    return folder
 
 
 def _day(text: str) -> date:

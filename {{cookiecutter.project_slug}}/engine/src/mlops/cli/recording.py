@@ -15,7 +15,7 @@ def grammar(verb: Verb) -> None:
         "--every", type=float, metavar="SECONDS", help="go on until told to stop, and ship then"
     )
 
-    add = verb(collect, "bring shipped segments that are new into a log, as Parquet")
+    add = verb(collect, "bring what is new of a log in a bucket or another folder")
     add.add_argument("--from", dest="source", metavar="URL", required=True, help=place)
     add.add_argument("--log", type=Path, required=True, help="the log folder that they go to")
 
@@ -38,9 +38,7 @@ def collect(arguments: Arguments) -> int:
     from ..serving.recording.shipping import collect
 
     done = collect(arguments.source, arguments.log)
-    print(f"{done.segments} segments with {done.rows:,} rows collected: {arguments.log}")
-    if done.torn:
-        print(f"check: {done.torn} damaged parts of segments were left out")
-    for name in done.refused:
-        print(f"check: {name} is not what its name says and was left out: remove it")
-    return 2 if done.refused else 0
+    print(f"{done}: {arguments.log}")
+    for note in done.notes():
+        print(f"check: {note}")
+    return 0 if done.is_whole else 2

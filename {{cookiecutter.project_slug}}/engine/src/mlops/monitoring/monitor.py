@@ -15,7 +15,7 @@ from ..errors import ProjectError
 from ..files import write_text
 from . import judge as judging
 from .case import Case
-from .log import Source, days, silent, traffic
+from .log import Source, days, settled, silent, traffic
 from .policy import Policy, compose
 
 EXIT = {"quiet": 0, "alert": 1, "not judged": 2}
@@ -27,14 +27,25 @@ class MonitorError(ProjectError):
 
 def monitor(log: Path, bundle: Path, at: date | None, out: Path) -> dict[str, Any]:
     """Judge what a bundle answered up to a day, write the three reports, and return the content."""
-    for name in (alerts.REPORT, alerts.MARKDOWN, alerts.PAGE):
-        (out / name).unlink(missing_ok=True)
+    clear(out)
     content = contents.read(bundle)
     policy = compose(Path(), content.manifest["task"], "this folder")
     source, case = prepared(log, content, policy, at)
     report = judging.judge(source, content, policy, case)
     write(out, report)
     return report
+
+
+def clear(out: Path) -> None:
+    """Remove the reports of an earlier run, which would be taken for those of this one."""
+    for name in (alerts.REPORT, alerts.MARKDOWN, alerts.PAGE):
+        (out / name).unlink(missing_ok=True)
+
+
+def settled_by(bundle: Path) -> str:
+    """Return by which settings outcomes of a bundle are counted."""
+    task = contents.read(bundle).manifest["task"]
+    return settled(compose(Path(), task, "this folder").settings)
 
 
 def prepared(

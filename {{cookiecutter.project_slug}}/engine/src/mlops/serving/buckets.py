@@ -10,9 +10,11 @@ import pyarrow as pa
 from pyarrow import fs
 
 from ..data.sources import DataError
+from ..log_layout import COUNTS, counted
 from .inputs import ASIDE
 
 SIGN = "://"
+PATIENCE = 15  # seconds
 UNREACHED = (OSError, pa.ArrowException, ValueError)
 
 
@@ -27,7 +29,7 @@ class Bucket(NamedTuple):
     def of(cls, url: str) -> "Bucket":
         """Return the place of a URL like s3://bucket/folder; raises DataError for another."""
         try:
-            return cls(url, *fs.FileSystem.from_uri(url.rstrip("/")))
+            return cls(url, *fs.FileSystem.from_uri(_patient(url.rstrip("/"))))
         except UNREACHED as error:
             raise _unreached(url, error) from error
 
@@ -63,15 +65,26 @@ class Bucket(NamedTuple):
             raise _unreached(self.url, error) from error
 
     def has(self, kind: str, rest: str) -> bool:
-        """Say whether a day of a log has a file, like predictions/date=…/REST."""
+        """Say whether a day of a log has a file, like predictions/date=…/REST, or counted it."""
+        folder, _, name = rest.rpartition("/")
         try:
-            chosen = fs.FileSelector(f"{self.path}/{kind}", allow_not_found=True)
-            days = [f"{one.path}/{rest}" for one in self.system.get_file_info(chosen)]
-            return any(
-                one.type == fs.FileType.File for one in self.system.get_file_info(days) if days
-            )
+            if self._of_days(kind, rest):
+                return True
+            counts = self._of_days(COUNTS, f"{folder.removeprefix('model=')}.json")
+            return any(name in self._counted(path) for path in counts)
         except UNREACHED as error:
             raise _unreached(self.url, error) from error
+
+    def _of_days(self, kind: str, rest: str) -> list[str]:
+        """Return the paths of a file that days have."""
+        chosen = fs.FileSelector(f"{self.path}/{kind}", allow_not_found=True)
+        days = [f"{one.path}/{rest}" for one in self.system.get_file_info(chosen)]
+        found = self.system.get_file_info(days) if days else []
+        return [one.path for one in found if one.type == fs.FileType.File]
+
+    def _counted(self, path: str) -> dict[str, int]:
+        with self.system.open_input_stream(path) as file:
+            return counted(file.read()).get("files", {})
 
     def _everything(self) -> fs.FileSelector:
         return fs.FileSelector(self.path, recursive=True)
@@ -147,6 +160,14 @@ def exchanged() -> Iterator[Exchange]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _patient(url: str) -> str:
+    """Return a URL for which Google's library gives up in time: it would try for 15 minutes."""
+    scheme = url.partition(SIGN)[0].lower()
+    if scheme not in ("gs", "gcs") or "retry_limit_seconds" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}retry_limit_seconds={PATIENCE}"
 
 
 def _is_aside(name: str) -> bool:

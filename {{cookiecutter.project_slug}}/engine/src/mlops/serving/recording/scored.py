@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ...bundle.reading import Loaded
-from ...log_layout import PREDICTIONS
+from ...log_layout import COUNTS, PREDICTIONS, counted
 from ..predictor import Predictor
 from .compaction import Parts, synced
 from .segment import Answers, Declaration, blocks
@@ -26,7 +26,7 @@ class Record:
     """The rows of tables on their way into Parquet files, one for each table, named after it.
 
     One that the log has of this model, of whatever day, is left as it is: the same rows answered
-    twice are no more traffic.
+    twice are no more traffic. Nor is one recorded that was counted before its day was deleted.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Record:
         self._stack = stack
         self._files: dict[str, Parts | None] = {}  # none for what is recorded already
         self._open = ""
+        self._counted: set[str] | None = None  # names of files, once they are asked for
 
     def add(
         self, request_id: str, indices: np.ndarray, values: pd.DataFrame, predictions: np.ndarray
@@ -109,10 +110,19 @@ class Record:
 
     def _begun(self, request_id: str) -> Parts | None:
         name = f"part-{request_id}"
-        model = f"model={self._bundle_digest[:12]}"
-        if any((self._log_folder / PREDICTIONS).glob(f"date=*/{model}/{name}.parquet")):
+        if self._is_recorded(f"{name}.parquet", self._bundle_digest[:12]):
             return None
         return Parts(self._log_folder, name, self._stack)
+
+    def _is_recorded(self, name: str, model: str) -> bool:
+        if any((self._log_folder / PREDICTIONS).glob(f"date=*/model={model}/{name}")):
+            return True
+        if self._counted is None:
+            paths = (self._log_folder / COUNTS).glob(f"date=*/{model}.json")
+            self._counted = {
+                file for path in paths for file in counted(path.read_bytes()).get("files", {})
+            }
+        return name in self._counted
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Segments of a log whose server cannot make Parquet of them, brought to where that can be done.
+"""A log that is not where it is read: its segments shipped, and what stands there collected.
 
 Here nothing is removed before it is there; there nothing is parsed that is not what its name says.
 """
@@ -16,6 +16,7 @@ from ...files import claimed
 from ...log_layout import SPOOL
 from . import spool
 from .spool import CLOSED
+from .standing import bring, standing, wanted
 from .store import Shipped, ShippingError, Store, shipped, store
 
 SHIPPING, COLLECTING = "ship.lock", "collect.lock"
@@ -88,18 +89,54 @@ def keep_shipping(log_folder: Path, url: str, seconds: float, tell: Callable[[st
 
 
 class Collection:
-    """What `collect` did: segments, rows, and the names of objects that are not what they say."""
+    """What `collect` did: segments and their rows, Parquet files, and names that were left out.
+
+    Those `refused` are segments that are not what they say, those `damaged` Parquet that is none
+    of a log; `others` stand among it under names that no log has.
+    """
 
     def __init__(self) -> None:
-        self.segments = self.rows = self.torn = 0
+        self.segments = self.rows = self.torn = self.tables = 0
         self.refused: list[str] = []
+        self.damaged: list[str] = []
+        self.others: list[str] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether nothing had to be left out."""
+        return not self.refused and not self.damaged
+
+    def __str__(self) -> str:
+        """Return how much was brought."""
+        files = "1 file" if self.tables == 1 else f"{self.tables:,} files"
+        return f"{self.segments} segments with {self.rows:,} rows, and {files}, collected"
+
+    def notes(self) -> list[str]:
+        """Return what a person should know."""
+        told = [
+            f"{name} is not what its name says and was left out: remove it" for name in self.refused
+        ]
+        told += [
+            f"{name} is no whole Parquet of a log and was left out: bring it back, or remove it"
+            for name in self.damaged
+        ]
+        if self.torn:
+            told.append(f"{self.torn} damaged parts of segments were left out")
+        if self.others:
+            told.append(
+                f"{len(self.others):,} Parquet files were left out, since no log names one like "
+                f"{self.others[0]!r} (engine/docs/serving-log.md)"
+            )
+        return told
 
 
-def collect(url: str, log_folder: Path) -> Collection:
-    """Bring the segments of a place that were not brought yet into a log, as Parquet.
+def collect(url: str, log_folder: Path, settled: str | None = None) -> Collection:
+    """Bring what a place has of a log and was not brought yet into a log.
 
-    They stay in the place, and are remembered in the log. An object that is not what its name
-    says is left alone, and named. Raises ShippingError.
+    Segments become Parquet and are remembered in the log; Parquet is brought as it is, where the
+    log does not have it, and was not counted for good (by the settings `settled`). Everything
+    stays in the place. What is not what its name says is left alone, and named. Raises
+    ShippingError.
     """
     try:
         from .compaction import compact
@@ -135,6 +172,12 @@ def collect(url: str, log_folder: Path) -> Collection:
                 done.torn += compacted.torn
             _remember(log_folder, one)
             known[one.process, one.number] = one.digest
+        tables, done.others = standing(place)
+        for table in wanted(tables, log_folder, settled):
+            if bring(place, table, log_folder):
+                done.tables += 1
+            else:
+                done.damaged.append(table.name)
     return done
 
 

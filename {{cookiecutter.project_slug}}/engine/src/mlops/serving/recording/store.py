@@ -1,6 +1,6 @@
-"""Where segments of a spool are shipped to: a folder, or a bucket that fsspec reaches.
+"""Where a log is shipped to or stands: a folder, or a bucket that fsspec reaches.
 
-An object is there whole or not at all, under a name that holds its digest.
+A segment is there whole or not at all, under a name that holds its digest.
 """
 
 import os
@@ -19,6 +19,7 @@ URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 NAME = re.compile(r"([A-Za-z0-9_-]{1,100})/([0-9]{6,20})\.([0-9a-f]{64})\.segment")
 # A put of a whole object is all or nothing there, and a rename would be a copy.
 WHOLE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
+BLOCK = 8 << 20  # of a file that is brought
 Answer = TypeVar("Answer")
 
 
@@ -55,7 +56,7 @@ class Shipped(NamedTuple):
 
 
 class Store(Protocol):
-    """What a place of shipped segments can do; each raises ShippingError."""
+    """What a place can do, of segments by their names in the spool; each raises ShippingError."""
 
     def put(self, name: str, content: bytes) -> None:
         """Write an object, and see that it is there as long as it should be."""
@@ -65,6 +66,12 @@ class Store(Protocol):
 
     def names(self) -> list[str]:
         """Return the names of what is there, in order."""
+
+    def tables(self, folder: str) -> dict[str, int]:
+        """Return the Parquet files below a folder of the place, with their sizes."""
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield the content of a file of the place, a few MB at a time."""
 
 
 def store(url: str) -> Store:
@@ -110,6 +117,27 @@ class Folder:
         except OSError as error:
             raise self._failed(error) from error
         return sorted(p.relative_to(self._root).as_posix() for p in self._root.glob("*/*"))
+
+    def tables(self, folder: str) -> dict[str, int]:
+        """Return the Parquet files below a folder of the place; links are not followed."""
+        place = self._root.parent
+        try:
+            return {
+                path.relative_to(place).as_posix(): path.lstat().st_size
+                for path in sorted((place / folder).rglob("*.parquet"))
+                if not path.is_symlink() and path.is_file()
+            }
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield the content of a file of the place."""
+        try:
+            with (self._root.parent / name).open("rb") as file:
+                while block := file.read(BLOCK):
+                    yield block
+        except OSError as error:
+            raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> ShippingError:
         return ShippingError(
@@ -170,6 +198,28 @@ class Bucket:
         if not found:  # which a bucket that is missing answers as well
             self._try(lambda: self._files.ls(self._root.partition("/")[0]))
         return sorted(path[before:] for path in found)
+
+    def tables(self, folder: str) -> dict[str, int]:
+        """Return the Parquet files below a folder of the place."""
+        place = self._root.removesuffix(SPOOL)
+        try:
+            found = self._files.find(f"{place}{folder}", detail=True)
+        except FileNotFoundError:
+            return {}
+        except Exception as error:
+            raise self._failed(error) from error
+        return {
+            path[len(place) :]: about["size"]
+            for path, about in sorted(found.items())
+            if path.startswith(place) and path.endswith(".parquet")
+        }
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield the content of a file; `get_file` of S3 would hold ten blocks of 50 MB."""
+        path = f"{self._root.removesuffix(SPOOL)}{name}"
+        with self._try(lambda: self._files.open(path, "rb", block_size=BLOCK)) as file:
+            while block := self._try(lambda: file.read(BLOCK)):
+                yield block
 
     def _try(self, work: Callable[[], Answer]) -> Answer:
         """Do something there; libraries of clouds raise what they like."""
