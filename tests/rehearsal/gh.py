@@ -29,6 +29,14 @@ def main(arguments: list[str]) -> None:
             pass
         case ["api", "--silent", "--method", "POST", path, *fields]:
             call(path, dict(_fields(fields)))
+        case ["api", "graphql", "-f", query] if query.startswith("query="):
+            print(json.dumps(call("graphql", {"query": query.removeprefix("query=")})))
+        case ["api", "--method", method, path, "--input", "-"]:
+            print(json.dumps(call(path, json.load(sys.stdin), method)))
+        case ["api", "--method", "DELETE", path]:
+            call(path, method="DELETE")
+        case ["api", path]:
+            print(json.dumps(call(path)))
         case ["api", path, "--jq", ".attestations | length > 0"]:
             print("true" if call(path)["attestations"] else "false")
         case ["attestation", "verify", file, "--repo", repository, "--signer-workflow", signer]:
@@ -36,8 +44,8 @@ def main(arguments: list[str]) -> None:
         case ["workflow", "run", file, "--ref", ref]:
             repository = os.environ["GH_REPO"]
             call(f"repos/{repository}/actions/workflows/{file}/dispatches", {"ref": ref})
-        case ["pr" | "issue" as kind, verb, *given]:
-            COMMANDS.get((kind, verb), unknown)(kind, given)
+        case ["pr", verb, *given]:
+            COMMANDS.get(verb, unknown)(given)
         case _:
             sys.exit(f"gh: not known in the rehearsal: {' '.join(arguments)}")
 
@@ -51,68 +59,51 @@ def verify(file: Path, repository: str, signer: str) -> None:
     print(f"{file} was attested by {signer}")
 
 
-def listed(kind: str, given: list[str]) -> None:
-    """Print what there is of a kind, as JSON."""
-    _, told = _options(given, {"--head", "--state", "--limit", "--json", "--label"})
+def listed(given: list[str]) -> None:
+    """Print the pull requests that there are, as JSON."""
+    _, told = _options(given, {"--head", "--state", "--limit", "--json"})
     wanted = told.get("--state", "open").upper()
     known = [
         one
-        for one in call(_path(kind))
+        for one in call(_path())
         if wanted in ("ALL", one["state"])
-        and told.get("--head", one.get("headRefName")) == one.get("headRefName")
-        and (kind == "pr" or told.get("--label") in (None, *one["labels"]))
+        and told.get("--head", one["headRefName"]) == one["headRefName"]
     ]
     named = told["--json"].split(",")
     print(json.dumps([{name: one[name] for name in named} for one in known]))
 
 
-def created(kind: str, given: list[str]) -> None:
+def created(given: list[str]) -> None:
     """Open one, and print its address."""
-    _, told = _options(given, {"--base", "--head", "--title", "--body-file", "--label"})
-    own = {"base": told["--base"], "head": told["--head"]} if kind == "pr" else {}
-    labels = {} if kind == "pr" else {"labels": told.get("--label", "").split(",")}
-    content = {"title": told["--title"], "body": _body(told), **own, **labels}
-    print(call(_path(kind), content)["url"])
+    _, told = _options(given, {"--base", "--head", "--title", "--body-file"})
+    content = {"base": told["--base"], "head": told["--head"], "title": told["--title"]}
+    print(call(_path(), {**content, "body": _body(told)})["url"])
 
 
-def edited(kind: str, given: list[str]) -> None:
-    """Change the text of one."""
-    (number,), told = _options(given, {"--title", "--body-file"})
-    title = {"title": told["--title"]} if "--title" in told else {}
-    body = {"body": _body(told)} if "--body-file" in told else {}
-    call(_path(kind, number), {**title, **body}, "PATCH")
-
-
-def closed(kind: str, given: list[str]) -> None:
+def closed(given: list[str]) -> None:
     """Close one."""
-    (number,), _ = _options(given, {"--reason"})
-    call(_path(kind, number), {"state": "closed" if kind == "pr" else "CLOSED"}, "PATCH")
-
-
-def reopened(kind: str, given: list[str]) -> None:
-    """Open one again."""
     (number,), _ = _options(given, set())
-    call(_path(kind, number), {"state": "OPEN"}, "PATCH")
+    call(_path(number), {"state": "closed"}, "PATCH")
 
 
-def commented(kind: str, given: list[str]) -> None:
+def commented(given: list[str]) -> None:
     """Write a comment, or the last one of this account anew."""
     anew = "--edit-last" in given
     if anew != ("--create-if-none" in given):
-        unknown(kind, given)
+        unknown(given)
     plain = [one for one in given if one not in ("--edit-last", "--create-if-none")]
     (number,), told = _options(plain, {"--body-file"})
-    call(f"{_path(kind, number)}/comments", {"body": _body(told), "edit_last": anew})
+    call(f"{_path(number)}/comments", {"body": _body(told), "edit_last": anew})
 
 
-def unknown(kind: str, given: list[str]) -> None:
+def unknown(given: list[str]) -> None:
     """Fail: nothing here does that."""
-    sys.exit(f"gh: not known in the rehearsal: {kind} {' '.join(given)}")
+    sys.exit(f"gh: not known in the rehearsal: pr {' '.join(given)}")
 
 
-def _path(kind: str, number: str = "") -> str:
+def _path(number: str = "") -> str:
     own = f"/{number}" if number else ""
-    return f"repos/{os.environ['GH_REPO']}/{'pulls' if kind == 'pr' else 'issues'}{own}"
+    return f"repos/{os.environ['GH_REPO']}/pulls{own}"
 
 
 def _body(told: dict[str, str]) -> str:
@@ -134,18 +125,7 @@ def _options(given: list[str], known: set[str]) -> tuple[list[str], dict[str, st
     return alone, told
 
 
-COMMANDS = {
-    ("pr", "list"): listed,
-    ("pr", "create"): created,
-    ("pr", "close"): closed,
-    ("pr", "comment"): commented,
-    ("issue", "list"): listed,
-    ("issue", "create"): created,
-    ("issue", "edit"): edited,
-    ("issue", "close"): closed,
-    ("issue", "reopen"): reopened,
-    ("issue", "comment"): commented,
-}
+COMMANDS = {"list": listed, "create": created, "close": closed, "comment": commented}
 
 
 def _fields(arguments: list[str]) -> list[tuple[str, str]]:

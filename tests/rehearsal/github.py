@@ -57,6 +57,7 @@ class GitHub:
     attestations: list[dict[str, str]] = field(default_factory=list)
     pulls: dict[int, Pull] = field(default_factory=dict)
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     automation_opens: bool = True  # a setting: workflows may open pull requests
 
@@ -93,6 +94,11 @@ class GitHub:
     def bare(self, repository: str = REPOSITORY) -> Path:
         """Return where a repository is."""
         return self.folder / f"{repository}.git"
+
+    @property
+    def next_number(self) -> int:
+        """The number of what is opened next: pull requests and issues have theirs in one row."""
+        return len(self.pulls) + len(self.issues) + 1
 
     def tip(self, branch: str, repository: str = REPOSITORY) -> str:
         """Return the commit of a branch."""

@@ -21,7 +21,6 @@ class Machine:
     folder: Path
     extra: Mapping[str, str] = field(default_factory=dict)
     idle: Sequence[str] = ()  # tools that do nothing here
-    verbs: Mapping[str, str] = field(default_factory=dict)  # scripts in place of verbs of mlops
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -69,10 +68,9 @@ class Machine:
         self._command(commands / "python", f'exec {sys.executable} "$@"')
         entry = "import sys; from mlops.start import main; sys.exit(main())"
         # An editable install: found after what PYTHONPATH names.
-        instead = "".join(f"{verb}) {script};; " for verb, script in self.verbs.items())
         self._command(
             commands / "mlops",
-            f'case "$1" in {instead}*) ;; esac\nPYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{source}" '
+            f'PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{source}" '
             f'exec {sys.executable} -P -c "{entry}" "$@"',
         )
         for name in TOOLS:

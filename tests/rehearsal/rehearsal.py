@@ -62,13 +62,13 @@ class Rehearsal:
         self, branch: str, repository: str = REPOSITORY, author: str = "somebody"
     ) -> tuple[int, list[Run]]:
         """Open a pull request into main and run what that starts."""
-        number = len(self.github.pulls) + 1
+        number = self.github.next_number
         self.github.pulls[number] = Pull(number, repository, branch, "", author)
         return number, self.synchronize(number, "opened")
 
     def retarget(self, branch: str) -> tuple[int, list[Run]]:
         """Have a pull request into another branch be one into main, and run what that starts."""
-        number = len(self.github.pulls) + 1
+        number = self.github.next_number
         self.github.pulls[number] = Pull(number, REPOSITORY, branch, "")
         return number, self.synchronize(number, "edited", {"base": {"ref": {"from": "other"}}})
 

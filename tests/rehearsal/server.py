@@ -9,11 +9,16 @@ import subprocess
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
+from . import issues
 from .pulls import AUTOMATION, REPOSITORY, Pull
 
 if TYPE_CHECKING:
     from .github import GitHub, Token
+
+
+UNKNOWN = 401, {"message": "Bad credentials"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -34,16 +39,24 @@ class Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self._answer()
 
+    def do_DELETE(self) -> None:
+        self._answer()
+
     def _answer(self) -> None:
         body = self._body()
         path, _, query = self.path.partition("?")
         if re.fullmatch(r"/[\w.-]+/[\w.-]+/(info/refs|git-(upload|receive)-pack)", path):
             self._git(path, query, body)
             return
+        content = dict(parse_qsl(query)) if self.command == "GET" else json.loads(body or b"{}")
+        if (self.command, path) == ("POST", "/graphql"):
+            known = self._token(self._bearer()) is not None
+            self._reply(*(issues.viewer(self.github, content) if known else UNKNOWN))
+            return
         for method, pattern, scope, answer in ENDPOINTS:
             found = re.fullmatch(pattern, path)
             if found and method == self.command:
-                self._api(found, scope, answer, json.loads(body or b"{}"))
+                self._api(found, scope, answer, content)
                 return
         self.github.unknown.append(f"{self.command} {self.path}")
         self._reply(404, {"message": "Not Found"})
@@ -55,9 +68,9 @@ class Handler(BaseHTTPRequestHandler):
         answer: Callable[..., tuple[int, Any]],
         content: dict[str, Any],
     ) -> None:
-        token = self._token(self.headers.get("Authorization", "").removeprefix("Bearer "))
+        token = self._token(self._bearer())
         if token is None:
-            self._reply(401, {"message": "Bad credentials"})
+            self._reply(*UNKNOWN)
         elif token.repository != found["repository"] or not token.may(*scope):
             self._reply(403, {"message": "Resource not accessible by integration"})
         else:
@@ -94,6 +107,9 @@ class Handler(BaseHTTPRequestHandler):
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
         self._reply(int(headers.pop("Status", "200")[:3]), content, headers)
+
+    def _bearer(self) -> str:
+        return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
     def _token(self, said: str) -> "Token | None":
         return self.github.tokens.get(said)
@@ -163,7 +179,7 @@ def _open(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tu
     if not github.automation_opens:
         said = "GitHub Actions is not permitted to create or approve pull requests"
         return 403, {"message": said}
-    head, number = content["head"], len(github.pulls) + 1
+    head, number = content["head"], github.next_number
     if head not in github.tips() or content["base"] != "main" or len(content["body"]) > 65536:
         return 422, {"message": "Validation Failed"}
     if any(one.branch == head and one.state == "OPEN" for one in github.pulls.values()):
@@ -194,25 +210,6 @@ def _comment(github: "GitHub", found: re.Match[str], content: dict[str, Any]) ->
     return 201, {}
 
 
-def _issues(github: "GitHub", found: re.Match[str], _: dict[str, Any]) -> tuple[int, Any]:
-    return 200, [*github.issues.values()]
-
-
-def _issue(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tuple[int, Any]:
-    """Open an issue, or change one."""
-    known = {"title", "body", "state", "labels"}
-    if set(content) - known or content.get("state") not in (None, "OPEN", "CLOSED"):
-        return 422, {"message": "Validation Failed"}
-    number = int(found.groupdict().get("number") or len(github.issues) + 1)
-    url = f"{github.url}/{REPOSITORY}/issues/{number}"
-    begun = {"number": number, "url": url, "state": "OPEN", "title": "", "body": "", "labels": []}
-    before = github.issues.get(number)
-    if before is None and "title" not in content:
-        return 404, {"message": "Not Found"}
-    github.issues[number] = {**(before or begun), **content}
-    return 200, github.issues[number]
-
-
 REPO = r"/repos/(?P<repository>[\w.-]+/[\w.-]+)"
 ENDPOINTS: tuple[tuple[str, str, tuple[str, str], Callable[..., tuple[int, Any]]], ...] = (
     (
@@ -237,8 +234,10 @@ ENDPOINTS: tuple[tuple[str, str, tuple[str, str], Callable[..., tuple[int, Any]]
     ("POST", rf"{REPO}/pulls", ("pull-requests", "write"), _open),
     ("PATCH", rf"{REPO}/pulls/(?P<number>\d+)", ("pull-requests", "write"), _close),
     ("POST", rf"{REPO}/pulls/(?P<number>\d+)/comments", ("pull-requests", "write"), _comment),
-    ("GET", rf"{REPO}/issues", ("issues", "read"), _issues),
-    ("POST", rf"{REPO}/issues", ("issues", "write"), _issue),
-    ("PATCH", rf"{REPO}/issues/(?P<number>\d+)", ("issues", "write"), _issue),
+    ("GET", rf"{REPO}/issues", ("issues", "read"), issues.listed),
+    ("POST", rf"{REPO}/issues", ("issues", "write"), issues.opened),
+    ("PATCH", rf"{REPO}/issues/(?P<number>\d+)", ("issues", "write"), issues.changed),
+    ("POST", rf"{REPO}/labels", ("issues", "write"), issues.labelled),
+    ("DELETE", rf"{REPO}/labels/(?P<name>[\w.-]+)", ("issues", "write"), issues.unlabelled),
     ("POST", rf"{REPO}/issues/(?P<number>\d+)/comments", ("issues", "write"), _comment),
 )

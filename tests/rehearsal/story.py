@@ -1,7 +1,5 @@
 """The people of the story: an author at a clone, on a rehearsed GitHub with data and registry."""
 
-import datetime
-import hashlib
 import json
 import shutil
 import subprocess
@@ -46,7 +44,10 @@ training: {{use: standard}}
 tuning: {{use: none}}
 evaluation: {{use: standard, resamples: 50}}
 gate: {{use: story}}
+monitoring: {{use: standard, min_rows: 50, maturity_days: 7, season_rows: 100000}}
 """
+BUNDLE, TRAFFIC = "candidate", Path(__file__).with_name("traffic.py")
+A_DAY = 100  # rows of traffic
 MONTHS = 10  # of rows; those from the sixth on are held out
 # Where new rows come from: a folder, which a secret names.
 SOURCES = '''"""Rows of the warehouse."""
@@ -184,34 +185,27 @@ class Story(Rehearsal):
         author.commit("Start")
 
     def rows(self, months: int) -> None:
-        """Have the source hold so many months of rows; the project began with MONTHS."""
-        shutil.rmtree(self.folder / "source", ignore_errors=True)
-        shutil.rmtree(self.folder / "made", ignore_errors=True)
-        count = 5000 * months // MONTHS
-        told = ("--rows", str(count), "--months", str(months))
-        place = self.folder / "made"
+        """Have the source hold so many months, those after the first MONTHS with all the drift."""
+        source, place = self.folder / "source", self.folder / "made"
+        for one in (source, place):
+            shutil.rmtree(one, ignore_errors=True)
         place.mkdir()
+        count = 5000 * months // MONTHS
+        told = ("--rows", str(count), "--months", str(months), "--drift", "1")
         Project(place, self.author.environment).run("mlops", "sample", *told)
-        shutil.move(place / "data/raw", self.folder / "source")
+        shutil.copytree(self.author.path / "data/raw", source)
+        assert len(list(source.iterdir())) == MONTHS
+        for path in sorted((place / "data/raw").iterdir())[MONTHS:]:
+            shutil.move(path, source)
 
-    def monitored(self, *alerts: Mapping[str, str]) -> None:
-        """Have the monitor find these alerts in what is served."""
-        content = {
-            "format": 1,
-            "verdict": "alert" if alerts else "quiet",
-            "at": str(datetime.datetime.now(datetime.UTC).date()),
-            "model": {"sha256": self.declared()},
-            "alerts": [*alerts],
-        }
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        content["digest"] = hashlib.sha256(canonical.encode()).hexdigest()
-        folder = self.folder / "monitor"
-        folder.mkdir(exist_ok=True)
-        (folder / "monitor.json").write_text(json.dumps(content))
-        (folder / "monitor.md").write_text("# Monitor\n\n@everybody\n")
-        found = f"mkdir -p reports && cp -r {folder} reports/monitor; exit {int(bool(alerts))}"
-        self.machine.verbs = {"monitor": found, "alerts": "exit 0"}
-        self.variables = {**self.variables, "MONITOR_LOG": "s3://log"}
+    def answer(self, log: Path, rows: Path, days: int, *empty: str, bundle: str = BUNDLE) -> None:
+        """Have a bundle answer rows of a folder, A_DAY of them on each of some days."""
+        told = (str(one) for one in (bundle, log, rows, days, A_DAY, *empty))
+        self.author.run("python", str(TRAFFIC), *told)
+
+    def watch(self, log: Path) -> None:
+        """Have the monitor read a log."""
+        self.variables = {**self.variables, "MONITOR_LOG": str(log)}
 
     def connect(self) -> None:
         """Give the author access to the data of this world."""
@@ -340,7 +334,7 @@ def copy(story: Story, folder: Path) -> Story:
         elif source.exists():
             shutil.copy2(source, target)
     made = Story(folder, engine=story.engine)
-    for name in ("statuses", "comments", "attestations", "pulls", "issues"):
+    for name in ("statuses", "comments", "attestations", "pulls", "issues", "labels"):
         setattr(made.github, name, deepcopy(getattr(story.github, name)))
     made.runs += story.runs
     made.connect()

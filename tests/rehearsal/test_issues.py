@@ -1,33 +1,55 @@
 """Issues and pull requests of a rehearsed GitHub, by `gh`, within what a token may do."""
 
+import json
+
 from rehearsal.world import World
 
 WRITES = "permissions: {contents: write, issues: write, pull-requests: write}"
 ENV = "env: {GH_TOKEN: '${{ github.token }}', GH_REPO: '${{ github.repository }}'}"
-OPEN = "gh issue create --title Drift --body-file body.md --label monitor"
+REPO = "repos/acme/customer-churn"
+OPEN = f"""gh api --method POST {REPO}/issues --input - <<'END'
+{{"title": "Drift", "body": "first", "labels": ["monitor"]}}
+END"""
+LIST = f"gh api '{REPO}/issues?labels=monitor&state=open&per_page=100&page=1'"
+CLOSE = f"""echo '{{"body": "second", "state": "closed"}}' |
+  gh api --method PATCH {REPO}/issues/1 --input -"""
+COMMENT = f"""echo '{{"body": "Gone"}}' |
+  gh api --method POST {REPO}/issues/1/comments --input -"""
+LABEL = f"""echo '{{"name": "lock", "description": "mine"}}' |
+  gh api --method POST {REPO}/labels --input -"""
 
 
-def test_an_issue_is_opened_edited_closed_and_opened_again(world: World) -> None:
+def test_an_issue_is_opened_and_closed_by_its_account(world: World) -> None:
     job = world.job(
-        f"echo first > body.md && {OPEN}",
-        "echo second > body.md && gh issue edit 1 --body-file body.md",
-        "gh issue comment 1 --body-file body.md",
-        "gh issue close 1 && gh issue list --label monitor --json number",
-        "gh issue reopen 1 && gh issue list --label monitor --json number,title,body",
+        *(OPEN, COMMENT, CLOSE, LIST),
+        "gh api graphql -f 'query={viewer{databaseId}}'",
         extra=f"{WRITES}\n  {ENV}",
     )
     assert job.result == "success", job.output
-    assert [step.output.strip() for step in job.steps][3:] == [
-        "[]",
-        '[{"number": 1, "title": "Drift", "body": "second\\n"}]',
+    assert [json.loads(step.output) for step in job.steps][3:] == [
+        [],
+        {"data": {"viewer": {"databaseId": world.github.issues[1]["user"]["id"]}}},
     ]
-    assert [one["body"] for one in world.github.comments.values()] == ["second\n"]
+    assert world.github.issues[1]["body"] == "second"
+    assert [one["body"] for one in world.github.comments.values()] == ["Gone"]
+
+
+def test_a_label_is_made_once(world: World) -> None:
+    """A second one of its name is refused, and so is removing what is not there."""
+    remove = f"gh api --method DELETE {REPO}/labels/lock"
+    job = world.job(
+        LABEL,
+        f"! ({LABEL}) && {remove}",
+        f"! {remove}",
+        extra=f"{WRITES}\n  {ENV}",
+    )
+    assert job.result == "success", job.output
+    assert "HTTP 422" in job.steps[1].output
+    assert "HTTP 404" in job.steps[2].output
 
 
 def test_without_the_right_none_is_opened(world: World) -> None:
-    job = world.job(
-        f"echo first > body.md && {OPEN}", extra=f"permissions: {{issues: read}}\n  {ENV}"
-    )
+    job = world.job(OPEN, extra=f"permissions: {{issues: read}}\n  {ENV}")
     assert job.result == "failure"
     assert "Resource not accessible by integration" in job.output
     assert not world.github.issues

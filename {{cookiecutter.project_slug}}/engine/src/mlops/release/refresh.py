@@ -131,7 +131,10 @@ def _report(repository: Repository, path: Path, head: str, at: datetime.date) ->
     content = alerts.read(path)
     try:
         model, day = str(content["model"]["sha256"]), datetime.date.fromisoformat(content["at"])
-        kinds = [(one["kind"], one["rule"], one.get("part", "")) for one in content["alerts"]]
+        # Several windows of one alert are one.
+        kinds = dict.fromkeys(
+            (one["kind"], one["rule"], one.get("part", "")) for one in content["alerts"]
+        )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RefreshError(f"{path} lacks what it should say: run `make monitor` again") from error
     served = declared(repository, head, PRODUCTION)
@@ -157,7 +160,8 @@ def _cause(law: Refresh, content: Mapping[str, Any] | None) -> Cause:
     if content is None:
         return Cause(["asked for by hand"])
     asking = [one for one in content["alerts"] if one["kind"] in law.because]
-    return Cause([" ".join(str(one["reason"]).split()) for one in asking], content[REPORT])
+    reasons = dict.fromkeys(" ".join(str(one["reason"]).split()) for one in asking)
+    return Cause([*reasons], content[REPORT])
 
 
 def _asked(
