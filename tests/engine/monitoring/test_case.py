@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from windows import AT, NUMBER, ROWS, WEEKS, case, world
 
-from mlops.bundle.counting import BUCKETS, Counts, sketch
+from mlops.bundle.counting import BUCKETS, Cells, Counts, Layout, sketch
 from mlops.bundle.reference import Period
 from mlops.monitoring.case import AROUND, _apart, _weight, dependence, place_error
 from mlops.monitoring.statistics import auc
@@ -153,3 +153,30 @@ def test_answers_that_never_differ_are_explained_by_nothing() -> None:
         moments=(0.5 * known.reference.held.rows, 0.25 * known.reference.held.rows),
     )
     assert {share for share, _ in dict(dependence(known.layout, flat)).values()} == {0.0}
+
+
+@pytest.mark.parametrize("each", [1, 10])
+def test_the_error_of_what_many_cells_explain_is_that_of_a_simulation(each: int) -> None:
+    """A hundred labels that tell nothing, of 400 units of which each comes so many times."""
+    labels = tuple(f"l{at}" for at in range(100))
+    layout = Layout((Cells("k", np.empty(0, np.float32), labels),), (), {}, 0.5)
+    random = np.random.default_rng(5)
+    shares, errors = [], []
+    for _ in range(300):
+        codes = np.repeat(random.integers(0, 100, 400), each)
+        given = np.repeat(random.random(400), each)
+        cells, sums = (np.bincount(codes, weights, minlength=102) for weights in (None, given))
+        moments = float(given.sum()), float(np.square(given).sum())
+        counts = Counts(len(codes), cells.tolist(), [], {}, sums.tolist(), moments)
+        ((_, (share, error)),) = dependence(layout, counts, 1 / each)
+        shares.append(share)
+        errors.append(error)
+    above = [share for share in shares if share > 0]
+    assert 0.35 < len(above) / 300 < 0.6  # what is below 0 is 0
+    assert np.sqrt(np.mean(np.square(above))) == pytest.approx(np.median(errors), rel=0.25)
+
+
+def test_more_cells_than_rows_tell_nothing() -> None:
+    counts = Counts(3, [1, 1, 1, 0], [], {}, [0.1, 0.5, 0.9, 0], (1.5, 1.07))
+    layout = Layout((Cells("k", np.empty(0, np.float32), ("a", "b")),), (), {}, 0.5)
+    assert list(dependence(layout, counts)) == [("k", (0.0, math.inf))]

@@ -216,11 +216,15 @@ def _summed(periods: Sequence[Period], part: str) -> list[int]:
     return total.tolist() if total.sum() else []
 
 
-def dependence(layout: Layout, counts: Counts) -> Iterator[tuple[str, tuple[float, float]]]:
+def dependence(
+    layout: Layout, counts: Counts, weight: float = 1.0
+) -> Iterator[tuple[str, tuple[float, float]]]:
     """Yield of each feature the share of the answers' variance between its cells, and its error.
 
     The first-order index of Sobol, Mathematical Modelling and Computational Experiments 1, 1993,
-    adjusted for the number of cells as epsilon squared (Kelley, PNAS 21, 1935).
+    adjusted for the number of cells as epsilon squared (Kelley, PNAS 21, 1935). The error has the
+    variance of that where a feature explains nothing, which many cells bring by themselves. A row
+    counts `weight` of one where rows come again.
     """
     rows = counts.rows
     mean = counts.moments[0] / rows if rows else 0.0
@@ -228,14 +232,16 @@ def dependence(layout: Layout, counts: Counts) -> Iterator[tuple[str, tuple[floa
     sums = layout.split(counts.answered)
     for (cells, counted), (_, answered) in zip(layout.split(counts.features), sums, strict=True):
         used = counted > 0
-        if rows <= used.sum() or spread <= 1e-12 * max(1.0, counts.moments[1]):
+        degrees = float(used.sum()) - 1
+        free = rows * weight - degrees - 1
+        if free <= 0 or spread <= 1e-12 * max(1.0, counts.moments[1]):
             yield cells.name, (0.0, float("inf"))
             continue
         explained = float((answered[used] ** 2 / counted[used]).sum() - rows * mean**2) / spread
-        degrees = used.sum() - 1
-        adjusted = max(0.0, explained - degrees / (rows - degrees - 1) * (1 - explained))
-        error = 2 * np.sqrt(max(adjusted, 1e-12)) * (1 - adjusted) / np.sqrt(rows)
-        yield cells.name, (adjusted, float(error))
+        adjusted = max(0.0, explained - degrees / free * (1 - explained))
+        own = 4 * adjusted * (1 - adjusted) ** 2 / (rows * weight)
+        by_chance = 2 * degrees / (free * (rows * weight + 1)) * (1 - adjusted) ** 2
+        yield cells.name, (adjusted, float(np.sqrt(own + by_chance)))
 
 
 def _weight(counts: Counts, equal: float) -> float:

@@ -178,7 +178,7 @@ class AttributionDrift(Rule, frozen=True, kw_only=True):
         window = case.windows["four weeks"]
         if window.counts.rows * window.weight < case.settings.min_rows:
             return [_no_window(case)]
-        now = dict(dependence(case.layout, window.counts))
+        now = dict(dependence(case.layout, window.counts, window.weight))
         found = []
         for name, (was, error) in dependence(case.layout, case.reference.held):
             is_, own = now[name]
@@ -188,7 +188,7 @@ class AttributionDrift(Rule, frozen=True, kw_only=True):
                 told = "too few rows, or all of them have one answer"
                 found.append(unjudged(told, name, window.name))
                 continue
-            test = beyond(is_ - was, error**2 + own**2 / window.weight, self.least)
+            test = beyond(is_ - was, error**2 + own**2, self.least)
             told = f"it explains {is_:.0%} of the predictions' variance, {was:.0%} on the holdout"
             found.append(
                 Finding(
