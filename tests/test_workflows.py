@@ -111,7 +111,7 @@ def test_the_other_files_of_the_project() -> None:
 
 def test_the_image_and_the_manifests() -> None:
     assert hadolint(SOURCE / "deploy/Dockerfile") == ""
-    kinds = [path for path in MANIFESTS if path.stem != "kustomization"]
+    kinds = [path for path in MANIFESTS if path.stem not in ("kustomization", "sidecar")]
     assert [kubernetes(path) for path in kinds] == [""] * len(kinds)
     assert schema("compose-spec")(SOURCE / "deploy/compose.yaml") == ""
 

@@ -25,7 +25,7 @@ def replayed(
     monkeypatch: pytest.MonkeyPatch, of: Case, policy: Policy, length: int
 ) -> dict[tuple[str, str, str], list[str]]:
     none: Source = None  # type: ignore[assignment]
-    monkeypatch.setattr(replay, "prepared", lambda *_: (none, of))
+    monkeypatch.setattr(replay, "prepared", lambda *_, **__: (none, of))
     return replay._replayed(Path(), None, policy, None, length)  # type: ignore[arg-type]
 
 

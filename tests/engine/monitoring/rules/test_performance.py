@@ -38,11 +38,8 @@ def found(rule: Rule, of: Case) -> dict[tuple[str, str], dict[str, Any]]:
 
 def test_outcomes_as_on_the_holdout_are_quiet() -> None:
     every = found(LOSS, case())
-    parts = ["", "kind=flat", "kind=house", "kind=villa"]
-    assert [key for key in every if key[0] == "quiet"] == [
-        ("quiet", part)
-        for part in sorted(parts, key=lambda part: (every["quiet", part]["p"], part))
-    ]
+    parts = {"", "kind=flat", "kind=house", "kind=villa"}
+    assert set(every) == {("quiet", part) for part in parts}
 
 
 def test_a_loss_beyond_its_margin_is_an_alert_with_its_figures() -> None:
