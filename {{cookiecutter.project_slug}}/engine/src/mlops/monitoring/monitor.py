@@ -92,16 +92,10 @@ def _reference(text: bytes, cells: Layout) -> Reference:
     size = int(cells.starts[-1])
     try:
         found = msgspec.json.decode(text, type=Reference)
-<<<<<<< HEAD
-        counted = [found.seen.features, found.held.features, *found.seen.slices.values()]
-        counted += [period.features for period in found.periods]
-        if any(len(part) != size for part in counted) or len(found.held.answered) != size:
-=======
         counted: list[Sequence[float]] = [found.seen.features, found.held.features]
         counted.append(found.held.answered)
         counted += [*found.seen.slices.values(), *(period.features for period in found.periods)]
         if any(len(part) != size for part in counted):
->>>>>>> job-core
             raise ValueError("it has other cells than profile.json")
     except (ValueError, msgspec.DecodeError) as error:
         raise MonitorError(
