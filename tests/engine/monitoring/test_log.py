@@ -20,8 +20,10 @@ from mlops.bundle import contents
 from mlops.bundle.counting import Tally, outcomes
 from mlops.bundle.reading import PROFILE, Loaded, parsed
 from mlops.bundle.reference import layout
-from mlops.config.settings import Monitoring
+from mlops.config.settings import Derived, Features, Monitoring
+from mlops.contract import Contract
 from mlops.data import prepared
+from mlops.features.encoding import Encoder
 from mlops.monitoring import log as reading
 from mlops.monitoring.case import Day
 from mlops.monitoring.log import LogError, Source, days, silent, traffic
@@ -249,13 +251,29 @@ def test_what_is_reported_after_maturity_changes_no_settled_day(
     assert days(of, day(20)) == settled  # who counts anew leaves out what came later, too
 
 
+def test_outcomes_that_all_come_late_count_from_the_first_day_of_them(
+    binary: Known, tmp_path: Path
+) -> None:
+    recorded(tmp_path, binary, 0)
+    of = source(tmp_path, binary, maturity_days=5)
+    assert not days(of, day(10))[str(day(0))].known
+    report(tmp_path, day(0), day(12), dict(enumerate(binary.true)))
+    late = days(of, day(20))[str(day(0))]
+    assert late.known == 300
+    assert late.heard == str(day(12))
+    assert days(of, day(20))[str(day(0))] == late
+    shutil.rmtree(tmp_path / "counts")
+    assert days(of, day(20))[str(day(0))] == late
+
+
 def test_another_maturity_or_silence_counts_outcomes_again(binary: Known, tmp_path: Path) -> None:
     recorded(tmp_path, binary, 0)
     yes = {at: value for at, value in enumerate(binary.true) if value == "true"}
     report(tmp_path, day(0), day(3), yes)
     assert days(source(tmp_path, binary), day(10))[str(day(0))].known == len(yes)
+    report(tmp_path, day(0), day(1), {at: value for at, value in yes.items() if at < 150})
     sooner = days(source(tmp_path, binary, maturity_days=2), day(10))[str(day(0))]
-    assert sooner.known == 0  # they came on the third day
+    assert 0 < sooner.known < len(yes)  # the others came on the third day
     silence = days(source(tmp_path, binary, silence="false"), day(10))[str(day(0))]
     assert silence.known == 300
     rows, lost, _ = silence.outcomes.losses[""]["brier"]  # type: ignore[union-attr]
@@ -446,3 +464,31 @@ def test_a_log_that_is_only_looked_at_stays_as_it_is(binary: Known, tmp_path: Pa
     recorded(tmp_path, binary, 0)
     assert days(source(tmp_path, binary), day(0), keep=False)[day(0).isoformat()].counts.rows
     assert not (tmp_path / "counts").exists()
+
+
+def test_features_of_one_datetime_tell_the_date(binary: Known) -> None:
+    declared = msgspec.convert(
+        {
+            "name": "orders",
+            "task": "binary",
+            "columns": {
+                "ordered": {"type": "datetime"},
+                "paid": {"type": "datetime"},
+                "price": {"type": "number"},
+                "back": {"type": "boolean", "role": "target"},
+            },
+        },
+        Contract,
+    )
+    derived = {
+        "weekday": Derived("day_of_week", ["ordered"], "shop"),
+        "hour": Derived("hour_of_day", ["ordered"], "shop"),
+        "unpaid": Derived("is_missing_datetime", ["paid"], "shop"),
+        "delay": Derived("elapsed_days", ["ordered", "paid"], "shop"),
+        "log_price": Derived("log1p", ["price"], "shop"),
+    }
+    encoder = Encoder.build(declared, Features(derived=derived))
+    loaded = msgspec.structs.replace(binary.bundle, contract=declared, encoder=encoder)
+    nothing: Any = None
+    of = Source(Path(), loaded, "0" * 64, nothing, Monitoring())
+    assert of.calendar == {"weekday"}

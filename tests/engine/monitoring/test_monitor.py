@@ -361,8 +361,8 @@ def test_a_replay_shows_what_a_changed_threshold_would_have_found(
     changed(binary, "kind", None, share=0.5)
     path = binary.root / "conf/monitoring/standard.yaml"
     policy = path.read_text()
-    assert "missing: {least: 0.01}" in policy
-    path.write_text(policy.replace("missing: {least: 0.01}", "missing: {least: 0.9}"))
+    assert "missing: {least: 0.01, allow: []}" in policy
+    path.write_text(policy.replace("missing: {least: 0.01,", "missing: {least: 0.9,"))
     assert binary.monitor("--replay", "3d", "--policy", "HEAD") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["|  | rule | part | this folder | HEAD |", "|---|---|---|---|---|"]

@@ -57,7 +57,9 @@ def test_weeks_as_before_are_quiet_and_few_rows_are_not_judged(rule: Rule) -> No
     assert not notes(rule, case())
     (few,) = found(rule, case(rows=3)).values()
     assert few["verdict"] == "not judged"
-    assert few["reason"] == "four weeks have fewer than 100 rows"
+    assert few["reason"] == "a window has fewer than 100 rows, of subjects once each"
+    (young,) = found(rule, case(days=5)).values()
+    assert young["reason"] == "the bundle has answered for less than a week"
 
 
 def test_a_number_that_moves_is_noted_with_the_effect_that_a_normal_has() -> None:

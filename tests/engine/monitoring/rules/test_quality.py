@@ -85,8 +85,10 @@ def test_an_allowed_name_that_is_misspelt_is_told(rule: Any) -> None:
     (entry,) = ruling(
         Policy(case().settings, {"it": msgspec.structs.replace(rule, allow=("sise",))}), case()
     )
-    assert entry["verdict"] == "not judged"
-    assert "`allow` names sise, which is no feature" in entry["findings"][0]["reason"]
+    told = [one for one in entry["findings"] if one["part"] == "sise"]
+    assert [one["verdict"] for one in told] == ["not judged"]
+    assert "it is no feature of the bundle" in told[0]["reason"]
+    assert entry["judged"]  # and the others are judged all the same
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
@@ -210,3 +212,12 @@ def test_rows_that_get_alike_because_they_break_are_not_taken_for_one() -> None:
     for since in (1, 7):
         alerts = stands(Missing(least=0.01), case(gone, since=since))
         assert {("alert", name, "day") for name in ("size", "rare", "kind")} <= alerts
+
+
+@pytest.mark.parametrize(("rule", "change", "part", "effect"), BROKEN)
+def test_of_what_tells_the_date_only_missing_values_are_judged(
+    rule: Rule, change: Any, part: str, effect: float
+) -> None:
+    dated = msgspec.structs.replace(case(change), calendar=frozenset({part}))
+    alerts = {key[1] for key in stands(rule, dated)}
+    assert alerts == ({part} if isinstance(rule, Missing) else set())

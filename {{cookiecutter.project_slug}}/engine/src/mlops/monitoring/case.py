@@ -25,7 +25,8 @@ class Day(msgspec.Struct):
     """What is kept of one day's rows of one bundle.
 
     `files` are those that were counted, with their sizes. `outcomes` are counted once they are
-    mature, `settled` says by which settings. `roles` has the rows of each.
+    mature, `settled` says by which settings. Where nothing was heard until then, those of the first
+    day of reports are, and `heard` is the last that was looked at. `roles` has the rows of each.
     """
 
     date: str
@@ -36,6 +37,7 @@ class Day(msgspec.Struct):
     outcomes: Outcomes | None = None
     known: int = 0
     settled: str = ""
+    heard: str = ""
     format: int = 1
 
 
@@ -60,7 +62,8 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     """One bundle and its days up to `at`, the last that is judged.
 
     `days` are in order; a day without rows is not among them. `traffic` has the rows of all
-    bundles by day, `unrecorded` the features that personal data keeps out of the log.
+    bundles by day, `unrecorded` the features that personal data keeps out of the log, `calendar`
+    those that tell the date alone, which are another ones every day.
     """
 
     at: date
@@ -71,6 +74,7 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     days: Mapping[str, Day]
     traffic: Mapping[str, int]
     unrecorded: frozenset[str] = frozenset()
+    calendar: frozenset[str] = frozenset()
 
     @cached_property
     def windows(self) -> dict[str, Window]:
@@ -93,13 +97,26 @@ class Case(msgspec.Struct, frozen=True, dict=True):
             if cells.name not in self.unrecorded:
                 yield cells, part
 
-    def pairs(self, window: Window) -> Iterator[tuple[Cells, np.ndarray, np.ndarray]]:
-        """Yield each feature with its cells in the reference and in the window."""
+    def pairs(
+        self, window: Window, calendar: bool = False
+    ) -> Iterator[tuple[Cells, np.ndarray, np.ndarray]]:
+        """Yield each feature with its cells in the reference and in the window.
+
+        Those that tell the date are among them only where `calendar` says so.
+        """
         now = np.asarray(window.counts.features)
         for (cells, before), (_, after) in zip(
             self.features(window.reference), self.features(now), strict=True
         ):
-            yield cells, before, after
+            if calendar or cells.name not in self.calendar:
+                yield cells, before, after
+
+    def is_full(self, window: Window) -> bool:
+        """Say whether the bundle has answered for as long as a window lasts.
+
+        The first days of a week are no week: on Saturdays, other people come.
+        """
+        return bool(self.days) and min(self.days) <= window.start
 
     @cached_property
     def importance(self) -> dict[str, float]:
@@ -124,6 +141,22 @@ class Case(msgspec.Struct, frozen=True, dict=True):
             effects = np.array([auc(every[:-1], part) for part in parts])
             errors = np.array([place_error(every[:-1], part) for part in parts])
             found[cells.name] = between(effects, errors)
+        return found
+
+    @cached_property
+    def answered(self) -> list[Between]:
+        """What the place of each output's values varied by from period to period."""
+        parts = [period.outputs for period in self.reference.periods if sum(period.outputs) > 1]
+        found, start = [], 0
+        for cells in self.layout.outputs:
+            place = slice(start, start + cells.size - 1)
+            start += cells.size
+            every = np.asarray(self.reference.held.outputs[place], dtype=float)
+            each = [np.asarray(part[place], dtype=float) for part in parts]
+            each = [part for part in each if part.sum() > 1]
+            effects = np.array([auc(every, part) for part in each])
+            errors = np.array([place_error(every, part) for part in each])
+            found.append(between(effects, errors))
         return found
 
     @cached_property

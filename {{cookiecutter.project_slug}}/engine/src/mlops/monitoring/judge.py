@@ -19,6 +19,7 @@ from .statistics import holm
 
 SHOWN = 25  # quiet findings of a rule that a report holds, the least quiet first
 DIGITS = 6
+FAILED = "the rule failed"
 
 
 def judge(source: Source, content: Contents, policy: Policy, case: Case) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def judge(source: Source, content: Contents, policy: Policy, case: Case) -> dict
         for entry in ruled
         if entry["verdict"] != "not judged" and (entry["name"] in of_rows or not of_rows)
     ]
-    kind = "alert" if alerted else "quiet" if judged else "not judged"
+    kind = "alert" if alerted else "quiet" if judged and not _failed(ruled) else "not judged"
     report = {
         "format": alerts.FORMAT,
         "verdict": kind,
@@ -61,6 +62,11 @@ def judge(source: Source, content: Contents, policy: Policy, case: Case) -> dict
         "next": overview.following(alerted, noted, ruled),
     }
     return verdict.sealed(_rounded(report))
+
+
+def _failed(ruled: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether a rule failed: what was not looked at is not quiet."""
+    return any(one["reason"].startswith(FAILED) for each in ruled for one in each["findings"])
 
 
 def _once(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -107,7 +113,7 @@ def _found(rule: Rule, case: Case) -> list[Finding]:
         raise
     except BaseException as error:  # SystemExit too: a rule that leaves must not end the monitor
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return [unjudged(f"the rule failed: {reason}")]
+        return [unjudged(f"{FAILED}: {reason}")]
     if not isinstance(findings, list | tuple) or not findings:
         return [unjudged("the rule found nothing, and nothing is no reason to be quiet")]
     return [_sound(one) for one in findings]

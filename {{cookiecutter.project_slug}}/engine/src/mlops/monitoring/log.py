@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..bundle.counting import Counts, Layout, Outcomes, Tally, hashes, outcomes
@@ -17,13 +18,14 @@ from ..contract import Contract
 from ..data import prepared
 from ..errors import ProjectError
 from ..files import atomic_file
-from ..log_layout import COUNTS, PREDICTIONS, stored
+from ..log_layout import COUNTS, FEEDBACK, PREDICTIONS, stored
 from ..policy.finding import number
 from ..progress import progress
 from . import outcomes as reports
 from .case import Day
 
 ROWS = 50_000
+BY_THE_HOUR = ("hour_of_day", "is_missing_datetime")  # of one datetime, and alike every day
 UNIT, DIGITS = "unit", 16
 BESIDE = ("role", UNIT, "prediction", "probabilities")
 ANSWERED = ("champion", "challenger", "batch")  # roles of rows that somebody got an answer to
@@ -56,6 +58,17 @@ class Source(NamedTuple):
         secret = {name for name in encoder.inputs if contract.columns[name].pii}
         derived = {name for name, about in encoder.derived.items() if secret & set(about.columns)}
         return frozenset({*secret, *derived})
+
+    @property
+    def calendar(self) -> frozenset[str]:
+        """The features that tell the date alone."""
+        contract = self.bundle.contract
+        return frozenset(
+            name
+            for name, about in self.bundle.encoder.derived.items()
+            if about.function not in BY_THE_HOUR
+            and [contract.columns[column].type for column in about.columns] == ["datetime"]
+        )
 
 
 def days(source: Source, at: date, keep: bool = True) -> dict[str, Day]:
@@ -155,9 +168,29 @@ def _behind(source: Source, known: Day, day: str, at: date) -> bool:
     files = _files(source, day)
     if any(known.files.get(name) != size for name, size in files.items()):
         return True
+    if files and _came_late(source, known, day, at):
+        return True
     if not files or not _is_mature(source, day, at) or known.settled == settled(source.settings):
         return False
     return not known.settled or _is_whole(known, files)
+
+
+def _came_late(source: Source, known: Day, day: str, at: date) -> bool:
+    """Say whether nothing was heard of a day until it was mature, and something may be now."""
+    if not known.settled or known.known:
+        return False
+    last = _last_report(source, at)
+    return last > known.heard and last > _matured(source, day).isoformat()
+
+
+def _last_report(source: Source, at: date) -> str:
+    named = (_day(path.name) for path in (source.folder / FEEDBACK).glob("date=*"))
+    return max((day for day in named if day <= at.isoformat()), default="")
+
+
+def _matured(source: Source, day: str) -> date:
+    """Return the last day whose reports of a day count."""
+    return date.fromisoformat(day) + timedelta(days=source.settings.maturity_days)
 
 
 def _is_whole(known: Day, files: Mapping[str, int]) -> bool:
@@ -199,8 +232,13 @@ def _counted(source: Source, known: Day, day: str, at: date) -> Day:
         and _is_mature(source, day, at)
         and (not known.settled or (whole and known.settled != settled(source.settings)))
     ):
-        found.outcomes, found.known = _outcomes(source, day)
+        # As it was when it was mature: later, another answer would come out.
+        found.outcomes, found.known = _outcomes(source, day, _matured(source, day))
         found.settled = settled(source.settings)
+    if files and _came_late(source, found, day, at):
+        if (first := _first_report(source, day, at)) is not None:
+            found.outcomes, found.known = _outcomes(source, day, first)
+        found.heard = _last_report(source, at)
     return found
 
 
@@ -277,11 +315,18 @@ def units(batch: pa.RecordBatch, names: Sequence[str]) -> np.ndarray | None:
     return hashes(halves.T)
 
 
-def _outcomes(source: Source, day: str) -> tuple[Outcomes, int]:
-    """Return what is known of a day's answers when they are mature, and of how many."""
+def _first_report(source: Source, day: str, at: date) -> date | None:
+    """Return the day of the first report of a day's answers."""
+    of = date.fromisoformat(day)
+    batches = reports.outcomes(source.folder, of, of, source.model, at=at, columns=["row"])
+    told = [pc.min(batch.column("outcome_time")).as_py() for batch in batches]
+    return min((moment.date() for moment in told if moment is not None), default=None)
+
+
+def _outcomes(source: Source, day: str, last: date) -> tuple[Outcomes, int]:
+    """Return what was reported of a day's answers until another day, and of how many."""
     settings, contract = source.settings, source.bundle.contract
     first = date.fromisoformat(day)
-    last = first + timedelta(days=settings.maturity_days)  # later, another answer would come out
     total, known = Outcomes(), 0
     for batch in reports.outcomes(
         source.folder, first, first, source.model, at=last, roles=ANSWERED

@@ -83,6 +83,7 @@ def prepared(
         known,
         traffic(log, known, last),
         source.unrecorded,
+        source.calendar,
     )
     return source, case
 

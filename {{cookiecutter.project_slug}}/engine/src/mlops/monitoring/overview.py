@@ -120,6 +120,16 @@ def following(
         said.append(
             "Nothing is broken and no loss was measured: read the notes when there is time."
         )
+    allowed = {
+        finding["part"]
+        for one in ruled
+        for finding in one["findings"]
+        if finding["reason"].startswith("`allow`")
+    }
+    if allowed:
+        said.append(
+            f"Take {', '.join(sorted(allowed))} out of `allow` in conf/monitoring: no such feature."
+        )
     silent = [one["name"] for one in ruled if one["verdict"] == "not judged"]
     if silent:
         said.append(f"Not judged: {', '.join(silent)}; the report says why.")

@@ -19,6 +19,7 @@ class FeatureDrift(Rule, frozen=True, kw_only=True):
     """No feature moved further than matters: a number by `least`, a label's share by `label`.
 
     A number's least effect is a change of AUC: 0.02 is 0.07 standard deviations of a normal.
+    `allow` names features that are not looked at.
     """
 
     source: ClassVar[str] = (
@@ -26,6 +27,7 @@ class FeatureDrift(Rule, frozen=True, kw_only=True):
     )
     least: float
     label: float
+    allow: tuple[str, ...] = ()
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each feature, of one week and of four."""
@@ -34,6 +36,7 @@ class FeatureDrift(Rule, frozen=True, kw_only=True):
             or self._found(case, window, cells, before, after)
             for window in _enough(case)
             for cells, before, after in case.pairs(window)
+            if cells.name not in self.allow
         ]
         return found or [_no_window(case)]
 
@@ -92,7 +95,7 @@ class SliceDrift(Rule, frozen=True, kw_only=True):
             for (cells, was), (_, now) in parts:
                 known = -2 if cells.labels else -1
                 there = float(now[:known].sum()) * window.weight
-                if name.startswith(f"{cells.name}="):
+                if name.startswith(f"{cells.name}=") or cells.name in case.calendar:
                     continue
                 if min(there, was[:known].sum()) < least:
                     small.append(name)
@@ -145,11 +148,13 @@ class PredictionDrift(Rule, frozen=True, kw_only=True):
         """Return a finding for each output, of one week and of four."""
         found = []
         for window in _enough(case):
-            for cells, was, now in outputs(case, window.answered, window.counts.outputs):
+            each = outputs(case, window.answered, window.counts.outputs)
+            for (cells, was, now), varied in zip(each, case.answered, strict=True):
                 if few := too_few(case, window, cells, now, was):
                     found.append(few)
                     continue
-                test = shift(was[:-1], now[:-1], self.least, window.weight)
+                spread = _spread(varied, window.periods)
+                test = shift(was[:-1], now[:-1], self.least, window.weight, spread)
                 side = "higher" if test.effect > 0 else "lower"
                 told = f"predictions are {side} than on the holdout"
                 found.append(
@@ -176,13 +181,13 @@ class AttributionDrift(Rule, frozen=True, kw_only=True):
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each feature, of four weeks."""
         window = case.windows["four weeks"]
-        if window.counts.rows * window.weight < case.settings.min_rows:
+        if window not in _enough(case):
             return [_no_window(case)]
         now = dict(dependence(case.layout, window.counts, window.weight))
         found = []
         for name, (was, error) in dependence(case.layout, case.reference.held):
             is_, own = now[name]
-            if name in case.unrecorded:
+            if name in case.unrecorded or name in case.calendar:
                 continue
             if not np.isfinite(error + own):
                 told = "too few rows, or all of them have one answer"
@@ -239,12 +244,15 @@ def _spread(varied: Between, periods: int) -> Between:
 def _enough(case: Case) -> Iterator[Window]:
     for name in WEEKLY:
         window = case.windows[name]
-        if window.counts.rows * window.weight >= case.settings.min_rows:
+        rows = window.counts.rows * window.weight
+        if rows >= case.settings.min_rows and case.is_full(window):
             yield window
 
 
 def _no_window(case: Case) -> Finding:
-    return unjudged(f"four weeks have fewer than {case.settings.min_rows} rows")
+    if not case.is_full(case.windows["week"]):
+        return unjudged("the bundle has answered for less than a week")
+    return unjudged(f"a window has fewer than {case.settings.min_rows} rows, of subjects once each")
 
 
 def _told(

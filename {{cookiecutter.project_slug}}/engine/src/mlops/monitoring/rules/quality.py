@@ -28,7 +28,7 @@ class Missing(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each feature, of the day and of the week."""
-        return judged(case, self._found, self.allow)
+        return judged(case, self._found, self.allow, calendar=True)
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -240,24 +240,31 @@ class Units(Rule, frozen=True, kw_only=True):
 
 
 def judged(
-    case: Case, find: Find, allowed: Collection[str], windows: Sequence[str] = DAILY
+    case: Case,
+    find: Find,
+    allowed: Collection[str],
+    windows: Sequence[str] = DAILY,
+    calendar: bool = False,
 ) -> list[Finding]:
     """Return what is found of each feature in each window that has enough rows.
 
     `find` returns None for a feature of another kind than it judges. Of a feature that is `allowed`
-    nothing is more than quiet. Raises ValueError for one that is none, since a name that is
-    misspelt would allow nothing.
+    nothing is more than quiet; one that is none is told, since a name that is misspelt allows
+    nothing. Features that tell the date are looked at where `calendar` says so.
     """
-    if unknown := set(allowed) - {cells.name for cells in case.layout.features}:
-        raise ValueError(f"`allow` names {sorted(unknown)[0]}, which is no feature of the bundle")
     least = case.settings.min_rows
     given = [case.windows[name] for name in windows]
-    enough = [one for one in given if one.counts.rows * one.weight >= least]
+    # Rows, whoever they are of: what is broken is broken for one subject, too.
+    enough = [one for one in given if one.counts.rows >= least]
     if not enough:
         return [unjudged(f"the {given[-1].name} has fewer than {least} rows")]
-    found = []
+    unknown = sorted(set(allowed) - {cells.name for cells in case.layout.features})
+    found = [
+        unjudged("`allow` names it, and it is no feature of the bundle: take it out there", name)
+        for name in unknown
+    ]
     for window in enough:
-        for cells, before, after in case.pairs(window):
+        for cells, before, after in case.pairs(window, calendar):
             if (finding := find(case, window, cells, before, after)) is None:
                 continue
             if cells.name in allowed and finding.verdict != "not judged":
