@@ -137,6 +137,7 @@ class Rehearsal:
         if reasons := self._unreported(states):
             raise MergeError("; ".join(reasons))
         git(bare, "update-ref", "refs/heads/main", merged, base)
+        pull.state = "MERGED"
         return runs + self._pushed("main", base)
 
     def dispatched(self) -> list[Run]:
@@ -179,6 +180,7 @@ class Rehearsal:
             environment={**_path(), **HUMAN},
         ).strip()
         git(self.github.bare(), "update-ref", "refs/heads/main", new, before)
+        pull.state = "MERGED"
         return self._pushed("main", before)
 
     def blocked(self, number: int) -> list[str]:

@@ -65,9 +65,9 @@ def fetched() -> Iterator[pd.DataFrame]:
         yield pd.read_parquet(path)
 '''
 MODELS = {
-    "first": "{use: boosting, max_iter: 20}",
-    "better": "{use: boosting, max_iter: 60}",
-    "other": "{use: boosting, max_iter: 90}",
+    "first": "{use: boosting, max_iter: 60}",
+    "better": "{use: boosting, max_iter: 90}",
+    "other": "{use: boosting, max_iter: 120}",
     "worse": "{use: dummy}",
 }
 # What runs elsewhere for real: `make check` of a project is a test of its own.

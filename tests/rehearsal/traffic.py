@@ -12,6 +12,7 @@ import contextlib
 import io
 import sys
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,11 +52,9 @@ def _answer(bundle: str, log: Path, rows: pa.Table, day: date, known: bool) -> N
 
 
 def _run(*arguments: object) -> None:
-    from mlops.cli import main as run
-
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = run([str(one) for one in arguments])
+        code = import_module("mlops.cli").main([str(one) for one in arguments])
     if code:
         sys.exit(said.getvalue())
 
