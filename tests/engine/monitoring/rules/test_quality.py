@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from windows import KIND, NUMBER, RARE, case, world
 
+from mlops.config.settings import Derived
 from mlops.monitoring.case import Case
 from mlops.monitoring.judge import ruling
 from mlops.monitoring.policy import Policy
@@ -221,3 +222,27 @@ def test_of_what_tells_the_date_only_missing_values_are_judged(
     dated = msgspec.structs.replace(case(change), calendar=frozenset({part}))
     alerts = {key[1] for key in stands(rule, dated)}
     assert alerts == ({part} if isinstance(rule, Missing) else set())
+
+
+def test_more_of_a_value_that_was_common_is_noted() -> None:
+    usual = some(0.2, NUMBER, 0.25)
+    of = case(usual)
+    known = dict(of.reference.seen.heaviest)
+    known["size"] = {"0.25": int(0.1 * of.reference.seen.rows)}
+    seen = msgspec.structs.replace(of.reference.seen, heaviest=known)
+    before = msgspec.structs.replace(of.reference, seen=seen)
+    common = msgspec.structs.replace(of, reference=before)
+    assert {key[0] for key in stands(HeaviestValue(least=0.01), of)} == {"alert"}
+    assert {key[0] for key in stands(HeaviestValue(least=0.01), common)} <= {"note"}
+
+
+def test_a_feature_of_a_column_that_is_broken_is_noted_beside_it() -> None:
+    both = case(lambda values, _: values.fill(np.nan))
+    derived = {"size": Derived("log1p", ["kind"], "tests")}
+    encoder = both.bundle.encoder._replace(derived=derived)
+    bundle = msgspec.structs.replace(both.bundle, encoder=encoder)
+    rule = Missing(least=0.01)
+    assert {("alert", "size", "day"), ("alert", "kind", "day")} <= stands(rule, both)
+    told = found(rule, msgspec.structs.replace(both, bundle=bundle))
+    assert told["note", "size", "day"]["reason"].endswith(", as kind is")
+    assert ("alert", "kind", "day") in told

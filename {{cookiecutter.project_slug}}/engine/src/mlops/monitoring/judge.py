@@ -99,9 +99,30 @@ def ruling(policy: Policy, case: Case) -> list[dict[str, Any]]:
             if chance > alpha:
                 one = msgspec.structs.replace(one, verdict="quiet")
             settled[name, at] = one
+    found = {
+        name: [settled.get((name, at), one) for at, one in enumerate(given[name])]
+        for name in policy.rules
+    }
+    read = {name: about.columns for name, about in case.bundle.encoder.derived.items()}
     return [
-        _entry(name, rule, [settled.get((name, at), one) for at, one in enumerate(given[name])])
+        _entry(name, rule, _by_cause(rule, found[name], read))
         for name, rule in policy.rules.items()
+    ]
+
+
+def _by_cause(
+    rule: Rule, findings: Sequence[Finding], read: Mapping[str, Sequence[str]]
+) -> list[Finding]:
+    """Return findings in which a feature whose column is broken is noted: it has one cause."""
+    if rule.kind != "quality":
+        return [*findings]
+    broken = {one.part for one in findings if one.verdict == "alert"}
+    return [
+        msgspec.structs.replace(one, verdict="note", reason=f"{one.reason}, as {cause} is")
+        if one.verdict == "alert"
+        and (cause := next((name for name in read.get(one.part, ()) if name in broken), ""))
+        else one
+        for one in findings
     ]
 
 
