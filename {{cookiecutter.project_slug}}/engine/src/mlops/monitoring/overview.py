@@ -118,7 +118,7 @@ def following(
         said.append(f"Train again on new data, through the same gate: `{REFRESH}`.")
     if noted and not alerted:
         said.append(
-            "Nothing is broken and no loss was measured: read the notes when there is time."
+            "Nothing is broken, and no measured loss is beyond its margin: read the notes in time."
         )
     allowed = {
         finding["part"]
