@@ -268,7 +268,9 @@ def test_a_policy_that_is_wrong_is_a_sentence(
     ("arguments", "said"),
     [
         (["--log", "nowhere"], "nowhere is no folder: name the log of a server"),
-        (["--bundle", "nowhere"], "nowhere"),
+        (["--bundle", "nowhere"], "nowhere is no bundle: promote a candidate (`mlops promote`)"),
+        (["--bundle", "conf"], "(`dvc pull conf.dvc`), or name another with `--bundle`"),
+        (["--bundle", "nowhere", "--replay", "3d"], "nowhere is no bundle: promote a candidate"),
         (["--policy", "HEAD"], "--policy says with what --replay is compared: add --replay 90d"),
         (["--at", "yesterday"], "'yesterday' is no date like 2026-11-27"),
         (["--replay", "0d"], "'0d' is no number of days like 90d"),
@@ -374,7 +376,8 @@ def test_a_replay_shows_what_a_changed_threshold_would_have_found(
     assert f"| alert | missing | kind | {found} |" in capsys.readouterr().out
     assert binary.monitor("--replay", "2d", at=LAST - timedelta(days=1)) == 0
     assert "| alert |" not in capsys.readouterr().out
-    assert binary.monitor("--replay", "2d", "--policy", "nowhere") == 2
-    said = capsys.readouterr().err
-    assert "nowhere" in said
-    assert said.count("\n") == 1
+    for ref in ("nowhere", "HEAD~5", "HEAD:conf"):
+        assert binary.monitor("--replay", "2d", f"--policy={ref}") == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"mlops monitor: --policy {ref}: git knows no commit '{ref}': ")
+        assert said.count("\n") == 1
