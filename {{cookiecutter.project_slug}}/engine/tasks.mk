@@ -53,6 +53,10 @@ dvc repro
 	@mlops lineage --check --against "$$AGAINST"; test $$? != 1 || { dvc repro --quiet --force --single-item bundle && dvc repro --quiet; }
 endef
 
+# `dvc pull --quiet` says nothing of what fails, and without it a log of success is printed.
+CHAMPION = dvc pull --quiet deploy/production/champion.dvc >&2 || { echo "deploy/production/champion cannot be fetched:" \
+	'promote a candidate first, or see what `dvc pull deploy/production/champion.dvc` says' >&2; exit 1; }
+
 .DEFAULT_GOAL := help
 .PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor alerts refresh refreshed predict
 
@@ -126,7 +130,7 @@ dashboards: $(INSTALLED)  ## write Prometheus' rules and Grafana's dashboard by 
 # Exit codes of `mlops monitor` are verdicts; where it fails, there is no report.
 monitor: $(INSTALLED)  ## say what changed in the log LOG of what is served, and whether it hurts
 	@test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && printf '%s\n' "$$LOG_CONFIG" > $(KEYS)/log/conf.json)
-	@rm -rf $(dir $(MONITORED)) && dvc pull --quiet deploy/production/champion.dvc >&2
+	@rm -rf $(dir $(MONITORED)); $(CHAMPION)
 	@FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log" mlops monitor --log "$$LOG" >&2 || test -f $(MONITORED)
 	@PYTHONPATH=engine/src python -P -m mlops.bundle.alerts $(MONITORED)
 
@@ -139,7 +143,7 @@ refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for 
 refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close one that is no better
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.closing --report reports/gate --branch "$$BRANCH" --commit "$$ONTO"
 predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what production declares
-	@dvc pull --quiet deploy/production/champion.dvc
+	@$(CHAMPION)
 	@mlops predict "$${PREDICT_INPUT:?name the tables}" --out "$${PREDICT_OUTPUT:?name the answers}" --ids \
 		--bundle deploy/production/champion $${PREDICT_PARTITION:+--partition "$$PREDICT_PARTITION"} \
 		$${PREDICT_LOG:+--log "$$PREDICT_LOG"}

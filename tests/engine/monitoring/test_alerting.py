@@ -142,6 +142,30 @@ def test_without_gh_it_says_so(
     assert "`gh` is not installed" in capsys.readouterr().err
 
 
+def test_without_gh_a_dry_run_says_what_the_report_asks_for(
+    report: Path,
+    content: Content,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    unknown = "which issues are there already is not known without `gh`: install it"
+    assert main(["alerts", str(report), "--dry-run"]) == 0
+    asked = "the report asks for an issue: churn: missing monthly_fee"
+    assert capsys.readouterr().out.splitlines() == [asked, unknown]
+    assert main(["alerts", str(written(quiet(content), tmp_path)), "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["the report asks for no issue", unknown]
+
+
+def test_a_dry_run_that_github_refuses_is_a_failure(
+    hub: Hub, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.refuses = "graphql"
+    assert main(["alerts", str(report), "--dry-run"]) == 2
+    assert "GitHub refuses" in capsys.readouterr().err
+
+
 def test_a_report_that_was_edited_opens_nothing(
     hub: Hub, content: Content, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,3 +61,15 @@ def test_two_hundred_features_fit_into_an_issue(reported: Callable[..., Content]
 )
 def test_commands_are_code(words: str, shown: str) -> None:
     assert sentence(words) == shown
+
+
+def test_slices_and_mature_outcomes_are_named(content: Content) -> None:
+    told = markdown(content)
+    assert "30,211 mature outcomes; judged" in told
+    assert "where an alert may be of the latest weeks alone:" in told
+    assert "<code>region=north</code> |" in told
+    log = {**content["log"], "outcomes": 0}
+    early = markdown({**content, "log": log, "performance": []})
+    assert "with no mature outcomes; judged" in early
+    assert "latest weeks" not in early
+    assert "1 mature outcome;" in markdown({**content, "log": {**log, "outcomes": 1}})

@@ -189,9 +189,14 @@ def test_a_model_that_is_wrong_is_an_alert_that_asks_for_another(
     assert last["low"] > performance["reference"] + performance["margin"]
 
 
-def test_a_log_without_rows_of_the_bundle_is_not_judged(binary: Service) -> None:
+def test_a_log_without_rows_of_the_bundle_is_not_judged(
+    binary: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.rmtree(binary.root / "log/predictions")
     assert binary.monitor() == 2
+    lines = capsys.readouterr().out.splitlines()
+    why = "no predictions/ is in log: is this the server's log folder?"
+    assert lines[1] == f"the log has no row of {binary.digest[:12]} up to {LAST}: {why}"
     assert binary.report["verdict"] == "not judged"
     assert {entry["verdict"] for entry in binary.report["rules"]} == {"not judged"}
 
@@ -205,6 +210,35 @@ def test_a_bundle_that_was_never_asked_is_still_told_of_the_traffic(binary: Serv
     kinds = {entry["name"]: entry["verdict"] for entry in binary.report["rules"]}
     assert kinds["freshness"] == "quiet"
     assert kinds["missing"] == kinds["feature_drift"] == kinds["performance"] == "not judged"
+
+
+def test_an_alert_without_a_window_has_no_empty_brackets(
+    binary: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = {"rule": "spread", "part": "", "reason": "it is wide"}
+    alerts = [{**about, "window": ""}, {**about, "part": "fee", "window": "day, week"}]
+    told = {"verdict": "alert", "log": {"rows": 1}, "alerts": alerts, "notes": [], "next": []}
+    monkeypatch.setattr("mlops.monitoring.monitor.monitor", lambda *_: told)
+    assert binary.monitor() == 1
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "- alert spread: it is wide",
+        "- alert spread fee (day, week): it is wide",
+    ]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), SystemExit(1), KeyError("x")])
+def test_what_nobody_expected_is_no_alert(
+    binary: Service,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+) -> None:
+    def fails(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("mlops.monitoring.monitor.monitor", fails)
+    assert binary.monitor() == 2
+    assert f"{type(error).__name__}: " in capsys.readouterr().err
 
 
 def test_an_older_bundle_has_no_reference_and_is_a_sentence(
@@ -268,7 +302,9 @@ def test_a_policy_that_is_wrong_is_a_sentence(
     ("arguments", "said"),
     [
         (["--log", "nowhere"], "nowhere is no folder: name the log of a server"),
-        (["--bundle", "nowhere"], "nowhere"),
+        (["--bundle", "nowhere"], "nowhere is no bundle: promote a candidate (`mlops promote`)"),
+        (["--bundle", "conf"], "(`dvc pull conf.dvc`), or name another with `--bundle`"),
+        (["--bundle", "nowhere", "--replay", "3d"], "nowhere is no bundle: promote a candidate"),
         (["--policy", "HEAD"], "--policy says with what --replay is compared: add --replay 90d"),
         (["--at", "yesterday"], "'yesterday' is no date like 2026-11-27"),
         (["--replay", "0d"], "'0d' is no number of days like 90d"),
@@ -374,7 +410,8 @@ def test_a_replay_shows_what_a_changed_threshold_would_have_found(
     assert f"| alert | missing | kind | {found} |" in capsys.readouterr().out
     assert binary.monitor("--replay", "2d", at=LAST - timedelta(days=1)) == 0
     assert "| alert |" not in capsys.readouterr().out
-    assert binary.monitor("--replay", "2d", "--policy", "nowhere") == 2
-    said = capsys.readouterr().err
-    assert "nowhere" in said
-    assert said.count("\n") == 1
+    for ref in ("nowhere", "HEAD~5", "HEAD:conf"):
+        assert binary.monitor("--replay", "2d", f"--policy={ref}") == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"mlops monitor: --policy {ref}: git knows no commit '{ref}': ")
+        assert said.count("\n") == 1

@@ -192,3 +192,10 @@ def test_the_margin_is_on_the_side_where_it_is_worse(
 ) -> None:
     content["performance"][0]["metric"] = metric
     assert f"margin: {bound:.3f}" in page(content).split("<figure class")[1]
+
+
+def test_a_picture_says_from_when_its_mean_is_and_of_which_slice(content: Content) -> None:
+    html = page(content)
+    assert html.count("from the first day up to each, where an alert may be of") == 2
+    assert ": region=north</h3>" in html
+    assert "mature outcomes; judged" in html

@@ -305,9 +305,23 @@ REFUSED: dict[str, tuple[Harm, str]] = {
         "differs from the last",
     ),
     "untracked": (lambda shop: shop.write("notes.txt", "x"), "differs from the last commit"),
-    "branch": (lambda shop: shop.workshop.commit("Ahead"), "not the last commit of main"),
+    "ahead": (
+        lambda shop: shop.workshop.commit("Ahead"),
+        "main has commits that the remote has not: `git push` first",
+    ),
+    "branch": (
+        lambda shop: (
+            shop.git("checkout", "-q", "-b", "other"),
+            shop.workshop.commit("Ahead"),
+        ),
+        "not the last commit of main: `git checkout main && git pull`",
+    ),
     "behind": (
-        lambda shop: shop.git("push", "-q", "-f", "origin", "HEAD~1:main"),
+        lambda shop: (
+            shop.workshop.commit("Pushed"),
+            shop.git("push", "-q", "origin", "main"),
+            shop.git("reset", "-q", "--hard", "HEAD~1"),
+        ),
         "not the last commit of main",
     ),
     "no source": (

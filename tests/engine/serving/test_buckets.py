@@ -36,7 +36,8 @@ def test_from_a_bucket_into_a_bucket(
     for name, part in (("in/a.parquet", rows.head(30)), ("in/north/b.parquet", rows.tail(30))):
         part.to_parquet(tmp_path / "x.parquet")
         client.upload_file(str(tmp_path / "x.parquet"), bucket.NAME, name)
-    client.put_object(Bucket=bucket.NAME, Key="in/_SUCCESS", Body=b"")
+    for beside in ("_SUCCESS", "old.csv.lineage.json"):
+        client.put_object(Bucket=bucket.NAME, Key=f"in/{beside}", Body=b"{}")
     place = f"s3://{bucket.NAME}"
     told = ["predict", f"{place}/in/", "--out", f"{place}/scores", "--partition", "date"]
     told += ["--bundle", str(trained / "candidate"), "--log", f"{place}/log", "--ids"]

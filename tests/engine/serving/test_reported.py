@@ -151,7 +151,23 @@ def test_outcomes_are_told_by_the_ids_of_the_table(
     table = joined(log)
     truth = pd.read_parquet(answered / "rows.parquet")["churned"]
     assert table["outcome"].to_pylist() == [str(one).lower() for one in truth]
-    assert unmatched(table) == 0
+    assert unmatched(log) == 0
+
+
+def test_answers_are_found_in_the_folder_that_predict_wrote(
+    answered: Path, contract: Contract, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    predict(answered / "rows.parquet", out / "x.parquet", trained / "candidate", ids=True, at=AT)
+    assert (out / "x.parquet.lineage.json").exists()
+    assert report(answered / "churned.csv", tmp_path / "log", contract, AT, [out]).rows == 40
+    (out / "x.parquet").unlink()
+    with pytest.raises(DataError, match="holds no table"):
+        report(answered / "churned.csv", tmp_path / "other", contract, AT, [out])
+    with pytest.raises(DataError):
+        lineage = out / "x.parquet.lineage.json"
+        report(answered / "churned.csv", tmp_path / "other", contract, AT, [lineage])
 
 
 def test_ids_that_name_no_row_or_two_are_refused(

@@ -2,9 +2,11 @@
 
 import argparse
 import sys
+import traceback
 from datetime import date
 from pathlib import Path
 
+from ..errors import ProjectError
 from .verb import Arguments, Verb
 
 COLLECTED = Path(".mlops/log")  # logs of other places
@@ -31,6 +33,16 @@ def grammar(verb: Verb) -> None:
 
 
 def monitor(arguments: Arguments) -> int:
+    try:
+        return _monitor(arguments)
+    except (ProjectError, OSError):
+        raise
+    except (Exception, SystemExit):  # which would exit with 1, and 1 is an alert
+        traceback.print_exc()
+        return 2
+
+
+def _monitor(arguments: Arguments) -> int:
     if arguments.explain is not None:
         from ..monitoring.rule import RULES
         from ..policy.explanation import explanation
@@ -53,10 +65,15 @@ def monitor(arguments: Arguments) -> int:
         return 0
     report = monitor(log, arguments.bundle, arguments.at, arguments.out)
     print(f"{report['verdict']}: {arguments.out / 'monitor.html'}")
+    if not report["log"]["rows"]:
+        from ..monitoring.absence import why
+
+        print(why(log, report["model"]["sha256"][:12], date.fromisoformat(report["at"])))
     for kind in ("alerts", "notes"):
         for one in report[kind][:10]:
             subject = f" {one['part']}" if one["part"] else ""
-            print(f"- {kind[:-1]} {one['rule']}{subject} ({one['window']}): {one['reason']}")
+            window = f" ({one['window']})" if one["window"] else ""
+            print(f"- {kind[:-1]} {one['rule']}{subject}{window}: {one['reason']}")
         if more := len(report[kind]) - 10:
             print(f"- {more} more {kind}") if more > 0 else None
     for step in report["next"]:

@@ -34,10 +34,22 @@ def link() -> str:
 
 def planned(report: Content) -> list[str]:
     """Return what `bring` would do, and do nothing."""
-    author, issues = github.author(), github.issues()
+    try:
+        author, issues = github.author(), github.issues()
+    except github.AbsentError:
+        return _asked(report)
     actions = plan(report, issues, author, link())
     lines = [f"would {action.verb} {action.subject}" for action in actions]
     return [*lines, *_left_out(report, actions, issues, author)]
+
+
+def _asked(report: Content) -> list[str]:
+    """Return the issues that a report asks for, by itself."""
+    actions = plan(report, [], 0, link())
+    lines = [f"the report asks for an issue: {action.title}" for action in actions]
+    lines += _left_out(report, actions, [], 0)
+    lines = lines or ["the report asks for no issue"]
+    return [*lines, "which issues are there already is not known without `gh`: install it"]
 
 
 def bring(report: Content) -> Iterator[str]:

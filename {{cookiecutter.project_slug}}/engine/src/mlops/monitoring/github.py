@@ -24,6 +24,10 @@ class GitHubError(ProjectError):
     """GitHub's command line is missing, or GitHub does not do what it is asked."""
 
 
+class AbsentError(GitHubError):
+    """GitHub's command line is not installed."""
+
+
 def author() -> int:
     """Return the number of the account that the token is of, of an app too."""
     return int(_gh("api", "graphql", "-f", VIEWER)["data"]["viewer"]["databaseId"])
@@ -139,9 +143,9 @@ def _gh(*arguments: str, content: str | None = None) -> Any:
             timeout=SECONDS,
         )
     except FileNotFoundError as error:
-        raise GitHubError(
-            "`gh` is not installed: install GitHub's command line, or see what would be done "
-            "in `monitor.md`"
+        raise AbsentError(
+            "`gh` is not installed: install GitHub's command line, or see with `--dry-run` which "
+            "issues the report asks for"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise GitHubError(f"GitHub did not answer within {SECONDS:g} s: run again") from error

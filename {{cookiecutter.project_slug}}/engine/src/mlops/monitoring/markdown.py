@@ -6,6 +6,7 @@ from . import phrases
 from .phrases import Content, Feature
 
 REPORT = "monitor.json"
+SINCE = "From the first day on, where an alert may be of the latest weeks alone"
 
 
 def markdown(content: Content) -> str:
@@ -71,7 +72,9 @@ def _performance(content: Content) -> list[str]:
         if one["sequence"]
     ]
     header = ["metric", "slice", "rows", "value", "interval", "reference", "margin"]
-    shown = [table(header, rows, REPORT)] if rows else ["No outcome is old enough to measure by."]
+    shown = ["No outcome is old enough to measure by."]
+    if rows:
+        shown = [f"{SINCE}:", table(header, rows, REPORT)]
     if estimated := content["estimated"]:
         metric, value = phrases.title(estimated["metric"]), figure(estimated["value"])
         shown.append(

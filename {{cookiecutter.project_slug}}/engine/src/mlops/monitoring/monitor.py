@@ -10,6 +10,7 @@ import msgspec
 
 from ..bundle import alerts, contents
 from ..bundle.counting import Layout
+from ..bundle.manifest import MANIFEST
 from ..bundle.reading import PROFILE, REFERENCE, parsed
 from ..bundle.reference import Reference, layout
 from ..errors import ProjectError
@@ -29,12 +30,22 @@ class MonitorError(ProjectError):
 def monitor(log: Path, bundle: Path, at: date | None, out: Path) -> dict[str, Any]:
     """Judge what a bundle answered up to a day, write the three reports, and return the content."""
     clear(out)
-    content = contents.read(bundle)
+    content = read(bundle)
     policy = compose(Path(), content.manifest["task"], "this folder")
     source, case = prepared(log, content, policy, at)
     report = judging.judge(source, content, policy, case)
     write(out, report)
     return report
+
+
+def read(bundle: Path) -> contents.Contents:
+    """Return a bundle; raises MonitorError where there is none."""
+    if not (bundle / MANIFEST).is_file():
+        raise MonitorError(
+            f"{bundle} is no bundle: promote a candidate (`mlops promote`), fetch the one that was "
+            f"promoted (`dvc pull {bundle}.dvc`), or name another with `--bundle`"
+        )
+    return contents.read(bundle)
 
 
 def clear(out: Path) -> None:
@@ -45,7 +56,7 @@ def clear(out: Path) -> None:
 
 def settled_by(bundle: Path) -> str:
     """Return by which settings outcomes of a bundle are counted."""
-    task = contents.read(bundle).manifest["task"]
+    task = read(bundle).manifest["task"]
     return settled(compose(Path(), task, "this folder").settings)
 
 

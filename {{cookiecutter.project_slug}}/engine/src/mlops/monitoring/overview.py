@@ -9,9 +9,10 @@ import numpy as np
 from ..bundle.counting import Cells
 from .case import Case
 from .policy import Policy
-from .rules.performance import Performance, expected, mean, sequence
+from .rules.performance import Mean, Performance, expected, mean, sequence
 
 DAYS = 90
+SLICES = 6  # of a rule, whose losses are shown
 QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
 REFRESH = "mlops refresh --because reports/monitor/monitor.json"
 
@@ -63,32 +64,44 @@ def predictions(case: Case) -> list[dict[str, Any]]:
     return found
 
 
-def performance(case: Case, policy: Policy) -> list[dict[str, Any]]:
-    """Return how each judged loss came in, overall: the mean until each day, and its interval."""
+def performance(
+    case: Case, policy: Policy, alerted: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Return how each judged loss came in: the mean until each day, and its interval.
+
+    Overall, and of the first slices that have an alert.
+    """
     found = []
-    for rule in policy.rules.values():
-        reference = mean(case.reference.outcomes, "", getattr(rule, "loss", ""))
-        if not isinstance(rule, Performance) or reference is None:
+    for name, rule in policy.rules.items():
+        if not isinstance(rule, Performance):
             continue
-        found.append(
-            {
-                "metric": rule.loss,
-                "slice": "",
-                "reference": reference.value,
-                "margin": reference.value * rule.margin,
-                "sequence": [
-                    {
-                        "date": day,
-                        "rows": int(one.rows),
-                        "value": one.value,
-                        "low": one.value - half,
-                        "high": one.value + half,
-                    }
-                    for day, one, half in sequence(case, "", rule.loss, policy.settings.alpha)
-                ],
-            }
-        )
+        slices = [one["part"] for one in alerted if one["rule"] == name and one["part"]]
+        for part in ["", *slices[:SLICES]]:
+            reference = mean(case.reference.outcomes, part, rule.loss)
+            if reference is not None:
+                found.append(_measured(case, rule, part, reference, policy.settings.alpha))
     return found
+
+
+def _measured(
+    case: Case, rule: Performance, part: str, reference: Mean, alpha: float
+) -> dict[str, Any]:
+    return {
+        "metric": rule.loss,
+        "slice": part,
+        "reference": reference.value,
+        "margin": reference.value * rule.margin,
+        "sequence": [
+            {
+                "date": day,
+                "rows": int(one.rows),
+                "value": one.value,
+                "low": one.value - half,
+                "high": one.value + half,
+            }
+            for day, one, half in sequence(case, part, rule.loss, alpha)
+        ],
+    }
 
 
 def estimated(case: Case) -> dict[str, Any] | None:

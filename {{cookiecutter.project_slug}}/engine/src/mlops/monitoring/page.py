@@ -176,7 +176,7 @@ def _origin(content: Content) -> list[tuple[str, Any]]:
         ("model since", content["model"]["since"] or "unknown"),
         ("rows", f"{log['rows']:,}"),
         ("days", f"{log['days']:,}, {log['first'] or 'none'} to {log['last'] or 'none'}"),
-        ("outcomes", f"{log['outcomes']:,}"),
+        ("mature outcomes", f"{log['outcomes']:,}"),
         ("outcomes are mature after", f"{policy['maturity_days']} days"),
         ("chance of a false alarm", policy["alpha"]),
     ]

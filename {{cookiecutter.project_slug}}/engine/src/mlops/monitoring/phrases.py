@@ -38,9 +38,10 @@ def lead(content: Content) -> str:
         return f"{subject}: the log holds no row of this model."
     days = f"{log['days']:,} day{'s' * (log['days'] != 1)}"
     outcomes = f"{log['outcomes']:,}" if log["outcomes"] else "no"
+    outcomes += f" mature outcome{'s' * (log['outcomes'] != 1)}"
     return (
         f"{subject} on {log['rows']:,} rows of {days}, {log['first']} to {log['last']}, with "
-        f"{outcomes} outcomes; judged to the end of {content['at']} (UTC)."
+        f"{outcomes}; judged to the end of {content['at']} (UTC)."
     )
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from ..bundle import contents
-from ..git.repository import Repository
+from ..git.repository import Repository, RepositoryError
 from ..progress import progress
 from .case import Case
 from .judge import ruling
-from .monitor import prepared
+from .monitor import MonitorError, prepared, read
 from .policy import Policy, compose
 
 Found = dict[tuple[str, str, str], list[str]]  # verdict, rule, part -> days
@@ -24,16 +24,27 @@ def replay(log: Path, bundle: Path, at: date | None, length: int, ref: str | Non
 
     With `ref`, also what the policy of that commit would have, and where they differ.
     """
-    content = contents.read(bundle)
+    content = read(bundle)
     task = content.manifest["task"]
     own = compose(Path(), task, "this folder")
+    theirs = None if ref is None else _policy(ref, task)
     mine = _replayed(log, content, own, at, length)
-    if ref is None:
+    if ref is None or theirs is None:
         return _table(mine, None, "this folder", "")
+    return _table(mine, _replayed(log, content, theirs, at, length), "this folder", ref)
+
+
+def _policy(ref: str, task: str) -> Policy:
+    """Return the policy of a commit; raises where there is none, before days are replayed."""
+    repository = Repository()
+    repository.git("rev-parse", "--git-dir")
+    try:
+        commit = repository.commit_of(ref)
+    except RepositoryError as error:
+        raise MonitorError(f"--policy {ref}: {error}") from error
     with tempfile.TemporaryDirectory() as folder:
-        Repository().extract(ref, list(PLACES), Path(folder))
-        other = compose(Path(folder), task, ref)
-    return _table(mine, _replayed(log, content, other, at, length), "this folder", ref)
+        repository.extract(commit, list(PLACES), Path(folder))
+        return compose(Path(folder), task, ref)
 
 
 def _replayed(

@@ -29,6 +29,7 @@ from .evidence import PRODUCTION
 from .gathering import Gathered
 
 MAIN = "main"
+MAIN_REF = f"refs/heads/{MAIN}"
 BRANCHES, REMEMBERED = "refs/heads/refresh/", "refs/mlops/refresh/"
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 FRESH = 3  # days for which a report of the monitor speaks of today
@@ -117,7 +118,11 @@ def _main(repository: Repository) -> str:
         raise RefreshError(
             "something here differs from the last commit: commit it, or take it back"
         )
-    if head != tip(repository, MAIN):
+    known = tip(repository, MAIN)
+    if head != known:
+        is_main = repository.git("rev-parse", "--symbolic-full-name", "HEAD").strip() == MAIN_REF
+        if is_main and (known is None or repository.is_ancestor(known)):
+            raise RefreshError(f"{MAIN} has commits that the remote has not: `git push` first")
         raise RefreshError(
             f"this is not the last commit of {MAIN}: `git checkout {MAIN} && git pull`"
         )

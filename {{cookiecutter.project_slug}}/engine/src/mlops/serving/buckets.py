@@ -11,7 +11,7 @@ from pyarrow import fs
 
 from ..data.sources import DataError
 from ..log_layout import COUNTS, counted
-from .inputs import ASIDE
+from .inputs import is_aside
 
 SIGN = "://"
 PATIENCE = 15  # seconds
@@ -44,7 +44,7 @@ class Bucket(NamedTuple):
             below = [found] if is_file else self.system.get_file_info(self._everything())
             for one in below:
                 name = one.path.removeprefix(self.path).lstrip("/")
-                if one.type == fs.FileType.File and not _is_aside(name):
+                if one.type == fs.FileType.File and not is_aside(name):
                     target = place / name if name else place
                     target.parent.mkdir(parents=True, exist_ok=True)
                     fs.copy_files(one.path, str(target), source_filesystem=self.system)
@@ -168,10 +168,6 @@ def _patient(url: str) -> str:
     if scheme not in ("gs", "gcs") or "retry_limit_seconds" in url:
         return url
     return f"{url}{'&' if '?' in url else '?'}retry_limit_seconds={PATIENCE}"
-
-
-def _is_aside(name: str) -> bool:
-    return any(part.startswith(ASIDE) for part in name.split("/"))
 
 
 def _unreached(url: str, error: Exception) -> DataError:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..contract import Contract, Source
 from ..data.sources import DataError
 from ..files import sha256
+from .delivery import LINEAGE
 
 ASIDE = (".", "_")  # what hidden files, and those that a writer leaves beside its parts, begin with
 SHOWN = 32
@@ -83,6 +84,11 @@ def called(paths: Sequence[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
+def is_aside(name: str) -> bool:
+    """Say whether a file below a folder is none of its tables, but was left beside them."""
+    return any(part.startswith(ASIDE) for part in name.split("/")) or name.endswith(LINEAGE)
+
+
 def _files(given: Path) -> Iterator[tuple[Path, str]]:
     """Yield a file, or those below a folder in the order of their names, each with its name."""
     if not given.is_dir():
@@ -91,7 +97,7 @@ def _files(given: Path) -> Iterator[tuple[Path, str]]:
     below = [
         path
         for path in sorted(given.rglob("*"))
-        if path.is_file() and not any(p.startswith(ASIDE) for p in path.relative_to(given).parts)
+        if path.is_file() and not is_aside(path.relative_to(given).as_posix())
     ]
     if not below:
         raise DataError(f"{given} holds no table: put CSV or Parquet files into it")
