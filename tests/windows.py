@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from mlops.bundle.counting import Counts, Layout, Limits, Outcomes, Tally, outcomes
+from mlops.bundle.cells import Layout, Limits
+from mlops.bundle.counting import Counts, Tally
+from mlops.bundle.losses import Outcomes, outcomes
 from mlops.bundle.profile import profile
 from mlops.bundle.reading import Loaded
 from mlops.bundle.reference import Period, Reference

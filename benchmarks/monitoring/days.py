@@ -20,7 +20,7 @@ import join
 import msgspec
 import numpy as np
 
-from mlops.bundle.counting import Cells, Layout
+from mlops.bundle.cells import Cells, Layout
 from mlops.bundle.reading import Loaded
 from mlops.config.settings import (
     Evaluation,

@@ -15,7 +15,9 @@ import numpy as np
 
 import traffic  # isort: skip  # finds the engine
 
-from mlops.bundle.counting import Cells, Counts, Layout, outcomes
+from mlops.bundle.cells import Cells, Layout
+from mlops.bundle.counting import Counts
+from mlops.bundle.losses import outcomes
 from mlops.bundle.reference import Reference
 from mlops.config.settings import Monitoring
 from mlops.monitoring.case import Case, Day

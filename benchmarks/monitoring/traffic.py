@@ -13,14 +13,9 @@ ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
 sys.path[:0] = [str(PROJECT / "engine/src"), str(PROJECT / "src")]
 
-from mlops.bundle.counting import (  # noqa: E402
-    Cells,
-    Layout,
-    Outcomes,
-    Tally,
-    equal_chance,
-    hashes,
-)
+from mlops.bundle.cells import Cells, Layout  # noqa: E402
+from mlops.bundle.counting import Tally, equal_chance, hashes  # noqa: E402
+from mlops.bundle.losses import Outcomes  # noqa: E402
 from mlops.bundle.reading import Loaded  # noqa: E402
 from mlops.bundle.reference import Period, Reference  # noqa: E402
 from mlops.config.settings import (  # noqa: E402

@@ -11,21 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.bundle import counting
-from mlops.bundle.counting import (
-    BUCKETS,
-    Cells,
-    Counts,
-    Layout,
-    Limits,
-    Outcomes,
-    Tally,
-    equal_chance,
-    heaviest,
-    losses,
-    outcomes,
-    repetition,
-    sketch,
-)
+from mlops.bundle.cells import Cells, Layout, Limits
+from mlops.bundle.counting import BUCKETS, Counts, Tally, equal_chance, heaviest, repetition, sketch
+from mlops.bundle.losses import Outcomes, losses, outcomes
 from mlops.bundle.profile import profile
 from mlops.config.settings import Derived, Features
 from mlops.contract import Column, Contract

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.bundle import contents, reading
-from mlops.bundle.counting import Outcomes
+from mlops.bundle.losses import Outcomes
 from mlops.bundle.profile import profile
 from mlops.bundle.reference import Reference, layout, reference
 from mlops.config.settings import Evaluation, Features, Model, Settings, Split, Training, Tuning

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from windows import AT, NUMBER, ROWS, WEEKS, case, world
 
-from mlops.bundle.counting import BUCKETS, Cells, Counts, Layout, sketch
+from mlops.bundle.cells import Cells, Layout
+from mlops.bundle.counting import BUCKETS, Counts, sketch
 from mlops.bundle.reference import Period
 from mlops.monitoring.case import AROUND, _apart, _weight, dependence, place_error
 from mlops.monitoring.statistics import auc

@@ -17,7 +17,8 @@ import pytest
 from recorded import answered, record, report
 
 from mlops.bundle import contents
-from mlops.bundle.counting import Tally, outcomes
+from mlops.bundle.counting import Tally
+from mlops.bundle.losses import outcomes
 from mlops.bundle.reading import PROFILE, Loaded, parsed
 from mlops.bundle.reference import layout
 from mlops.config.settings import Derived, Features, Monitoring
@@ -26,7 +27,8 @@ from mlops.data import prepared
 from mlops.features.encoding import Encoder
 from mlops.monitoring import log as reading
 from mlops.monitoring.case import Day
-from mlops.monitoring.log import LogError, Source, days, silent, traffic
+from mlops.monitoring.log import Source, days, traffic
+from mlops.monitoring.rows import LogError, silent
 
 FIRST = date(2026, 3, 2)
 TASKS = ("binary", "multiclass", "regression")

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from windows import AT, KIND, case, world
 
-from mlops.bundle.counting import Outcomes
+from mlops.bundle.losses import Outcomes
 from mlops.monitoring.case import Case
 from mlops.monitoring.judge import ruling
 from mlops.monitoring.policy import Policy

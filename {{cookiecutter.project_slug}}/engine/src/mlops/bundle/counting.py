@@ -3,113 +3,19 @@
 Counts of two days add up to those of both, so that a window is a sum and rows may be deleted.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import msgspec
 import numpy as np
 
-from ..contract import Contract
-from ..evaluation.slices import MISSING, UNSEEN
-from ..metrics.arrays import surprisal
+from .cells import Layout, by_output, places
 
 BLOCK = 1 << 18  # cells counted at a time: they stay in the cache of a processor
 BUCKETS = 1024  # of a sketch of repeated rows: its error is about 4 %
 HEAVY = 0.005  # share of a block from which a value is looked at
 KEPT = 200  # values of a feature that are kept as its heaviest: as many can be HEAVY
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth, TAOCP 3, section 6.4
-
-
-class Cells(NamedTuple):
-    """How one column is cut: a number between edges, a category by its labels.
-
-    The first cell of a number is below all that training saw, the last but one above. The last but
-    one of a category is for labels that are not declared. The last is for what is missing.
-    """
-
-    name: str
-    edges: np.ndarray
-    labels: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """How many cells there are."""
-        return len(self.labels) + 2 if self.labels else len(self.edges) + 2
-
-    def of(self, values: np.ndarray) -> np.ndarray:
-        """Return the cell of each float32 value."""
-        last = self.size - 1
-        absent = np.isnan(values)
-        if self.labels:
-            found = np.minimum(np.where(absent, last, values).astype(np.intp), last - 1)
-        else:
-            found = self.edges.searchsorted(values, side="right")
-        found[absent] = last
-        return found
-
-    def quantiles(self, there: np.ndarray, shares: Sequence[float]) -> list[float | None]:
-        """Return quantiles of counted numbers (without the last cell), evenly within each cell."""
-        total = int(there.sum())
-        if not total or not len(self.edges):
-            return [None] * len(shares)
-        ends = np.concatenate([self.edges[:1], self.edges, self.edges[-1:]]).astype(float)
-        until = np.concatenate([[0], np.cumsum(there)]) / total
-        return [float(np.interp(share, until, ends)) for share in shares]
-
-
-class Layout(NamedTuple):
-    """The cells of all features, and of all outputs, each in one flat array."""
-
-    features: tuple[Cells, ...]
-    outputs: tuple[Cells, ...]
-    sliced: Mapping[str, tuple[str, ...]]  # the columns by which rows are counted apart
-    threshold: float
-
-    @classmethod
-    def of(cls, profile: Mapping[str, Any], contract: Contract, limits: "Limits") -> Self:
-        """Return the layout that a bundle's profile gives."""
-        answers = profile["predictions"]
-        outputs = answers if contract.task == "multiclass" else {"": answers}
-        return cls(
-            tuple(_cells(name, about) for name, about in profile["features"].items()),
-            tuple(_cells(name, about) for name, about in outputs.items()),
-            {
-                name: (*contract.labels_of(name), UNSEEN, MISSING)
-                for name in contract.names("feature")
-                if (column := contract.columns[name]).type == "boolean"
-                or 0 < len(column.categories) <= limits.categories
-            },
-            limits.threshold,
-        )
-
-    @property
-    def starts(self) -> np.ndarray:
-        """The first cell of each feature, and the number of all cells."""
-        return np.cumsum([0, *(cells.size for cells in self.features)])
-
-    def split(self, flat: Sequence[float] | np.ndarray) -> Iterator[tuple[Cells, np.ndarray]]:
-        """Yield each feature with its part of a flat array (last axis)."""
-        starts, array = self.starts, np.asarray(flat)
-        for cells, start, end in zip(self.features, starts, starts[1:], strict=False):
-            yield cells, array[..., start:end]
-
-
-class Limits(NamedTuple):
-    """What of a bundle's evaluation decides how its rows are counted."""
-
-    categories: int
-    threshold: float
-
-
-def _cells(name: str, about: Mapping[str, Any]) -> Cells:
-    if "labels" in about:
-        return Cells(name, np.empty(0, np.float32), tuple(about["labels"]))
-    if "edges" not in about:  # all of it is missing
-        return Cells(name, np.empty(0, np.float32))
-    least, most = np.float32(about["minimum"]), np.float32(about["maximum"])
-    inner = np.asarray(about["edges"], dtype=np.float32)
-    above = np.nextafter(most, np.float32(np.inf))
-    return Cells(name, np.unique(np.concatenate([[least], inner, [above]]).astype(np.float32)))
 
 
 class Counts(msgspec.Struct):
@@ -240,7 +146,7 @@ class Tally:
         each row is of: the row itself, where nothing says so.
         """
         self._rows += len(values)
-        last = None if predictions is None else self._answers(_by_output(predictions))
+        last = None if predictions is None else self._answers(by_output(predictions))
         rows = Rows(values, last, {name: columns[name] for name in self._slices}, units)
         if self._waiting and not self._waiting[0].alike(rows):
             self._flush()
@@ -318,12 +224,6 @@ class Tally:
         )
 
 
-def places(codes: np.ndarray, labels: int) -> np.ndarray:
-    """Return the place of each code among labels of which the last two are unseen and missing."""
-    found = np.minimum(codes, labels - 2)
-    return np.where(np.isnan(codes), labels - 1, found).astype(np.intp)
-
-
 def heaviest(column: np.ndarray) -> dict[str, int]:
     """Return the values of a float32 column that at least HEAVY of its rows share."""
     least = max(2, int(HEAVY * len(column)))
@@ -372,101 +272,3 @@ def equal_chance(rows: np.ndarray) -> float:
     sizes = np.unique(rows, return_counts=True)[1].astype(np.float64)
     pairs = len(rows) * (len(rows) - 1.0)
     return float((sizes * (sizes - 1)).sum() / pairs) if pairs else 0.0
-
-
-class Outcomes(msgspec.Struct):
-    """What turned out to be true of some days' answers, as far as it is known.
-
-    `losses` has for each group (all rows have none of a name) and each loss its rows, sum and sum
-    of squares; `calibration` for each cell of an output its rows, and the sums of what was
-    predicted and of what was true.
-    """
-
-    losses: dict[str, dict[str, tuple[int, float, float]]] = {}
-    calibration: list[list[tuple[int, float, float]]] = []
-
-    def __add__(self, other: "Outcomes") -> "Outcomes":
-        groups = sorted({*self.losses, *other.losses})
-        return Outcomes(
-            {g: _added(self.losses.get(g, {}), other.losses.get(g, {})) for g in groups},
-            [
-                [_plus(a, b) for a, b in zip(one, two, strict=True)]
-                for one, two in zip(self.calibration, other.calibration, strict=True)
-            ]
-            if self.calibration and other.calibration
-            else self.calibration or other.calibration,
-        )
-
-
-Sums = tuple[int, float, float]
-
-
-def _plus(one: Sums, other: Sums) -> Sums:
-    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
-
-
-def _added(one: Mapping[str, Sums], other: Mapping[str, Sums]) -> dict[str, Sums]:
-    nothing = (0, 0.0, 0.0)
-    return {n: _plus(one.get(n, nothing), other.get(n, nothing)) for n in {**one, **other}}
-
-
-def losses(
-    target: np.ndarray, predictions: np.ndarray, labels: Sequence[str], threshold: float
-) -> dict[str, np.ndarray]:
-    """Return what each answer lost, by the losses that add up over rows."""
-    if not labels:
-        error = predictions - target
-        return {"absolute_error": np.abs(error), "squared_error": np.square(error)}
-    if predictions.ndim == 1:
-        given = np.where(target == 1, predictions, 1 - predictions)
-        return {
-            "log_loss": surprisal(given),
-            "brier": np.square(predictions - target),
-            "error": ((predictions > threshold) != (target == 1)).astype(np.float64),
-        }
-    given = predictions[np.arange(len(target)), target.astype(np.intp)]
-    wrong = predictions.argmax(axis=1) != target
-    return {"log_loss": surprisal(given), "error": wrong.astype(np.float64)}
-
-
-def outcomes(
-    layout: Layout,
-    target: np.ndarray,
-    predictions: np.ndarray,
-    columns: Mapping[str, np.ndarray],
-    labels: Sequence[str],
-) -> Outcomes:
-    """Return the losses of rows, of all and of each slice, and how they are calibrated.
-
-    `target` has class codes, or numbers for a regression.
-    """
-    lost = losses(target, predictions, labels, layout.threshold)
-    groups = {"": {name: _sums(loss) for name, loss in lost.items()}}
-    for column, names in layout.sliced.items():
-        place = places(columns[column], len(names))
-        rows = np.bincount(place, minlength=len(names))
-        for name, loss in lost.items():
-            sums = np.bincount(place, loss, minlength=len(names))
-            squares = np.bincount(place, np.square(loss), minlength=len(names))
-            for at in np.flatnonzero(rows):
-                known = groups.setdefault(f"{column}={names[at]}", {})
-                known[name] = (int(rows[at]), float(sums[at]), float(squares[at]))
-    answers = _by_output(predictions)
-    calibrated = []
-    for output, cells in enumerate(layout.outputs):
-        given = answers[:, output]
-        true = target if not labels or len(layout.outputs) == 1 else target == output
-        place = cells.of(given.astype(np.float32))
-        rows = np.bincount(place, minlength=cells.size)
-        said = np.bincount(place, given, minlength=cells.size)
-        came = np.bincount(place, np.asarray(true, dtype=np.float64), minlength=cells.size)
-        calibrated.append(list(zip(rows.tolist(), said.tolist(), came.tolist(), strict=True)))
-    return Outcomes(groups, calibrated)
-
-
-def _by_output(predictions: np.ndarray) -> np.ndarray:
-    return predictions[:, None] if predictions.ndim == 1 else predictions
-
-
-def _sums(loss: np.ndarray) -> Sums:
-    return len(loss), float(loss.sum()), float(np.square(loss).sum())

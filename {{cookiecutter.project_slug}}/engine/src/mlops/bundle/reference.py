@@ -11,16 +11,9 @@ from ..config.settings import Settings
 from ..contract import Contract
 from ..data import prepared
 from ..features.encoding import Encoder
-from .counting import (
-    Counts,
-    Layout,
-    Limits,
-    Outcomes,
-    Tally,
-    equal_chance,
-    hashes,
-    outcomes,
-)
+from .cells import Layout, Limits
+from .counting import Counts, Tally, equal_chance, hashes
+from .losses import Outcomes, outcomes
 
 WEEKLY = 3  # days between the days of a table, on the median, up to which it is cut into weeks
 

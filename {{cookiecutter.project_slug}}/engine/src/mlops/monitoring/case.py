@@ -9,7 +9,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from ..bundle.counting import Cells, Counts, Layout, Outcomes, repetition
+from ..bundle.cells import Cells, Layout
+from ..bundle.counting import Counts, repetition
+from ..bundle.losses import Outcomes
 from ..bundle.reading import Loaded
 from ..bundle.reference import Period, Reference
 from ..config.settings import Monitoring

@@ -1,9 +1,9 @@
 """The days of a server's log, each counted once: what is kept when its rows are deleted."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,30 +11,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..bundle.counting import Counts, Layout, Outcomes, Tally, hashes, outcomes
+from ..bundle.cells import Layout
+from ..bundle.counting import Counts, Tally
+from ..bundle.losses import Outcomes, outcomes
 from ..bundle.reading import Loaded
 from ..config.settings import Monitoring
-from ..contract import Contract
-from ..data import prepared
-from ..errors import ProjectError
 from ..files import atomic_file
-from ..log_layout import COUNTS, FEEDBACK, PREDICTIONS, stored
-from ..policy.finding import number
+from ..log_layout import COUNTS, FEEDBACK, PREDICTIONS
 from ..progress import progress
 from . import outcomes as reports
 from .case import Day
+from .rows import ANSWERED, ROWS, LogError, answered, batches, inputs, predictions, targets, units
 
-ROWS = 50_000
 BY_THE_HOUR = ("hour_of_day", "is_missing_datetime")  # of one datetime, and alike every day
-UNIT, DIGITS = "unit", 16
-BESIDE = ("role", UNIT, "prediction", "probabilities")
-ANSWERED = ("champion", "challenger", "batch")  # roles of rows that somebody got an answer to
 HORIZON = 400  # days that are looked at
 RECENT = 70  # of which it is counted who else answered
-
-
-class LogError(ProjectError):
-    """The log cannot be read as that of the bundle."""
 
 
 class Source(NamedTuple):
@@ -119,8 +110,8 @@ def _rows(path: Path) -> int:
     """Return how many rows of a file somebody got an answer to."""
     try:
         with pq.ParquetFile(path) as file:
-            roles = file.iter_batches(batch_size=ROWS, columns=["role"])
-            return sum(_answered(batch, {}).num_rows for batch in roles)
+            roles = file.iterbatches(batch_size=ROWS, columns=["role"])
+            return sum(answered(batch, {}).num_rows for batch in roles)
     except pa.ArrowException as error:
         raise LogError(
             f"{path} cannot be read as Parquet: bring it back, or remove it, and its rows with it"
@@ -222,7 +213,7 @@ def _counted(source: Source, known: Day, day: str, at: date) -> Day:
     if fresh:
         tally = Tally(source.layout)
         for name in fresh:
-            for batch in _batches(folder / name, source):
+            for batch in batches(folder / name, source.bundle.encoder.inputs):
                 _count(source, tally, batch, roles)
         counts = counts + tally.counts()
     found = Day(day, source.bundle_digest, counts, {**known.files, **files}, roles)
@@ -242,77 +233,14 @@ def _counted(source: Source, known: Day, day: str, at: date) -> Day:
     return found
 
 
-def _batches(path: Path, source: Source) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a file, with the columns that are counted."""
-    names = source.bundle.encoder.inputs
-    with pq.ParquetFile(path) as file:
-        wanted = {*names, *map(stored, names), *BESIDE}
-        there = [name for name in file.schema_arrow.names if name in wanted]
-        yield from file.iter_batches(batch_size=ROWS, columns=there)
-
-
 def _count(source: Source, tally: Tally, batch: pa.RecordBatch, roles: dict[str, int]) -> None:
-    batch = _answered(batch, roles)
+    batch = answered(batch, roles)
     if not batch.num_rows:
         return
     contract, encoder = source.bundle.contract, source.bundle.encoder
     columns = inputs(batch, contract, encoder.inputs)
     values = encoder.by_feature(encoder.matrix(columns))
     tally.add(values, predictions(batch, contract), columns, units(batch, encoder.inputs))
-
-
-def _answered(batch: pa.RecordBatch, roles: dict[str, int]) -> pa.RecordBatch:
-    """Return the rows that somebody got an answer to, and count them by role."""
-    role = batch.column("role")
-    names = role.dictionary.to_pylist()
-    counted = np.bincount(role.indices.to_numpy(), minlength=len(names))
-    kept = [name in ANSWERED for name in names]
-    for name, rows, keep in zip(names, counted.tolist(), kept, strict=True):
-        if keep and rows:
-            roles[name] = roles.get(name, 0) + rows
-    if all(kept):
-        return batch
-    return batch.filter(pa.array(kept).take(role.indices))
-
-
-def inputs(
-    batch: pa.RecordBatch, contract: Contract, names: tuple[str, ...]
-) -> dict[str, np.ndarray]:
-    """Return what was asked, as features are computed from it."""
-    from_log = {name: _called(name, batch) for name in names}
-    missing = [name for name, called in from_log.items() if called not in batch.schema.names]
-    if missing:
-        raise LogError(
-            f"the log has no {', '.join(missing)}, which the bundle reads: point at its own log"
-        )
-    table = pa.table({name: batch.column(called) for name, called in from_log.items()})
-    return prepared.arrays(table.combine_chunks(), contract, names)
-
-
-def predictions(batch: pa.RecordBatch, contract: Contract) -> np.ndarray:
-    """Return what was answered: a number, the last label's probability, or one of each label."""
-    if not contract.labels:
-        return batch.column("prediction").to_numpy(zero_copy_only=False).astype(np.float64)
-    given = batch.column("probabilities").flatten().to_numpy(zero_copy_only=False)
-    answers = given.reshape(batch.num_rows, len(contract.labels))
-    return answers[:, 1] if contract.task == "binary" else answers
-
-
-def _called(name: str, batch: pa.RecordBatch) -> str:
-    """Return what an input is called in a file: older ones know fewer names that are taken."""
-    return stored(name) if stored(name) in batch.schema.names else name
-
-
-def units(batch: pa.RecordBatch, names: Sequence[str]) -> np.ndarray | None:
-    """Return a number for who each row is of, where the log has that; None where it does not."""
-    is_input = UNIT in names and _called(UNIT, batch) == UNIT
-    if is_input or UNIT not in batch.schema.names or batch.column(UNIT).null_count:
-        return None
-    text = b"".join(batch.column(UNIT).cast(pa.binary()).to_pylist())
-    if len(text) != DIGITS * batch.num_rows:
-        return None
-    halves = np.frombuffer(text, dtype=np.uint64).reshape(-1, 2)
-    return hashes(halves.T)
 
 
 def _first_report(source: Source, day: str, at: date) -> date | None:
@@ -341,29 +269,6 @@ def _outcomes(source: Source, day: str, last: date) -> tuple[Outcomes, int]:
         total += outcomes(source.layout, true[heard], answers, kept, contract.labels)
         known += int(heard.sum())
     return total, known
-
-
-def targets(batch: pa.RecordBatch, contract: Contract, silence: Any) -> np.ndarray:
-    """Return what came true as numbers or class codes: NaN where nothing is known."""
-    values, quiet = batch.column("outcome").to_pylist(), silent(contract, silence)
-    if not contract.labels:
-        return np.array([quiet if v is None else float(v) for v in values], dtype=np.float64)
-    codes = {label: float(code) for code, label in enumerate(contract.labels)}
-    return np.array([quiet if v is None else codes.get(str(v), np.nan) for v in values])
-
-
-def silent(contract: Contract, silence: Any) -> float:
-    """Return the number or class code of a row of which nothing was heard: NaN leaves it out."""
-    if silence is None:
-        return np.nan
-    if not contract.labels:
-        if (given := number(silence)) is None:
-            raise LogError(f"monitoring.silence is {silence!r}: give a number, as the target is")
-        return given
-    for name in (str(silence), str(silence).lower()):
-        if name in contract.labels:
-            return float(contract.labels.index(name))
-    raise LogError(f"monitoring.silence is {silence!r}: choose from {', '.join(contract.labels)}")
 
 
 def _path(source: Source, day: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ..bundle import alerts, contents
-from ..bundle.counting import Layout
+from ..bundle.cells import Layout
 from ..bundle.manifest import MANIFEST
 from ..bundle.reading import PROFILE, REFERENCE, parsed
 from ..bundle.reference import Reference, layout
@@ -17,8 +17,9 @@ from ..errors import ProjectError
 from ..files import write_text
 from . import judge as judging
 from .case import Case
-from .log import Source, days, settled, silent, traffic
+from .log import Source, days, settled, traffic
 from .policy import Policy, compose
+from .rows import silent
 
 EXIT = {"quiet": 0, "alert": 1, "not judged": 2}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle.counting import Cells
+from ..bundle.cells import Cells
 from .case import Case
 from .policy import Policy
 from .rules.performance import Mean, Performance, expected, mean, sequence

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...bundle.counting import Cells
+from ...bundle.cells import Cells
 from ..case import Case, Window, dependence
 from ..rule import Finding, Rule, unjudged
 from ..statistics import NOTHING, Between, Test, beyond, share, shift

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from ...bundle.counting import Outcomes
+from ...bundle.losses import Outcomes
 from ..case import Case
 from ..rule import Finding, Kind, Rule, unjudged
 from ..statistics import ever, half_width

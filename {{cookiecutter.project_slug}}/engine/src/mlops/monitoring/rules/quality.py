@@ -6,7 +6,8 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
-from ...bundle.counting import HEAVY, Cells
+from ...bundle.cells import Cells
+from ...bundle.counting import HEAVY
 from ..case import Case, Window
 from ..rule import Finding, Kind, Rule, unjudged
 from ..statistics import Between, above, auc, share, shift
