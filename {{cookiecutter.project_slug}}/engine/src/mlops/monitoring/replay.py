@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ..bundle import contents
+from ..contract import Task
 from ..git.repository import Repository, RepositoryError
 from ..progress import progress
 from .case import Case
@@ -34,7 +35,7 @@ def replay(log: Path, bundle: Path, at: date | None, length: int, ref: str | Non
     return _table(mine, _replayed(log, content, theirs, at, length), "this folder", ref)
 
 
-def _policy(ref: str, task: str) -> Policy:
+def _policy(ref: str, task: Task) -> Policy:
     """Return the policy of a commit; raises where there is none, before days are replayed."""
     repository = Repository()
     repository.git("rev-parse", "--git-dir")
