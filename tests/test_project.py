@@ -164,3 +164,21 @@ def test_pushes_go_with_the_deploy_key_where_there_is_one(
     assert known == "github.com ssh-ed25519 AAAA\n"
     command = named.run("git", "config", "core.sshCommand").stdout
     assert f"ssh -i '{kept}' -o IdentitiesOnly=yes" in command
+
+
+@pytest.mark.parametrize("task", ["monitor", "predict"])
+@pytest.mark.parametrize("pointer", [False, True])
+def test_a_champion_that_cannot_be_fetched_is_a_sentence(
+    project: Project, task: str, pointer: bool
+) -> None:
+    """DVC is asked to be quiet, and is so of what fails, too."""
+    project.run("git", "init", "--quiet")
+    if pointer:
+        out = "outs:\n- md5: 0123456789abcdef0123456789abcdef.dir\n  hash: md5\n  path: champion\n"
+        (project.path / "deploy/production").mkdir(parents=True)
+        (project.path / "deploy/production/champion.dvc").write_text(out)
+    done = project.run("make", "-o", ".venv/.installed", task, "LOG=log", check=False)
+    assert done.returncode == 2
+    said = "deploy/production/champion cannot be fetched: promote a candidate first, or see what"
+    assert sum(said in line for line in done.stdout.splitlines()) == 1
+    assert "mlops: " not in done.stdout

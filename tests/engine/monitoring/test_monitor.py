@@ -184,7 +184,7 @@ def test_a_model_that_is_wrong_is_an_alert_that_asks_for_another(
     assert of.monitor() == 1
     assert ("performance", "") in {(one["rule"], one["part"]) for one in of.report["alerts"]}
     assert any("mlops refresh" in step for step in of.report["next"])
-    (performance,) = of.report["performance"]
+    performance = next(one for one in of.report["performance"] if not one["slice"])
     last = performance["sequence"][-1]
     assert last["low"] > performance["reference"] + performance["margin"]
 
@@ -415,3 +415,17 @@ def test_a_replay_shows_what_a_changed_threshold_would_have_found(
         said = capsys.readouterr().err
         assert said.startswith(f"mlops monitor: --policy {ref}: git knows no commit '{ref}': ")
         assert said.count("\n") == 1
+
+
+def test_a_commit_that_has_no_policy_is_a_sentence(
+    binary: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (
+        ["init", "--quiet"],
+        ["commit", "--quiet", "--allow-empty", "--message", "Nothing"],
+    ):
+        subprocess.run(["git", *command], check=True)
+    assert binary.monitor("--replay", "2d", "--policy", "HEAD") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mlops monitor: the monitor's policy of HEAD cannot be composed (")
+    assert said.count("\n") == 1

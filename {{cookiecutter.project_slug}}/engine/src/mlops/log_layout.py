@@ -7,6 +7,7 @@ PREDICTIONS = "predictions"
 FEEDBACK = "feedback"
 COUNTS = "counts"  # of each day, by what reads the log
 SPOOL = "spool"
+OPEN, CLOSED = ".open", ".segment"  # segments of the spool: written to, waiting
 BEFORE = ("request_id", "row", "time", "digest", "role", "unit", "arm", "propensity")
 AFTER = ("prediction", "probabilities")
 REPORTED = ("outcome", "outcome_time", "value", "currency", "action")  # beside them when joined

@@ -5,10 +5,9 @@ import shlex
 from datetime import date, timedelta
 from pathlib import Path
 
-from ..log_layout import COUNTS, PREDICTIONS, SPOOL
+from ..log_layout import CLOSED, COUNTS, OPEN, PREDICTIONS, SPOOL
 from .log import HORIZON
 
-CLOSED, OPEN = "*.segment", "*.open"
 DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)")
 SHOWN = 3  # other models
 
@@ -55,9 +54,9 @@ def _own(days: list[str], at: date) -> str:
 def _waiting(log: Path) -> str:
     """Return how many segments wait to be made Parquet of, and by which command they are."""
     spool = log / SPOOL
-    if closed := len([*spool.glob(f"*/{CLOSED}")]):
+    if closed := len([*spool.glob(f"[!.]*/*{CLOSED}")]):
         command = f"python -m mlops.serving.recording {shlex.quote(str(spool))}/*"
         return f"{closed} segment{'s' * (closed != 1)} still wait{'s' * (closed == 1)}: `{command}`"
-    if any(spool.glob(f"*/{OPEN}")):
+    if any(spool.glob(f"[!.]*/*{OPEN}")):
         return f"rows are in open segments of {spool}, which its server closes within five minutes"
     return ""

@@ -57,7 +57,7 @@ def judge(source: Source, content: Contents, policy: Policy, case: Case) -> dict
         "rules": ruled,
         "features": overview.features(case),
         "predictions": overview.predictions(case),
-        "performance": overview.performance(case, policy),
+        "performance": overview.performance(case, policy, alerted),
         "estimated": overview.estimated(case),
         "next": overview.following(alerted, noted, ruled),
     }

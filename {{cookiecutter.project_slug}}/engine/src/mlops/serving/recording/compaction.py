@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...files import atomic_file
+from ...log_layout import CLOSED
 from .segment import Declaration, Torn, blocks
 from .tables import Part, batches
 
-CLOSED = ".segment"
 GROUP = 20_000  # rows of a row group, and of what is in memory
 
 

@@ -13,9 +13,8 @@ from types import FrameType
 
 from ...errors import ProjectError
 from ...files import claimed
-from ...log_layout import SPOOL
+from ...log_layout import CLOSED, SPOOL
 from . import spool
-from .spool import CLOSED
 from .standing import bring, standing, wanted
 from .store import Shipped, ShippingError, Store, shipped, store
 
