@@ -110,7 +110,7 @@ def _rows(path: Path) -> int:
     """Return how many rows of a file somebody got an answer to."""
     try:
         with pq.ParquetFile(path) as file:
-            roles = file.iterbatches(batch_size=ROWS, columns=["role"])
+            roles = file.iter_batches(batch_size=ROWS, columns=["role"])
             return sum(answered(batch, {}).num_rows for batch in roles)
     except pa.ArrowException as error:
         raise LogError(

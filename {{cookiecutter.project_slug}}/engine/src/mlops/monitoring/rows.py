@@ -30,7 +30,7 @@ def batches(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
         wanted = {*names, *map(stored, names), *BESIDE}
         there = [name for name in file.schema_arrow.names if name in wanted]
-        yield from file.iterbatches(batch_size=ROWS, columns=there)
+        yield from file.iter_batches(batch_size=ROWS, columns=there)
 
 
 def answered(batch: pa.RecordBatch, roles: dict[str, int]) -> pa.RecordBatch:
