@@ -13,7 +13,7 @@ from ..rule import Finding, Kind, Rule, unjudged
 from ..statistics import Between, above, auc, share, shift
 
 DAILY = ("day", "week")
-COMMON = 0.05  # share of the rows from which one more row of a value is nothing new
+COMMON = 0.05  # share of the rows from which more of a value is drift, which another rule judges
 DRIFTS = 0.05  # a change of AUC of the other values, from which a column is said to drift
 Find = Callable[[Case, Window, Cells, np.ndarray, np.ndarray], "Finding | None"]
 
@@ -138,7 +138,8 @@ class HeaviestValue(Rule, frozen=True, kw_only=True):
     """No value of a number stands in a share `least` of the rows more than it did.
 
     A sensor that is stuck repeats one value; a default that somebody fills in does, too. Where the
-    other values moved as well, or the value was common before, the column drifts: it is noted.
+    other values moved as well, the column drifts, which is noted; a value that was common is
+    feature_drift's.
     `allow` names features of which that is known, and right as it is.
     """
 
@@ -162,6 +163,8 @@ class HeaviestValue(Rule, frozen=True, kw_only=True):
         tests = []
         for value, rows in now.items():
             usual = self._usual(case, cells, value, rows, after)
+            if usual > COMMON:
+                continue
             p = above(float(rows), of, min(1.0, usual + self.least), window.weight)
             tests.append((p, -rows, value, rows, usual))
         if not tests:
@@ -173,7 +176,7 @@ class HeaviestValue(Rule, frozen=True, kw_only=True):
         at = int(cells.of(np.array([value], dtype=np.float32))[0])
         others = np.delete(np.arange(len(after) - 1), at)
         return Finding(
-            "note" if usual > COMMON or drifts(before, after, others) else "alert",
+            "note" if drifts(before, after, others) else "alert",
             told,
             cells.name,
             rows / of - usual,
