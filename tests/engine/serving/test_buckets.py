@@ -33,12 +33,12 @@ def test_from_a_bucket_into_a_bucket(
 ) -> None:
     client = bucket.client(storage)
     rows = pd.read_parquet(trained / "data/raw/2025-02.parquet")
-    for name, part in (("in/a.parquet", rows.head(30)), ("in/north/b.parquet", rows.tail(30))):
+    for name, part in (("a.parquet", rows.head(30)), ("north/b.parquet", rows.tail(30))):
         part.to_parquet(tmp_path / "x.parquet")
-        client.upload_file(str(tmp_path / "x.parquet"), bucket.NAME, name)
+        client.upload_file(str(tmp_path / "x.parquet"), bucket.NAME, f"nightly/in/{name}")
     for beside in ("_SUCCESS", "old.csv.lineage.json"):
-        client.put_object(Bucket=bucket.NAME, Key=f"in/{beside}", Body=b"{}")
-    place = f"s3://{bucket.NAME}"
+        client.put_object(Bucket=bucket.NAME, Key=f"nightly/in/{beside}", Body=b"{}")
+    place = f"s3://{bucket.NAME}/nightly"  # the bucket is that of other tests, too
     told = ["predict", f"{place}/in/", "--out", f"{place}/scores", "--partition", "date"]
     told += ["--bundle", str(trained / "candidate"), "--log", f"{place}/log", "--ids"]
     for day in ("2026-11-27", "2026-11-28"):
@@ -46,16 +46,17 @@ def test_from_a_bucket_into_a_bucket(
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"60 rows scored: {place}/scores/date=2026-11-27/part.parquet"
     assert sum("already" in line for line in out) == 2
-    assert names(storage, "scores/") == [
-        f"scores/date=2026-11-{day}/{name}"
+    assert names(storage, "nightly/scores/") == [
+        f"nightly/scores/date=2026-11-{day}/{name}"
         for day in (27, 28)
         for name in ("_part.parquet.lineage.json", "part.parquet")
     ]
-    assert len(names(storage, "log/")) == 2
+    assert len(names(storage, "nightly/log/")) == 2
     assert all(
-        name.startswith("log/predictions/date=2026-11-27/") for name in names(storage, "log/")
+        name.startswith("nightly/log/predictions/date=2026-11-27/")
+        for name in names(storage, "nightly/log/")
     )
-    key = "scores/date=2026-11-27/"
+    key = "nightly/scores/date=2026-11-27/"
     client.download_file(bucket.NAME, f"{key}part.parquet", str(tmp_path / "part.parquet"))
     body = client.get_object(Bucket=bucket.NAME, Key=f"{key}_part.parquet.lineage.json")["Body"]
     said = json.loads(body.read())
