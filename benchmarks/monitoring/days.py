@@ -17,23 +17,13 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import join
+import traffic  # isort: skip  # finds the engine
 import msgspec
 import numpy as np
 
 from mlops.bundle.cells import Cells, Layout
-from mlops.bundle.reading import Loaded
-from mlops.config.settings import (
-    Evaluation,
-    Features,
-    Model,
-    Monitoring,
-    Settings,
-    Split,
-    Training,
-    Tuning,
-)
+from mlops.config.settings import Monitoring
 from mlops.contract import Contract
-from mlops.features.encoding import Encoder
 from mlops.monitoring.log import Source, days
 
 PLANS = ("basic", "plus", "pro")
@@ -55,19 +45,7 @@ def source(log: Path) -> Source:
     )
     sliced = {f"x{at}": (*PLANS, "(not declared)", "(missing)") for at in (0, 5, 10, 15)}
     layout = Layout(features, (Cells("", edges),), sliced, 0.5)
-    settings = Settings(
-        0,
-        declared,
-        Split("hash"),
-        Features(),
-        Model("dummy", "codes", ["binary"], {}),
-        Training(),
-        Tuning(),
-        Evaluation("log_loss", ["log_loss"]),
-    )
-    encoder = Encoder.build(declared, Features())
-    bundle = Loaded({}, declared, encoder, None, settings)
-    return Source(log, bundle, join.MODEL, layout, Monitoring())
+    return Source(log, traffic.bundle(declared), join.MODEL, layout, Monitoring())
 
 
 def count(log: Path, at: date) -> None:

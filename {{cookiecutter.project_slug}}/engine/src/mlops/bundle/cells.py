@@ -78,9 +78,23 @@ class Layout(NamedTuple):
 
     def split(self, flat: Sequence[float] | np.ndarray) -> Iterator[tuple[Cells, np.ndarray]]:
         """Yield each feature with its part of a flat array (last axis)."""
-        starts, array = self.starts, np.asarray(flat)
-        for cells, start, end in zip(self.features, starts, starts[1:], strict=False):
-            yield cells, array[..., start:end]
+        yield from _split(self.features, flat)
+
+    def split_outputs(
+        self, flat: Sequence[float] | np.ndarray
+    ) -> Iterator[tuple[Cells, np.ndarray]]:
+        """Yield each output with its part of a flat array."""
+        yield from _split(self.outputs, flat)
+
+
+def _split(
+    columns: Sequence[Cells], flat: Sequence[float] | np.ndarray
+) -> Iterator[tuple[Cells, np.ndarray]]:
+    array, start = np.asarray(flat), 0
+    for cells in columns:
+        end = start + cells.size
+        yield cells, array[..., start:end]
+        start = end
 
 
 class Limits(NamedTuple):

@@ -1,7 +1,5 @@
 """The policy: which rules judge, composed from conf/gate and params.yaml of one folder."""
 
-import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +9,15 @@ from ..bundle.verdict import canonical
 from ..config.settings import Gate
 from ..contract import Task
 from ..errors import ProjectError
+from ..policy import policy
 from .rule import PolicyError, Rule, configured
 
 
-class Policy(msgspec.Struct, frozen=True):
+class Policy(policy.Policy, frozen=True):
     """The rules by the names that the policy gives them, and how intervals are drawn."""
 
     settings: Gate
     rules: dict[str, Rule]
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """The policy as plain data, with every setting of every rule."""
-        rules = {
-            name: {"rule": rule.named(), **msgspec.to_builtins(rule)}
-            for name, rule in self.rules.items()
-        }
-        return {**msgspec.to_builtins(self.settings), "rules": rules}
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the policy as canonical JSON."""
-        return hashlib.sha256(canonical(self.content)).hexdigest()
 
 
 def compose(folder: Path, task: Task, name: str) -> Policy:
@@ -41,14 +26,8 @@ def compose(folder: Path, task: Task, name: str) -> Policy:
     `name` is what messages call the folder. Raises PolicyError where it cannot be composed, has
     no rules, asks for an unknown rule, or leaves a setting of one open.
     """
-    from ..config.compose import CONF, composed
-    from ..config.experiment import EXPERIMENT, read_experiment
-
     try:
-        content = read_experiment(folder / EXPERIMENT)
-        data = content.get("data")
-        content["data"] = {**(data if isinstance(data, Mapping) else {}), "task": task}
-        section = composed(folder / CONF, content).get("gate")
+        section = policy.section(folder, task, "gate")
     except ProjectError as error:
         reason = str(error).replace(f"{folder}/", "")
         raise PolicyError(f"the policy of {name} cannot be composed ({reason})") from error
@@ -67,11 +46,11 @@ def parse(section: Any, name: str) -> Policy:
             "some under `rules` in conf/gate"
         )
     rules = {entry: configured(entry, given) for entry, given in settings.rules.items()}
-    policy = Policy(settings, rules)
+    found = Policy(settings, rules)
     try:
-        canonical(policy.content)
+        canonical(found.content)
     except ValueError as error:
         raise PolicyError(
             f"the policy of {name} holds a number that is not finite: give one in conf/gate"
         ) from error
-    return policy
+    return found

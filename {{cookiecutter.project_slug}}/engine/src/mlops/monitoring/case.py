@@ -138,28 +138,21 @@ class Case(msgspec.Struct, frozen=True, dict=True):
         for cells, every in self.layout.split(self.reference.seen.features):
             if cells.labels:
                 continue
-            parts = self._periods(cells.name)[:, :-1]
-            parts = parts[parts.sum(axis=1) > 1]
-            effects = np.array([auc(every[:-1], part) for part in parts])
-            errors = np.array([place_error(every[:-1], part) for part in parts])
-            found[cells.name] = between(effects, errors)
+            found[cells.name] = _moved(every[:-1], self._periods(cells.name)[:, :-1])
         return found
 
     @cached_property
     def answered(self) -> list[Between]:
         """What the place of each output's values varied by from period to period."""
-        parts = [period.outputs for period in self.reference.periods if sum(period.outputs) > 1]
-        found, start = [], 0
-        for cells in self.layout.outputs:
-            place = slice(start, start + cells.size - 1)
-            start += cells.size
-            every = np.asarray(self.reference.held.outputs[place], dtype=float)
-            each = [np.asarray(part[place], dtype=float) for part in parts]
-            each = [part for part in each if part.sum() > 1]
-            effects = np.array([auc(every, part) for part in each])
-            errors = np.array([place_error(every, part) for part in each])
-            found.append(between(effects, errors))
-        return found
+        flat = [period.outputs for period in self.reference.periods if period.outputs]
+        size = sum(cells.size for cells in self.layout.outputs)
+        stacked = np.array(flat, dtype=float).reshape(len(flat), size)
+        each = self.layout.split_outputs(stacked)
+        every = self.layout.split_outputs(self.reference.held.outputs)
+        return [
+            _moved(whole[:-1], parts[:, :-1])
+            for (_, whole), (_, parts) in zip(every, each, strict=True)
+        ]
 
     @cached_property
     def shared(self) -> dict[str, Between]:
@@ -290,6 +283,13 @@ def _weight(counts: Counts, equal: float) -> float:
     again = repetition(counts) - rows * (rows - 1) * equal
     spread = 3 * np.sqrt(2 / len(counts.repeats)) * rows  # of the sketch where no unit comes again
     return 1.0 if again <= rows + spread else rows / again
+
+
+def _moved(every: np.ndarray, parts: np.ndarray) -> Between:
+    """Return what the place of ordered values varied by from period to period (periods, cells)."""
+    parts = parts[parts.sum(axis=1) > 1]
+    effects = np.array([auc(every, part) for part in parts])
+    return between(effects, np.array([place_error(every, part) for part in parts]))
 
 
 def place_error(every: np.ndarray, part: np.ndarray) -> float:

@@ -46,22 +46,18 @@ def features(case: Case) -> list[dict[str, Any]]:
 
 def predictions(case: Case) -> list[dict[str, Any]]:
     """Return each output, as the features are."""
-    found, start = [], 0
-    for cells in case.layout.outputs:
-        part = slice(start, start + cells.size)
-        start += cells.size
-        found.append(
-            {
-                **_about(cells),
-                "importance": None,
-                "reference": described(cells, np.array(case.reference.held.outputs[part])),
-                "days": [
-                    {"date": day, **described(cells, np.array(case.days[day].counts.outputs[part]))}
-                    for day in _shown(case)
-                ],
-            }
-        )
-    return found
+    split = case.layout.split_outputs
+    days = list(_shown(case))
+    by_day = {day: [part for _, part in split(case.days[day].counts.outputs)] for day in days}
+    return [
+        {
+            **_about(cells),
+            "importance": None,
+            "reference": described(cells, part),
+            "days": [{"date": day, **described(cells, by_day[day][at])} for day in days],
+        }
+        for at, (cells, part) in enumerate(split(case.reference.held.outputs))
+    ]
 
 
 def performance(

@@ -1,38 +1,21 @@
 """What the monitor goes by: rules and their settings, composed from conf/monitoring."""
 
-import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from ..bundle.verdict import canonical
 from ..config.settings import Monitoring
 from ..contract import Task
 from ..errors import ProjectError
+from ..policy import policy
 from .rule import RULES, PolicyError, Rule
 
 
-class Policy(msgspec.Struct, frozen=True):
+class Policy(policy.Policy, frozen=True):
     """The rules by the names that the policy gives them, and what holds for all of them."""
 
     settings: Monitoring
     rules: dict[str, Rule]
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """The policy as plain data, with every setting of every rule."""
-        rules = {
-            name: {"rule": rule.named(), **msgspec.to_builtins(rule)}
-            for name, rule in self.rules.items()
-        }
-        return {**msgspec.to_builtins(self.settings), "rules": rules}
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the policy as canonical JSON."""
-        return hashlib.sha256(canonical(self.content)).hexdigest()
 
 
 def compose(folder: Path, task: Task, name: str) -> Policy:
@@ -41,14 +24,8 @@ def compose(folder: Path, task: Task, name: str) -> Policy:
     `name` is what messages call the folder. Raises PolicyError where it cannot be composed, has no
     rules, asks for an unknown rule, or leaves a setting of one open.
     """
-    from ..config.compose import CONF, composed
-    from ..config.experiment import EXPERIMENT, read_experiment
-
     try:
-        content = read_experiment(folder / EXPERIMENT)
-        data = content.get("data")
-        content["data"] = {**(data if isinstance(data, Mapping) else {}), "task": task}
-        section = composed(folder / CONF, content).get("monitoring")
+        section = policy.section(folder, task, "monitoring")
         settings = msgspec.convert(section, Monitoring)
     except (ProjectError, msgspec.ValidationError) as error:
         reason = str(error).replace(f"{folder}/", "")

@@ -148,8 +148,9 @@ class PredictionDrift(Rule, frozen=True, kw_only=True):
         """Return a finding for each output, of one week and of four."""
         found = []
         for window in _enough(case):
-            each = outputs(case, window.answered, window.counts.outputs)
-            for (cells, was, now), varied in zip(each, case.answered, strict=True):
+            before = case.layout.split_outputs(window.answered)
+            after = case.layout.split_outputs(window.counts.outputs)
+            for (cells, was), (_, now), varied in zip(before, after, case.answered, strict=True):
                 if few := too_few(case, window, cells, now, was):
                     found.append(few)
                     continue
@@ -181,7 +182,7 @@ class AttributionDrift(Rule, frozen=True, kw_only=True):
     def judge(self, case: Case) -> Sequence[Finding]:
         """Return a finding for each feature, of four weeks."""
         window = case.windows["four weeks"]
-        if window not in _enough(case):
+        if not _is_enough(case, window):
             return [_no_window(case)]
         now = dict(dependence(case.layout, window.counts, window.weight))
         found = []
@@ -210,17 +211,6 @@ class AttributionDrift(Rule, frozen=True, kw_only=True):
         return found
 
 
-def outputs(
-    case: Case, before: np.ndarray, after: Sequence[int]
-) -> Iterator[tuple[Cells, np.ndarray, np.ndarray]]:
-    """Yield each output with its cells in the reference and in a window."""
-    start = 0
-    for cells in case.layout.outputs:
-        end = start + cells.size
-        yield cells, np.asarray(before[start:end]), np.asarray(after[start:end])
-        start = end
-
-
 def shares(
     within: tuple[np.ndarray, np.ndarray], least: float, weight: float, varied: Between
 ) -> Test:
@@ -244,9 +234,13 @@ def _spread(varied: Between, periods: int) -> Between:
 def _enough(case: Case) -> Iterator[Window]:
     for name in WEEKLY:
         window = case.windows[name]
-        rows = window.counts.rows * window.weight
-        if rows >= case.settings.min_rows and case.is_full(window):
+        if _is_enough(case, window):
             yield window
+
+
+def _is_enough(case: Case, window: Window) -> bool:
+    rows = window.counts.rows * window.weight
+    return bool(rows >= case.settings.min_rows and case.is_full(window))
 
 
 def _no_window(case: Case) -> Finding:

@@ -178,10 +178,9 @@ class EstimatedPerformance(Rule, frozen=True, kw_only=True):
 
 def expected(case: Case, outputs: Sequence[int]) -> float | None:
     """Return the log loss that answers in those cells have if the holdout's rates hold in them."""
-    start, total, rows = 0, 0.0, 0.0
-    for cells, known in zip(case.layout.outputs, case.reference.outcomes.calibration, strict=False):
-        counted = np.asarray(outputs[start : start + cells.size], dtype=float)
-        start += cells.size
+    total, rows = 0.0, 0.0
+    each_output = case.layout.split_outputs(outputs)
+    for (_, counted), known in zip(each_output, case.reference.outcomes.calibration, strict=False):
         had, said, came = np.array(known, dtype=float).T
         used = had > 0
         rate, given = came[used] / had[used], np.clip(said[used] / had[used], 1e-6, 1 - 1e-6)

@@ -18,19 +18,32 @@ DRIFTS = 0.05  # a change of AUC of the other values, from which a column is sai
 Find = Callable[[Case, Window, Cells, np.ndarray, np.ndarray], "Finding | None"]
 
 
-class Missing(Rule, frozen=True, kw_only=True):
+class _OfColumns(Rule, frozen=True, kw_only=True):
+    """Base of rules that judge each feature by itself, in `windows`; `allow` names the known."""
+
+    kind: ClassVar[Kind] = "quality"
+    windows: ClassVar[Sequence[str]] = DAILY
+    calendar: ClassVar[bool] = False
+    least: float
+    allow: tuple[str, ...] = ()
+
+    def judge(self, case: Case) -> Sequence[Finding]:
+        """Return a finding for each feature that the rule judges, of each of its windows."""
+        return judged(case, self._found, self.allow, self.windows, self.calendar)
+
+    def _found(
+        self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
+    ) -> Finding | None:
+        raise NotImplementedError
+
+
+class Missing(_OfColumns, frozen=True, kw_only=True):
     """A value is missing in at most `least` (a share of all rows) more than it was.
 
     `allow` names features of which that is known, and right as it is.
     """
 
-    kind: ClassVar[Kind] = "quality"
-    least: float
-    allow: tuple[str, ...] = ()
-
-    def judge(self, case: Case) -> Sequence[Finding]:
-        """Return a finding for each feature, of the day and of the week."""
-        return judged(case, self._found, self.allow, calendar=True)
+    calendar: ClassVar[bool] = True
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -56,19 +69,11 @@ class Missing(Rule, frozen=True, kw_only=True):
         )
 
 
-class Unseen(Rule, frozen=True, kw_only=True):
+class Unseen(_OfColumns, frozen=True, kw_only=True):
     """Labels that the contract does not declare are at most the share `least` of the rows.
 
     `allow` names features of which that is known, and right as it is.
     """
-
-    kind: ClassVar[Kind] = "quality"
-    least: float
-    allow: tuple[str, ...] = ()
-
-    def judge(self, case: Case) -> Sequence[Finding]:
-        """Return a finding for each category, of the day and of the week."""
-        return judged(case, self._found, self.allow)
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -89,21 +94,13 @@ class Unseen(Rule, frozen=True, kw_only=True):
         )
 
 
-class Bounds(Rule, frozen=True, kw_only=True):
+class Bounds(_OfColumns, frozen=True, kw_only=True):
     """At most the share `least` of the rows more than before lies beyond all that training saw.
 
     A unit that changes in some rows, or a decimal point that is lost, shows here first. Where the
     other values moved as well, the whole column drifts, which is noted. `allow` names features of
     which that is known, and right as it is.
     """
-
-    kind: ClassVar[Kind] = "quality"
-    least: float
-    allow: tuple[str, ...] = ()
-
-    def judge(self, case: Case) -> Sequence[Finding]:
-        """Return a finding for each number, of the day and of the week."""
-        return judged(case, self._found, self.allow)
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -134,7 +131,7 @@ class Bounds(Rule, frozen=True, kw_only=True):
         )
 
 
-class HeaviestValue(Rule, frozen=True, kw_only=True):
+class HeaviestValue(_OfColumns, frozen=True, kw_only=True):
     """No value of a number stands in a share `least` of the rows more than it did.
 
     A sensor that is stuck repeats one value; a default that somebody fills in does, too. Where the
@@ -142,14 +139,6 @@ class HeaviestValue(Rule, frozen=True, kw_only=True):
     feature_drift's.
     `allow` names features of which that is known, and right as it is.
     """
-
-    kind: ClassVar[Kind] = "quality"
-    least: float
-    allow: tuple[str, ...] = ()
-
-    def judge(self, case: Case) -> Sequence[Finding]:
-        """Return a finding for each number, of the day and of the week."""
-        return judged(case, self._found, self.allow)
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -207,20 +196,14 @@ class HeaviestValue(Rule, frozen=True, kw_only=True):
         return max(HEAVY / 2, float(share), expected / float(after[:-1].sum()))
 
 
-class Units(Rule, frozen=True, kw_only=True):
+class Units(_OfColumns, frozen=True, kw_only=True):
     """The values of a whole column do not move within a day by `least` (a change of AUC, up to .5).
 
     So far in one day moves what is measured in another unit, or read from another column. `allow`
     names features of which that is known, and right as it is.
     """
 
-    kind: ClassVar[Kind] = "quality"
-    least: float
-    allow: tuple[str, ...] = ()
-
-    def judge(self, case: Case) -> Sequence[Finding]:
-        """Return a finding for each number, of the day."""
-        return judged(case, self._found, self.allow, ("day",))
+    windows: ClassVar[Sequence[str]] = ("day",)
 
     def _found(
         self, case: Case, window: Window, cells: Cells, before: np.ndarray, after: np.ndarray
@@ -248,8 +231,8 @@ def judged(
     case: Case,
     find: Find,
     allowed: Collection[str],
-    windows: Sequence[str] = DAILY,
-    calendar: bool = False,
+    windows: Sequence[str],
+    calendar: bool,
 ) -> list[Finding]:
     """Return what is found of each feature in each window that has enough rows.
 
