@@ -17,6 +17,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import join
+
 import traffic  # isort: skip  # finds the engine
 import msgspec
 import numpy as np
