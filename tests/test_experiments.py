@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -238,10 +239,12 @@ def test_a_killed_run_ends_as_a_clean_one(candidate: Project, stage: str) -> Non
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        start_new_session=True,
     ) as running:
         assert running.stdout is not None
         assert any(f"> sh engine/run mlops {stage}" in line for line in running.stdout)
-        running.kill()
+        # With the stage that it runs: an orphan would still be writing beside the next run.
+        os.killpg(running.pid, signal.SIGKILL)
     candidate.run("mlops", "mend")  # as `make repro` does first: DVC may have nothing to run
     assert not list(candidate.path.rglob("*.tmp"))
     candidate.run("dvc", "repro")
