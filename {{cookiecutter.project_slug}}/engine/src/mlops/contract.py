@@ -33,7 +33,8 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     `missing` are texts and numbers that mean "no value" in this column, beside the source's.
     `units` lets a number be written with a unit, each with its factor, and with grouped digits:
-    `{"%": 1}`, `{months: 1, years: 12}`, `{"": 1}` for grouped digits alone.
+    `{"%": 1}`, `{months: 1, years: 12}`, `{"": 1}` for grouped digits alone. `view` is the feature
+    view whose values a column holds: no file of data/raw has it.
     """
 
     type: Type
@@ -50,6 +51,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     owner: str = ""
     pii: bool = False
     reason: str = ""
+    view: str = ""
 
     def __post_init__(self) -> None:
         if (self.type == "category") != bool(self.categories):
@@ -117,7 +119,9 @@ class Intervals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The declared columns of one table, the task that its target sets, and what answers promise.
 
-    A binary target is a boolean, or a category whose last label is the positive class.
+    A binary target is a boolean, or a category whose last label is the positive class. `licence`,
+    `retention` and `purpose` say under what terms the table may be used; `restricted` that no value
+    of it may leave: none is shown in a report, profile or log.
     """
 
     name: str
@@ -126,6 +130,10 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     source: Source = Source()
     description: str = ""
     owner: str = ""
+    licence: str = ""
+    retention: str = ""
+    purpose: str = ""
+    restricted: bool = False
     intervals: Intervals | None = None
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ COMPUTED = (
             "files.py",
             "spelling.py",
             "config/settings.py",
+            "config/views.py",
             "data/arrays.py",
             "data/delimited.py",
             "data/errors.py",

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ..files import check_yaml, write_text
 from ..metrics.catalogue import check as check_metrics
+from .expansion import expanded
 from .experiment import EXPERIMENT, Experiment, choices, plain, read_experiment
 from .settings import LOCK, RESOLVED, ConfigError, Settings
 
@@ -95,7 +96,7 @@ def composed(
             for left in experiment.apply(config):
                 say(f"check: {left}")
             _check_given(conf, config, experiment.used)
-            return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+            whole = dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     except _LateError as error:
         raise ConfigError(
             f"{conf}/ and params.yaml are not composed within {SECONDS:g} seconds: look for "
@@ -104,6 +105,7 @@ def composed(
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{conf}/ and params.yaml cannot be composed: {reason}") from error
+    return expanded(conf, whole)
 
 
 def _chosen(conf: Path, used: Mapping[str, str]) -> DictConfig:

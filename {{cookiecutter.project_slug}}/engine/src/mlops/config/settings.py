@@ -9,6 +9,7 @@ from msgspec import inspect
 from ..contract import Column, Contract, Task
 from ..errors import ProjectError
 from ..files import read_yaml
+from .views import View
 
 RESOLVED = Path("resolved.yaml")
 LOCK = Path("requirements/train.txt")
@@ -71,12 +72,14 @@ class Cleaned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What enters the matrix: the contract's feature columns but `exclude`, then `derived`.
 
-    `cleaned` says what is done to a column before.
+    `cleaned` says what is done to a column before. `views` are the feature views whose values are
+    columns of the contract.
     """
 
     exclude: list[str] = []
     derived: dict[str, Derived] = {}
     cleaned: dict[str, Cleaned] = {}
+    views: dict[str, View] = {}
 
 
 class SearchRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

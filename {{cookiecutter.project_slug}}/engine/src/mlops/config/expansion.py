@@ -1,0 +1,81 @@
+"""Tables and feature views as conf/ declares them, and an experiment in which they stand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .experiment import plain
+from .settings import ConfigError
+from .views import Table, View
+
+TABLES, VIEWS = "tables", "feature_views"
+
+
+def read_view(conf: Path, name: str) -> View:
+    """Return a view with its table; raise ConfigError, naming the file, where one is wrong."""
+    path = conf / VIEWS / f"{name}.yaml"
+    said = _content(path)
+    table = said.get("table")
+    if not isinstance(table, str):
+        raise ConfigError(f"{path} names no `table`: choose one of {conf / TABLES}/")
+    try:
+        whole = {**said, "name": name, "table": read_table(conf, table)}
+        return msgspec.convert(whole, View, from_attributes=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def read_table(conf: Path, name: str) -> Table:
+    """Return a table; raise ConfigError, naming the file, where it is wrong."""
+    path = conf / TABLES / f"{name}.yaml"
+    try:
+        return msgspec.convert({**_content(path), "name": name}, Table)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def expanded(conf: Path, resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an experiment whose views stand with their declaration, and as columns.
+
+    Raises ConfigError for a view or table that is not there or wrong, an entity that is no column
+    of the contract, and a feature whose name is another column's.
+    """
+    features = resolved.get("features")
+    names = features.get("views") if isinstance(features, Mapping) else None
+    if not names:
+        return dict(resolved)
+    if not isinstance(names, list) or len(set(names)) < len(names):
+        raise ConfigError("features.views must list names of conf/feature_views, each once")
+    views = {str(name): read_view(conf, str(name)) for name in names}
+    columns = dict(resolved["data"]["columns"])
+    for name, view in views.items():
+        if unknown := [column for column in view.entity.values() if column not in columns]:
+            raise ConfigError(
+                f"{conf / VIEWS / name}.yaml: `entity` names {unknown[0]!r}, no column of the "
+                "contract: declare it in conf/data"
+            )
+        if taken := [feature for feature in view.features if feature in columns]:
+            raise ConfigError(
+                f"{conf / VIEWS / name}.yaml: {taken[0]!r} is a column already: rename the feature"
+            )
+        columns |= {feature: view.column(feature) for feature in view.features}
+    return {
+        **resolved,
+        "data": {**resolved["data"], "columns": columns},
+        "features": {
+            **resolved["features"],
+            "views": {name: msgspec.to_builtins(view) for name, view in views.items()},
+        },
+    }
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return plain(path)
+    except FileNotFoundError as error:
+        offered = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
+        raise ConfigError(f"{path} is missing: write it, or choose from {offered}") from error
+    except TypeError as error:
+        raise ConfigError(f"{path} must be a mapping of keys to values") from error
