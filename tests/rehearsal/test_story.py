@@ -602,13 +602,26 @@ def test_a_refresh_that_is_no_better_closes_itself(sequel: Story) -> None:
 def test_nothing_is_refreshed_until_it_is_asked_for(
     sequel: Story, logs: Path, tmp_path: Path
 ) -> None:
-    """Nor while the data are broken; where a setting forbids it, the next run goes on."""
+    """Nor while the data are broken; where a setting forbids it, the next run goes on.
+
+    Who changes what the monitor goes by is told what that would have alerted.
+    """
     before = sequel.github.tips()
     sequel.watch(logs / "calm")
     run = watched(sequel)
     assert run.jobs["monitor"].outputs["verdict"] == "quiet", run.output
     assert states(run) == {"monitor": "success", "alert": "success", "refresh": "skipped"}
     assert not sequel.github.issues
+    sequel.watch(logs / "drifted")
+    sequel.begin("law")
+    path = "conf/monitoring/standard.yaml"
+    sequel.write(path, sequel.at("main", path).replace("margin: 0.1, min", "margin: 9.0, min"))
+    sequel.author.commit("Mind no loss")
+    replay = sequel.propose("law")[1]["replay"].jobs["replay"]
+    alerted = [line for line in replay.summary.splitlines() if "| alert | performance" in line]
+    assert alerted, replay.output
+    assert all("| never | " in line for line in alerted)
+    assert replay.permissions == {"contents": "read"}
     broken = tmp_path / "broken"
     shutil.copytree(logs / "drifted", broken)
     sequel.answer(broken, logs / "source", 1, "usage_hours")
@@ -617,7 +630,7 @@ def test_nothing_is_refreshed_until_it_is_asked_for(
     assert run.result == "success", run.output
     assert "Not now: the data are broken (missing of usage_hours" in run.jobs["refresh"].summary
     assert alarmed(sequel) == {"performance", "missing"}
-    assert sequel.github.tips() == before
+    assert sequel.github.tips() == {**before, "law": sequel.github.tip("law")}
     sequel.watch(logs / "drifted")
     shutil.copytree(logs / "source", sequel.folder / "source")
     sequel.github.automation_opens = False

@@ -57,8 +57,12 @@ endef
 CHAMPION = dvc pull --quiet deploy/production/champion.dvc >&2 || { echo "deploy/production/champion cannot be fetched:" \
 	'promote a candidate first, or see what `dvc pull deploy/production/champion.dvc` says' >&2; exit 1; }
 
+# $LOG_CONFIG has the credentials of a log in a bucket.
+LOG_KEYS = test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && printf '%s\n' "$$LOG_CONFIG" > $(KEYS)/log/conf.json)
+READ_LOG = FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log"
+
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor alerts refresh refreshed predict
+.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor replay alerts refresh refreshed predict
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -127,12 +131,18 @@ reconcile: $(INSTALLED)  ## repair what differs from what this commit declares
 
 dashboards: $(INSTALLED)  ## write Prometheus' rules and Grafana's dashboard by conf/monitoring
 	mlops dashboards
+
 # Exit codes of `mlops monitor` are verdicts; where it fails, there is no report.
 monitor: $(INSTALLED)  ## say what changed in the log LOG of what is served, and whether it hurts
-	@test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && printf '%s\n' "$$LOG_CONFIG" > $(KEYS)/log/conf.json)
+	@$(LOG_KEYS)
 	@rm -rf $(dir $(MONITORED)); $(CHAMPION)
-	@FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log" mlops monitor --log "$$LOG" >&2 || test -f $(MONITORED)
+	@$(READ_LOG) mlops monitor --log "$$LOG" >&2 || test -f $(MONITORED)
 	@PYTHONPATH=engine/src python -P -m mlops.bundle.alerts $(MONITORED)
+
+replay: $(INSTALLED)  ## say what this policy of the monitor would have alerted in 90 days, and that of AGAINST
+	@$(LOG_KEYS)
+	@$(CHAMPION)
+	@$(READ_LOG) mlops monitor --log "$$LOG" --replay 90d --policy "$$AGAINST"
 
 alerts: $(INSTALLED)  ## open, edit and close the issues of what the monitor found
 	mlops alerts $(MONITORED)
@@ -142,6 +152,7 @@ refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for 
 
 refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close one that is no better
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.closing --report reports/gate --branch "$$BRANCH" --commit "$$ONTO"
+
 predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what production declares
 	@$(CHAMPION)
 	@mlops predict "$${PREDICT_INPUT:?name the tables}" --out "$${PREDICT_OUTPUT:?name the answers}" --ids \

@@ -397,8 +397,8 @@ def test_a_replay_shows_what_a_changed_threshold_would_have_found(
     changed(binary, "kind", None, share=0.5)
     path = binary.root / "conf/monitoring/standard.yaml"
     policy = path.read_text()
-    assert "missing: {least: 0.01, allow: []}" in policy
-    path.write_text(policy.replace("missing: {least: 0.01,", "missing: {least: 0.9,"))
+    assert "missing: {least: 0.005, allow: []}" in policy
+    path.write_text(policy.replace("missing: {least: 0.005,", "missing: {least: 0.9,"))
     assert binary.monitor("--replay", "3d", "--policy", "HEAD") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["|  | rule | part | this folder | HEAD |", "|---|---|---|---|---|"]
@@ -406,6 +406,15 @@ def test_a_replay_shows_what_a_changed_threshold_would_have_found(
     assert f"| alert | missing | kind | never | {found} |" in lines
     assert not (binary.root / "out").exists()
     path.write_text(policy)
+    assert binary.monitor("--replay", "3d", "--policy", "HEAD") == 0
+    said = "The monitor goes by the policy of HEAD: nothing would have been another.\n"
+    assert capsys.readouterr().out == said
+    rules = binary.root / "src/policy/monitoring.py"
+    own = rules.read_text() if rules.exists() else None
+    rules.parent.mkdir(parents=True, exist_ok=True)
+    rules.write_text(f"{own or ''}\n# Another rule.\n")
+    assert binary.monitor("--replay", "3d", "--policy", "HEAD") == 0
+    assert f"| alert | missing | kind | {found} | {found} |" in capsys.readouterr().out
     assert binary.monitor("--replay", "3d") == 0
     assert f"| alert | missing | kind | {found} |" in capsys.readouterr().out
     assert binary.monitor("--replay", "2d", at=LAST - timedelta(days=1)) == 0

@@ -18,34 +18,43 @@ from .policy import Policy, compose
 
 Found = dict[tuple[str, str, str], list[str]]  # verdict, rule, part -> days
 PLACES = ("conf", "params.yaml")
+RULES = "src/policy"
 
 
 def replay(log: Path, bundle: Path, at: date | None, length: int, ref: str | None) -> str:
     """Return, in Markdown, what the policy of this folder would have found on each of those days.
 
-    With `ref`, also what the policy of that commit would have, and where they differ.
+    With `ref`, also what the policy of that commit would have, and where they differ; where it is
+    the same policy, that is said at once.
     """
     content = read(bundle)
     task = content.manifest["task"]
     own = compose(Path(), task, "this folder")
-    theirs = None if ref is None else _policy(ref, task)
+    theirs, alike = (None, False) if ref is None else _policy(ref, task)
+    if theirs is not None and alike and theirs.digest == own.digest:
+        return f"The monitor goes by the policy of {ref}: nothing would have been another."
     mine = _replayed(log, content, own, at, length)
     if ref is None or theirs is None:
         return _table(mine, None, "this folder", "")
     return _table(mine, _replayed(log, content, theirs, at, length), "this folder", ref)
 
 
-def _policy(ref: str, task: Task) -> Policy:
-    """Return the policy of a commit; raises where there is none, before days are replayed."""
+def _policy(ref: str, task: Task) -> tuple[Policy, bool]:
+    """Return the policy of a commit, and whether the owner's rules are those of this folder.
+
+    Raises where there is none, before days are replayed.
+    """
     repository = Repository()
     repository.git("rev-parse", "--git-dir")
     try:
         commit = repository.commit_of(ref)
     except RepositoryError as error:
         raise MonitorError(f"--policy {ref}: {error}") from error
+    changed = repository.git("diff", "--name-only", commit, "--", RULES)
+    changed += repository.git("ls-files", "--others", "--exclude-standard", "--", RULES)
     with tempfile.TemporaryDirectory() as folder:
         repository.extract(commit, list(PLACES), Path(folder))
-        return compose(Path(folder), task, ref)
+        return compose(Path(folder), task, ref), not changed
 
 
 def _replayed(
