@@ -1,5 +1,6 @@
 """Files that are either whole or absent, their digests, and YAML."""
 
+import ctypes
 import fcntl
 import hashlib
 import os
@@ -70,8 +71,19 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that replaces the folder `path` when the block ends."""
     with scratch(path) as staging:
         yield staging
-        _remove(path)
-        os.replace(staging, path)
+        if not _exchanged(staging, path):
+            _remove(path)
+            os.replace(staging, path)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two paths change places in one step, where Linux can; say whether they have."""
+    exchange, here = 2, -100
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 @contextmanager
