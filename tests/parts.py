@@ -8,7 +8,10 @@ import pyarrow.parquet as pq
 
 
 def put(table: pa.Table, role: Path) -> None:
-    """Make a table all the rows of a role."""
+    """Make a table all the rows of a role, or of the file that it is."""
+    if role.is_file():
+        pq.write_table(table, role)
+        return
     shutil.rmtree(role, ignore_errors=True)
     role.mkdir(parents=True)
     pq.write_table(table, role / "part.parquet")

@@ -63,7 +63,8 @@ def is_worse(project: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["data/prepared/holdout", "data/raw", ".dvc/cache", "candidate/metrics.json"]
+    "place",
+    ["data/prepared/holdout/2025-01.parquet", "data/raw", ".dvc/cache", "candidate/metrics.json"],
 )
 def test_a_feature_that_reads_label_files_gets_nothing(second: Any, place: str) -> None:
     (second.root / ".dvc/cache").mkdir(exist_ok=True)
@@ -90,7 +91,8 @@ def test_a_feature_that_reads_label_files_gets_nothing(second: Any, place: str) 
 def test_without_a_wall_the_same_file_would_be_read(
     second: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_feature(second, f"open({str(second.root / 'data/prepared/holdout')!r}).close()\n")
+    rows = first_part(second.root / "data/prepared/holdout")
+    in_feature(second, f"open({str(rows)!r}).close()\n")
     (reason,) = second.judged()["reasons"]
     assert "PermissionError" in reason["reason"]
     monkeypatch.setattr(sandbox, "CONFINE", ())

@@ -32,8 +32,8 @@ def test_a_clean_split_passes(make: Make) -> None:
 def test_copies_are_rejected(
     make: Make, rewrite: Rewrite, holdout: Path, into: str, source: str
 ) -> None:
-    copied = pq.read_table(holdout.with_name(f"{source}.parquet")).slice(0, 20)
-    rewrite(holdout.with_name(f"{into}.parquet"), append=copied)
+    copied = pq.read_table(holdout.with_name(source)).slice(0, 20)
+    rewrite(holdout.with_name(into), append=copied)
     (finding,) = RULE.judge(make())
     assert finding.verdict == "rejected"
     assert finding.value == pytest.approx(20 / len(make().target), rel=0.05)

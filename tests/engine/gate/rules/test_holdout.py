@@ -15,6 +15,7 @@ from parts import put
 
 from mlops.config.settings import Split
 from mlops.contract import Contract
+from mlops.data.prepared import row_count
 from mlops.gate.case import Case
 from mlops.gate.rule import Finding
 from mlops.gate.rules.holdout import HoldoutUnchanged, SplitKept, TimeOrder, share
@@ -39,7 +40,7 @@ def test_the_same_rows_pass(make: Make, champion: Path, rejected: Rejected) -> N
 def test_rows_in_another_order_are_the_same(
     make: Make, champion: Path, rejected: Rejected, rewrite: Rewrite, holdout: Path
 ) -> None:
-    rewrite(holdout, rows=np.arange(pq.read_metadata(holdout).num_rows)[::-1])
+    rewrite(holdout, rows=np.arange(row_count(holdout))[::-1])
     assert not rejected(STRICT.judge(make(champion)))
 
 
@@ -55,7 +56,7 @@ def test_appended_rows_are_stated(
 def test_vanished_rows_are_rejected_unless_allowed(
     make: Make, champion: Path, rejected: Rejected, rewrite: Rewrite, holdout: Path
 ) -> None:
-    rows = pq.read_metadata(holdout).num_rows
+    rows = row_count(holdout)
     rewrite(holdout, rows=np.arange(4, rows))
     findings = STRICT.judge(make(champion))
     assert rejected(findings) == {"rows"}
@@ -217,7 +218,7 @@ def test_keys_chosen_little_by_little_are_seen_in_the_whole(
     make: Make, rejected: Rejected, rewrite: Rewrite, holdout: Path
 ) -> None:
     train = holdout.with_name("train")
-    half = pq.read_metadata(train).num_rows // 2
+    half = row_count(train) // 2
     rewrite(train, rows=np.arange(half))
     findings = SplitKept().judge(make())
     assert rejected(findings) == {"share"}

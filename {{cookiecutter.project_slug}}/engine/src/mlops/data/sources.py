@@ -37,18 +37,23 @@ class Frame:
 
 
 def raw_files(folder: Path) -> list[Path]:
-    """Return the visible files below `folder`, in the order of their names."""
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    )
+    """Return the visible files below `folder`, of which there have to be some."""
+    files = visible(folder)
     if not files:
         raise DataError(
             f"{folder} holds no file: fetch it with `dvc pull`, write the sample with "
             "`make setup`, or bring a table with `mlops adopt FILE --target COLUMN`"
         )
     return files
+
+
+def visible(folder: Path) -> list[Path]:
+    """Return the files below `folder` that no dot hides, in the order of their names."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    )
 
 
 def table(folder: Path, paths: Sequence[Path], source: Source) -> Iterator[Frame]:
