@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.contract import Source
-from mlops.data.sources import DataError, _clean, frames, raw_files
+from mlops.data.sources import DataError, clean, frames, raw_files
 
 CSV = Source(format="csv")
 
@@ -115,7 +115,7 @@ def test_an_index_that_has_a_name_is_a_column(tmp_path: Path) -> None:
     [([True, None], "boolean"), ([1, None], "Int64"), (["x ", None], "str"), ([2**70], "object")],
 )
 def test_objects_that_a_reader_gives_are_of_one_type(cells: list[object], dtype: str) -> None:
-    cleaned = _clean(pd.DataFrame({"a": pd.Series(cells, dtype=object)}), [])
+    cleaned = clean(pd.DataFrame({"a": pd.Series(cells, dtype=object)}), [])
     assert str(cleaned["a"].dtype) == dtype
 
 
