@@ -50,8 +50,8 @@ sys.path[:0] = os.environ["PYTHONPATH"].split(os.pathsep)
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 AGAIN = (
-    "`rm -r data/prepared`, `dvc repro --force --downstream prepare`, then commit dvc.lock and gate "
-    "again"
+    "`rm -r data/prepared`, `dvc repro --force --downstream prepare`, then commit dvc.lock and gate"
+    " again"
 )
 
 
