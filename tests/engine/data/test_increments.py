@@ -405,3 +405,12 @@ def test_what_index_and_part_agree_on_is_kept_until_both_are_deleted(days: Path)
     shutil.rmtree(days / "out")  # as the docs and the gate say
     prepare(CONTRACT, HASH, days / "raw", days / "out")
     assert tree(days / "out") == honest
+
+
+def test_parts_of_another_folder_are_taken(days: Path) -> None:
+    put(days / "raw", "late.csv", rows(9))
+    said = prepare(CONTRACT, HASH, days / "raw", days / "more", known=days / "out")
+    assert said.endswith("1 of 5 parts computed")
+    prepare(CONTRACT, HASH, days / "raw", days / "fresh")
+    assert tree(days / "more") == tree(days / "fresh")
+    assert len(inodes(days / "out")) == 4
