@@ -19,11 +19,12 @@ from sweeps import some
 
 from mlops.config.settings import Split
 from mlops.contract import Column, Contract, Source
-from mlops.data import prepared
+from mlops.data import index, prepared
 from mlops.data.index import part_names
 from mlops.data.joins import Part
 from mlops.data.prepare import prepare
 from mlops.data.sources import DataError
+from mlops.files import sha256
 
 COLUMNS = {
     "id": Column("integer", role="id", unique=True),
@@ -389,3 +390,27 @@ def test_a_killed_build_leaves_the_old_one(days: Path) -> None:
     assert tree(days / "out") == before
     assert again(days) == "2 of 6 parts computed"
     assert {path.name for path in days.iterdir()} == {"raw", "out", "fresh"}
+
+
+def test_what_index_and_part_agree_on_is_kept_until_both_are_deleted(days: Path) -> None:
+    honest = tree(days / "out")
+    part = days / "out/train/date=2026-01-02/part.parquet"
+    edited(part)
+    parts = index.read(days / "out")
+    entry = parts["date=2026-01-02/part.parquet"]
+    forged = msgspec.structs.replace(entry, files={**entry.files, "train": sha256(part)})
+    index.write(days / "out", {**parts, "date=2026-01-02/part.parquet": forged})
+    assert prepare(CONTRACT, HASH, days / "raw", days / "out").endswith("0 of 4 parts computed")
+    assert tree(days / "out") != honest
+    shutil.rmtree(days / "out")  # as the docs and the gate say
+    prepare(CONTRACT, HASH, days / "raw", days / "out")
+    assert tree(days / "out") == honest
+
+
+def test_parts_of_another_folder_are_taken(days: Path) -> None:
+    put(days / "raw", "late.csv", rows(9))
+    said = prepare(CONTRACT, HASH, days / "raw", days / "more", known=days / "out")
+    assert said.endswith("1 of 5 parts computed")
+    prepare(CONTRACT, HASH, days / "raw", days / "fresh")
+    assert tree(days / "more") == tree(days / "fresh")
+    assert len(inodes(days / "out")) == 4

@@ -18,11 +18,12 @@ import pytest
 import yaml
 
 from mlops.cli import main
-from mlops.config.settings import Split
+from mlops.config.settings import Split, load
 from mlops.contract import Column, Contract, Source
 from mlops.data.prepare import prepare
 from mlops.data.sources import DataError
-from mlops.ingestion import forgetting
+from mlops.git.repository import Repository
+from mlops.ingestion import forgetting, traces
 from mlops.ingestion.forgetting import Wanted, files, forget
 
 CONTRACT = Contract(
@@ -247,6 +248,19 @@ def commands(said: str) -> Iterator[str]:
     return (line.strip() for line in said.splitlines() if line.startswith("    "))
 
 
+def test_versions_that_only_the_remote_has_are_counted_and_fetched(versioned: Path) -> None:
+    repository = Repository(versioned)
+    wanted = Wanted(load(versioned / "resolved.yaml").data, [sorted(persons(versioned))[0]])
+    before = traces.kept(repository, wanted)
+    for _, md5 in before.held[:2]:
+        (versioned / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    lacking = traces.kept(repository, wanted)
+    assert (lacking.absent, lacking.held) == (before.absent + 2, before.held[2:])
+    (told,) = (one for one in traces.told(repository, [], lacking, [], 3) if "not in the ca" in one)
+    run(versioned, told.split("`")[1])
+    assert traces.kept(repository, wanted) == before
+
+
 def test_what_is_named_purges_every_object(
     versioned: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +294,11 @@ def test_what_is_named_purges_every_object(
     named = [*commands(said)]
     assert named[:2] == ["dvc add data/raw", "dvc add data/tables/visits"]
     assert named[-1] == "dvc gc --workspace --cloud --force"
+    with chdir(versioned):  # nobody did it: said once more, though no row is here
+        assert main(["forget", key]) == 0
+    again = capsys.readouterr().out
+    assert again.startswith("removed: nothing is here\n")
+    assert [*commands(again)] == named
     for command in named:
         run(versioned, command)
     for store in stores:

@@ -8,9 +8,7 @@ from .verb import Arguments, Verb
 
 def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
-    add = verb(
-        forget, "remove the rows of a key from data/raw and data/tables, and say what saw it"
-    )
+    add = verb(forget, "take a person's rows out of the data, and say what has seen them")
     add.add_argument("key", nargs="*", metavar="KEY", help="what names a person in the column")
     add.add_argument(
         "--keys",

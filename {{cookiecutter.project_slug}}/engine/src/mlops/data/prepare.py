@@ -38,13 +38,14 @@ def prepare(
     raw: Path = RAW,
     out: Path = PREPARED,
     joins: Joins | None = None,
+    known: Path | None = None,
 ) -> str:
     """Write out/ROLE/PART for each role and raw file, an index and a summary; return a line of it.
 
     Roles are train and holdout, and calibration where the contract promises intervals; parts are
-    named after the raw files. What `out` holds of parts that would be the same is kept, once its
-    digest is checked. Raises DataError with every broken cell (the first are shown) and writes
-    nothing then.
+    named after the raw files. What `known`, by default `out`, holds of parts that would be the same
+    is kept, once its digest is checked; `joins` gives columns that no raw file has. Raises
+    DataError with every broken cell (the first are shown) and writes nothing then.
     """
     files = raw_files(raw)
     digests = {path.relative_to(raw).as_posix(): sha256(path) for path in files}
@@ -54,7 +55,7 @@ def prepare(
     recipe = Recipe(contract, split, joins)
     with atomic_directory(out) as folder:
         # What a function of the project's reads besides data/raw, nobody knows: it always runs.
-        kept = {} if contract.source.reader else _kept(recipe, given, names, out, folder)
+        kept = {} if contract.source.reader else _kept(recipe, given, names, known or out, folder)
         changed = [name for name in given if name not in kept]
         parts = Parts(recipe, folder)
         made = dict[str, Entry | None]()
@@ -93,21 +94,21 @@ def _given(contract: Contract, digests: Mapping[str, str]) -> dict[str, str]:
 
 
 def _kept(
-    recipe: Recipe, given: Mapping[str, str], names: Mapping[str, str], out: Path, folder: Path
+    recipe: Recipe, given: Mapping[str, str], names: Mapping[str, str], known: Path, folder: Path
 ) -> dict[str, Entry]:
-    """Bring along the parts of `out` that would be the same, and return them by raw file.
+    """Bring along the parts of `known` that would be the same, and return them by raw file.
 
     A part is known by what its raw file holds: one that was renamed only gets another name.
     """
-    known = {entry.source: (part, entry) for part, entry in index.read(out).items()}
+    there = {entry.source: (part, entry) for part, entry in index.read(known).items()}
     kept = {}
     for name, digest in progress(given.items(), "prepare: kept", unit="part"):
-        part, entry = known.get(digest, ("", None))
+        part, entry = there.get(digest, ("", None))
         if entry is None or recipe.key(entry.part(name)) != entry.key:
             continue
-        if index.is_whole(out, part, entry):
+        if index.is_whole(known, part, entry):
             for room in entry.files:
-                _link(index.place(out, room, part), index.place(folder, room, names[name]))
+                _link(index.place(known, room, part), index.place(folder, room, names[name]))
             kept[name] = entry
     return kept
 

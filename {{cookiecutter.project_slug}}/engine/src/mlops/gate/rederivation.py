@@ -49,7 +49,10 @@ sys.path[:] = [p for p in sys.path if not inside(p, root) or inside(p, sys.prefi
 sys.path[:0] = os.environ["PYTHONPATH"].split(os.pathsep)
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
-AGAIN = "`dvc repro --force --downstream prepare`, then commit dvc.lock and gate again"
+AGAIN = (
+    "`rm -r data/prepared`, `dvc repro --force --downstream prepare`, then commit dvc.lock and gate"
+    " again"
+)
 
 
 class RederivationError(ProjectError):

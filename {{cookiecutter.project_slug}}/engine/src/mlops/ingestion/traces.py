@@ -10,7 +10,7 @@ from ..bundle.manifest import BundleError
 from ..bundle.reading import CANDIDATE
 from ..git import dvc, versions
 from ..git.repository import Repository
-from .forgetting import ROOMS, Held, Wanted
+from .forgetting import ROOMS, Held, Wanted, files
 
 DEPLOY = "deploy"
 REPORTS = ("report.html", "metrics.json", "slices.json", "plots", "gate")  # of the candidate
@@ -37,13 +37,13 @@ class Bundle(NamedTuple):
 def kept(repository: Repository, wanted: Wanted) -> Kept:
     """Search every version of every file below data/ that DVC's cache has here."""
     places, absent = versions.objects(dvc.cache(repository), versions.versions(repository, DATA))
-    tables = [path for path, name in places.items() if _is_table(path, name)]
+    tables = [path for path, name in places.items() if _is_table(name)]
     found = wanted.search(tables, "search of DVC's cache", strict=False)
     named = sorted((places[one.path], _md5(one.path)) for one in found.held)
     return Kept(named, {one.sha256 for one in found.held}, found.keys, absent)
 
 
-def _is_table(path: Path, name: str) -> bool:
+def _is_table(name: str) -> bool:
     """Say whether an object is one that rows are in: an index or a list of hashes is none."""
     raw = any(Path(name).is_relative_to(room) for room in ROOMS)
     return raw or name.endswith(".parquet")
@@ -116,8 +116,8 @@ def told(
         yield f"  {name}: {md5}"
     if kept.absent:
         yield (
-            f"  and {kept.absent} versions are not here to be searched: `dvc fetch --all-commits`, "
-            "then forget again"
+            f"  and {kept.absent} versions are not in the cache to be searched: `dvc fetch "
+            "--all-commits` brings those that the remote has, then forget again"
         )
     yield "  git has pointers alone, which name such files by their hash"
     yield "  a server's log has the columns that are not marked `pii`: delete its days by hand"
@@ -138,13 +138,12 @@ def _reports(root: Path, bundle: Bundle) -> str:
 def _commands(repository: Repository, held: Sequence[Held]) -> Iterator[str]:
     """Yield the commands after which neither the cache nor the remote holds the rows."""
     root = repository.root
-    if held:
-        pointers = {pointer for one in held if (pointer := _pointer(root, one.path))}
-        for pointer in sorted(pointers):
-            yield f"dvc add {pointer.relative_to(root).as_posix()}"
+    paths = [one.path for one in held] or files(root)  # where all went before, but nobody did this
+    for pointer in sorted({pointer for path in paths if (pointer := _pointer(root, path))}):
+        yield f"dvc add {pointer.relative_to(root).as_posix()}"
     if (root / "dvc.yaml").is_file():
         yield "dvc repro"
-    yield 'git commit --all --message "Rows are forgotten"'
+    yield 'git commit --all --allow-empty --message "Rows are forgotten"'
     cloud = dvc.has_remote(repository)
     if cloud:
         yield "dvc push"

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ..config.settings import Settings
 from ..data import sources
 from ..data.fingerprints import in_order, missing
-from ..data.prepare import RAW, prepare
+from ..data.prepare import PREPARED, RAW, prepare
 from ..data.prepared import table
 from ..data.splitting import HOLDOUT, TRAIN, cutoff, moved_cutoff, newest, roles
 from ..errors import ProjectError
@@ -74,8 +74,9 @@ def gathered(repository: Repository, settings: Settings, folder: Path) -> Gather
         return None
     known = f"outs:\n- md5: {before}\n  hash: md5\n  path: {RAW.name}\n"
     dvc.fetch(repository, known, RAW.name, folder / "known")
-    prepare(contract, settings.split, folder / "known", folder / "before")
-    prepare(contract, settings.split, raw, folder / "now")
+    made = repository.root / PREPARED
+    prepare(contract, settings.split, folder / "known", folder / "before", known=made)
+    prepare(contract, settings.split, raw, folder / "now", known=folder / "before")
     return _compared(settings, folder, pointer)
 
 
