@@ -13,6 +13,7 @@ from . import (
     alerting,
     experiments,
     history,
+    ingestion,
     monitoring,
     prediction,
     promotion,
@@ -30,6 +31,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 MODULES = (
     table,
+    ingestion,
     stages,
     experiments,
     promotion,

@@ -1,0 +1,1 @@
+"""Rows from where they are made into partitions by day, and what changed between two states."""
