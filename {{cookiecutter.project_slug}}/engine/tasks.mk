@@ -58,7 +58,7 @@ CHAMPION = dvc pull --quiet deploy/production/champion.dvc >&2 || { echo "deploy
 	'promote a candidate first, or see what `dvc pull deploy/production/champion.dvc` says' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor alerts refresh refreshed predict
+.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor alerts refresh refreshed ingest predict
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -142,6 +142,8 @@ refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for 
 
 refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close one that is no better
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.closing --report reports/gate --branch "$$BRANCH" --commit "$$ONTO"
+ingest: $(INSTALLED)  ## bring rows from their origins, from the day SINCE on, and open the pull request of what changed
+	@mlops ingest --propose $${SINCE:+--since "$$SINCE"}
 predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what production declares
 	@$(CHAMPION)
 	@mlops predict "$${PREDICT_INPUT:?name the tables}" --out "$${PREDICT_OUTPUT:?name the answers}" --ids \

@@ -31,15 +31,47 @@ def grammar(verb: Verb) -> None:
 
 def ingest(arguments: Arguments) -> None:
     from ..ingestion import environment
-    from ..ingestion.ingest import ingest
 
     environment.export()
     chosen = _datasets(arguments.table)
+    if arguments.propose:
+        _propose(arguments, chosen)
+    else:
+        _ingest(arguments, chosen)
+
+
+def _ingest(arguments: Arguments, chosen: "list[Dataset]") -> None:
+    from ..ingestion.ingest import ingest
+
     for dataset in chosen:
         done = ingest(dataset, arguments.since, arguments.until, _say_busy)
         print(done)
         for note in done.notes():
             print(f"check: {note}")
+
+
+def _propose(arguments: Arguments, chosen: "list[Dataset]") -> None:
+    from ..git import landing
+    from ..git.repository import Repository
+    from ..ingestion.diff import diff
+    from ..release import arrivals, job_summary
+
+    repository = Repository()
+    folders = [one.folder for one in chosen]
+    with landing.serial(repository):
+        landing.check_ready(repository)
+        head = arrivals.prepare(repository, folders)
+        _ingest(arguments, chosen)
+        files = arrivals.pointers(repository, folders)
+        if not files:
+            print("the origins have nothing that is new: nothing to propose")
+            return
+        changed = [one for one in chosen if f"{one.folder.as_posix()}.dvc" in files]
+        body = "\n".join(diff(repository, one, head) for one in changed)
+        title = f"New data: {', '.join(one.name for one in changed)}"
+        said = arrivals.propose(repository, head, files, title, body)
+    print(said)
+    job_summary.tell({"branch": arrivals.BRANCH}, f"{body}\n{said}\n")
 
 
 def data(arguments: Arguments) -> None:

@@ -18,6 +18,7 @@ from ..contract import Column
 from ..data.errors import DataError
 from ..data.sources import PARQUET, raw_files
 from ..files import sha256
+from ..git import dvc
 from ..git.repository import Repository, short
 from . import pinned
 from .dataset import Dataset
@@ -50,7 +51,7 @@ def diff(repository: Repository, dataset: Dataset, against: str) -> str:
         raise DataError(
             f"{dataset.folder} is not here, nor at {against}: fetch it (`mlops ingest`)"
         )
-    if text_of is not None and pinned.is_here(dataset, text_of):
+    if text_of is not None and dvc.holds(dataset.folder, text_of):
         return f"{title}\n\nNothing changed {since}.\n"
     with tempfile.TemporaryDirectory() as folder:
         was = Path(folder, dataset.folder.name)

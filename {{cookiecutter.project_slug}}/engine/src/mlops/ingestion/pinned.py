@@ -28,15 +28,6 @@ def pointer(repository: Repository, dataset: Dataset, ref: str) -> str | None:
     return None if md5 is None else f"outs:\n- md5: {md5}\n  hash: md5\n  path: {folder.name}\n"
 
 
-def is_here(dataset: Dataset, text: str) -> bool:
-    """Say whether the data that a pointer names are those that are here."""
-    try:
-        md5 = parse_yaml(text)["outs"][0]["md5"]
-    except (yaml.YAMLError, LookupError, TypeError):
-        return False
-    return dataset.folder.is_dir() and bool(dvc.dvc_digest(dataset.folder) == md5)
-
-
 def fetch(repository: Repository, dataset: Dataset, text: str, out: Path) -> None:
     """Write the data that a pointer names to the folder `out`, from cache or remote."""
     dvc.fetch(repository, text, dataset.folder.name, out)
