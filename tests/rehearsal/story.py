@@ -130,6 +130,7 @@ class Story(Rehearsal):
             "REFRESH_EVERY_DAYS": "",
             "INGEST": "",
             "INGEST_SINCE": "",
+            "INGEST_TABLE": "",
             **dict.fromkeys(PREDICT, ""),
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db",
         }

@@ -142,8 +142,8 @@ refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for 
 
 refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close one that is no better
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.closing --report reports/gate --branch "$$BRANCH" --commit "$$ONTO"
-ingest: $(INSTALLED)  ## bring rows from their origins, from the day SINCE on, and open the pull request of what changed
-	@mlops ingest --propose $${SINCE:+--since "$$SINCE"}
+ingest: $(INSTALLED)  ## bring rows (from the day SINCE on, of TABLE alone) and open the pull request of what changed
+	@mlops ingest --propose $${SINCE:+--since "$$SINCE"} $${TABLE:+--table "$$TABLE"}
 predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what production declares
 	@$(CHAMPION)
 	@mlops predict "$${PREDICT_INPUT:?name the tables}" --out "$${PREDICT_OUTPUT:?name the answers}" --ids \

@@ -9,7 +9,7 @@ import pytest
 
 from mlops.data.errors import DataError
 from mlops.data.sources import raw_files
-from mlops.ingestion import spool
+from mlops.ingestion import moves, spool
 
 from .conftest import KEYED, Row, Shop, order
 
@@ -243,6 +243,7 @@ def test_any_sequence_of_answers_comes_to_the_bytes_of_a_full_one(
     shop: Shop, seed: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(spool, "BUFFERED", 7)
+    monkeypatch.setattr(moves, "BUFFERED", 5)
     draw = random.Random(seed)
     events: list[Row] = []
     for version in range(60):

@@ -235,6 +235,11 @@ def test_an_api_that_answers_otherwise_is_told(
     assert shop.parts() == {}
 
 
+def test_an_api_is_no_file_of_this_machine(shop: Shop) -> None:
+    with pytest.raises(DataError, match=r"file:///etc/passwd is no address of an API"):
+        shop.ingest(origin={"kind": "http", "url": "file:///etc/passwd"})
+
+
 def test_files_by_day(shop: Shop, expected: dict[str, bytes]) -> None:
     for day, part in frame().groupby(frame()["ordered_at"].dt.date.astype(str)):
         part.sample(frac=1, random_state=1).to_csv(shop.root / f"drop-{day}.csv", index=False)

@@ -166,7 +166,7 @@ class _Run:
         self.done = Ingested(dataset)
         self.reading = Reading(dataset, window, Secrets())
         self.spool = Spool(staging / "spool")
-        self.keys = Keys(partition.key)
+        self.keys = Keys(partition.key, staging / "keys")
         # Of a day that the answer is complete about, what was there does not count.
         replaced = partition.complete or not partition.key
         self.there = list(there)

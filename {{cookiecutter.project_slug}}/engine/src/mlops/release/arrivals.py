@@ -30,8 +30,8 @@ def prepare(repository: Repository, folders: Sequence[Path]) -> str:
 
     Nothing but the data of these folders may differ from what main is at the remote.
     """
-    head, known = repository.commit_of("HEAD"), tip(repository, MAIN)
-    if head != known:
+    head = repository.commit_of("HEAD")
+    if head != tip(repository, MAIN):
         raise ArrivalsError(
             f"this is not the last commit of {MAIN} at the remote: `git checkout {MAIN}`, then "
             "`git pull` and `git push`"

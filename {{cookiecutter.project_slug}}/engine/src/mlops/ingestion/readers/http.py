@@ -38,6 +38,11 @@ class _Here(HTTPRedirectHandler):
 def frames(origin: Http, reading: Reading) -> Generator[pd.DataFrame]:
     """Yield the records of every page."""
     url = _first(origin, reading)
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise DataError(
+            f"{address(url)} is no address of an API: begin it with https://, or declare another "
+            f"kind of origin in {reading.dataset.file}"
+        )
     reading.told |= {"kind": "http", "url": address(_place(origin, reading))}
     headers = dict(origin.headers)
     headers |= {name: reading.secrets.read(env) for name, env in origin.headers_env.items()}
