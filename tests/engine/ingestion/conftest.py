@@ -14,7 +14,8 @@ import pytest
 
 from mlops.config.views import Table
 from mlops.ingestion.dataset import Dataset, of_table
-from mlops.ingestion.ingest import Ingested, ingest
+from mlops.ingestion.ingest import ingest
+from mlops.ingestion.outcome import Ingested
 
 COLUMNS: dict[str, Any] = {
     "order_id": {"type": "integer", "role": "id"},

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from ..contract import Source
 from ..data import sources
 from ..data.errors import DataError
 from ..files import sha256_of
 from ..origins import Bucket, Delta, Files, Http, Iceberg, Sql
+from ..progress import progress
+from .canonical import canonical
 from .dataset import Dataset
 from .environment import Secrets
 from .window import Window
@@ -64,6 +67,15 @@ class Reading:
                 f"{self.dataset.name} cannot be read from its origin ({reason}): see that it is "
                 f"reachable, or correct `source.origin` in {self.dataset.file}"
             ) from None
+
+
+def tables(reading: Reading) -> Generator[pa.Table]:
+    """Yield what an origin gives, in one form."""
+    # An origin keeps a connection open: it is let go where a row is refused, too.
+    with closing(reading.frames()) as frames:
+        for frame in progress(frames, f"ingest {reading.dataset.name}", unit="frame"):
+            if len(frame):
+                yield canonical(frame, reading.dataset)
 
 
 def is_bounded(source: Source) -> bool:
