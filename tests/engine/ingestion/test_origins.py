@@ -149,7 +149,7 @@ def test_an_api_gives_pages_by_the_next_link(
     origin = {
         "kind": "http",
         "url": f"{served(answers)}/orders",
-        "parameters": {"from": "{since}"},
+        "parameters": {"from": "{since}", "before": "{until}"},
         "records": "data.items",
         "pages": {"next": "links.next"},
         "headers_env": {"Authorization": "API_AUTH"},

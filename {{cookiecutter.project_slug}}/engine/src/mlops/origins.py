@@ -218,8 +218,10 @@ class Partition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             raise ValueError("`version` and `deleted` are about rows that come again: name `key`")
         if self.lookback_days < 0:
             raise ValueError("`lookback_days` is 0 or more")
+        if not self.time_zone:
+            return
         try:
-            ZoneInfo(self.time_zone or "UTC")
+            ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(
                 f"{self.time_zone!r} is no time zone: name one like Europe/Berlin"

@@ -194,7 +194,9 @@ def mend(repository: Repository) -> list[Path]:
     own stages leave is never at a final path, and is removed.
     """
     root = repository.root
-    mended = [path for name in ("", "data", "reports") for path in sweep(root / name)]
+    mended = [
+        path for name in ("", "data", "data/tables", "reports") for path in sweep(root / name)
+    ]
     for left in (path for path in root.glob("fetched.*.*") if not is_running(path)):
         shutil.rmtree(left, ignore_errors=True)
         mended.append(left)

@@ -39,7 +39,12 @@ def prepare(repository: Repository, folders: Sequence[Path]) -> str:
     own = {f"{folder.as_posix()}.dvc" for folder in folders}
     own |= {(folder.parent / ".gitignore").as_posix() for folder in folders}
     told = repository.git("status", "--porcelain", "-z", "--untracked-files=all")
-    changed = [line[3:] for line in told.split("\0") if line[3:] and line[3:] not in own]
+    differing = [line[3:] for line in told.split("\0") if line[3:]]
+    changed = [
+        path
+        for path in differing
+        if path not in own and not any(Path(path).is_relative_to(folder) for folder in folders)
+    ]
     if changed:
         raise ArrivalsError(
             f"{changed[0]} differs from the last commit: commit it, or take it back"
@@ -70,6 +75,8 @@ def pointers(repository: Repository, folders: Sequence[Path]) -> dict[str, str]:
             continue
         written = dvc.dvc_add(repository, folder)
         for path in (written, written.with_name(".gitignore")):
+            if not (repository.root / path).is_file():
+                continue  # what is above it ignores the data already
             text = (repository.root / path).read_text(encoding="utf-8")
             if repository.text_at("HEAD", path.as_posix()) != text:
                 files[path.as_posix()] = text

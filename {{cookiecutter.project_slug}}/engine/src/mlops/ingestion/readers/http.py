@@ -97,7 +97,15 @@ def _first(origin: Http, reading: Reading) -> str:
         return text
 
     url = filled(_place(origin, reading))
-    return _with(url, {name: filled(value) for name, value in origin.parameters.items()})
+    window = reading.window
+    beyond = {SINCE: window.since is None, UNTIL: window.until is None}
+    # An API has its own default for an end that is open.
+    given = {
+        name: filled(value)
+        for name, value in origin.parameters.items()
+        if not any(mark in value and is_open for mark, is_open in beyond.items())
+    }
+    return _with(url, given)
 
 
 def _with(url: str, parameters: Mapping[str, str]) -> str:
