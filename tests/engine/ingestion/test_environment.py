@@ -23,9 +23,11 @@ def test_a_variable_is_read_from_the_shell_or_from_the_one_secret() -> None:
 
 def test_what_was_read_is_masked_in_every_form() -> None:
     url = f"postgresql://me:{PASSWORD}@db.example/shop?token=query-token"
-    secrets = Secrets({"URL": url, "AUTH": "Bearer abcdef", "OPTIONS": '{"secret": "a-key-of-s3"}'})
-    for name in ("URL", "AUTH"):
+    told = {"URL": url, "AUTH": "Bearer abcdef", "OPTIONS": '{"secret": "a-key-of-s3"}'}
+    secrets = Secrets({**told, "HOOK": "https://api.example/key-in-path/v1"})
+    for name in ("URL", "AUTH", "HOOK"):
         secrets.read(name)
+    assert secrets.masked("no https://api.example/key-in-path/v1?at=5") == "no ***?at=5"
     assert secrets.read_options("OPTIONS") == {"secret": "a-key-of-s3"}
     said = f"{url} failed: {PASSWORD} p@ss-nobody-sees query-token abcdef a-key-of-s3"
     masked = secrets.masked(said)

@@ -166,16 +166,20 @@ def test_an_api_gives_pages_by_the_next_link(
 
 
 def test_an_api_gives_numbered_pages_until_one_is_empty(
-    shop: Shop, expected: dict[str, bytes], served: Served
+    shop: Shop, expected: dict[str, bytes], served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answers(path: str, _: Mapping[str, str]) -> Any:
         at = 5 * (int(parse_qs(urlsplit(path).query)["page"][0]) - 1)
         return 200, records(ROWS[::-1])[at : at + 5], {}
 
     url = served(answers)
-    shop.ingest(origin={"kind": "http", "url": url, "pages": {"parameter": "page"}})
+    monkeypatch.setenv("API_URL", f"{url}/key-in-path?token=nobody")
+    shop.ingest(origin={"kind": "http", "url_env": "API_URL", "pages": {"parameter": "page"}})
     assert len(Api.asked) == 4
+    assert Api.asked[0] == "/key-in-path?token=nobody&page=1"
     assert shop.parts() == expected
+    told = (shop.folder / "date=2026-01-01/.lineage.json").read_text()
+    assert json.loads(told)["origin"] == {"kind": "http", "url": url}
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
@@ -188,6 +192,10 @@ def test_an_api_gives_lines(
     origin = {"kind": "http", "url": served(lambda *_: (200, body, {})), "format": form}
     shop.ingest(origin=origin)
     assert shop.parts() == expected
+    if form == "csv":
+        Api.answers = staticmethod(lambda *_: (200, body + b"1,2,3\n", {}))
+        with pytest.raises(DataError, match=r"^the answer row 13 has 3 cells"):
+            shop.ingest(origin=origin)
 
 
 def test_a_busy_api_is_asked_again_and_a_broken_answer_is_none(

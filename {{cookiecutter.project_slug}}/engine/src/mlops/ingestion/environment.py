@@ -65,6 +65,8 @@ class Secrets:
             address = urlsplit(value)
             queried = [pair.partition("=")[2] for pair in address.query.split("&")]
             parts |= {part for part in (address.password, *queried) if part}
+            if address.scheme in ("http", "https"):
+                parts.add(address.path)  # in which some have a key
         except ValueError:
             pass
         parts |= {unquote(part) for part in parts}

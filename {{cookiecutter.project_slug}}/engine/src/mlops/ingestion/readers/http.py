@@ -6,13 +6,16 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping
 from http.client import HTTPException
+from pathlib import Path
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import pandas as pd
+from msgspec.structs import replace
 
+from ...data import sources
 from ...data.errors import DataError
 from ...origins import SINCE, UNTIL, Http
 from ..environment import address
@@ -43,7 +46,10 @@ def frames(origin: Http, reading: Reading) -> Generator[pd.DataFrame]:
             f"{address(url)} is no address of an API: begin it with https://, or declare another "
             f"kind of origin in {reading.dataset.file}"
         )
-    reading.told |= {"kind": "http", "url": address(_place(origin, reading))}
+    place = urlsplit(_place(origin, reading))
+    if origin.url_env:  # whose path may be what nobody should read
+        place = place._replace(path="", query="")
+    reading.told |= {"kind": "http", "url": address(urlunsplit(place))}
     headers = dict(origin.headers)
     headers |= {name: reading.secrets.read(env) for name, env in origin.headers_env.items()}
     seen: set[str] = set()
@@ -215,15 +221,19 @@ def _cell(value: Any) -> Any:
 
 
 def _csv(body: IO[bytes], reading: Reading) -> Iterator[pd.DataFrame]:
-    source = reading.source
-    yield from pd.read_csv(
-        body,
-        sep=source.separator,
-        encoding=source.encoding,
-        dtype="str",
-        keep_default_na=False,
-        chunksize=ROWS,
-    )
+    if not body.seek(0, 2):
+        return
+    body.seek(0)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, "answer.csv")
+        with place.open("wb") as copy:
+            shutil.copyfileobj(body, copy)
+        source = replace(reading.source, format="csv")
+        try:
+            for frame in sources.frames([place], source, ROWS):
+                yield frame.frame
+        except DataError as error:
+            raise DataError(str(error).replace(str(place), "the answer")) from error
 
 
 def _at(content: Any, path: str) -> Any:
