@@ -76,8 +76,11 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made.root / ".gitignore").write_text("*.db\n/.mlops/\n.*.tmp\n")
     made.declare()
     made.git("init", "-q", "-b", "main")
-    made.dvc("init", "-q")
-    made.dvc("remote", "add", "-q", "-d", "storage", "../storage")
+    (made.root / ".dvc").mkdir()
+    (made.root / ".dvc/config").write_text(
+        "[core]\n    remote = storage\n['remote \"storage\"']\n    url = ../../storage\n"
+    )
+    (made.root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
     made.git("init", "-q", "--bare", "-b", "main", "../origin.git")
     made.git("remote", "add", "origin", "../origin.git")
     made.sell([order(n, f"2026-01-0{1 + n % 3}", amount=n / 4) for n in range(60)])

@@ -11,6 +11,7 @@ from sweeps import some
 from mlops.data.errors import DataError
 from mlops.data.sources import raw_files
 from mlops.ingestion import moves, spool
+from mlops.ingestion.partitions import Partitions
 
 from .conftest import KEYED, Row, Shop, order
 
@@ -232,6 +233,19 @@ def test_an_unreadable_partition_is_named(shop: Shop) -> None:
         shop.ingest(DAY("2026-01-01"))
     (shop.folder / "date=2026-01-02/part.parquet").unlink()  # the remedy
     assert shop.ingest(DAY("2026-01-02"), DAY("2026-01-03")).written == ["2026-01-02"]
+
+
+def test_a_partition_without_a_key_of_the_answer_is_not_read(shop: Shop) -> None:
+    shop.ingest()
+    place = Partitions(shop.folder)
+    (ids,) = place.read("2026-01-02", ["order_id"]).columns
+    low, high = min(ids.to_pylist()), max(ids.to_pylist())
+    assert place.may_hold("2026-01-02", "order_id", high, high + 5)
+    assert not place.may_hold("2026-01-02", "order_id", high + 1, high + 5)
+    assert not place.may_hold("2026-01-02", "order_id", low - 5, low - 1)
+    assert place.may_hold("2026-01-02", "order_id", "a", "b")  # of another type: looked at
+    (shop.folder / "date=2026-01-02/part.parquet").write_bytes(b"PAR1")
+    assert place.may_hold("2026-01-02", "order_id", high + 1, high + 5)
 
 
 def test_an_empty_window_is_refused(shop: Shop) -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..data.errors import DataError
 from ..data.hashing import row_hash
@@ -23,6 +25,7 @@ class Keys:
         self._key, self._folder = key, folder
         self._held: list[np.ndarray] = []
         self._count = 0
+        self._ends: list[Any] = []
         folder.mkdir(parents=True)
 
     def add(self, table: pa.Table, days: np.ndarray, fresh: bool = True) -> None:
@@ -33,12 +36,20 @@ class Keys:
                     f"{table[name].null_count:,} fetched rows have no {name}, which is of "
                     "`partition.key`: leave such rows out at the origin"
                 )
+        if fresh and table.num_rows:
+            ends = pc.min_max(table[self._key[0]]).as_py().values()
+            self._ends = [f({*ends, *self._ends}) for f in (min, max)]
         entries = np.empty(table.num_rows, ENTRY)
         entries["key"], entries["day"], entries["fresh"] = self.hashes(table), _numbers(days), fresh
         self._held.append(entries)
         self._count += len(entries)
         if self._count >= BUFFERED:
             self._flush()
+
+    @property
+    def ends(self) -> tuple[Any, Any] | None:
+        """The least and the greatest value of the first key column in the answer."""
+        return (self._ends[0], self._ends[1]) if self._ends else None
 
     def hashes(self, table: pa.Table) -> np.ndarray:
         """Return 64 bits for the key of each row."""

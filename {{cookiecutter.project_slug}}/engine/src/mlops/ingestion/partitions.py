@@ -58,6 +58,23 @@ class Partitions:
                 "was (`dvc checkout`), or remove it and ingest that day"
             ) from error
 
+    def may_hold(self, day: str, name: str, low: Any, high: Any) -> bool:
+        """Say whether a day may have values of a column from `low` to `high`, by the file's footer.
+
+        Where that does not say, it may.
+        """
+        try:
+            footer = pq.read_metadata(self.part(day))
+            place = footer.schema.names.index(name)
+            groups = [footer.row_group(n).column(place) for n in range(footer.num_row_groups)]
+            told = [group.statistics for group in groups]
+            return any(
+                one is None or not one.has_min_max or (one.min <= high and one.max >= low)
+                for one in told
+            )
+        except (pa.ArrowException, OSError, ValueError, TypeError):
+            return True
+
     def lineage(self, day: str) -> Mapping[str, Any] | None:
         """Return what a day's rows are from; None where that is of another file, or nothing."""
         try:

@@ -109,7 +109,11 @@ class Run:
         moved, concerned = np.empty(0, np.uint64), set[str]()
         homes: dict[str, pa.Table] = {}
         if self.partition.key:
-            held = {day: partial(self.place.read, day, self.partition.key) for day in self.standing}
+            held = {
+                day: partial(self.place.read, day, self.partition.key)
+                for day in self.standing
+                if self._may_hold(day)
+            }
             moved, concerned = self.keys.moved(held)
             homes = self._settled(moved, [*sorted(concerned), *({NO_DAY} & answered)])
         touched = (answered - {NO_DAY}) | concerned | {*homes}
@@ -120,6 +124,11 @@ class Run:
             self.done.silent = sorted(inside - answered)
         for day in progress(sorted(touched), f"write {self.dataset.name}", unit="day"):
             self._make(day, moved, homes.get(day))
+
+    def _may_hold(self, day: str) -> bool:
+        """Say whether a partition may have a key of the answer."""
+        ends = self.keys.ends
+        return ends is not None and self.place.may_hold(day, self.partition.key[0], *ends)
 
     def _rows(self, day: str) -> pa.Table | None:
         """Return what is known of a day, from the answer and from what was there."""
