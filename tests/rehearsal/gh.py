@@ -80,6 +80,12 @@ def created(given: list[str]) -> None:
     print(call(_path(), {**content, "body": _body(told)})["url"])
 
 
+def edited(given: list[str]) -> None:
+    """Write title and text of one anew."""
+    (number,), told = _options(given, {"--title", "--body-file"})
+    call(_path(number), {"title": told["--title"], "body": _body(told)}, "PATCH")
+
+
 def closed(given: list[str]) -> None:
     """Close one."""
     (number,), _ = _options(given, set())
@@ -125,7 +131,13 @@ def _options(given: list[str], known: set[str]) -> tuple[list[str], dict[str, st
     return alone, told
 
 
-COMMANDS = {"list": listed, "create": created, "close": closed, "comment": commented}
+COMMANDS = {
+    "list": listed,
+    "create": created,
+    "edit": edited,
+    "close": closed,
+    "comment": commented,
+}
 
 
 def _fields(arguments: list[str]) -> list[tuple[str, str]]:

@@ -190,11 +190,14 @@ def _open(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tu
     return 201, _pull(github, made)
 
 
-def _close(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tuple[int, Any]:
+def _change(github: "GitHub", found: re.Match[str], content: dict[str, Any]) -> tuple[int, Any]:
     one = github.pulls.get(int(found["number"]))
-    if one is None or content != {"state": "closed"}:
+    if one is None or (content != {"state": "closed"} and set(content) != {"title", "body"}):
         return 422, {"message": "Validation Failed"}
-    one.state = "CLOSED"
+    if "state" in content:
+        one.state = "CLOSED"
+    else:
+        one.title, one.body = content["title"], content["body"]
     return 200, _pull(github, one)
 
 
@@ -232,7 +235,7 @@ ENDPOINTS: tuple[tuple[str, str, tuple[str, str], Callable[..., tuple[int, Any]]
     ),
     ("GET", rf"{REPO}/pulls", ("pull-requests", "read"), _pulls),
     ("POST", rf"{REPO}/pulls", ("pull-requests", "write"), _open),
-    ("PATCH", rf"{REPO}/pulls/(?P<number>\d+)", ("pull-requests", "write"), _close),
+    ("PATCH", rf"{REPO}/pulls/(?P<number>\d+)", ("pull-requests", "write"), _change),
     ("POST", rf"{REPO}/pulls/(?P<number>\d+)/comments", ("pull-requests", "write"), _comment),
     ("GET", rf"{REPO}/issues", ("issues", "read"), issues.listed),
     ("POST", rf"{REPO}/issues", ("issues", "write"), issues.opened),

@@ -111,6 +111,7 @@ class Story(Rehearsal):
         remote = self.remote or f"['remote \"storage\"']\n    url = {self.folder / 'storage'}\n"
         unset = (
             "LOG_CONFIG",
+            "INGEST_ENV",
             "REGISTRY_PASSWORD",
             "MLFLOW_TRACKING_TOKEN",
             "ENV_KEY",
@@ -127,6 +128,9 @@ class Story(Rehearsal):
             "ATTESTATIONS": "",
             "MONITOR_LOG": "",
             "REFRESH_EVERY_DAYS": "",
+            "INGEST": "",
+            "INGEST_SINCE": "",
+            "INGEST_TABLE": "",
             **dict.fromkeys(PREDICT, ""),
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db",
         }

@@ -9,8 +9,10 @@ Without a container engine nothing is released; those tests are skipped.
 import hashlib
 import json
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,56 @@ def test_tables_are_scored_on_schedule_where_the_owner_says_which(sequel: Story)
     failed = sequel.start("predict.yml", "workflow_dispatch")
     assert failed.result == "failure"
     assert "does not exist" in failed.output
+
+
+ORDERS = """
+keys: [customer]
+event_time: at
+lag: 0 days
+columns:
+  order: {type: integer, role: id}
+  customer: {type: text, role: id}
+  at: {type: datetime}
+  amount: {type: number}
+source:
+  origin: {kind: sql, url_env: ORDERS_URL, query: SELECT * FROM orders}
+  partition: {by: at, key: [order]}
+"""
+
+
+def test_new_data_come_as_one_pull_request_that_says_what_changed(sequel: Story) -> None:
+    """Of a table that no model reads yet: nothing is trained, and the merge has the pointer."""
+    place = sequel.folder / "shop.db"
+    with closing(sqlite3.connect(place)) as shop, shop:
+        shop.execute('CREATE TABLE orders ("order", customer, at, amount)')
+        rows = [(n, f"c{n % 3}", f"2026-01-0{1 + n % 2} 10:00", n) for n in range(20)]
+        shop.executemany("INSERT INTO orders VALUES (?, ?, ?, ?)", rows)
+    off = sequel.start("ingest.yml", "schedule")
+    assert off.jobs["ingest"].result == "skipped"
+    sequel.secrets = {**sequel.secrets, "INGEST_ENV": f"ORDERS_URL=sqlite:///{place}"}
+    sequel.variables = {**sequel.variables, "INGEST": "on", "INGEST_TABLE": "orders"}
+    sequel.begin("main")
+    sequel.write("conf/tables/orders.yaml", ORDERS)
+    sequel.author.commit("Orders")
+    sequel.push(sequel.author.path, "main")
+    run = sequel.start("ingest.yml", "schedule")
+    assert run.result == "success", run.output
+    assert run.jobs["ingest"].permissions == {
+        name: "write" for name in ("actions", "contents", "pull-requests")
+    }
+    assert sequel.github.dispatches == [
+        ("model.yml", "ingest/data"),
+        ("check.yml", "ingest/data"),
+    ]
+    (pull,) = (one for one in sequel.github.pulls.values() if one.state == "OPEN")
+    assert "By <code>order</code>: 20 new, 0 changed, 0 gone." in pull.body
+    started = sequel.dispatched()
+    assert {one.workflow for one in started} == {"model", "check"}
+    assert {one.result for one in started} == {"success"}, [one.output for one in started]
+    sequel.accept(pull.number)
+    assert "outs:" in sequel.at("main", "data/tables/orders.dvc")
+    again = sequel.start("ingest.yml", "schedule")
+    assert "nothing to propose" in again.output
 
 
 def test_a_better_model_behind_its_lock(sequel: Story) -> None:

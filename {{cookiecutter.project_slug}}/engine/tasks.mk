@@ -62,7 +62,7 @@ LOG_KEYS = test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && print
 READ_LOG = FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor replay alerts refresh refreshed predict
+.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor replay alerts refresh refreshed ingest predict
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -152,6 +152,9 @@ refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for 
 
 refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close one that is no better
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.closing --report reports/gate --branch "$$BRANCH" --commit "$$ONTO"
+
+ingest: $(INSTALLED)  ## bring rows (from the day SINCE on, of TABLE alone) and open the pull request of what changed
+	@mlops ingest --propose $${SINCE:+--since "$$SINCE"} $${TABLE:+--table "$$TABLE"}
 
 predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what production declares
 	@$(CHAMPION)

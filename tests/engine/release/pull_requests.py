@@ -42,6 +42,9 @@ def main(asked: list[str]) -> None:
             }
             state["pulls"].append(made)
             print(made["url"])
+        case "pr edit":
+            pull = state["pulls"][int(asked[2]) - 1]
+            pull |= {"title": given["--title"], "body": Path(given["--body-file"]).read_text()}
         case "pr comment":
             assert "--edit-last" in asked
             assert "--create-if-none" in asked

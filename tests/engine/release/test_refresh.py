@@ -328,6 +328,12 @@ REFUSED: dict[str, tuple[Harm, str]] = {
         lambda shop: shop.on_main("conf/data/churn.yaml", ", ingest: months", ""),
         "name a function of src/project/sources.py",
     ),
+    "partitions": (
+        lambda shop: shop.on_main(
+            "conf/data/churn.yaml", "ingest: months", "ingest: months, partition: {by: month}"
+        ),
+        "come by partitions or from an origin: run `mlops ingest --propose`",
+    ),
     "broken source": (
         lambda shop: shop.on_main("conf/data/churn.yaml", "ingest: months", "ingest: broken"),
         "ConnectionError: the warehouse is away",
@@ -588,6 +594,19 @@ def test_other_branches_and_other_commits_are_not_closed(
         assert "nothing to do" in rejected(branch=branch)
     assert "has got other commits" in rejected(at="0" * 40)
     assert (closed.remote(), closed.pulls["pulls"]) == (before, pulls)
+
+
+def test_the_branch_of_new_data_is_told_and_stays(
+    closed: Shop, rejected: Callable[..., str]
+) -> None:
+    (pull,) = closed.pulls["pulls"]
+    closed.git("push", "-q", "origin", f"{pull['headRefOid']}:refs/heads/{closing.STAYING}")
+    closed.gh(pulls=[pull | {"headRefName": closing.STAYING}])
+    before = closed.remote()
+    assert rejected(branch=closing.STAYING).endswith("has the report")
+    (pull,) = closed.pulls["pulls"]
+    assert (pull["state"], pull["comments"]) == ("OPEN", ["## Rejected\n"])
+    assert closed.remote() == before
 
 
 def test_without_a_verdict_nothing_is_closed(closed: Shop, rejected: Callable[..., str]) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from .errors import ProjectError
+from .origins import Origin, Partition
 
 Task = Literal["binary", "multiclass", "regression"]
 Role = Literal["feature", "target", "id", "time", "group", "sensitive", "weight", "ignored"]
@@ -86,8 +87,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     `header` names the columns of a file that has none. `missing` lists the texts that mean
     "no value"; `decimal` is the decimal mark of numbers in text. Rows without a target are
     refused, or with `unlabelled` `drop` set aside and counted. `reader` names a function of
-    src/project/sources.py that reads data/raw instead, `ingest` one that `mlops ingest` fills it
-    with.
+    src/project/sources.py that reads data/raw instead. `mlops ingest` fills it from an `origin`, or
+    with what the function `ingest` fetches: in one file, or by day where there is a `partition`.
     """
 
     format: Literal["parquet", "csv"] = "parquet"
@@ -98,7 +99,20 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     unlabelled: Literal["refuse", "drop"] = "refuse"
     reader: str | None = None
     ingest: str | None = None
+    origin: Origin | None = None
+    partition: Partition | None = None
     missing: list[str] = msgspec.field(default_factory=lambda: list(MISSING))
+
+    def __post_init__(self) -> None:
+        if self.ingest is not None and self.origin is not None:
+            raise ValueError("`ingest` and `origin` both say where rows come from: give one")
+        if self.partition is not None and self.ingest is None and self.origin is None:
+            raise ValueError("`partition` is about fetched rows: give an `origin`, or `ingest`")
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether `mlops ingest` brings the rows."""
+        return self.ingest is not None or self.origin is not None
 
 
 class Intervals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -24,6 +24,7 @@ COMPUTED = (
             "amounts.py",
             "contract.py",
             "files.py",
+            "origins.py",
             "spelling.py",
             "config/settings.py",
             "config/views.py",

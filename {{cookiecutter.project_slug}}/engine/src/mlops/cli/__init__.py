@@ -14,6 +14,7 @@ from . import (
     experiments,
     forgetting,
     history,
+    ingestion,
     monitoring,
     prediction,
     promotion,
@@ -31,6 +32,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 MODULES = (
     table,
+    ingestion,
     forgetting,
     stages,
     experiments,

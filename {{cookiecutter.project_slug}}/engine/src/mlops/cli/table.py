@@ -25,8 +25,6 @@ def grammar(verb: Verb) -> None:
         "--missing", help='texts that mean "no value", comma separated, in place of the usual ones'
     )
 
-    verb(ingest, "fill data/raw with what a function of src/project/sources.py fetches")
-
     add = verb(sample, "write the sample data: a simulation of subscription churn")
     add.add_argument("--rows", type=_count, default=20_000)
     add.add_argument("--months", type=_count, default=12)
@@ -57,17 +55,6 @@ def adopt(arguments: Arguments) -> None:
         missing=None if arguments.missing is None else arguments.missing.split(","),
     )
     print(adoption)
-
-
-def ingest(_: Arguments) -> None:
-    from ..config.compose import CONF, composed
-    from ..config.experiment import EXPERIMENT, read_experiment
-    from ..config.settings import Settings
-    from ..data.prepare import RAW
-    from ..data.sources import ingest
-
-    settings = Settings.parse(composed(CONF, read_experiment(EXPERIMENT)))
-    print(f"{ingest(settings.data.source, RAW):,} rows in {RAW}")
 
 
 def sample(arguments: Arguments) -> None:

@@ -1,9 +1,11 @@
 """Raw files as frames of at most so many rows, before anything is known about their columns."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import date
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +69,27 @@ def table(folder: Path, paths: Sequence[Path], source: Source) -> Iterator[Frame
         start += len(frame)
 
 
-def ingest(source: Source, out: Path) -> int:
+def fetched(
+    source: Source, since: date | None = None, until: date | None = None
+) -> Generator[pd.DataFrame]:
+    """Yield what the project's own function fetches, of the days from `since` to before `until`.
+
+    A function that takes no `since` and `until` is asked for everything.
+    """
+    function = _asked(str(source.ingest), "source.ingest")
+    window = {"since": since, "until": until}
+    yield from function(**{name: window[name] for name in takes_window(source)})
+
+
+def takes_window(source: Source) -> list[str]:
+    """Return which of `since` and `until` the project's own function takes."""
+    function = getattr(owner.module("project.sources"), str(source.ingest), None)
+    if not callable(function):
+        return []
+    return [name for name in ("since", "until") if name in signature(function).parameters]
+
+
+def ingest(source: Source, out: Path, since: date | None = None, until: date | None = None) -> int:
     """Write what the project's own function fetches to the folder `out`; return the rows.
 
     All of it or nothing: where the function fails, what was there stays. Raises DataError where
@@ -81,14 +103,10 @@ def ingest(source: Source, out: Path) -> int:
             "nothing says where the data come from: name a function of src/project/sources.py "
             "as `source: {ingest: …}` in the contract"
         )
-    if strangers := [p.name for p in out.glob("*") if p.name != INGESTED]:
-        raise DataError(
-            f"{out} holds {', '.join(sorted(strangers)[:5])}, which would be replaced: move it away"
-        )
-    fetch = _asked(source.ingest, "source.ingest")
+    check_own(out)
     rows, writer = 0, None
     with atomic_directory(out) as folder, ExitStack() as opened:
-        for frame in progress(fetch(), "ingest", unit="frame"):
+        for frame in progress(fetched(source, since, until), "ingest", unit="frame"):
             try:
                 table = pa.Table.from_pandas(frame, preserve_index=False)
                 arrow = table.replace_schema_metadata(None)
@@ -109,6 +127,14 @@ def ingest(source: Source, out: Path) -> int:
     return rows
 
 
+def check_own(out: Path) -> None:
+    """Raise DataError where a folder that is about to be replaced holds anything else."""
+    if strangers := [p.name for p in out.glob("*") if p.name != INGESTED]:
+        raise DataError(
+            f"{out} holds {', '.join(sorted(strangers)[:5])}, which would be replaced: move it away"
+        )
+
+
 def _asked(name: str, key: str) -> Callable[..., Iterable[pd.DataFrame]]:
     """Return a function of src/project/sources.py whose failure is told in a sentence."""
     module = owner.module("project.sources")
@@ -118,9 +144,9 @@ def _asked(name: str, key: str) -> Callable[..., Iterable[pd.DataFrame]]:
             f"{key} is {name!r}, and src/project/sources.py has no such function: add it there"
         )
 
-    def told(*given: Any) -> Iterator[pd.DataFrame]:
+    def told(*given: Any, **named: Any) -> Iterator[pd.DataFrame]:
         try:
-            for frame in function(*given):
+            for frame in function(*given, **named):
                 if not isinstance(frame, pd.DataFrame):
                     raise TypeError(f"it gave {type(frame).__name__}, and no DataFrame")
                 yield frame
@@ -181,7 +207,6 @@ def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
 
     An index that pandas stored is a column like another where it has a name.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
@@ -189,7 +214,14 @@ def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
         kept = [name for name in schema.names if not UNNAMED_INDEX.fullmatch(name)]
         header.check_names(path, kept)
         for batch in file.iter_batches(batch_size=rows):
-            yield pandas(pa.table([batch.column(name) for name in kept], names=kept))
+            yield exact(batch, kept)
+
+
+def exact(batch: "pa.RecordBatch", names: Sequence[str]) -> pd.DataFrame:
+    """Return the named columns of a batch, whole numbers and booleans that miss some as such."""
+    import pyarrow as pa
+
+    return pandas(pa.table([batch.column(name) for name in names], names=list(names)))
 
 
 def pandas(table: "pa.Table") -> pd.DataFrame:

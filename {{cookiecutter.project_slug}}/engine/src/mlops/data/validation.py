@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from ..contract import Column, Contract
+from ..contract import Column, Contract, Source
 from .errors import DataError
 from .parsing import EXPECTED, parse
 from .sources import Frame
@@ -30,6 +31,17 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.path} row {self.row}, column {self.column}: {self.value} {self.reason}"
+
+
+class Declared(Protocol):
+    """What rows are held against: a contract, or the columns of another table."""
+
+    @property
+    def source(self) -> Source:
+        """How texts are read."""
+
+    def kept(self) -> Iterator[tuple[str, Column]]:
+        """Yield every column that is used for anything."""
 
 
 def schema(columns: Iterable[tuple[str, Column]]) -> pa.DataFrameSchema:
@@ -77,7 +89,7 @@ def check_names(frame: Frame, contract: Contract, required: Sequence[str] | None
 
 
 def validated(
-    frame: Frame, contract: Contract, names: Sequence[str] | None = None, strict: bool = True
+    frame: Frame, contract: Declared, names: Sequence[str] | None = None, strict: bool = True
 ) -> tuple[pd.DataFrame, list[Finding]]:
     """Return the parsed columns `names` (all but ignored ones) and every broken cell.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..files import is_running, read_yaml, sweep
+from ..files import is_running, parse_yaml, read_yaml, sweep
 from .repository import Repository, RepositoryError
 
 
@@ -111,6 +111,12 @@ def has_remote(repository: Repository) -> bool:
     return bool(repository.run("dvc", "remote", "list").strip())
 
 
+def pull_only(repository: Repository, pointers: Sequence[str]) -> None:
+    """Fetch what some pointers name, in place of what stands there."""
+    _check_dvc(repository)
+    repository.run("dvc", "pull", "--force", *pointers)
+
+
 def is_behind(repository: Repository) -> bool:
     """Say whether a stage would run by what dvc.lock and the files say; data may be missing."""
     _check_dvc(repository)
@@ -136,6 +142,15 @@ def dvc_digest(folder: Path) -> str:
     listing.sort(key=lambda entry: entry["relpath"])
     text = json.dumps(listing, sort_keys=True)
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def holds(folder: Path, pointer: str) -> bool:
+    """Say whether a folder has, to the byte, what the text of a DVC pointer names."""
+    try:
+        md5 = parse_yaml(pointer)["outs"][0]["md5"]
+    except (yaml.YAMLError, LookupError, TypeError):
+        return False
+    return folder.is_dir() and bool(dvc_digest(folder) == md5)
 
 
 def read_lock(root: Path) -> dict[str, Any]:
@@ -190,7 +205,9 @@ def mend(repository: Repository) -> list[Path]:
     own stages leave is never at a final path, and is removed.
     """
     root = repository.root
-    mended = [path for name in ("", "data", "reports") for path in sweep(root / name)]
+    mended = [
+        path for name in ("", "data", "data/tables", "reports") for path in sweep(root / name)
+    ]
     for left in (path for path in root.glob("fetched.*.*") if not is_running(path)):
         shutil.rmtree(left, ignore_errors=True)
         mended.append(left)

@@ -1,5 +1,7 @@
 """The pull request of a refresh after its judgment: told, and closed where it is no better.
 
+That of ingested data is told alone.
+
 Runs with Python alone, of the code of main: `python3 -P -m mlops.release.closing`. It touches what
 automation opened itself, from a branch of this repository, and as long as nobody else pushed there.
 """
@@ -16,6 +18,7 @@ from ..git.repository import Repository, RepositoryError
 from . import pulls
 
 BRANCH = re.compile(r"refresh/\d{4}-\d\d-\d\d")
+STAYING = "ingest/data"  # of arrivals: the next run writes it anew, whatever became of the last
 PAGE, REPORT = "proposal.md", "gate.json"
 NO_BETTER = (
     "## No better than what is served\n\nThe gate rejected this refresh, so it is closed and its "
@@ -25,13 +28,13 @@ NO_BETTER = (
 
 def told(folder: Path, branch: str, commit: str, repository: Repository) -> str:
     """Comment on the pull request of a refresh, close it where it was rejected, and say so."""
-    if not BRANCH.fullmatch(branch):
+    if branch != STAYING and not BRANCH.fullmatch(branch):
         return f"{branch} is no branch of a refresh: nothing to do"
     own = [one for one in pulls.of(branch) if one.author == pulls.AUTOMATION]
     if not own:
         return f"automation has no pull request from {branch}: nothing to do"
     last = max(own)
-    rejected = _verdict(folder / REPORT) == "rejected"
+    rejected = branch != STAYING and _verdict(folder / REPORT) == "rejected"
     if last.state == "OPEN":
         if rejected and last.commit != commit:
             return f"{last.url} has got other commits meanwhile: their own run tells of them"

@@ -58,6 +58,11 @@ def scratch(repository: Repository) -> Iterator[Path]:
 def gathered(repository: Repository, settings: Settings, folder: Path) -> Gathered | None:
     """Fetch rows to the DVC cache; None where they are to the byte what HEAD pins."""
     contract = settings.data
+    if contract.source.origin is not None or contract.source.partition is not None:
+        raise GatheringError(
+            f"the rows of conf/data/{contract.name}.yaml come by partitions or from an origin: run "
+            "`mlops ingest --propose`, whose pull request makes a candidate of what is new"
+        )
     if contract.source.ingest is None:
         raise GatheringError(
             f"nothing says where new rows come from: name a function of src/project/sources.py in "

@@ -64,6 +64,11 @@ def create(branch: str, title: str, body: str) -> str:
     return _with_body(body, "pr", "create", *told)
 
 
+def edit(number: int, title: str, body: str) -> None:
+    """Write title and text of a pull request anew."""
+    _with_body(body, "pr", "edit", str(number), "--title", title)
+
+
 def comment(number: int, body: str) -> None:
     """Write this account's one comment on a pull request, or write it anew."""
     _with_body(body, "pr", "comment", str(number), "--edit-last", "--create-if-none")

@@ -1,0 +1,93 @@
+"""What can be ingested: the experiment's labelled rows, and each table of conf/tables."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.expansion import TABLES, read_table
+from ..config.views import Table
+from ..contract import Column, Contract, Source
+from ..data.errors import DataError
+
+RAW = Path("data/raw")
+FLAGS = ("number", "integer", "datetime")  # types by which versions have an order
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Declared rows in a folder; `file` is what declares them."""
+
+    name: str
+    file: Path
+    folder: Path
+    columns: Mapping[str, Column]
+    source: Source
+    time_zone: str
+    restricted: bool
+
+    def kept(self) -> Iterator[tuple[str, Column]]:
+        """Yield every column that is used for anything."""
+        return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
+
+    @property
+    def key(self) -> list[str]:
+        """The columns that say which row is which; none where nothing does."""
+        if self.source.partition is not None and self.source.partition.key:
+            return self.source.partition.key
+        return [name for name, column in self.columns.items() if "id" in column.roles]
+
+    def hides(self, name: str) -> bool:
+        """Say whether no value of a column may be shown."""
+        return self.restricted or self.columns[name].pii
+
+
+def of_contract(contract: Contract, folder: Path = RAW) -> Dataset:
+    """Return the labelled rows of an experiment; raises DataError for an odd partition."""
+    columns = {name: column for name, column in contract.columns.items() if not column.view}
+    file = Path("conf/data", f"{contract.name}.yaml")
+    made = Dataset("data", file, folder, columns, contract.source, "UTC", contract.restricted)
+    return _checked(made)
+
+
+def of_table(table: Table) -> Dataset:
+    """Return the rows of a table of conf/tables; raises DataError for an odd partition."""
+    file = Path("conf", TABLES, f"{table.name}.yaml")
+    return _checked(
+        Dataset(
+            table.name,
+            file,
+            table.folder,
+            table.columns,
+            table.source,
+            table.time_zone,
+            table.restricted,
+        )
+    )
+
+
+def tables(conf: Path) -> list[Table]:
+    """Return every declared table, in the order of their names."""
+    return [read_table(conf, path.stem) for path in sorted((conf / TABLES).glob("*.yaml"))]
+
+
+def _checked(dataset: Dataset) -> Dataset:
+    partition = dataset.source.partition
+    if partition is None:
+        return dataset
+    named = [partition.by, *partition.key, *filter(None, [partition.version])]
+    if unknown := [name for name in named if name not in dataset.columns]:
+        raise DataError(
+            f"`partition` of {dataset.file} names {unknown[0]!r}, which is no column: declare it "
+            "in `columns`, or correct the name"
+        )
+    if dataset.columns[partition.by].type != "datetime":
+        raise DataError(
+            f"`partition.by` of {dataset.file} is {partition.by!r}, which is no datetime: name a "
+            "column that says when"
+        )
+    if partition.version and dataset.columns[partition.version].type not in FLAGS:
+        raise DataError(
+            f"`partition.version` of {dataset.file} is {partition.version!r}, whose values have no "
+            "order: name a number or a datetime"
+        )
+    return dataset
