@@ -162,8 +162,7 @@ def refuse(findings: Sequence[Finding], contract: Declared) -> None:
     lines += [f"  to allow it: {line}" for line in _allowing(alike.values(), contract)]
     count = "1 cell breaks" if len(findings) == 1 else f"{len(findings):,} cells break"
     raise DataError(
-        f"{count} the contract: correct the data, or {contract.place}\n"
-        + "\n".join(lines)
+        f"{count} the contract: correct the data, or {contract.place}\n" + "\n".join(lines)
     )
 
 

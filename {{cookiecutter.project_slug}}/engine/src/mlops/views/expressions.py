@@ -8,7 +8,7 @@ what else the rows hold. So the bytes are the same on any number of threads, in 
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,13 +16,10 @@ from ..config.settings import ConfigError
 from ..config.views import Feature, Table, View
 from .tables import TYPES, quoted
 
-if TYPE_CHECKING:
-    import duckdb
-
 GROUP, PLACE = "_group", "_place"
 NODES = {
     *("FUNCTION", "COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION", "CAST", "CASE"),
-    *("OPERATOR", "BETWEEN"),
+    *("OPERATOR", "BETWEEN", "TYPE"),
 }
 # Aggregates whose result no order of the rows changes.
 UNORDERED = {
@@ -74,11 +71,11 @@ class Expressions:
     def check(self, view: View) -> None:
         """Raise ConfigError for an expression that is none, or that no such database computes."""
         table = view.table
-        schema = pa.schema([pa.field(n, TYPES[c.type][1]) for n, c in table.kept()])
-        empty = {**{field.name: pa.array([], field.type) for field in schema}}
+        # One row, of nothing: some casts fail only where there is a value.
+        empty = {name: pa.array([None], TYPES[one.type][1]) for name, one in table.kept()}
+        rows = pa.table({**empty, GROUP: [0], PLACE: [0]})
         for name, feature in view.features.items():
             if feature.sql is not None:
-                rows = pa.table({**empty, **dict.fromkeys((GROUP, PLACE), pa.array([], "int64"))})
                 self.values(view, {name: feature}, rows)
 
     def values(self, view: View, features: Mapping[str, Feature], rows: pa.Table) -> pa.Table:

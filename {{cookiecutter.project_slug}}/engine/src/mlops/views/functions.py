@@ -45,9 +45,10 @@ def computed(
 ) -> pa.Array:
     """Return a feature of each group; raises ConfigError, with the line, where it fails."""
     feature, found = view.features[name], aggregate(view, name)
-    inputs = [_input(rows.column(column), kind) for column, kind in zip(
-        feature.columns, found.kinds, strict=True
-    )]
+    inputs = [
+        _input(rows.column(column), kind)
+        for column, kind in zip(feature.columns, found.kinds, strict=True)
+    ]
     try:
         result = found.function(Groups(offsets, ages), *inputs, **feature.arguments)
     except Exception as error:  # whatever the owner's code raises

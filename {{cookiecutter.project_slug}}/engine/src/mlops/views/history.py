@@ -11,6 +11,7 @@ Places: TypeAlias = NDArray[np.int64]
 
 PAIRS = 1 << 20  # of a moment and a row known at it, in memory at once
 NONE = -1
+STEPS = 8
 
 
 class Pairs(NamedTuple):
@@ -25,7 +26,7 @@ class Pairs(NamedTuple):
 
 
 class History:
-    """The rows of the entities `first` to `last`, sorted by entity, event time and what breaks ties.
+    """The rows of the entities `first` to `last`: by entity, event time and what breaks ties.
 
     `events` and `known` are in microseconds. A row is known at the earliest when it happens.
     """
@@ -42,11 +43,18 @@ class History:
 
         Newest is the last in order. It happened less than `window` microseconds before the moment.
         """
-        order, times, newest = self._by_knowledge()
         start, stop = self._bounds(entities)
-        at = _after(times, start, stop, moments) - 1
-        found = at >= start
-        places = np.where(found, newest[at] if len(newest) else NONE, NONE)
+        places = _after(self.events, start, stop, moments) - 1
+        late = np.flatnonzero(places >= start)
+        for _ in range(STEPS):  # back from rows that were not known yet, which are few as a rule
+            late = late[self.known[places[late]] > moments[late]]
+            places[late] -= 1
+            late = late[places[late] >= start[late]]
+        if len(late):
+            times, newest = self._by_knowledge()
+            at = _after(times, start[late], stop[late], moments[late]) - 1
+            places[late] = np.where(at >= start[late], newest[at], NONE)
+        found = places >= start
         found[found] = self.events[places[found]] > moments[found] - window
         return np.where(found, places, NONE)
 
@@ -78,16 +86,14 @@ class History:
     def _bounds(self, entities: Places) -> tuple[Places, Places]:
         return self.starts[entities - self.first], self.starts[entities - self.first + 1]
 
-    def _by_knowledge(self) -> tuple[Places, Places, Places]:
-        """Return places in the order in which rows became known, and the newest known by each.
+    def _by_knowledge(self) -> tuple[Places, Places]:
+        """Return when rows became known, in that order, and the place of the newest known by each.
 
         Within an entity; places of a later one are higher, so that the maximum never goes back.
         """
-        order = np.arange(len(self.known))
         groups = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
-        if bool(((np.diff(self.known) < 0) & (np.diff(groups) == 0)).any()):
-            order = np.lexsort((self.known, groups))
-        return order, self.known[order], np.maximum.accumulate(order)
+        order = np.lexsort((self.known, groups))
+        return self.known[order], np.maximum.accumulate(order)
 
 
 def _after(values: Places, start: Places, stop: Places, limits: Places) -> Places:

@@ -1,7 +1,7 @@
 """The files of a table, and which of them label rows can depend on."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from ..data.zones import to_utc
 from ..files import sha256, sha256_of
 
 DATE = "date="
-SECOND, DAY = np.timedelta64(1, "s"), np.timedelta64(1, "D")
+SECOND, DAY = np.timedelta64(1, "s"), timedelta(days=1)
 
 
 class Partition(NamedTuple):
@@ -60,8 +60,8 @@ def _partition(table: Table, path: Path, name: Path) -> Partition:
         raise DataError(
             f"{table.folder / name} is in no folder of a day: call it like date=2026-01-31"
         ) from error
-    both = to_utc(np.array([day, day]).astype("datetime64[us]") + DAY * np.arange(2), table.zone)
-    return Partition(path, day, both[0] - seconds(table.lateness) * SECOND, both[1])
+    begins, ends = to_utc(np.array([day, day + DAY], dtype="datetime64[us]"), table.zone)
+    return Partition(path, day, begins - seconds(table.lateness) * SECOND, ends)
 
 
 def needed(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec.structs import replace
@@ -46,6 +47,11 @@ def quoted(name: str) -> str:
 def literal(text: object) -> str:
     """Return a text as SQL writes it."""
     return "'" + str(text).replace("'", "''") + "'"
+
+
+def micro(moment: np.datetime64) -> int:
+    """Return the microseconds of a moment since 1970."""
+    return int(moment.astype("datetime64[us]").astype(np.int64))
 
 
 class Tables:
@@ -107,7 +113,7 @@ class Tables:
     def _is_misplaced(self, table: Table, file: Partition, path: Path, schema: pa.Schema) -> bool:
         if file.begins is None or file.ends is None:
             return False
-        begins, ends = (int(at.astype("datetime64[us]").astype(int)) for at in file[2:])
+        begins, ends = micro(file.begins), micro(file.ends)
         event = f"epoch_us({self._value(table, table.event_time, schema, path)})"
         known = event + f" + {seconds(table.lag or '0 days') * MICROSECONDS}"
         if table.known_time is not None:
