@@ -20,6 +20,7 @@ from ..errors import ProjectError
 from ..files import parse_yaml
 from ..git import dvc
 from ..git.repository import Repository
+from ..views.joining import joined
 
 SCRATCH = "refreshing"  # in the project, where DVC takes a folder from; gone afterwards
 POINTER, LOCK = f"{RAW.as_posix()}.dvc", "dvc.lock"
@@ -74,8 +75,9 @@ def gathered(repository: Repository, settings: Settings, folder: Path) -> Gather
         return None
     known = f"outs:\n- md5: {before}\n  hash: md5\n  path: {RAW.name}\n"
     dvc.fetch(repository, known, RAW.name, folder / "known")
-    prepare(contract, settings.split, folder / "known", folder / "before")
-    prepare(contract, settings.split, raw, folder / "now")
+    with joined(settings, repository.root) as joins:
+        prepare(contract, settings.split, folder / "known", folder / "before", joins)
+        prepare(contract, settings.split, raw, folder / "now", joins)
     return _compared(settings, folder, pointer)
 
 

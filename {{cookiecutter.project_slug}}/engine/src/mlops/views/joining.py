@@ -1,6 +1,7 @@
 """The views of an experiment as columns of its label rows, for `prepare`."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -12,16 +13,23 @@ import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
-from ..config.settings import ConfigError
+from ..config.settings import ConfigError, Settings
 from ..config.views import View
 from ..contract import Contract
 from ..data.arrays import plain
-from ..files import sha256, sha256_of, tree_sha256
-from .join import KNOWN_TIME, Join
+from ..files import sha256, sha256_of
+from .join import Join
 from .partitions import Partition, digest, needed, partitions
+from .values import KNOWN_TIME
 
 ROOM = Path(__file__).parent
-CODE = ("features/aggregates.py",)  # beside this room and that of the data
+# What values are computed by; the room of the data is in every key.
+CODE = (
+    *("views/entities.py", "views/expressions.py", "views/functions.py", "views/history.py"),
+    *("views/join.py", "views/joining.py", "views/partitions.py", "views/tables.py"),
+    "views/values.py",
+    *("config/views.py", "features/aggregates.py"),
+)
 OWN = Path("src/project/features.py")
 PROSE: dict[str, Any] = {"description": "", "owner": ""}
 
@@ -69,12 +77,21 @@ class ViewJoins:
         entities = [column for view in self._views.values() for column in view.entity.values()]
         return list(dict.fromkeys([*entities, self._time]))
 
+    @property
+    def files(self) -> list[dict[str, str]]:
+        """The name in the project and the SHA-256 of every file of the views' tables."""
+        every = {one.path for files in self._files.values() for one in files}
+        return [
+            {"name": path.relative_to(self._root).as_posix(), "sha256": self._digest(path)}
+            for path in sorted(every)
+        ]
+
     def key(self, part: Part) -> str:
         """Return a digest of all that a part's values hang on: views, code, and files of tables."""
         if part.first is None or part.last is None:
             return ""
         chosen = (
-            digest(needed(self._files[name], view, part.first, part.last), self._digests)
+            digest(needed(self._files[name], view, part.first, part.last), self._digest)
             for name, view in self._views.items()
         )
         return sha256_of("\0".join([self._base, *chosen]))
@@ -90,13 +107,18 @@ class ViewJoins:
             found |= {name: values.column(name).combine_chunks() for name in values.column_names}
         return found
 
+    def _digest(self, path: Path) -> str:
+        if path not in self._digests:
+            self._digests[path] = sha256(path)
+        return self._digests[path]
+
     @cached_property
     def _files(self) -> dict[str, list[Partition]]:
         return {name: partitions(view.table, self._root) for name, view in self._views.items()}
 
     @cached_property
     def _base(self) -> str:
-        code = [tree_sha256(ROOM), *(sha256(ROOM.parent / name) for name in CODE)]
+        code = [sha256(ROOM.parent / name) for name in CODE]
         if any(f.function for view in self._views.values() for f in view.features.values()):
             code.append(sha256(self._root / OWN))
         what = {name: _meaning(view) for name, view in self._views.items()}
@@ -104,14 +126,10 @@ class ViewJoins:
         return sha256_of(msgspec.json.encode(parts).decode())
 
 
-def lineage(views: Mapping[str, View], root: Path = Path()) -> list[dict[str, str]]:
-    """Return the name and digest of every file that the tables of views are, for a bundle."""
-    tables = {view.table.name: view.table for view in views.values()}
-    return [
-        {"name": one.path.relative_to(root).as_posix(), "sha256": sha256(one.path)}
-        for name in sorted(tables)
-        for one in partitions(tables[name], root)
-    ]
+def joined(settings: Settings, root: Path = Path()) -> AbstractContextManager[ViewJoins | None]:
+    """Open the views of an experiment; None where it has none."""
+    views = settings.features.views
+    return ViewJoins(settings.data, views, root) if views else nullcontext()
 
 
 def _meaning(view: View) -> View:

@@ -1,6 +1,6 @@
 """The files of a table, and which of them label rows can depend on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 from ..config.views import Table, View, seconds
 from ..data.errors import DataError
 from ..data.zones import to_utc
-from ..files import sha256, sha256_of
+from ..files import sha256_of
 
 DATE = "date="
 SECOND, DAY = np.timedelta64(1, "s"), timedelta(days=1)
@@ -76,9 +76,6 @@ def needed(
     ]
 
 
-def digest(chosen: Sequence[Partition], digests: dict[Path, str]) -> str:
-    """Return one SHA-256 over files, in whichever folders; `digests` remembers those of each."""
-    for one in chosen:
-        if one.path not in digests:
-            digests[one.path] = sha256(one.path)
-    return sha256_of("".join(sorted(f"{one.day}\0{digests[one.path]}\n" for one in chosen)))
+def digest(chosen: Sequence[Partition], of: Callable[[Path], str]) -> str:
+    """Return one SHA-256 over files, whatever they are called; `of` gives that of each."""
+    return sha256_of("".join(sorted(f"{one.day}\0{of(one.path)}\n" for one in chosen)))
