@@ -175,6 +175,12 @@ def test_sums_need_no_tie_break(tmp_path: Path) -> None:
     assert values_at(one, *asked([1], ["2026-01-04"]), root=tmp_path)["spent"].to_pylist() == [11]
 
 
+def test_rows_are_counted_where_no_column_is_read(tmp_path: Path) -> None:
+    one = view(features={"n": Feature("integer", sql="count(*)")})
+    write(tmp_path, "a.parquet", ONE)
+    assert values_at(one, *asked([1], ["2026-01-04"]), root=tmp_path)["n"].to_pylist() == [1]
+
+
 def test_a_cell_of_another_type_is_refused_with_its_row(tmp_path: Path) -> None:
     lines = ["1,2026-01-02,2026-01-03,1,5,app", "1,2026-01-02,2026-01-03,2,much,app"]
     write_csv(tmp_path, "a.csv", lines)

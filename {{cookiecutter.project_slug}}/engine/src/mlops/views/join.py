@@ -206,8 +206,8 @@ class Join:
         if written:
             counts = np.diff(pairs.offsets)
             groups = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-            numbered = rows.append_column(GROUP, pa.array(groups))
-            numbered = numbered.append_column(PLACE, pa.array(np.arange(len(groups))))
+            columns = dict(zip(rows.column_names, rows.columns, strict=True))
+            numbered = pa.table({**columns, GROUP: groups, PLACE: np.arange(len(groups))})
             values = self.expressions.values(view, written, numbered)
             back = pa.array(np.argsort(plain(values.column(GROUP), np.dtype(np.int64), NONE)))
             for name in written:
