@@ -57,7 +57,7 @@ class ViewJoins:
                 "known at one: give a datetime that role, or take `views` out of conf/features"
             )
         self._time, self._views, self._root = contract.time, views, root
-        self._join = Join(root)
+        self._opened: Join | None = None  # until a part has to be computed
         self._digests: dict[Path, str] = {}
 
     def __enter__(self) -> Self:
@@ -69,7 +69,8 @@ class ViewJoins:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._join.__exit__(kind, error, trace)
+        if self._opened is not None:
+            self._opened.__exit__(kind, error, trace)
 
     @property
     def reads(self) -> list[str]:
@@ -100,10 +101,11 @@ class ViewJoins:
         """Return the features of every view for some label rows, in their order."""
         times = rows.column(self._time)
         at = plain(times.cast(pa.timestamp("us")), np.dtype("datetime64[us]"), "NaT")
+        join = self._opened = self._opened or Join(self._root)
         found: dict[str, pa.Array] = {}
         for view in self._views.values():
             entities = pa.table({key: rows.column(name) for key, name in view.entity.items()})
-            values = self._join.values_at(view, entities, at).drop_columns([KNOWN_TIME])
+            values = join.values_at(view, entities, at).drop_columns([KNOWN_TIME])
             found |= {name: values.column(name).combine_chunks() for name in values.column_names}
         return found
 
