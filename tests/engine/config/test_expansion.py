@@ -74,6 +74,21 @@ def test_a_feature_is_a_column_of_the_contract(tmp_path: Path) -> None:
         ("view", {"entity": {"customer": "customer_id"}}, "no column of the contract"),
         ("view", {"entity": {"customer": "month"}}, "month is a datetime and customer of conf/tab"),
         ("view", {"features": {"left": VIEW["features"]["spent"]}}, "is a column already"),
+        (
+            "view",
+            {"features": {"f": {"type": "number", "latest": "at"}}},
+            "f is a number, and at a datetime",
+        ),
+        (
+            "view",
+            {"features": {"f": {"type": "integer", "sql": "count(*)", "default": 0.5}}},
+            "is no integer",
+        ),
+        (
+            "view",
+            {"features": {"f": {"type": "boolean", "sql": "bool_or(amount > 1)", "default": 0}}},
+            "is no boolean",
+        ),
         ("columns", {"month": {"type": "datetime"}}, "no column of role time"),
     ],
 )
