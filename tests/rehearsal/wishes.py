@@ -42,7 +42,7 @@ FIRST = (
 )
 SECOND = ("An estimator",)
 STEP = re.compile(
-    r"^`([\w./-]+)`(?:, (removed)\.$|(?:, (added|merged))?:\n```\w*\n(.*?)^```$)", re.M | re.S
+    r"^`([\w./=-]+)`(?:, (removed)\.$|(?:, (added|merged))?:\n```\w*\n(.*?)^```$)", re.M | re.S
 )
 IMPORT = re.compile(r"^(?:from [\w.]+ )?import .*\n", re.M)
 

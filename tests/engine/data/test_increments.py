@@ -303,6 +303,7 @@ class Looked:
 
     def __init__(self, factor: Mapping[str, float]) -> None:
         self.factor, self.asked = dict(factor), 0
+        self.files: list[dict[str, str]] = []
 
     @property
     def reads(self) -> tuple[str, ...]:

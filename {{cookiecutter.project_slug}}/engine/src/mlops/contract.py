@@ -194,6 +194,16 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
 
     @property
+    def place(self) -> str:
+        """The file that declares it."""
+        return f"conf/data/{self.name}.yaml"
+
+    @property
+    def zone(self) -> str:
+        """The time zone of datetimes without an offset."""
+        return "UTC"
+
+    @property
     def target(self) -> str:
         """The name of the target column."""
         return self.names("target")[0]

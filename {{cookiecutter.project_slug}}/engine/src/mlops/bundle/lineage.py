@@ -46,6 +46,16 @@ COMPUTED = (
             "data/sources.py",
             "data/splitting.py",
             "data/validation.py",
+            "data/zones.py",
+            "views/entities.py",
+            "views/expressions.py",
+            "views/functions.py",
+            "views/history.py",
+            "views/join.py",
+            "views/joining.py",
+            "views/partitions.py",
+            "views/tables.py",
+            "views/values.py",
             "features",
             "metrics",
             "training",
@@ -80,6 +90,15 @@ MODELS = tuple(LOCK.with_stem(f"model-{name}") for name in ("xgboost", "catboost
 PARTS = ("config.yaml", "data", "split", "features", "model", "training", "tuning", "evaluation")
 SAID = (*(Path("conf", part) for part in PARTS), Path("params.yaml"), Path("dvc.yaml"))
 INPUTS = (*COMPUTED, LOCK, *MODELS, Path("data/raw.dvc"), *SAID)
+TABLES = Path("data/tables")
+
+
+def inputs(repository: Repository) -> tuple[Path, ...]:
+    """Return every input that git has or should have: with them, the tables of feature views."""
+    known = [path.relative_to(repository.root) for path in repository.root.glob(f"{TABLES}/*.dvc")]
+    with suppress(ProjectError):  # before the first commit
+        known += map(Path, repository.entries("HEAD", [str(TABLES)]))
+    return (*INPUTS, *sorted({path for path in known if path.name != ".gitignore"}))
 
 
 def lineage(repository: Repository, summary: dict[str, Any]) -> dict[str, Any]:
@@ -90,12 +109,13 @@ def lineage(repository: Repository, summary: dict[str, Any]) -> dict[str, Any]:
     digests what they were in either case.
     """
     return {
-        "commit": repository.commit(INPUTS),
+        "commit": repository.commit(inputs(repository)),
         "clean": is_clean(repository),
         "code": code(repository.root),
         "config": sha256(repository.root / "resolved.yaml"),
         "environment": sha256(repository.root / LOCK),
         "data": summary["files"],
+        **({"tables": summary["tables"]} if "tables" in summary else {}),
         "rows": summary["rows"],
         "python": platform.python_version(),
         "packages": packages(read_yaml(repository.root / "resolved.yaml")["model"]["_target_"]),
@@ -120,7 +140,7 @@ def code(root: Path) -> str:
 
 def is_clean(repository: Repository) -> bool:
     """Say whether git has every input as it is now, or one that comes to the same."""
-    given = tuple(path for path in INPUTS if path not in SAID)
+    given = tuple(path for path in inputs(repository) if path not in SAID)
     if not repository.is_clean(given):
         return False
     return repository.is_clean(SAID) or _says_the_same(repository)

@@ -12,6 +12,7 @@ from ..errors import ProjectError
 from . import (
     alerting,
     experiments,
+    features,
     forgetting,
     history,
     ingestion,
@@ -36,6 +37,7 @@ MODULES = (
     forgetting,
     stages,
     experiments,
+    features,
     promotion,
     releasing,
     prediction,
@@ -50,8 +52,8 @@ DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call th
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code.
 
-    It is 0, or 2 for a failure that the printed sentence helps to mend; `gate` and `monitor` have
-    1 as well.
+    It is 0, or 2 for a failure that the printed sentence helps to mend; `gate`, `monitor` and
+    `features check` have 1 as well.
     """
     arguments = parser().parse_args(argv)
     try:

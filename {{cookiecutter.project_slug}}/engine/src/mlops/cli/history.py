@@ -56,12 +56,14 @@ def lineage(arguments: Arguments) -> int:
     bundle_digest, content, _ = contents.read(arguments.bundle)
     if arguments.check:
         repository = Repository()
-        if other := dvc.left_over(repository, Path("data/raw")):
-            print(
-                f"check: data/raw is that of {other}, not of this commit, as after a change of "
-                "branch: `git checkout data/raw.dvc`, then `dvc checkout`, and run this again; or "
-                "commit data/raw.dvc, if it is what you want"
-            )
+        tables = sorted(Path("data/tables").glob("*.dvc"))
+        for name in ("data/raw", *(pointer.with_suffix("").as_posix() for pointer in tables)):
+            if other := dvc.left_over(repository, Path(name)):
+                print(
+                    f"check: {name} is that of {other}, not of this commit, as after a change of "
+                    f"branch: `git checkout {name}.dvc`, then `dvc checkout`, and run this again; "
+                    f"or commit {name}.dvc, if it is what you want"
+                )
         against = arguments.against
         if premature := is_premature(repository, content) and not _is_served(repository, against):
             print(f"{arguments.bundle} names no commit that has its inputs: once more")

@@ -3,10 +3,17 @@
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .verb import Arguments, Verb
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from ..config.settings import Settings
+    from ..data.joins import Joins
 
 
 def grammar(verb: Verb) -> None:
@@ -45,7 +52,8 @@ def prepare(_: Arguments) -> None:
     settings = _settings()
     from ..data.prepare import prepare
 
-    print(prepare(settings.data, settings.split))
+    with _joins(settings) as joins:
+        print(prepare(settings.data, settings.split, joins=joins))
     _check_declared("prepare")
 
 
@@ -131,6 +139,15 @@ def _settings() -> Any:
 
     check_settled(Path())
     return load()
+
+
+def _joins(settings: "Settings") -> "AbstractContextManager[Joins | None]":
+    """Open the feature views of the experiment, for which alone DuckDB is imported."""
+    if not settings.features.views:
+        return nullcontext()
+    from ..views.joining import joined
+
+    return joined(settings)
 
 
 def _check_declared(stage: str) -> None:

@@ -11,6 +11,7 @@ from .settings import ConfigError
 from .views import Table, View
 
 TABLES, VIEWS = "tables", "feature_views"
+TEXTS = {"category": "text"}  # both are compared as texts
 
 
 def read_view(conf: Path, name: str) -> View:
@@ -50,12 +51,19 @@ def expanded(conf: Path, resolved: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError("features.views must list names of conf/feature_views, each once")
     views = {str(name): read_view(conf, str(name)) for name in names}
     columns = dict(resolved["data"]["columns"])
+    if not any("time" in _roles(column) for column in columns.values()):
+        raise ConfigError(
+            f"{conf}/data has no column of role time, and a feature view says what was known at "
+            "one: give a datetime that role, or take `views` out of conf/features"
+        )
     for name, view in views.items():
         if unknown := [column for column in view.entity.values() if column not in columns]:
             raise ConfigError(
                 f"{conf / VIEWS / name}.yaml: `entity` names {unknown[0]!r}, no column of the "
                 "contract: declare it in conf/data"
             )
+        for key, column in view.entity.items():
+            _check_alike(conf, view, key, columns[column])
         if taken := [feature for feature in view.features if feature in columns]:
             raise ConfigError(
                 f"{conf / VIEWS / name}.yaml: {taken[0]!r} is a column already: rename the feature"
@@ -69,6 +77,23 @@ def expanded(conf: Path, resolved: Mapping[str, Any]) -> dict[str, Any]:
             "views": {name: msgspec.to_builtins(view) for name, view in views.items()},
         },
     }
+
+
+def _roles(column: Any) -> list[str]:
+    role = column.get("role", []) if isinstance(column, Mapping) else []
+    return [role] if isinstance(role, str) else list(role)
+
+
+def _check_alike(conf: Path, view: View, key: str, column: Mapping[str, Any]) -> None:
+    """Refuse an entity that a key of the table can never equal: they are of two types."""
+    given, wanted = (
+        TEXTS.get(t, t) for t in (str(column.get("type")), view.table.columns[key].type)
+    )
+    if given != wanted:
+        raise ConfigError(
+            f"{conf / VIEWS / view.name}.yaml: {view.entity[key]} is a {given} and {key} of "
+            f"{view.table.place} a {wanted}: declare both alike"
+        )
 
 
 def _content(path: Path) -> dict[str, Any]:

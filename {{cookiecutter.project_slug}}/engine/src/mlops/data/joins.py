@@ -31,6 +31,10 @@ class Joins(Protocol):
     def reads(self) -> Sequence[str]:
         """The columns of the contract that it looks at, such as entity keys and the time."""
 
+    @property
+    def files(self) -> Sequence[Mapping[str, str]]:
+        """The name in the project and the SHA-256 of every file that it reads."""
+
     def key(self, part: Part) -> str:
         """Return a text that differs where other values would be joined to the part's rows."""
 

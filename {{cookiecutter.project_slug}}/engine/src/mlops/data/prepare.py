@@ -80,6 +80,8 @@ def prepare(
                 for n, digest in digests.items()
             ],
         }
+        if joins is not None:
+            summary["tables"] = [*joins.files]
         (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         index.write(folder, {names[name]: entry for name, entry in entries.items()})
     computed = f"; {len(changed):,} of {len(given):,} parts computed" if len(given) > 1 else ""

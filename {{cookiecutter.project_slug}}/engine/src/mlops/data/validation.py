@@ -9,7 +9,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from ..contract import Column, Contract, Source
+from ..contract import Column, Source
 from .errors import DataError
 from .parsing import EXPECTED, parse
 from .sources import Frame
@@ -17,6 +17,27 @@ from .sources import Frame
 SHOWN = 20
 OTHERS = 3  # values of one kind of finding
 BELOW, ABOVE = "is below the minimum", "is above the maximum"
+
+
+class Declared(Protocol):
+    """What declares the columns of files: a contract, or a table of events.
+
+    `place` is the file that does, and `zone` the one of datetimes without an offset.
+    """
+
+    @property
+    def columns(self) -> dict[str, Column]: ...
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def place(self) -> str: ...
+
+    @property
+    def zone(self) -> str: ...
+
+    def kept(self) -> Iterator[tuple[str, Column]]: ...
 
 
 @dataclass(frozen=True)
@@ -31,17 +52,6 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.path} row {self.row}, column {self.column}: {self.value} {self.reason}"
-
-
-class Declared(Protocol):
-    """What rows are held against: a contract, or the columns of another table."""
-
-    @property
-    def source(self) -> Source:
-        """How texts are read."""
-
-    def kept(self) -> Iterator[tuple[str, Column]]:
-        """Yield every column that is used for anything."""
 
 
 def schema(columns: Iterable[tuple[str, Column]]) -> pa.DataFrameSchema:
@@ -71,7 +81,7 @@ def _checks(column: Column) -> list[pa.Check]:
     return checks
 
 
-def check_names(frame: Frame, contract: Contract, required: Sequence[str] | None = None) -> None:
+def check_names(frame: Frame, contract: Declared, required: Sequence[str] | None = None) -> None:
     """Raise DataError unless the frame has exactly the contract's columns.
 
     With `required`, only those must be there, and others may.
@@ -84,7 +94,7 @@ def check_names(frame: Frame, contract: Contract, required: Sequence[str] | None
         said += [f"has the undeclared {', '.join(extra)}"] * bool(extra)
         raise DataError(
             f"{frame.path} {' and '.join(said)}: correct the file, or declare its columns in "
-            f"conf/data/{contract.name}.yaml"
+            f"{contract.place}"
         )
 
 
@@ -96,7 +106,8 @@ def validated(
     Without `strict`, only cells that cannot be read count.
     """
     kept = [(n, c) for n, c in contract.kept() if names is None or n in names]
-    parsed = {name: parse(frame.frame[name], column, contract.source) for name, column in kept}
+    source, zone = contract.source, contract.zone
+    parsed = {name: parse(frame.frame[name], column, source, zone) for name, column in kept}
     findings = [
         _finding(frame, row, name, f"is not {EXPECTED[column.type]}")
         for name, column in kept
@@ -132,7 +143,7 @@ def _finding(frame: Frame, row: int, name: str, reason: str) -> Finding:
     return Finding(frame.path, frame.start + int(row), name, shown, reason)
 
 
-def refuse(findings: Sequence[Finding], contract: Contract) -> None:
+def refuse(findings: Sequence[Finding], contract: Declared) -> None:
     """Raise DataError where there are any: alike ones in one line, the count of all, a remedy.
 
     A label that no category has, and a number out of bounds, come with the line that would allow
@@ -151,8 +162,7 @@ def refuse(findings: Sequence[Finding], contract: Contract) -> None:
     lines += [f"  to allow it: {line}" for line in _allowing(alike.values(), contract)]
     count = "1 cell breaks" if len(findings) == 1 else f"{len(findings):,} cells break"
     raise DataError(
-        f"{count} the contract: correct the data, or conf/data/{contract.name}.yaml\n"
-        + "\n".join(lines)
+        f"{count} the contract: correct the data, or {contract.place}\n" + "\n".join(lines)
     )
 
 
@@ -166,7 +176,7 @@ def _told(group: Sequence[Finding]) -> str:
     return f"  {group[0]}{rows}{like}"
 
 
-def _allowing(groups: Iterable[Sequence[Finding]], contract: Contract) -> Iterator[str]:
+def _allowing(groups: Iterable[Sequence[Finding]], contract: Declared) -> Iterator[str]:
     """Yield for each column the keys that would take what it holds now."""
     labels: dict[str, list[str]] = {}
     bounds: dict[str, dict[str, float]] = {}

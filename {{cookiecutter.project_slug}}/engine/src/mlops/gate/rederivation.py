@@ -20,6 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
+from ..config.settings import RESOLVED
+from ..config.views import DATA
 from ..errors import ProjectError
 from ..files import parse_yaml
 from ..git import dvc
@@ -27,7 +29,7 @@ from ..git.repository import Repository
 
 INPUTS = (
     *("engine/src", "src", "conf", "requirements", "params.yaml", "dvc.yaml", "dvc.lock"),
-    *("data/raw.dvc", "pyproject.toml"),
+    *("data/raw.dvc", "data/tables", "pyproject.toml"),
 )
 RAW, LOCK = Path("data/raw"), "dvc.lock"
 PREPARED = Path("data/prepared")
@@ -107,37 +109,52 @@ def rederived(repository: Repository, minutes: float) -> Iterator[Rederived]:
 
 
 def _bring_data(repository: Repository, commit: str, folder: Path) -> None:
-    """Copy the raw data, and believe nothing of them but the hash that the commit pins.
+    """Copy rows and tables, and believe nothing of them but the hash that the commit pins.
 
     Copied and not linked: the code that runs beside them may write.
     """
-    pinned = _pinned(repository, commit)
-    if not (repository.root / RAW).is_dir():
-        raise RederivationError("data", f"there is no {RAW}: `dvc pull`, then gate again")
-    shutil.rmtree(folder / RAW, ignore_errors=True)
-    shutil.copytree(repository.root / RAW, folder / RAW)
-    if (found := dvc.dvc_digest(folder / RAW)) != pinned:
-        raise RederivationError(
-            "data",
-            f"{RAW} is {found} and {commit[:12]} pins {pinned}: `dvc checkout {RAW}.dvc`, or "
-            "commit what is there and make the candidate of it, then gate again",
-        )
+    for data in (RAW, *_tables(repository, commit)):
+        if (folder / data).is_dir():  # of which git has every file
+            continue
+        pinned = _pinned(repository, commit, data)
+        if not (repository.root / data).is_dir():
+            raise RederivationError("data", f"there is no {data}: `dvc pull`, then gate again")
+        shutil.copytree(repository.root / data, folder / data)
+        if (found := dvc.dvc_digest(folder / data)) != pinned:
+            raise RederivationError(
+                "data",
+                f"{data} is {found} and {commit[:12]} pins {pinned}: `dvc checkout {data}.dvc`, or "
+                "commit what is there and make the candidate of it, then gate again",
+            )
 
 
-def _pinned(repository: Repository, commit: str) -> str:
-    """Return what a commit pins the raw data by: their pointer, or the stage that makes them."""
-    pointer = repository.text_at(commit, f"{RAW}.dvc")
+def _tables(repository: Repository, commit: str) -> list[Path]:
+    """Return the tables that the experiment of a commit joins, by its resolved.yaml."""
+    try:
+        resolved = parse_yaml(repository.text_at(commit, RESOLVED.as_posix()) or "") or {}
+        views = (resolved.get("features") or {}).get("views") or {}
+        return sorted({DATA / str(view["table"]["name"]) for view in views.values()})
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        reason = f"{commit[:12]} does not say which tables it joins: `dvc repro` and commit that"
+        raise RederivationError("data", reason) from error
+
+
+def _pinned(repository: Repository, commit: str, data: Path) -> str:
+    """Return what a commit pins data by: their pointer, or the stage that makes them."""
+    pointer = repository.text_at(commit, f"{data}.dvc")
     try:
         if pointer is not None:
             return str(parse_yaml(pointer)["outs"][0]["md5"])
         lock = parse_yaml(repository.text_at(commit, LOCK) or "")
-        if found := dvc.pinned(lock, RAW):
+        if found := dvc.pinned(lock, data):
             return found
     except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
-        reason = f"{commit[:12]} does not say which {RAW} it is of: `dvc add {RAW}` and commit that"
+        reason = (
+            f"{commit[:12]} does not say which {data} it is of: `dvc add {data}` and commit that"
+        )
         raise RederivationError("data", reason) from error
     raise RederivationError(
-        "data", f"{commit[:12]} pins no {RAW}: `dvc add {RAW}`, or `dvc repro`, and commit that"
+        "data", f"{commit[:12]} pins no {data}: `dvc add {data}`, or `dvc repro`, and commit that"
     )
 
 

@@ -1,6 +1,6 @@
 """What can be ingested: the experiment's labelled rows, and each table of conf/tables."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class Dataset:
     name: str
     file: Path
     folder: Path
-    columns: Mapping[str, Column]
+    columns: dict[str, Column]
     source: Source
     time_zone: str
     restricted: bool
@@ -28,6 +28,16 @@ class Dataset:
     def kept(self) -> Iterator[tuple[str, Column]]:
         """Yield every column that is used for anything."""
         return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
+
+    @property
+    def place(self) -> str:
+        """The file that declares it, as messages name it."""
+        return self.file.as_posix()
+
+    @property
+    def zone(self) -> str:
+        """The time zone of datetimes without an offset."""
+        return self.time_zone
 
     @property
     def key(self) -> list[str]:

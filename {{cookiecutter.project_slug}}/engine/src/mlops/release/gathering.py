@@ -20,6 +20,7 @@ from ..errors import ProjectError
 from ..files import parse_yaml
 from ..git import dvc
 from ..git.repository import Repository
+from ..views.joining import joined
 
 SCRATCH = "refreshing"  # in the project, where DVC takes a folder from; gone afterwards
 POINTER, LOCK = f"{RAW.as_posix()}.dvc", "dvc.lock"
@@ -80,8 +81,9 @@ def gathered(repository: Repository, settings: Settings, folder: Path) -> Gather
     known = f"outs:\n- md5: {before}\n  hash: md5\n  path: {RAW.name}\n"
     dvc.fetch(repository, known, RAW.name, folder / "known")
     made = repository.root / PREPARED
-    prepare(contract, settings.split, folder / "known", folder / "before", known=made)
-    prepare(contract, settings.split, raw, folder / "now", known=folder / "before")
+    with joined(settings, repository.root) as joins:
+        prepare(contract, settings.split, folder / "known", folder / "before", joins, known=made)
+        prepare(contract, settings.split, raw, folder / "now", joins, known=folder / "before")
     return _compared(settings, folder, pointer)
 
 

@@ -1,7 +1,7 @@
 """Lineage: what the candidate came from is committed, locked, and still what it says."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ from ...bundle.reading import CANDIDATE, CONFIG
 from ...config.compose import CONF, composed, written
 from ...config.experiment import EXPERIMENT, read_experiment
 from ...config.settings import LOCK
+from ...config.views import View
 from ...files import read_yaml, sha256
 from ...git import dvc
 from ...git.repository import Repository
@@ -60,6 +61,8 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
     yield _packages(origin["packages"], "\n".join(pins))
     yield _raw(root, origin["data"])
     yield _pointer(root)
+    if (tables := origin.get("tables")) or case.settings.features.views:
+        yield _tables(root, tables or [], case.settings.features.views)
     lock = dvc.read_lock(root)
     for part, path, folder in (
         ("candidate", CANDIDATE, case.candidate.folder),
@@ -77,7 +80,7 @@ def _checks(case: Case, origin: dict[str, Any]) -> Iterator[tuple[str, bool, str
 def _tree(repository: Repository, clean: bool) -> tuple[str, bool, str]:
     if clean:
         return "tree", True, "code, configuration and data pointers were committed"
-    names = repository.differing(lineage.INPUTS)
+    names = repository.differing(lineage.inputs(repository))
     listed = f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
     said = (
         f"it was made from uncommitted changes{listed}: commit them, or remove what git ignores "
@@ -146,6 +149,38 @@ def _raw(root: Path, files: list[dict[str, Any]]) -> tuple[str, bool, str]:
     names = ", ".join(wrong[:5])
     said = f"{len(wrong)} raw files are not those of the manifest ({names}): run `make repro`"
     return "data", not wrong, said if wrong else f"{len(now)} raw files are those of the manifest"
+
+
+def _tables(
+    root: Path, files: list[dict[str, Any]], views: Mapping[str, View]
+) -> tuple[str, bool, str]:
+    """Compare the tables of feature views with the manifest, and with what git has of them."""
+    from ...views.partitions import partitions
+
+    names = sorted({view.table.name for view in views.values()})
+    recorded = {file["name"]: file["sha256"] for file in files}
+    tables = {view.table.name: view.table for view in views.values()}
+    now = {
+        one.path.relative_to(root).as_posix(): sha256(one.path)
+        for name in names
+        for one in partitions(tables[name], root)
+    }
+    wrong = sorted(n for n in recorded.keys() | now.keys() if recorded.get(n) != now.get(n))
+    if wrong:
+        named = ", ".join(wrong[:5])
+        said = f"{len(wrong)} files of tables are not those of the manifest ({named})"
+        return "tables", False, f"{said}: run `make repro`"
+    for name in names:
+        folder = tables[name].folder
+        pointer = root / f"{folder}.dvc"
+        if pointer.is_file():
+            expected = (read_yaml(pointer).get("outs") or [{}])[0].get("md5")
+        else:
+            expected = dvc.pinned(dvc.read_lock(root), folder)
+        if expected is not None and expected != dvc.dvc_digest(root / folder):
+            said = f"{folder} is not what its pointer says: `dvc add {folder}` and commit that"
+            return "tables", False, said
+    return "tables", True, f"{len(now)} files of {', '.join(names)} are those of the manifest"
 
 
 def _pointer(root: Path) -> tuple[str, bool, str]:
