@@ -21,7 +21,7 @@ COLUMNS: dict[str, Any] = {
     "order_id": {"type": "integer", "role": "id"},
     "customer": {"type": "text", "role": "id"},
     "ordered_at": {"type": "datetime", "role": "time"},
-    "updated_at": {"type": "datetime", "role": "ignored"},
+    "updated_at": {"type": "datetime"},
     "amount": {"type": "number", "nullable": True},
     "paid": {"type": "boolean"},
     "channel": {"type": "category", "categories": ["app", "web"]},
