@@ -1,0 +1,1 @@
+"""What of the past was known about an entity: joined offline, and handed to online stores."""
