@@ -3,11 +3,9 @@
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from databases import postgresql, redis_server
 
 from mlops.serving.online.stores import opened, shown
 from mlops.views.online import About, OnlineError, OutageError, Store, key
@@ -15,17 +13,6 @@ from mlops.views.online import About, OnlineError, OutageError, Store, key
 ABOUT = About("spending", "d" * 64, ["total"])
 TABLE = "spending_dddddddddddd"
 ONE, TWO, THREE = 1_000_000, 2_000_000, 3_000_000
-
-
-@pytest.fixture(scope="module")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Return the address of a store of each engine, started when one is asked for."""
-    with ExitStack() as stack:
-        yield {
-            "sqlite": f"sqlite:///{tmp_path_factory.mktemp('online') / 'online.db'}",
-            "redis": stack.enter_context(redis_server()),
-            "postgresql": stack.enter_context(postgresql()),
-        }
 
 
 @pytest.fixture(params=["sqlite", "redis", "postgresql"])

@@ -179,6 +179,13 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         """Yield every column that is used for anything."""
         return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
 
+    def is_private(self, name: str) -> bool:
+        """Say whether no value of a column may leave: personal data, and all that is restricted.
+
+        The target's labels and what the contract itself declares are no values of anybody.
+        """
+        return self.restricted or self.columns[name].pii
+
     @property
     def target(self) -> str:
         """The name of the target column."""

@@ -157,6 +157,11 @@ def key(values: Sequence[Any]) -> bytes:
     return pack([_plain_key(value) for value in values])
 
 
+def key_text(stored: bytes) -> str:
+    """Return a key as a person reads it: a JSON list of its values."""
+    return msgspec.json.encode(msgspec.msgpack.decode(stored)).decode()
+
+
 def _plain_key(value: Any) -> Any:
     if isinstance(value, str):
         return value.strip()

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -90,8 +91,9 @@ class Postgresql:
             "INSERT INTO mlops_about VALUES (%s, %s, %s, NULL) ON CONFLICT (name) DO UPDATE "
             "SET newest = greatest(mlops_about.newest, excluded.newest) RETURNING newest"
         )
-        row = self._asked(lambda c: c.execute(statement, (table, content, at)).fetchone())
-        if row[0] > at:
+        given = (table, content, at)
+        rows = self._asked(lambda c: c.execute(statement, given).fetchall())
+        if rows[0][0] > at:
             raise OnlineError(newer(about.view))
 
     def load(self, table: str, about: About, entries: Iterable[Entry], at: int) -> int:
@@ -105,7 +107,7 @@ class Postgresql:
         """Write what is newer than what stands there and differs."""
         given, written = iter(entries), 0
         while rows := list(islice(given, CHUNK)):
-            written += self._asked(lambda c, r=rows: _upsert(c, table, r))
+            written += self._asked(partial(_upsert, table=table, rows=rows))
         return written
 
     def complete(self, table: str, at: int) -> None:
@@ -121,13 +123,9 @@ class Postgresql:
 
     def remove(self, table: str, keys: Iterable[bytes]) -> int:
         """Remove entities."""
-        statement, given, removed = (
-            "DELETE FROM mlops_online WHERE name = %s AND key = ANY(%s)",
-            iter(keys),
-            0,
-        )
+        given, removed = iter(keys), 0
         while part := list(islice(given, CHUNK)):
-            removed += self._asked(lambda c, p=part: c.execute(statement, (table, p)).rowcount)
+            removed += self._asked(partial(_remove, table=table, keys=part))
         return removed
 
     def drop(self, table: str) -> None:
@@ -176,6 +174,11 @@ class Postgresql:
                 found.close()
             self._opened = [one for one in self._opened if one is not found]
             self._of_thread.connection = None
+
+
+def _remove(connection: "psycopg.Connection[Any]", table: str, keys: list[bytes]) -> int:
+    statement = "DELETE FROM mlops_online WHERE name = %s AND key = ANY(%s)"
+    return connection.execute(statement, (table, keys)).rowcount
 
 
 def _upsert(connection: "psycopg.Connection[Any]", table: str, rows: list[Entry]) -> int:

@@ -1,6 +1,7 @@
 """Redis as an online store: a string for each entity, written by a script that compares times."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -102,7 +103,7 @@ class Redis:
             args: list[Any] = []
             for _, as_of, value in rows:
                 args += [as_of, as_of.to_bytes(SIZE) + value]
-            written += self._asked(lambda k=keys, a=args: self._upsert(keys=k, args=a))
+            written += self._asked(partial(self._upsert, keys=keys, args=args))
         return written
 
     def complete(self, table: str, at: int) -> None:
@@ -121,7 +122,7 @@ class Redis:
         """Remove entities."""
         given, prefix, removed = iter(keys), _prefix(table), 0
         while names := [prefix + key for key in islice(given, CHUNK)]:
-            removed += self._asked(lambda n=names: self._client.unlink(*n))
+            removed += self._asked(partial(self._client.unlink, *names))
         return removed
 
     def drop(self, table: str) -> None:

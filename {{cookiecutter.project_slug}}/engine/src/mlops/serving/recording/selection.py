@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 values = msgspec.structs.astuple
 
 # What a segment says of a bundle, and what takes from a row what may be recorded.
-Declared: TypeAlias = tuple[bytes, Callable[[Any], tuple[Any, ...]]]
+# With it, of each view that is looked up, whether its entities are named by personal data.
+Declared: TypeAlias = tuple[bytes, Callable[[Any], tuple[Any, ...]], tuple[bool, ...]]
 
 
 def sampled(request_id: str, share: float) -> bool:
@@ -38,18 +39,22 @@ def unit(key: bytes, secret: bytes) -> str:
 def declared(predictor: "Predictor") -> Declared:
     """Return how a bundle is declared, and how its rows are recorded: without personal data."""
     contract, columns = predictor.loaded.contract, predictor.schema.columns
+    lookup = predictor.lookup
     declaration = Declaration(
         predictor.bundle_digest,
         contract.task,
         list(contract.labels),
         predictor.threshold,
-        [(name, column.type, not column.pii) for name, column in columns.items()],
+        [(name, column.type, not contract.is_private(name)) for name, column in columns.items()],
         contract.source.missing,
         {name: column.categories for name, column in columns.items() if column.categories},
         contract.source.decimal,
+        list(lookup.names) if lookup is not None else [],
     )
-    kept = [i for i, column in enumerate(columns.values()) if not column.pii]
-    return encode(declaration), _taking(kept, len(columns) + len(predictor.schema.ignored))
+    kept = [i for i, name in enumerate(columns) if not contract.is_private(name)]
+    take = _taking(kept, len(columns) + len(predictor.schema.ignored))
+    private = lookup.private(contract) if lookup is not None else ()
+    return encode(declaration), take, private
 
 
 def _taking(kept: list[int], width: int) -> Callable[[Any], tuple[Any, ...]]:
