@@ -77,10 +77,13 @@ def test_a_request_with_keys_is_answered_and_logged_as_it_was_used(
     assert all("ada" not in value for value in whose)
 
 
-def test_documentation_and_model_name_the_keys(
-    filled: dict[str, str], server: Callable[..., Server]
-) -> None:
-    running = server(online=filled["sqlite"])
+@pytest.fixture(scope="module")
+def running(filled: dict[str, str], server: Callable[..., Server]) -> Server:
+    """A server on a file."""
+    return server(online=filled["sqlite"])
+
+
+def test_documentation_and_model_name_the_keys(running: Server) -> None:
     described = running.ask("GET", "/openapi.json").content["components"]["schemas"]
     assert set(described["Row"]["required"]) == {"amount", "customer", "branch"}
     item = described["Predictions"]["properties"]["predictions"]["items"]
@@ -95,10 +98,7 @@ def test_documentation_and_model_name_the_keys(
     assert {"spent", "staff"} <= names
 
 
-def test_the_inference_protocol_takes_keys_too(
-    filled: dict[str, str], server: Callable[..., Server]
-) -> None:
-    running = server(online=filled["sqlite"])
+def test_the_inference_protocol_takes_keys_too(running: Server) -> None:
     tensors = [
         {"name": "amount", "datatype": "FP64", "shape": [1], "data": [1.5]},
         {"name": "customer", "datatype": "BYTES", "shape": [1], "data": ["ada"]},

@@ -215,7 +215,7 @@ class Recorder:
         return found
 
     def _features(
-        self, predictor: "Predictor", requests: list[Request], private: Sequence[bool]
+        self, predictor: "Predictor", requests: list[Request]
     ) -> tuple[list[Any], list[Any]]:
         """Return of each row when its features were known, and whose they are.
 
@@ -225,6 +225,7 @@ class Recorder:
             return [], []
         assert self._log is not None
         unit = self._log.unit
+        private = predictor.lookup.private(predictor.loaded.contract)
         as_of: list[Any] = []
         entities: list[Any] = []
         for request in requests:
@@ -270,7 +271,7 @@ class Recorder:
             requests = [request for request, keep in zip(requests, kept, strict=True) if keep]
         if not requests:
             return
-        declaration, take, private = self._declared(predictor)
+        declaration, take = self._declared(predictor)
         rows = [take(row) for request in requests for row in request.rows]
         answers = Answers(
             predictor.bundle_digest,
@@ -282,7 +283,7 @@ class Recorder:
             np.ascontiguousarray(predictions, dtype="<f8").tobytes(),
             [self._log.unit(request.key) if request.key else None for request in requests],
             *drawn,
-            *self._features(predictor, requests, private),
+            *self._features(predictor, requests),
         )
         self._log.write(encode(answers, len(rows)), len(rows), predictor.bundle_digest, declaration)
 

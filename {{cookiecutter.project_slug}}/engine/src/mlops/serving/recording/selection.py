@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 values = msgspec.structs.astuple
 
 # What a segment says of a bundle, and what takes from a row what may be recorded.
-# With it, of each view that is looked up, whether its entities are named by personal data.
-Declared: TypeAlias = tuple[bytes, Callable[[Any], tuple[Any, ...]], tuple[bool, ...]]
+Declared: TypeAlias = tuple[bytes, Callable[[Any], tuple[Any, ...]]]
 
 
 def sampled(request_id: str, share: float) -> bool:
@@ -53,8 +52,7 @@ def declared(predictor: "Predictor") -> Declared:
     )
     kept = [i for i, name in enumerate(columns) if not contract.is_private(name)]
     take = _taking(kept, len(columns) + len(predictor.schema.ignored))
-    private = lookup.private(contract) if lookup is not None else ()
-    return encode(declaration), take, private
+    return encode(declaration), take
 
 
 def _taking(kept: list[int], width: int) -> Callable[[Any], tuple[Any, ...]]:
