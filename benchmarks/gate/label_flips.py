@@ -79,7 +79,7 @@ def cases(
     hashes = row_hash(table, keys(declared, settings.split), f"{seed}")
     held = is_holdout(table, hashes, declared, settings.split)
     for name, mask in (("train", ~held), ("holdout", held)):
-        path = folder / f"data/prepared/{name}.parquet"
+        path = folder / f"data/prepared/{name}"
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table({prepared.ROW_HASH: hashes[mask]}), path)
     train, holdout = ({n: v[mask] for n, v in columns.items()} for mask in (~held, held))

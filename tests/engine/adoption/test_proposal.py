@@ -292,7 +292,7 @@ def test_amounts_and_sentinels_reach_the_matrix_as_they_are_meant(tmp_path: Path
     assert (columns["price"].type, columns["price"].units) == ("integer", {"$": 1})
     assert (columns["temp"].missing, columns["temp"].min) == (["-200"], 0)
     check(proposal, file)
-    parts = [pq.read_table(tmp_path / f"prepared/{role}.parquet") for role in ("train", "holdout")]
+    parts = [pq.read_table(tmp_path / f"prepared/{role}") for role in ("train", "holdout")]
     prepared = pa.concat_tables(parts).to_pandas()
     assert sorted(prepared.price) == [1000 + 7 * n for n in range(ROWS)]
     assert prepared.temp.isna().sum() == sum(n % 9 == 0 for n in range(ROWS))

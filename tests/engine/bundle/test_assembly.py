@@ -50,7 +50,7 @@ def test_lineage_names_what_it_came_from(trained: Path) -> None:
 
 def test_golden_rows_and_digest_are_what_the_loaded_model_predicts(trained: Path) -> None:
     loaded = load(trained / "candidate")
-    path = trained / "data/prepared/holdout.parquet"
+    path = trained / "data/prepared/holdout"
     columns = prepared.read(path, loaded.contract)
     predictions = loaded.model.predict(loaded.encoder.matrix(columns))
     assert manifest.digest(predictions) == loaded.manifest["holdout"]["predictions"]
@@ -63,7 +63,7 @@ def test_golden_rows_and_digest_are_what_the_loaded_model_predicts(trained: Path
 def test_holdout_rows_are_named_by_their_fingerprints(trained: Path) -> None:
     loaded = load(trained / "candidate")
     prints = np.load(trained / "candidate/holdout.npy")
-    path = trained / "data/prepared/holdout.parquet"
+    path = trained / "data/prepared/holdout"
     assert np.array_equal(prints, fingerprints.fingerprints(path, loaded.contract))
     assert fingerprints.digest(prints) == loaded.manifest["holdout"]["digest"]
 

@@ -200,7 +200,7 @@ def test_a_bundle_of_the_stages_has_its_reference(
     content = contents.read(promising(task) / "candidate")
     found = msgspec.json.decode(content.files[reading.REFERENCE], type=Reference)
     about = json.loads(content.files[reading.PROFILE])
-    rows = prepared.row_count(promising(task) / "data/prepared/holdout.parquet")
+    rows = prepared.row_count(promising(task) / "data/prepared/holdout")
     assert found.held.rows == rows
     assert found.seen.rows == 3000
     for name, part in zip(about["features"], _parts(found, content), strict=True):

@@ -46,7 +46,7 @@ def raw(folder: Path, name: str, first: int, rows: int) -> Path:
 def sides(folder: Path, split: Split = HASH) -> dict[str, set[str]]:
     prepare(CONTRACT, split, folder / "raw", folder / "out")
     return {
-        role: set(pq.read_table(folder / "out" / f"{role}.parquet")["id"].to_pylist())
+        role: set(pq.read_table(folder / "out" / role)["id"].to_pylist())
         for role in ("train", "holdout")
     }
 
@@ -73,16 +73,14 @@ def test_frames_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("mlops.data.sources.frames.__defaults__", (17,))
     prepare(CONTRACT, HASH, tmp_path / "raw", tmp_path / "parts")
     for role in ("train", "holdout"):
-        whole, parts = (
-            pq.read_table(tmp_path / name / f"{role}.parquet") for name in ("whole", "parts")
-        )
+        whole, parts = (pq.read_table(tmp_path / name / role) for name in ("whole", "parts"))
         assert whole.equals(parts)
 
 
 def test_rows_keep_their_types_and_order(tmp_path: Path) -> None:
     raw(tmp_path, "a.csv", 0, 60)
     prepare(CONTRACT, HASH, tmp_path / "raw", tmp_path / "out")
-    columns = prepared.read(tmp_path / "out" / "train.parquet", CONTRACT)
+    columns = prepared.read(tmp_path / "out" / "train", CONTRACT)
     numbers = np.array([int(i[1:]) for i in columns["id"]])
     assert (np.diff(numbers) > 0).all()
     np.testing.assert_array_equal(np.isnan(columns["n"]), numbers % 5 == 0)
@@ -163,7 +161,7 @@ def test_a_column_that_is_ignored_later_moves_no_row_where_the_split_names_it(
     later = msgspec.structs.replace(CONTRACT, columns=columns)
     prepare(later, split, tmp_path / "raw", tmp_path / "out")
     for role, ids in before.items():
-        rows = pq.read_table(tmp_path / "out" / f"{role}.parquet")
+        rows = pq.read_table(tmp_path / "out" / role)
         assert set(rows["id"].to_pylist()) == ids
         assert rows.column_names == ["n", "c", "y", "id", "row_hash"]
 
@@ -178,9 +176,9 @@ def test_an_integer_id_is_kept_exactly(tmp_path: Path) -> None:
     prepare(contract, HASH, tmp_path / "raw", tmp_path / "out")
     found: set[int] = set()
     for role in ("train", "holdout"):
-        table = pq.read_table(tmp_path / "out" / f"{role}.parquet", columns=["id"])
+        table = pq.read_table(tmp_path / "out" / role, columns=["id"])
         found |= set(table["id"].to_pylist())
-        as_array = prepared.read(tmp_path / "out" / f"{role}.parquet", contract, ["id"])["id"]
+        as_array = prepared.read(tmp_path / "out" / role, contract, ["id"])["id"]
         assert as_array.dtype == np.int64
     assert found == set(ids)
 
@@ -228,7 +226,7 @@ def test_rows_that_calibrate_are_neither_trained_on_nor_held_out(tmp_path: Path)
         assert "calibrate intervals" in said
         summary = json.loads((tmp_path / "out/summary.json").read_text())
         found = {
-            role: set(pq.read_table(tmp_path / f"out/{role}.parquet")["id"].to_pylist())
+            role: set(pq.read_table(tmp_path / "out" / role)["id"].to_pylist())
             for role in ("train", "holdout", "calibration")
         }
         assert summary["rows"] == {role: len(ids) for role, ids in found.items()}
@@ -243,7 +241,7 @@ def test_rows_that_calibrate_are_neither_trained_on_nor_held_out(tmp_path: Path)
     assert all(before[role] < ids for role, ids in roles().items())
     by_time = Split("time", cutoff="2025-01-20")
     prepare(promising, by_time, tmp_path / "raw", tmp_path / "time")
-    moments = pq.read_table(tmp_path / "time/calibration.parquet")["at"].to_numpy()
+    moments = pq.read_table(tmp_path / "time/calibration")["at"].to_numpy()
     assert moments.max() < np.datetime64("2025-01-20")
     with pytest.raises(SplitError, match=r"no row falls to calibration: .*split\.calibration"):
         tiny = Split("hash", calibration=1e-9)

@@ -40,7 +40,7 @@ def test_report_card_and_metrics_say_what_is_held(promising: Promising, task: st
     )
     found = json.loads((project / "candidate" / INTERVALS).read_text())
     assert found["widths"]["villa"] > found["widths"]["flat"]
-    assert found["rows"] == len(prepared.row_hashes(project / "data/prepared/calibration.parquet"))
+    assert found["rows"] == len(prepared.row_hashes(project / "data/prepared/calibration"))
 
 
 def test_a_report_without_intervals_is_silent_of_them(trained: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_report_without_intervals_is_silent_of_them(trained: Path) -> None:
 
 def measured(settings: Settings, project: Path, widths: Intervals) -> Any:
     contract = settings.data
-    columns = prepared.read(project / "data/prepared/holdout.parquet", contract)
+    columns = prepared.read(project / "data/prepared/holdout", contract)
     target = prepared.target(columns, contract)
     predictions = 30 + 4 * columns["size"] + 5 * columns["new"]
     parts = slices(columns, contract, settings.evaluation.slices)

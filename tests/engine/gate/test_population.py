@@ -86,7 +86,7 @@ def test_a_rule_that_fails_on_the_champions_rows_rejects(
 
 @pytest.fixture
 def holdout(trained: Path) -> Path:
-    return trained / "data/prepared/holdout.parquet"
+    return trained / "data/prepared/holdout"
 
 
 def test_the_champions_rows_are_found_wherever_they_stand(
@@ -98,7 +98,7 @@ def test_the_champions_rows_are_found_wherever_they_stand(
     assert known is not None
     rows = pq.read_table(holdout)
     order = np.random.default_rng(0).permutation(rows.num_rows)
-    other = pq.read_table(holdout.with_name("train.parquet")).slice(0, 25).cast(rows.schema)
+    other = pq.read_table(holdout.with_name("train")).slice(0, 25).cast(rows.schema)
     copies = rows.slice(0, 10)  # of rows that the champion knew: new all the same
 
     mixed = pa.concat_tables([other, rows.take(pa.array(order)), copies])

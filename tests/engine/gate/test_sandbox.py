@@ -48,7 +48,7 @@ def start(code: Path, trained: Path) -> Callable[..., Sandbox]:
 @pytest.fixture
 def columns(trained: Path) -> dict[str, np.ndarray]:
     contract = load(trained / "candidate").contract
-    return prepared.read(trained / "data/prepared/holdout.parquet", contract)
+    return prepared.read(trained / "data/prepared/holdout", contract)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from mlops.gate.champion import Champion, rescored
 from mlops.gate.scoring import TOLERANCE, ScoringError
 from mlops.runtime.model import farthest
 
-HOLDOUT = "data/prepared/holdout.parquet"
+HOLDOUT = "data/prepared/holdout"
 Edit = Callable[[str, Callable[[Any], Any]], None]
 
 

@@ -55,7 +55,7 @@ def known(promising: Promising) -> Callable[[str], Known]:
             loaded = parsed(content)
             contract = loaded.contract
             names = [*loaded.encoder.inputs, contract.target]
-            rows = prepared.table(root / "data/prepared/holdout.parquet", names).slice(0, 300)
+            rows = prepared.table(root / "data/prepared/holdout", names).slice(0, 300)
             true = rows.column(contract.target).to_pylist()
             if contract.labels:
                 true = [str(value).lower() if task == "binary" else value for value in true]

@@ -64,7 +64,7 @@ def written(project: Path, root: Path) -> Path:
     loaded = parsed(content)
     contract = loaded.contract
     names = [*loaded.encoder.inputs, contract.target]
-    rows = prepared.table(project / "data/prepared/holdout.parquet", names)
+    rows = prepared.table(project / "data/prepared/holdout", names)
     random = np.random.default_rng(0)
     for back in range(DAYS):
         day = LAST - timedelta(days=back)

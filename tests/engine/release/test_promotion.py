@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from parts import put
 
 from mlops.bundle import manifest
 
@@ -189,8 +190,8 @@ def lock_broken(second: Any) -> None:
 
 
 def holdout_changed(second: Any) -> None:
-    place = second.root / "data/prepared/holdout.parquet"
-    pq.write_table(pq.read_table(place).slice(1), place)
+    place = second.root / "data/prepared/holdout"
+    put(pq.read_table(place).slice(1), place)
 
 
 def own_file_in_the_way(second: Any) -> None:

@@ -160,7 +160,7 @@ def test_large_request_is_vetoed_too(
 def test_batch_names_the_vetoed_row(
     row: str, owner: Callable[[str], Path], trained: Path, tmp_path: Path
 ) -> None:
-    table = pd.read_parquet(trained / "data/prepared/holdout.parquet").head(5)
+    table = pd.read_parquet(trained / "data/prepared/holdout").head(5)
     table.loc[2, "monthly_fee"] = 14.0
     table.to_parquet(tmp_path / "rows.parquet")
     owner(VETO.replace('"nor 14"', f'"nor 14"{row}'))
@@ -232,7 +232,7 @@ def test_after_is_part_of_what_is_measured_and_served_everywhere(
     answer = ask(app, "POST", "/v2/models/churn/infer", json=tensors(basic["row"], app)).json()
     assert answer["outputs"][1]["data"][-1] == pytest.approx(model / 2, abs=1e-6)
 
-    table = pd.read_parquet(project / "data/prepared/holdout.parquet").head(200)
+    table = pd.read_parquet(project / "data/prepared/holdout").head(200)
     table.to_parquet(tmp_path / "rows.parquet")
     predict(tmp_path / "rows.parquet", tmp_path / "out.csv", folder)
     batch = pd.read_csv(tmp_path / "out.csv")["probability_true"]

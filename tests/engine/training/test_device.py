@@ -45,7 +45,7 @@ def made(trained: Path, device: str, out: Path) -> tuple[str, Any, np.ndarray]:
     with chdir(trained):
         said = train(asked, out=out)
         encoder = Encoder.build(asked.data, asked.features)
-        path = Path("data/prepared/holdout.parquet")
+        path = Path("data/prepared/holdout")
         matrix = prepared.matrix(
             path, asked.data, encoder.inputs, encoder.matrix, len(encoder.names)
         )

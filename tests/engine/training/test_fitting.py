@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from baked import SOURCE
+from parts import put
 from sklearn.metrics import mean_pinball_loss
 
 from mlops.config.settings import (
@@ -93,7 +94,7 @@ def test_a_target_encoding_is_fitted_across_folds_of_keys(trained: Path, tmp_pat
     with chdir(trained):
         fit = Fitting(settings, Path("data/prepared"))
     assert fit.apart is not None
-    hashes = prepared.row_hashes(trained / "data/prepared/train.parquet")
+    hashes = prepared.row_hashes(trained / "data/prepared/train")
     pairs = set(zip(hashes.tolist(), fit.apart.tolist(), strict=True))
     assert len(pairs) == len(set(hashes.tolist())) > 100
     assert set(fit.apart.tolist()) == set(range(5))
@@ -115,7 +116,7 @@ def test_cross_validation_is_reported(trained: Path, tmp_path: Path) -> None:
 def test_folds_keep_a_key_together_and_leave_nothing_out(trained: Path) -> None:
     settings = load(trained / "resolved.yaml")
     fit = Fitting(settings, trained / "data/prepared")
-    columns = prepared.read(trained / "data/prepared/train.parquet", settings.data)
+    columns = prepared.read(trained / "data/prepared/train", settings.data)
     tested = []
     for training, test in fit.folds(4):
         assert not set(columns["customer_id"][training]) & set(columns["customer_id"][test])
@@ -126,7 +127,7 @@ def test_folds_keep_a_key_together_and_leave_nothing_out(trained: Path) -> None:
 def test_folds_of_a_time_split_test_the_later_rows(trained: Path) -> None:
     settings = changed(trained, split=Split(method="time", cutoff="2025-03-01"))
     fit = Fitting(settings, trained / "data/prepared")
-    months = prepared.read(trained / "data/prepared/train.parquet", settings.data)["month"]
+    months = prepared.read(trained / "data/prepared/train", settings.data)["month"]
     for training, test in fit.folds(3):
         assert months[training].max() <= months[test].min()
 
@@ -228,9 +229,9 @@ def test_a_quantile_is_not_searched_by_a_metric_of_the_mean(
 
 def test_class_without_a_training_row_is_named(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained / "data/prepared", tmp_path / "prepared")
-    path = tmp_path / "prepared/train.parquet"
+    path = tmp_path / "prepared/train"
     rows = pq.read_table(path)
-    pq.write_table(rows.filter(pc.invert(rows["churned"])), path)
+    put(rows.filter(pc.invert(rows["churned"])), path)
     with pytest.raises(TrainingError, match="no training row has churned = true"):
         Fitting(load(trained / "resolved.yaml"), tmp_path / "prepared")
 

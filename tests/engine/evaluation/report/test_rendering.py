@@ -105,7 +105,7 @@ def test_nothing_is_written_where_a_template_fails(
     monkeypatch.chdir(tmp_path)
     (owners / "report.html").write_text(f"{EXTENDS}{{% block extra %}}{{{{ nothing }}}}")
     settings = load(trained / "resolved.yaml")
-    given = (settings, trained / "data/prepared/holdout.parquet", trained / "model")
+    given = (settings, trained / "data/prepared/holdout", trained / "model")
     with pytest.raises(ReportError, match=r"report\.html:2"):
         evaluate(*given, tmp_path / "reports")
     assert not (tmp_path / "reports").exists()

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from baked import SOURCE
+from parts import first_part
 
 from mlops.bundle import verdict
 from mlops.files import sha256
@@ -62,7 +63,8 @@ def is_worse(project: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["data/prepared/holdout.parquet", "data/raw", ".dvc/cache", "candidate/metrics.json"]
+    "place",
+    ["data/prepared/holdout/2025-01.parquet", "data/raw", ".dvc/cache", "candidate/metrics.json"],
 )
 def test_a_feature_that_reads_label_files_gets_nothing(second: Any, place: str) -> None:
     (second.root / ".dvc/cache").mkdir(exist_ok=True)
@@ -89,7 +91,8 @@ def test_a_feature_that_reads_label_files_gets_nothing(second: Any, place: str) 
 def test_without_a_wall_the_same_file_would_be_read(
     second: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_feature(second, f"open({str(second.root / 'data/prepared/holdout.parquet')!r}).close()\n")
+    rows = first_part(second.root / "data/prepared/holdout")
+    in_feature(second, f"open({str(rows)!r}).close()\n")
     (reason,) = second.judged()["reasons"]
     assert "PermissionError" in reason["reason"]
     monkeypatch.setattr(sandbox, "CONFINE", ())
@@ -337,7 +340,7 @@ def external_data(bundle: Path, _: dict[str, Any]) -> None:
     tensor = onnx.numpy_helper.from_array(np.zeros(8, np.float32), "outside")
     tensor.ClearField("raw_data")
     tensor.data_location = onnx.TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="../../data/prepared/holdout.parquet")
+    tensor.external_data.add(key="location", value="../../data/prepared/holdout")
     model.graph.initializer.append(tensor)
     (bundle / "model.onnx").write_bytes(model.SerializeToString())
 
@@ -485,17 +488,17 @@ def test_a_contract_of_other_types_is_rejected(first: Any) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"PAR1" + b"\xff" * 64 + b"PAR1", b"PAR1", b"x" * 4096])
 def test_a_hostile_table_is_a_reason_and_no_failure(first: Any, content: bytes) -> None:
-    (first.root / "data/prepared/holdout.parquet").write_bytes(content)
+    first_part(first.root / "data/prepared/holdout").write_bytes(content)
     assert first.gate() == 1
     (told,) = reasons(first).items()
     assert told[0] == "candidate rows"
-    assert "its data/prepared/holdout.parquet cannot be read" in told[1]
+    assert "its data/prepared/holdout cannot be read" in told[1]
     assert "arquet" in told[1]
 
 
 @pytest.mark.parametrize("share", [0.5, 0.999])
 def test_a_truncated_table_is_a_reason_and_no_failure(first: Any, share: float) -> None:
-    path = first.root / "data/prepared/holdout.parquet"
+    path = first_part(first.root / "data/prepared/holdout")
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     assert first.gate() == 1
@@ -516,9 +519,9 @@ def test_a_table_larger_than_the_machine_is_not_read(
 def test_rows_that_are_not_there_are_a_failure_and_no_reason(
     first: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (first.root / "data/prepared/holdout.parquet").unlink()
+    shutil.rmtree(first.root / "data/prepared/holdout")
     assert first.gate() == 2
-    assert "holdout.parquet is missing: run `dvc repro`" in capfd.readouterr().err
+    assert "holdout is missing: run `dvc repro`" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

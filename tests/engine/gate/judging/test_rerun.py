@@ -198,7 +198,7 @@ def no_candidate(first: Any) -> None:
 
 
 def no_holdout(first: Any) -> None:
-    (first.root / "data/prepared/holdout.parquet").unlink()
+    shutil.rmtree(first.root / "data/prepared/holdout")
 
 
 def no_main(first: Any) -> None:
@@ -213,7 +213,7 @@ def no_main(first: Any) -> None:
         (broken_gate, "RuntimeError: broken"),
         (broken_command, "does not start"),
         (no_candidate, "candidate is no bundle"),
-        (no_holdout, "holdout.parquet"),
+        (no_holdout, "prepared/holdout"),
         (no_main, "git knows no commit 'main'"),
     ],
 )

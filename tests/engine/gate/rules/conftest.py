@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from in_process import in_process
+from parts import put
 
 from mlops.config import settings
 from mlops.data import prepared
@@ -32,7 +33,7 @@ def make(project: Path) -> Make:
 
     def case(champion: Path | None = None, **changes: Any) -> Case:
         asked = settings.load(project / "resolved.yaml")
-        columns = prepared.read(project / "data/prepared/holdout.parquet", asked.data)
+        columns = prepared.read(project / "data/prepared/holdout", asked.data)
 
         def judged(folder: Path) -> Judged:
             bundle = in_process(folder)
@@ -87,6 +88,6 @@ def rewrite() -> Callable[..., None]:
             table = table.take(pa.array(rows))
         if append is not None:
             table = pa.concat_tables([table, append], promote_options="permissive")
-        pq.write_table(table, path)
+        put(table, path)
 
     return change

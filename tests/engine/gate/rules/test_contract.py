@@ -76,7 +76,7 @@ def test_broken_training_rows_are_rejected(
     case = make()
     fees = case.train_columns["monthly_fee"].copy()
     fees[:3] = 1e6
-    rewrite(project / "data/prepared/train.parquet", monthly_fee=fees)
+    rewrite(project / "data/prepared/train", monthly_fee=fees)
     findings = ContractKept(allow=["monthly_fee"]).judge(make())
     assert rejected(findings) == {"training monthly_fee"}
     assert "3 of" in findings[0].reason

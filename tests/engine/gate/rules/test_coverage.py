@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from in_process import in_process
+from parts import put
 
 from mlops.config import settings
 from mlops.contract import Intervals as Promised
@@ -31,7 +32,7 @@ Promising = Callable[[str], Path]
 
 def case(project: Path) -> Case:
     asked = settings.load(project / "resolved.yaml")
-    columns = prepared.read(project / "data/prepared/holdout.parquet", asked.data)
+    columns = prepared.read(project / "data/prepared/holdout", asked.data)
     bundle = in_process(project / "candidate")
     return Case(
         repository=Repository(project),
@@ -154,8 +155,8 @@ def project(promising: Promising, tmp_path: Path) -> Path:
 def test_rows_that_calibrate_are_on_their_side(project: Path) -> None:
     assert {f.verdict for f in SplitKept().judge(case(project))} == {"passed"}
     with chdir(project / "data/prepared"):
-        train, aside = (pq.read_table(f"{name}.parquet") for name in ("train", "calibration"))
-        pq.write_table(pa.concat_tables([train, aside]), "train.parquet")
+        train, aside = (pq.read_table(name) for name in ("train", "calibration"))
+        put(pa.concat_tables([train, aside]), Path("train"))
     found = {f.part: f.verdict for f in SplitKept().judge(case(project))}
     assert found["training"] == "rejected"
     assert found["calibration"] == "passed"

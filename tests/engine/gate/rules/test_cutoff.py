@@ -57,7 +57,7 @@ def refreshed(make: Make, project: Path, raw: Path, tmp_path: Path) -> Refreshed
             prepare(contract, now, raw, project / "data/prepared")
         place = tmp_path / f"champion-{len([*tmp_path.iterdir()])}"
         champion = shutil.copytree(project / "candidate", place)
-        prints = fingerprints(tmp_path / "before/holdout.parquet", contract)
+        prints = fingerprints(tmp_path / "before/holdout", contract)
         made = make(champion)
         np.save(champion / "holdout.npy", prints)
         assert made.champion is not None

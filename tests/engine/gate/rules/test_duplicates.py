@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from parts import put
 
 from mlops.gate.case import Case
 from mlops.gate.rules.duplicates import Duplicates, _twins, _variance
@@ -19,7 +20,7 @@ RULE = Duplicates(at_most=0.01)
 
 @pytest.fixture
 def holdout(project: Path) -> Path:
-    return project / "data/prepared/holdout.parquet"
+    return project / "data/prepared/holdout"
 
 
 def test_a_clean_split_passes(make: Make) -> None:
@@ -31,8 +32,8 @@ def test_a_clean_split_passes(make: Make) -> None:
 def test_copies_are_rejected(
     make: Make, rewrite: Rewrite, holdout: Path, into: str, source: str
 ) -> None:
-    copied = pq.read_table(holdout.with_name(f"{source}.parquet")).slice(0, 20)
-    rewrite(holdout.with_name(f"{into}.parquet"), append=copied)
+    copied = pq.read_table(holdout.with_name(source)).slice(0, 20)
+    rewrite(holdout.with_name(into), append=copied)
     (finding,) = RULE.judge(make())
     assert finding.verdict == "rejected"
     assert finding.value == pytest.approx(20 / len(make().target), rel=0.05)
@@ -47,16 +48,16 @@ def test_copies_with_another_key_and_label_are_rejected(
     for name, values in (("customer_id", ["new"] * 20), ("churned", labels)):
         place = rows.schema.get_field_index(name)
         rows = rows.set_column(place, name, [values])
-    rewrite(holdout.with_name("train.parquet"), append=rows)
+    rewrite(holdout.with_name("train"), append=rows)
     assert RULE.judge(make())[0].verdict == "rejected"
 
 
 def test_twins_by_chance_pass(make: Make, rewrite: Rewrite, holdout: Path) -> None:
     rng = np.random.default_rng(2)
     names = make().candidate.bundle.encoder.inputs
-    rows = pq.read_table(holdout.with_name("train.parquet")).slice(0, 1)
+    rows = pq.read_table(holdout.with_name("train")).slice(0, 1)
     for side in ("train", "holdout"):
-        path = holdout.with_name(f"{side}.parquet")
+        path = holdout.with_name(side)
         table = pq.read_table(path)
         same = {name: rows.column(name).to_pylist() * table.num_rows for name in names}
         same["monthly_fee"] = rng.integers(0, 500, table.num_rows).astype(float).tolist()
@@ -64,7 +65,7 @@ def test_twins_by_chance_pass(make: Make, rewrite: Rewrite, holdout: Path) -> No
             place = table.schema.get_field_index(name)
             kind = table.schema.field(name).type
             table = table.set_column(place, name, pa.array(values, kind))
-        pq.write_table(table, path)
+        put(table, path)
     (finding,) = RULE.judge(make())
     assert finding.verdict == "passed"
     assert finding.value is not None
@@ -81,8 +82,8 @@ def test_an_empty_side_is_rejected(make: Make, rewrite: Rewrite, holdout: Path) 
 
 def test_copies_of_a_key_are_no_chance(make: Make, rewrite: Rewrite, holdout: Path) -> None:
     before = Duplicates(at_most=0.0).judge(make())[0]
-    repeated = pq.read_table(holdout.with_name("train.parquet")).slice(0, 300)
-    rewrite(holdout.with_name("train.parquet"), append=repeated)
+    repeated = pq.read_table(holdout.with_name("train")).slice(0, 300)
+    rewrite(holdout.with_name("train"), append=repeated)
     (finding,) = Duplicates(at_most=0.0).judge(make())
     assert finding.value == pytest.approx(before.value, abs=1e-3)
     assert Duplicates(at_most=0.5).judge(make())[0].threshold == 0.5

@@ -11,9 +11,11 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from parts import put
 
 from mlops.config.settings import Split
 from mlops.contract import Contract
+from mlops.data.prepared import row_count
 from mlops.gate.case import Case
 from mlops.gate.rule import Finding
 from mlops.gate.rules.holdout import HoldoutUnchanged, SplitKept, TimeOrder, share
@@ -26,7 +28,7 @@ STRICT = HoldoutUnchanged(at_most=0.0)
 
 @pytest.fixture
 def holdout(project: Path) -> Path:
-    return project / "data/prepared/holdout.parquet"
+    return project / "data/prepared/holdout"
 
 
 def test_the_same_rows_pass(make: Make, champion: Path, rejected: Rejected) -> None:
@@ -38,14 +40,14 @@ def test_the_same_rows_pass(make: Make, champion: Path, rejected: Rejected) -> N
 def test_rows_in_another_order_are_the_same(
     make: Make, champion: Path, rejected: Rejected, rewrite: Rewrite, holdout: Path
 ) -> None:
-    rewrite(holdout, rows=np.arange(pq.read_metadata(holdout).num_rows)[::-1])
+    rewrite(holdout, rows=np.arange(row_count(holdout))[::-1])
     assert not rejected(STRICT.judge(make(champion)))
 
 
 def test_appended_rows_are_stated(
     make: Make, champion: Path, rejected: Rejected, rewrite: Rewrite, holdout: Path
 ) -> None:
-    rewrite(holdout, append=pq.read_table(holdout.with_name("train.parquet")).slice(0, 7))
+    rewrite(holdout, append=pq.read_table(holdout.with_name("train")).slice(0, 7))
     findings = STRICT.judge(make(champion))
     assert not rejected(findings)
     assert "7 rows were added" in findings[1].reason
@@ -54,7 +56,7 @@ def test_appended_rows_are_stated(
 def test_vanished_rows_are_rejected_unless_allowed(
     make: Make, champion: Path, rejected: Rejected, rewrite: Rewrite, holdout: Path
 ) -> None:
-    rows = pq.read_metadata(holdout).num_rows
+    rows = row_count(holdout)
     rewrite(holdout, rows=np.arange(4, rows))
     findings = STRICT.judge(make(champion))
     assert rejected(findings) == {"rows"}
@@ -78,7 +80,7 @@ def test_changed_labels_are_counted(
 def test_a_swapped_holdout_is_rejected(
     make: Make, champion: Path, rejected: Rejected, holdout: Path
 ) -> None:
-    shutil.copy(holdout.with_name("train.parquet"), holdout)
+    put(pq.read_table(holdout.with_name("train")), holdout)
     assert rejected(STRICT.judge(make(champion))) == {"rows", "share"}
 
 
@@ -131,7 +133,7 @@ def test_every_row_is_on_its_side(make: Make, rejected: Rejected) -> None:
 def test_rows_on_the_wrong_side_are_rejected(
     make: Make, rejected: Rejected, rewrite: Rewrite, holdout: Path
 ) -> None:
-    rewrite(holdout, append=pq.read_table(holdout.with_name("train.parquet")).slice(0, 5))
+    rewrite(holdout, append=pq.read_table(holdout.with_name("train")).slice(0, 5))
     findings = SplitKept().judge(make())
     assert rejected(findings) == {"holdout"}
     assert findings[1].value == 5
@@ -140,7 +142,7 @@ def test_rows_on_the_wrong_side_are_rejected(
 def test_edited_hashes_are_rejected(
     make: Make, rejected: Rejected, rewrite: Rewrite, holdout: Path
 ) -> None:
-    train = holdout.with_name("train.parquet")
+    train = holdout.with_name("train")
     rows = pq.read_table(holdout).slice(0, 5)
     place = rows.schema.get_field_index("row_hash")
     hashes = pq.read_table(train).column("row_hash").slice(0, 5)
@@ -203,20 +205,20 @@ def test_time_order_without_a_time_is_rejected(make: Make) -> None:
 def test_rows_that_were_added_to_the_holdout_alone_are_rejected(
     make: Make, champion: Path, rejected: Rejected, rewrite: Rewrite, holdout: Path
 ) -> None:
-    train = pq.read_table(holdout.with_name("train.parquet"))
+    train = pq.read_table(holdout.with_name("train"))
     rewrite(holdout, append=train.slice(0, 60))
     findings = STRICT.judge(make(champion))
     assert rejected(findings) == {"share"}
     assert "60 of 60 rows that were added are in the holdout (100.0%)" in findings[2].reason
-    rewrite(holdout.with_name("train.parquet"), append=train.slice(0, 240))
+    rewrite(holdout.with_name("train"), append=train.slice(0, 240))
     assert not rejected(STRICT.judge(make(champion)))
 
 
 def test_keys_chosen_little_by_little_are_seen_in_the_whole(
     make: Make, rejected: Rejected, rewrite: Rewrite, holdout: Path
 ) -> None:
-    train = holdout.with_name("train.parquet")
-    half = pq.read_metadata(train).num_rows // 2
+    train = holdout.with_name("train")
+    half = row_count(train) // 2
     rewrite(train, rows=np.arange(half))
     findings = SplitKept().judge(make())
     assert rejected(findings) == {"share"}

@@ -128,7 +128,7 @@ def build(
         train["y"] = wrong(task, train["y"], flip(train, rng))
     for side, columns in (("train", train), ("holdout", holdout)):
         hashes = rng.permutation(len(columns["y"])).astype(np.uint64)
-        write(folder / f"data/prepared/{side}.parquet", contract, columns, hashes)
+        write(folder / f"data/prepared/{side}", contract, columns, hashes)
     encoder = Encoder.build(contract, Features())
     model = runtime.Model("none", "binary", lambda matrix: np.zeros(len(matrix)))
     target = prepared.target(holdout, contract)

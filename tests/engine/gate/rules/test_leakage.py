@@ -25,8 +25,8 @@ def put(project: Path, rewrite: Callable[..., None]) -> Callable[..., None]:
     """Write a column of numbers for the training and the holdout rows."""
 
     def write(name: str, train: np.ndarray, holdout: np.ndarray) -> None:
-        rewrite(project / "data/prepared/train.parquet", **{name: train})
-        rewrite(project / "data/prepared/holdout.parquet", **{name: holdout})
+        rewrite(project / "data/prepared/train", **{name: train})
+        rewrite(project / "data/prepared/holdout", **{name: holdout})
 
     return write
 

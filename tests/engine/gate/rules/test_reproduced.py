@@ -9,7 +9,6 @@ from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from in_process import in_process
@@ -87,10 +86,11 @@ def test_a_model_fitted_on_the_holdout_by_code_that_no_commit_has(
     """Every digest of its manifest holds; the stages run again are the way out."""
     with chdir(committed):
         settings = load()
-        honest = Path("data/prepared/train.parquet").read_bytes()
-        shutil.copy("data/prepared/holdout.parquet", "data/prepared/train.parquet")
+        shutil.move("data/prepared/train", "honest")
+        shutil.copytree("data/prepared/holdout", "data/prepared/train")
         train(settings)
-        Path("data/prepared/train.parquet").write_bytes(honest)
+        shutil.rmtree("data/prepared/train")
+        shutil.move("honest", "data/prepared/train")
         bundle(settings)
     findings = RULE.judge(make(rederive=True))
     assert rejected(findings) == {"predictions"}
@@ -106,8 +106,8 @@ def test_a_model_fitted_on_the_holdout_by_code_that_no_commit_has(
 def test_other_rows_are_rejected(
     committed: Path, make: Make, rejected: Rejected, rewrite: Callable[..., None]
 ) -> None:
-    path = committed / "data/prepared/train.parquet"
-    rows = pq.read_metadata(path).num_rows
+    path = committed / "data/prepared/train"
+    rows = prepared.row_count(path)
     rewrite(path, rows=np.arange(1, rows))
     findings = RULE.judge(make(rederive=True))
     assert rejected(findings) == {"rows"}
@@ -195,7 +195,7 @@ def test_intervals_that_the_inputs_do_not_make_are_rejected(
 
     def judged() -> list[Finding]:
         settings = load(root / "resolved.yaml")
-        columns = prepared.read(root / "data/prepared/holdout.parquet", settings.data)
+        columns = prepared.read(root / "data/prepared/holdout", settings.data)
         candidate = in_process(root / "candidate")
         answers = Judged(root / "candidate", candidate, candidate.answer(columns))
         target = prepared.target(columns, settings.data)

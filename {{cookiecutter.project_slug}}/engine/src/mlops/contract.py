@@ -187,6 +187,16 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         return self.restricted or self.columns[name].pii
 
     @property
+    def place(self) -> str:
+        """The file that declares it."""
+        return f"conf/data/{self.name}.yaml"
+
+    @property
+    def zone(self) -> str:
+        """The time zone of datetimes without an offset."""
+        return "UTC"
+
+    @property
     def target(self) -> str:
         """The name of the target column."""
         return self.names("target")[0]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from parts import put
 
 PARAMS = "params.yaml"
 CONTRACT = "conf/data/churn.yaml"
@@ -38,11 +39,11 @@ def slow(bench: Any) -> None:
 
 
 def degraded_slice(bench: Any) -> None:
-    bench.remake(lambda prepared: flip(prepared / "train.parquet", "plan", "premium", 1.0))
+    bench.remake(lambda prepared: flip(prepared / "train", "plan", "premium", 1.0))
 
 
 def unfair_slice(bench: Any) -> None:
-    bench.remake(lambda prepared: flip(prepared / "train.parquet", "age_band", "51-65", 1.0))
+    bench.remake(lambda prepared: flip(prepared / "train", "age_band", "51-65", 1.0))
 
 
 def leaked(bench: Any) -> None:
@@ -58,36 +59,36 @@ def encoded_with_the_target(bench: Any) -> None:
     """As target encoding of a key does it: it knows the training labels and no others."""
 
     def encode(prepared: Path) -> None:
-        rows = pq.read_table(prepared / "train.parquet")
+        rows = pq.read_table(prepared / "train")
         noise = np.random.default_rng(1).normal(size=len(rows))
         known = np.clip(50 + 20 * (rows["churned"].to_numpy().astype(float) + noise), 0, 100)
-        pq.write_table(replaced(rows, "monthly_fee", pa.array(known)), prepared / "train.parquet")
+        put(replaced(rows, "monthly_fee", pa.array(known)), prepared / "train")
 
     bench.remake(encode)
 
 
 def training_rows_in_the_holdout(bench: Any) -> None:
     def copy(prepared: Path) -> None:
-        rows = pq.read_table(prepared / "train.parquet").slice(0, 60)
-        held = pq.read_table(prepared / "holdout.parquet")
+        rows = pq.read_table(prepared / "train").slice(0, 60)
+        held = pq.read_table(prepared / "holdout")
         both = pa.concat_tables([held, rows.cast(held.schema)])
-        pq.write_table(both, prepared / "holdout.parquet")
+        put(both, prepared / "holdout")
 
     bench.remake(copy)
 
 
 def holdout_rows_in_training(bench: Any) -> None:
     def copy(prepared: Path) -> None:
-        held = pq.read_table(prepared / "holdout.parquet")
-        rows = pq.read_table(prepared / "train.parquet")
-        pq.write_table(pa.concat_tables([rows, held.cast(rows.schema)]), prepared / "train.parquet")
+        held = pq.read_table(prepared / "holdout")
+        rows = pq.read_table(prepared / "train")
+        put(pa.concat_tables([rows, held.cast(rows.schema)]), prepared / "train")
 
     bench.remake(copy)
 
 
 def copies_under_other_keys(bench: Any) -> None:
     """Customers of the holdout appear in the raw data again, under other names."""
-    held = pq.read_table(bench.root / "data/prepared/holdout.parquet")["customer_id"]
+    held = pq.read_table(bench.root / "data/prepared/holdout")["customer_id"]
 
     def copy(rows: pa.Table, _: np.random.Generator) -> pa.Table:
         mine = rows.filter(pc.is_in(rows["customer_id"], held.combine_chunks()))
@@ -102,9 +103,9 @@ def copies_under_other_keys(bench: Any) -> None:
 
 def swapped(bench: Any) -> None:
     def swap(prepared: Path) -> None:
-        (prepared / "train.parquet").rename(prepared / "kept")
-        (prepared / "holdout.parquet").rename(prepared / "train.parquet")
-        (prepared / "kept").rename(prepared / "holdout.parquet")
+        (prepared / "train").rename(prepared / "kept")
+        (prepared / "holdout").rename(prepared / "train")
+        (prepared / "kept").rename(prepared / "holdout")
 
     bench.remake(swap)
 
@@ -130,7 +131,7 @@ def appended_then_removed(bench: Any) -> None:
 
 
 def relabelled_holdout(bench: Any) -> None:
-    bench.remake(lambda prepared: flip(prepared / "holdout.parquet", "plan", "basic", 0.1))
+    bench.remake(lambda prepared: flip(prepared / "holdout", "plan", "basic", 0.1))
 
 
 def removed_feature(bench: Any) -> None:
@@ -158,9 +159,9 @@ def no_longer_sensitive(bench: Any) -> None:
 
 def out_of_bounds(bench: Any) -> None:
     def exceed(prepared: Path) -> None:
-        rows = pq.read_table(prepared / "holdout.parquet")
+        rows = pq.read_table(prepared / "holdout")
         fees = pc.add(rows["monthly_fee"], 1000.0)
-        pq.write_table(replaced(rows, "monthly_fee", fees), prepared / "holdout.parquet")
+        put(replaced(rows, "monthly_fee", fees), prepared / "holdout")
 
     bench.remake(exceed)
 
@@ -248,7 +249,7 @@ def test_wrong_training_labels_are_rejected_and_others_are_not(
 
     def mislabel(prepared: Path) -> None:
         for label in labels:
-            flip(prepared / "train.parquet", column, label, share)
+            flip(prepared / "train", column, label, share)
 
     bench.remake(mislabel)
     found = bench.outcome("start")
@@ -269,7 +270,7 @@ def flip(path: Path, column: str, label: str, share: float) -> None:
     mine = pc.equal(rows[column].cast(pa.string()), label).to_numpy()
     drawn = mine & (np.random.default_rng(5).random(len(rows)) < share)
     labels = rows["churned"].to_numpy() != drawn
-    pq.write_table(replaced(rows, "churned", pa.array(labels)), path)
+    put(replaced(rows, "churned", pa.array(labels)), path)
 
 
 def replaced(rows: pa.Table, name: str, values: Any) -> pa.Table:

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from parts import first_part, put
 
-HOLDOUT = "data/prepared/holdout.parquet"
+HOLDOUT = "data/prepared/holdout"
 POINTER = "deploy/production/champion.dvc"
 CHAMPION = "deploy/production/champion"
 Harm = Callable[[Any], None]
@@ -53,8 +54,8 @@ def raw_data_unversioned(bench: Any) -> None:
 
 
 def prepared_rows_changed(bench: Any) -> None:
-    path = bench.root / "data/prepared/train.parquet"
-    pq.write_table(pq.read_table(path).slice(1), path)
+    path = bench.root / "data/prepared/train"
+    put(pq.read_table(path).slice(1), path)
 
 
 def lock_of_another(bench: Any) -> None:
@@ -101,7 +102,7 @@ def holdout_without_a_feature(bench: Any) -> None:
 
 
 def holdout_damaged(bench: Any) -> None:
-    path = bench.root / HOLDOUT
+    path = first_part(bench.root / HOLDOUT)
     path.write_bytes(path.read_bytes()[:-100])
 
 
@@ -214,7 +215,7 @@ def append(path: Path) -> None:
 def rewrite(bench: Any, change: Callable[[pa.Table], pa.Table]) -> None:
     """Write the holdout anew, with a dvc.lock that agrees."""
     path = bench.root / HOLDOUT
-    pq.write_table(change(pq.read_table(path)), path)
+    put(change(pq.read_table(path)), path)
     bench.pin()
 
 

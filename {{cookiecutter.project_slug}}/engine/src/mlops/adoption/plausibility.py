@@ -10,7 +10,7 @@ from ..config.settings import Derived, Features
 from ..contract import Contract, Task
 from ..data.association import auc, r2
 from ..data.parsing import parse
-from ..data.prepare import typed
+from ..data.parts import typed
 from ..data.prepared import arrays, target
 from ..evaluation.suspicion import TOO_GOOD
 from ..features.encoding import Encoder
@@ -31,7 +31,7 @@ def doubt(frame: pd.DataFrame, contract: Contract, derived: Mapping[str, Derived
     if len(frame) < FEWEST or len(encoder.features) > MOST:
         return None
     kept = {n: parse(frame[n], c, contract.source).values for n, c in contract.kept()}
-    columns = arrays(typed(pd.DataFrame(kept), contract), contract, list(kept))
+    columns = arrays(typed(pd.DataFrame(kept), contract.columns), contract, list(kept))
     wanted = target(columns, contract)
     matrix, task = encoder.matrix(columns), contract.task
     held = np.arange(len(wanted)) % THIRD == 0

@@ -19,7 +19,7 @@ from ..runtime.intervals import Intervals
 from .assembly import served
 
 DATA = Path("data/prepared")
-HOLDOUT = DATA / "holdout.parquet"
+HOLDOUT = DATA / "holdout"
 MODEL = Path("model")
 
 

@@ -46,7 +46,7 @@ def bundle(
     """Write the bundle to `out` and return its digest, the SHA-256 of its manifest."""
     contract = settings.data
     encoder = Encoder.build(contract, settings.features)
-    files = {role: data / f"{role}.parquet" for role in roles(contract)}
+    files = {role: data / role for role in roles(contract)}
     matrices = {
         role: prepared.matrix(file, contract, encoder.inputs, encoder.matrix, len(encoder.names))
         for role, file in files.items()
@@ -54,13 +54,13 @@ def bundle(
     predict = runtime.load(model, settings.training.threads).predict
     predictions = predict(matrices["holdout"])
     around = calibrated(settings, data, encoder, predict)
-    predictions = served(data / "holdout.parquet", contract, encoder, predictions)
+    predictions = served(data / "holdout", contract, encoder, predictions)
     summary = json.loads((data / "summary.json").read_text(encoding="utf-8"))
     about = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
     measured = {
         name: json.loads((reports / name).read_text(encoding="utf-8")) for name in (METRICS, SLICES)
     }
-    prints = fingerprints.fingerprints(data / "holdout.parquet", contract)
+    prints = fingerprints.fingerprints(data / "holdout", contract)
     content: dict[str, Any] = {
         "format": 1,
         "name": contract.name,
@@ -76,7 +76,7 @@ def bundle(
     }
     known = profile.profile(contract, encoder, matrices["train"], predictions, contract.task)
     counted = references.reference(known, settings, encoder, files, matrices, predictions)
-    rows, held = golden.golden(data / "holdout.parquet", contract, encoder.inputs, predictions)
+    rows, held = golden.golden(data / "holdout", contract, encoder.inputs, predictions)
     answer = answering(contract, encoder, predict)
     beyond = edges.edges(held, contract, about.get("thresholds", {}), answer)
     with atomic_directory(out) as folder:

@@ -12,6 +12,7 @@ from ..errors import ProjectError
 from . import (
     alerting,
     experiments,
+    forgetting,
     history,
     monitoring,
     prediction,
@@ -30,6 +31,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 MODULES = (
     table,
+    forgetting,
     stages,
     experiments,
     promotion,

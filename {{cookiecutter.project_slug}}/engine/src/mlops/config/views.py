@@ -6,6 +6,7 @@ contract their features as columns.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -63,14 +64,18 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
                 "give `known_time`, the column that says when a row was known, or `lag`, how long "
                 "after the event that is (`0 days` for at once)"
             )
-        named = [*self.keys, self.event_time, *self.tie_break, *filter(None, [self.known_time])]
-        if unknown := [name for name in named if name not in self.columns]:
+        named = [*self.keys, *self.times, *self.tie_break]
+        if unknown := [name for name in named if name not in dict(self.kept())]:
             raise ValueError(f"{unknown[0]!r} is no column: declare it in `columns`")
-        times = [self.event_time, *filter(None, [self.known_time])]
-        if odd := [name for name in times if self.columns[name].type != "datetime"]:
+        if odd := [name for name in self.times if self.columns[name].type != "datetime"]:
             raise ValueError(f"{odd[0]!r} says when: declare it as a datetime")
         for span in (self.lag, self.lateness):
             seconds(span or "0 days")
+        never = [*self.keys, *self.times]
+        if loose := [name for name in never if self.columns[name].nullable]:
+            raise ValueError(f"{loose[0]!r} is never missing: take `nullable` away")
+        if len({name.lower() for name in self.columns}) < len(self.columns):
+            raise ValueError("two of `columns` differ in nothing but case: rename one of them")
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
@@ -79,9 +84,28 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             ) from error
 
     @property
+    def times(self) -> list[str]:
+        """The columns that say when: the event, and where there is one, when that was known."""
+        return [self.event_time, *filter(None, [self.known_time])]
+
+    @property
     def folder(self) -> Path:
         """Where the table's files are."""
         return DATA / self.name
+
+    @property
+    def place(self) -> str:
+        """The file that declares it."""
+        return f"conf/tables/{self.name}.yaml"
+
+    @property
+    def zone(self) -> str:
+        """The time zone of datetimes without an offset."""
+        return self.time_zone
+
+    def kept(self) -> Iterator[tuple[str, Column]]:
+        """Yield every column that is used for anything."""
+        return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
 
 
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -147,7 +171,8 @@ class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
             raise ValueError("`features` names at least one")
         for name, feature in self.features.items():
             read = [*feature.columns, *filter(None, [feature.latest])]
-            if unknown := [column for column in read if column not in self.table.columns]:
+            known = dict(self.table.kept())
+            if unknown := [column for column in read if column not in known]:
                 raise ValueError(f"{name} reads {unknown[0]!r}, no column of {self.table.name}")
             if feature.window is not None and seconds(feature.window) > seconds(self.ttl):
                 raise ValueError(f"{name} looks back {feature.window}, beyond `ttl`, {self.ttl}")

@@ -9,6 +9,7 @@ import pandas as pd
 from ..amounts import number as amount
 from ..contract import Column, Source
 from ..spelling import FALSE, TRUE, spellings
+from .zones import to_utc
 
 NUMBERS = {  # as texts write them, by the decimal mark
     ".": r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?",
@@ -16,6 +17,7 @@ NUMBERS = {  # as texts write them, by the decimal mark
 }
 WHOLE = r"[+-]?(?:0|[1-9]\d*)(?:\.0*)?"
 LARGEST = 2**63
+OFFSET = r".*\d[T ]\d.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)"
 EXPECTED = {
     "number": "a number",
     "integer": "a whole number",
@@ -39,8 +41,11 @@ class Parsed:
     bad: pd.Series
 
 
-def parse(series: pd.Series, column: Column, source: Source) -> Parsed:
-    """Read one raw column as the type that the contract declares."""
+def parse(series: pd.Series, column: Column, source: Source, zone: str = "UTC") -> Parsed:
+    """Read one raw column as the type that the contract declares.
+
+    `zone` is that of datetimes without an offset.
+    """
     series = present(series, column, source)
     match column.type:
         case "number":
@@ -53,7 +58,7 @@ def parse(series: pd.Series, column: Column, source: Source) -> Parsed:
         case "boolean":
             values = _booleans(series)
         case "datetime":
-            values = _datetimes(series, column.format)
+            values = _datetimes(series, column.format, zone)
         case "category":
             values = _labels(series, column, source)
         case _:
@@ -161,10 +166,21 @@ def _booleans(series: pd.Series) -> pd.Series:
     return texts(series).str.lower().map(words).astype("float64")
 
 
-def _datetimes(series: pd.Series, form: str | None) -> pd.Series:
+def _datetimes(series: pd.Series, form: str | None, zone: str) -> pd.Series:
     if pd.api.types.is_numeric_dtype(series.dtype):
         return pd.Series(np.datetime64("NaT", "us"), index=series.index)
     if is_text(series):
         series = series.where(_matches(series, r"(?s:.*\d.*)"))  # `now` is read as one, too
     moments = pd.to_datetime(series, format=form or "ISO8601", errors="coerce", utc=True)
-    return moments.dt.tz_localize(None).astype("datetime64[us]")
+    moments = moments.dt.tz_localize(None).astype("datetime64[us]")
+    if zone == "UTC":
+        return moments
+    return moments.mask(~_has_offset(series, form), to_utc(moments.to_numpy(), zone))
+
+
+def _has_offset(series: pd.Series, form: str | None) -> pd.Series:
+    if isinstance(series.dtype, pd.DatetimeTZDtype):
+        return pd.Series(True, index=series.index)
+    if form is not None or not is_text(series):
+        return pd.Series(form is not None and "%z" in form, index=series.index)
+    return _matches(series, OFFSET)

@@ -1,147 +1,126 @@
-"""The prepare stage: raw files -> validated, typed rows, split into training and holdout."""
+"""The prepare stage: raw files -> validated, typed rows, split into training and holdout.
+
+Each raw file becomes a part: one file a role. A part whose raw file, settings and code are as they
+were is kept, so that a new day costs a day.
+"""
 
 import json
+import os
+import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..config.settings import Split
-from ..contract import Column, Contract
-from ..files import atomic_directory, sha256
+from ..contract import Contract
+from ..files import atomic_directory, sha256, sha256_of
 from ..progress import progress
-from . import sources
+from . import index, sources
 from .errors import DataError
-from .hashing import row_hash
-from .parsing import parse, present
-from .prepared import ROW_HASH, arrow
-from .sources import Frame, raw_files
-from .splitting import CALIBRATION, SplitError, describe, keys, roles, sides
-from .validation import SHOWN, Finding, check_names, refuse, validated
+from .index import UNIQUE, Entry, Recipe
+from .joins import Joins
+from .parts import Parts
+from .sources import raw_files
+from .splitting import CALIBRATION, SplitError, describe, roles
+from .validation import SHOWN, refuse
 
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
 SUMMARY = "summary.json"
+READ = "read"  # the one part that the project's own reader gives
 
 
-def prepare(contract: Contract, split: Split, raw: Path = RAW, out: Path = PREPARED) -> str:
-    """Write out/ROLE.parquet for each role and out/summary.json; return a line about them.
+def prepare(
+    contract: Contract,
+    split: Split,
+    raw: Path = RAW,
+    out: Path = PREPARED,
+    joins: Joins | None = None,
+) -> str:
+    """Write out/ROLE/PART for each role and raw file, an index and a summary; return a line of it.
 
-    Roles are train and holdout, and calibration where the contract promises intervals. Raises
-    DataError with every broken cell (the first are shown) and writes nothing then.
+    Roles are train and holdout, and calibration where the contract promises intervals; parts are
+    named after the raw files. What `out` holds of parts that would be the same is kept, once its
+    digest is checked. Raises DataError with every broken cell (the first are shown) and writes
+    nothing then.
     """
     files = raw_files(raw)
-    digests = {path: sha256(path) for path in files}
-    _check_repeated(digests)
-    deciding = keys(contract, split)
-    rows: Counter[str] = Counter()
-    read: Counter[Path] = Counter()
-    findings: list[Finding] = []
-    seen: dict[str, list[np.ndarray]] = {n: [] for n, c in contract.kept() if c.unique}
-    # Rows without an id that is unique may stand twice, but not those of a whole file.
-    whole: Counter[Path] | None = Counter() if len(files) > 1 and not seen else None
-    unused = {n: contract.columns[n] for n in deciding if n not in dict(contract.kept())}
-    with atomic_directory(out) as folder, _Writers(folder, contract, unused) as writers:
-        for frame in progress(sources.table(raw, files, contract.source), "prepare", unit="frame"):
-            check_names(frame, contract)
-            values, broken = validated(frame, contract)
-            for name, column in unused.items():
-                values[name] = parse(frame.frame[name], column, contract.source).values
-            if contract.source.unlabelled == "drop":
-                values, broken = _labelled(frame, values, broken, contract)
-                rows["unlabelled"] += len(frame.frame) - len(values)
-            findings += broken
-            if findings:
-                continue
-            table = typed(values, contract)
-            for name, parts in seen.items():
-                parts.append(row_hash(table, [name], name))
-            if whole is not None:
-                alike = row_hash(table, table.column_names, "file")
-                whole[frame.path] += int(alike.sum(dtype=np.uint64))
-            hashes = row_hash(table, deciding, split.salt)
-            masks = sides(table, hashes, contract, split)
-            table = table.append_column(ROW_HASH, pa.array(hashes))
-            read[frame.path] += table.num_rows
-            for role, mask in masks.items():
-                rows[role] += int(mask.sum())
-                writers.write(role, table.filter(pa.array(mask)))
-        refuse(findings, contract)
-        if whole is not None:
-            _check_repeated({p: (read[p], total % 2**64) for p, total in whole.items() if read[p]})
-        _check_unique(seen, contract)
+    digests = {path.relative_to(raw).as_posix(): sha256(path) for path in files}
+    _check_repeated({raw / name: digest for name, digest in digests.items()})
+    given = _given(contract, digests)
+    names = index.part_names(given)
+    recipe = Recipe(contract, split, joins)
+    with atomic_directory(out) as folder:
+        # What a function of the project's reads besides data/raw, nobody knows: it always runs.
+        kept = {} if contract.source.reader else _kept(recipe, given, names, out, folder)
+        changed = [name for name in given if name not in kept]
+        parts = Parts(recipe, folder)
+        made = dict[str, Entry | None]()
+        for name in progress(changed, "prepare", unit="part", disable=len(changed) < 2):
+            paths = files if contract.source.reader else [raw / name]
+            frames = sources.table(raw, paths, contract.source)
+            shown = progress(frames, "prepare", unit="frame", disable=len(changed) > 1)
+            made[name] = parts.compute(name, names[name], given[name], shown)
+        refuse(parts.findings, contract)
+        entries = {name: entry for name in given if (entry := kept.get(name) or made[name])}
+        _check_contents({raw / name: entry for name, entry in entries.items()})
+        hashes = [index.place(folder, UNIQUE, names[name]) for name in given]
+        _check_unique(parts.unique, hashes, contract)
+        rows = sum((Counter(entry.rows) for entry in entries.values()), Counter[str]())
+        rows["unlabelled"] = sum(entry.unlabelled for entry in entries.values())
         _check_sides(rows, contract, split)
         summary = {
             "rows": {role: rows[role] for role in roles(contract)},
             "unlabelled": rows["unlabelled"],
             "files": [
-                {
-                    "name": path.relative_to(raw).as_posix(),
-                    "rows": read[path],
-                    "sha256": digests[path],
-                }
-                for path in files
+                {"name": n, "rows": entries[n].read if n in entries else 0, "sha256": digest}
+                for n, digest in digests.items()
             ],
         }
         (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    return describe(split, rows)
+        index.write(folder, {names[name]: entry for name, entry in entries.items()})
+    computed = f"; {len(changed):,} of {len(given):,} parts computed" if len(given) > 1 else ""
+    return describe(split, rows) + computed
 
 
-def typed(values: pd.DataFrame, contract: Contract) -> pa.Table:
-    """Return parsed columns as an Arrow table with the types of prepared rows."""
-    arrays = {}
-    for name in values.columns:
-        column = contract.columns[name]
-        series = values[name]
-        if column.type == "category":
-            index = pd.Index(column.categories).get_indexer(series)
-            arrays[name] = pa.DictionaryArray.from_arrays(
-                pa.array(index, pa.int32(), mask=index < 0), pa.array(column.categories)
-            )
-        elif column.type == "boolean":
-            arrays[name] = pa.array(series == 1.0, pa.bool_(), mask=series.isna().to_numpy())
-        else:
-            arrays[name] = pa.array(series, arrow(column), from_pandas=True)
-    return pa.table(arrays)
+def _given(contract: Contract, digests: Mapping[str, str]) -> dict[str, str]:
+    """Return the parts to be made, by the raw file of each, with the digest of what it is of."""
+    if contract.source.reader is None:
+        return dict(digests)
+    return {READ: sha256_of("".join(f"{name}\0{digest}\n" for name, digest in digests.items()))}
 
 
-def _labelled(
-    frame: Frame, values: pd.DataFrame, findings: list[Finding], contract: Contract
-) -> tuple[pd.DataFrame, list[Finding]]:
-    """Return what concerns the rows that have a target."""
-    target = frame.frame[contract.target]
-    kept = present(target, contract.columns[contract.target], contract.source).notna().to_numpy()
-    return values[kept], [found for found in findings if kept[found.row - frame.start]]
+def _kept(
+    recipe: Recipe, given: Mapping[str, str], names: Mapping[str, str], out: Path, folder: Path
+) -> dict[str, Entry]:
+    """Bring along the parts of `out` that would be the same, and return them by raw file.
+
+    A part is known by what its raw file holds: one that was renamed only gets another name.
+    """
+    known = {entry.source: (part, entry) for part, entry in index.read(out).items()}
+    kept = {}
+    for name, digest in progress(given.items(), "prepare: kept", unit="part"):
+        part, entry = known.get(digest, ("", None))
+        if entry is None or recipe.key(entry.part(name)) != entry.key:
+            continue
+        if index.is_whole(out, part, entry):
+            for room in entry.files:
+                _link(index.place(out, room, part), index.place(folder, room, names[name]))
+            kept[name] = entry
+    return kept
 
 
-class _Writers:
-    """One open Parquet file for each role."""
-
-    def __init__(self, folder: Path, contract: Contract, unused: Mapping[str, Column]) -> None:
-        columns = [
-            *contract.kept(),
-            *unused.items(),
-        ]  # what the split hangs on stays, to be checked
-        fields = [pa.field(name, arrow(column)) for name, column in columns]
-        schema = pa.schema([*fields, pa.field(ROW_HASH, pa.uint64())])
-        self._open = {
-            role: pq.ParquetWriter(folder / f"{role}.parquet", schema, compression="zstd")
-            for role in roles(contract)
-        }
-
-    def write(self, role: str, table: pa.Table) -> None:
-        self._open[role].write_table(table)
-
-    def __enter__(self) -> "_Writers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for writer in self._open.values():
-            writer.close()
+def _link(old: Path, new: Path) -> None:
+    """Give a file a second name: the same inode, whose hash DVC knows already."""
+    new.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if old.is_symlink():
+            raise OSError("a link into DVC's cache")
+        os.link(old, new)
+    except OSError:  # of a file system without hard links
+        shutil.copyfile(old, new)
 
 
 def _check_repeated(contents: Mapping[Path, object]) -> None:
@@ -155,18 +134,26 @@ def _check_repeated(contents: Mapping[Path, object]) -> None:
             )
 
 
-def _check_unique(seen: dict[str, list[np.ndarray]], contract: Contract) -> None:
-    """Refuse repeated values of unique columns, across frames and files (by 64-bit hash)."""
-    for name, parts in seen.items():
-        hashes = np.concatenate(parts) if parts else np.empty(0, np.uint64)
-        values, first, counts = np.unique(hashes, return_index=True, return_counts=True)
-        if len(values) < len(hashes):
-            repeated = np.sort(first[counts > 1])[:SHOWN] + 1
-            raise DataError(
-                f"{name} must be unique and {int((counts > 1).sum())} of its values repeat (first "
-                f"seen in rows {', '.join(map(str, repeated))}): correct the data, or drop "
-                f"`unique` in conf/data/{contract.name}.yaml"
-            )
+def _check_contents(entries: Mapping[Path, Entry]) -> None:
+    """Refuse repeated files where no id tells: such rows may stand twice, but not a whole file."""
+    told = {path: (one.read, one.content) for path, one in entries.items() if one.content}
+    _check_repeated({path: content for path, content in told.items() if content[0]})
+
+
+def _check_unique(names: Sequence[str], files: Sequence[Path], contract: Contract) -> None:
+    """Refuse repeated values of unique columns, across parts (by 64-bit hash)."""
+    for place, name in enumerate(names):
+        hashes = np.concatenate([np.load(file, allow_pickle=False)[place] for file in files])
+        ordered = np.sort(hashes)
+        if not (ordered[1:] == ordered[:-1]).any():
+            continue
+        _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+        repeated = np.sort(first[counts > 1])[:SHOWN] + 1
+        raise DataError(
+            f"{name} must be unique and {int((counts > 1).sum())} of its values repeat (first "
+            f"seen in rows {', '.join(map(str, repeated))}): correct the data, or drop "
+            f"`unique` in conf/data/{contract.name}.yaml"
+        )
 
 
 def _check_sides(rows: Counter[str], contract: Contract, split: Split) -> None:

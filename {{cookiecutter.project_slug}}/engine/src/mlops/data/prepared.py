@@ -1,4 +1,8 @@
-"""Prepared rows: typed Parquet on disk, plain arrays in memory."""
+"""Prepared rows: typed Parquet on disk, plain arrays in memory.
+
+The rows of a role are a folder of parts, read in the order of their names; one file is read as such
+a folder is.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ..contract import RESERVED, Column, Contract
 from .arrays import Values, by_label, floats, plain
+from .errors import DataError
 
 ROW_HASH = RESERVED
 BATCH = 200_000
@@ -69,29 +74,54 @@ def arrays(
 def read(
     path: Path, contract: Contract, names: Sequence[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """Read prepared columns (all, or the named ones) as plain arrays."""
+    """Read prepared columns (all, or the named ones) of a role as plain arrays."""
     chosen = [n for n, _ in contract.kept()] if names is None else list(names)
     return arrays(table(path, chosen), contract, chosen)
 
 
+def parts(path: Path) -> list[Path]:
+    """Return the files that hold the rows of `path`, in their order.
+
+    Raises FileNotFoundError where there is nothing, and DataError for a folder without a part.
+    """
+    if not path.is_dir():
+        path.stat()
+        return [path]
+    found = sorted(file for file in path.rglob("*.parquet") if file.is_file())
+    if not found:
+        raise DataError(f"{path} holds no part of the prepared rows: run `dvc repro`")
+    return found
+
+
 def table(path: Path, names: Sequence[str]) -> pa.Table:
-    """Read the named columns of a file as they are; `pq.read_table` would import pandas."""
-    with pq.ParquetFile(path) as file:
+    """Read the named columns as they are; `pq.read_table` would import pandas."""
+    return pa.concat_tables([_table(part, names) for part in parts(path)])
+
+
+def _table(part: Path, names: Sequence[str]) -> pa.Table:
+    with pq.ParquetFile(part) as file:
         return file.read(columns=list(names))
 
 
 def batches(
     path: Path, contract: Contract, names: Sequence[str], rows: int = BATCH
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yield prepared columns in batches, so that memory does not grow with the file."""
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=rows, columns=list(names)):
-            yield arrays(batch, contract, names)
+    """Yield prepared columns in batches, so that memory does not grow with the rows."""
+    for part in parts(path):
+        with pq.ParquetFile(part) as file:
+            for batch in file.iter_batches(batch_size=rows, columns=list(names)):
+                yield arrays(batch, contract, names)
 
 
 def row_count(path: Path) -> int:
-    """Return the number of rows from the file's footer."""
-    return int(pq.read_metadata(path).num_rows)
+    """Return the number of rows from the footers."""
+    return sum(int(pq.read_metadata(part).num_rows) for part in parts(path))
+
+
+def column_names(path: Path) -> list[str]:
+    """Return the columns that every part has."""
+    first, *others = ([*pq.read_schema(part).names] for part in parts(path))
+    return [name for name in first if all(name in other for other in others)]
 
 
 def row_hashes(path: Path) -> np.ndarray:
@@ -106,7 +136,7 @@ def matrix(
     encode: Callable[[Columns], np.ndarray],
     width: int,
 ) -> np.ndarray:
-    """Encode the named columns of a file into one float32 (rows, width) matrix, batch by batch."""
+    """Encode the named columns of a role into one float32 (rows, width) matrix, batch by batch."""
     encoded = np.empty((row_count(path), width), dtype=np.float32)
     start = 0
     for columns in batches(path, contract, names):

@@ -37,18 +37,23 @@ class Frame:
 
 
 def raw_files(folder: Path) -> list[Path]:
-    """Return the visible files below `folder`, in the order of their names."""
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    )
+    """Return the visible files below `folder`, of which there have to be some."""
+    files = visible(folder)
     if not files:
         raise DataError(
             f"{folder} holds no file: fetch it with `dvc pull`, write the sample with "
             "`make setup`, or bring a table with `mlops adopt FILE --target COLUMN`"
         )
     return files
+
+
+def visible(folder: Path) -> list[Path]:
+    """Return the files below `folder` that no dot hides, in the order of their names."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    )
 
 
 def table(folder: Path, paths: Sequence[Path], source: Source) -> Iterator[Frame]:
@@ -58,7 +63,7 @@ def table(folder: Path, paths: Sequence[Path], source: Source) -> Iterator[Frame
         return
     start = 1
     for frame in _asked(source.reader, "source.reader")(folder):
-        yield Frame(folder, start, _clean(frame, source.missing))
+        yield Frame(folder, start, clean(frame, source.missing))
         start += len(frame)
 
 
@@ -141,7 +146,7 @@ def frames(
         start = 1
         try:
             for frame in _frames(path, source, rows, absent):
-                yield Frame(path, start, _clean(frame, source.missing))
+                yield Frame(path, start, clean(frame, source.missing))
                 start += len(frame)
         except FileNotFoundError as error:
             raise DataError(f"{path} does not exist: check the name") from error
@@ -179,6 +184,18 @@ def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        kept = [name for name in schema.names if not UNNAMED_INDEX.fullmatch(name)]
+        header.check_names(path, kept)
+        for batch in file.iter_batches(batch_size=rows):
+            yield pandas(pa.table([batch.column(name) for name in kept], names=kept))
+
+
+def pandas(table: "pa.Table") -> pd.DataFrame:
+    """Return a frame whose types are those of the table, whatever is missing."""
+    import pyarrow as pa
+
     whole = {
         pa.int8(): pd.Int8Dtype(),
         pa.int16(): pd.Int16Dtype(),
@@ -190,15 +207,10 @@ def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
         pa.uint64(): pd.UInt64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
-    with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        kept = [name for name in schema.names if not UNNAMED_INDEX.fullmatch(name)]
-        header.check_names(path, kept)
-        for batch in file.iter_batches(batch_size=rows):
-            arrays = [_decoded(batch.column(name)) for name in kept]
-            yield pa.table(arrays, names=kept).to_pandas(
-                types_mapper=whole.get, ignore_metadata=True
-            )
+    arrays = [_decoded(column.combine_chunks()) for column in table.columns]
+    return pa.table(arrays, names=table.column_names).to_pandas(
+        types_mapper=whole.get, ignore_metadata=True
+    )
 
 
 def _decoded(array: "pa.Array") -> "pa.Array":
@@ -207,7 +219,7 @@ def _decoded(array: "pa.Array") -> "pa.Array":
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-def _clean(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
+def clean(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
     """Strip names and texts, and turn the texts that mean "no value" into NaN."""
     frame = frame.rename(columns=lambda name: str(name).strip()).reset_index(drop=True)
     cleaned = {}

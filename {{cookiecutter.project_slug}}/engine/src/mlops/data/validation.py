@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from ..contract import Column, Contract
+from ..contract import Column, Source
 from .errors import DataError
 from .parsing import EXPECTED, parse
 from .sources import Frame
@@ -16,6 +17,27 @@ from .sources import Frame
 SHOWN = 20
 OTHERS = 3  # values of one kind of finding
 BELOW, ABOVE = "is below the minimum", "is above the maximum"
+
+
+class Declared(Protocol):
+    """What declares the columns of files: a contract, or a table of events.
+
+    `place` is the file that does, and `zone` the one of datetimes without an offset.
+    """
+
+    @property
+    def columns(self) -> dict[str, Column]: ...
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def place(self) -> str: ...
+
+    @property
+    def zone(self) -> str: ...
+
+    def kept(self) -> Iterator[tuple[str, Column]]: ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +81,7 @@ def _checks(column: Column) -> list[pa.Check]:
     return checks
 
 
-def check_names(frame: Frame, contract: Contract, required: Sequence[str] | None = None) -> None:
+def check_names(frame: Frame, contract: Declared, required: Sequence[str] | None = None) -> None:
     """Raise DataError unless the frame has exactly the contract's columns.
 
     With `required`, only those must be there, and others may.
@@ -72,19 +94,20 @@ def check_names(frame: Frame, contract: Contract, required: Sequence[str] | None
         said += [f"has the undeclared {', '.join(extra)}"] * bool(extra)
         raise DataError(
             f"{frame.path} {' and '.join(said)}: correct the file, or declare its columns in "
-            f"conf/data/{contract.name}.yaml"
+            f"{contract.place}"
         )
 
 
 def validated(
-    frame: Frame, contract: Contract, names: Sequence[str] | None = None, strict: bool = True
+    frame: Frame, contract: Declared, names: Sequence[str] | None = None, strict: bool = True
 ) -> tuple[pd.DataFrame, list[Finding]]:
     """Return the parsed columns `names` (all but ignored ones) and every broken cell.
 
     Without `strict`, only cells that cannot be read count.
     """
     kept = [(n, c) for n, c in contract.kept() if names is None or n in names]
-    parsed = {name: parse(frame.frame[name], column, contract.source) for name, column in kept}
+    source, zone = contract.source, contract.zone
+    parsed = {name: parse(frame.frame[name], column, source, zone) for name, column in kept}
     findings = [
         _finding(frame, row, name, f"is not {EXPECTED[column.type]}")
         for name, column in kept
@@ -120,7 +143,7 @@ def _finding(frame: Frame, row: int, name: str, reason: str) -> Finding:
     return Finding(frame.path, frame.start + int(row), name, shown, reason)
 
 
-def refuse(findings: Sequence[Finding], contract: Contract) -> None:
+def refuse(findings: Sequence[Finding], contract: Declared) -> None:
     """Raise DataError where there are any: alike ones in one line, the count of all, a remedy.
 
     A label that no category has, and a number out of bounds, come with the line that would allow
@@ -139,8 +162,7 @@ def refuse(findings: Sequence[Finding], contract: Contract) -> None:
     lines += [f"  to allow it: {line}" for line in _allowing(alike.values(), contract)]
     count = "1 cell breaks" if len(findings) == 1 else f"{len(findings):,} cells break"
     raise DataError(
-        f"{count} the contract: correct the data, or conf/data/{contract.name}.yaml\n"
-        + "\n".join(lines)
+        f"{count} the contract: correct the data, or {contract.place}\n" + "\n".join(lines)
     )
 
 
@@ -154,7 +176,7 @@ def _told(group: Sequence[Finding]) -> str:
     return f"  {group[0]}{rows}{like}"
 
 
-def _allowing(groups: Iterable[Sequence[Finding]], contract: Contract) -> Iterator[str]:
+def _allowing(groups: Iterable[Sequence[Finding]], contract: Declared) -> Iterator[str]:
     """Yield for each column the keys that would take what it holds now."""
     labels: dict[str, list[str]] = {}
     bounds: dict[str, dict[str, float]] = {}

@@ -20,7 +20,7 @@ from .report import terms as shapes
 from .slices import slices
 from .units import units
 
-HOLDOUT = Path("data/prepared/holdout.parquet")
+HOLDOUT = Path("data/prepared/holdout")
 MODEL = Path("model")
 REPORTS = Path("reports")
 MANY_ROWS = 100_000  # from here on a second thread pays

@@ -18,7 +18,7 @@ from ..runtime.intervals import Intervals
 from .measurement import Measurement, estimated, rounded
 from .slices import Slice
 
-CALIBRATION = "calibration.parquet"
+CALIBRATION = "calibration"
 Columns = Mapping[str, NDArray[Any]]
 
 
@@ -50,7 +50,7 @@ def calibrated(
     encoder: Encoder,
     predict: Callable[[NDArray[np.float32]], Array],
 ) -> Intervals | None:
-    """Return the intervals of what is served for data/calibration.parquet.
+    """Return the intervals of what is served for data/calibration.
 
     None where the contract promises none. Raises IntervalError for too few rows.
     """

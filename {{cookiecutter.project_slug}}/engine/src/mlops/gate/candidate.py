@@ -107,10 +107,11 @@ def rows(root: Path, settings: Settings) -> tuple[dict[str, np.ndarray], np.ndar
     Raises GateError where they are not there.
     """
     path = root / HOLDOUT
-    if not path.is_file():
+    if not path.exists():
         raise GateError(f"{HOLDOUT} is missing: run `dvc repro`, or fetch it with `dvc pull`")
-    path.open("rb").close()  # who may not read it has to hear that, and not that it is broken
     try:
+        for part in prepared.parts(path):
+            part.open("rb").close()  # who may not read it has to hear that, not that it is broken
         _check_size(path)
         columns = prepared.read(path, settings.data, columns_of(settings))
         prepared.row_hashes(path)
@@ -119,6 +120,8 @@ def rows(root: Path, settings: Settings) -> tuple[dict[str, np.ndarray], np.ndar
         check_holdout(settings, target)
     except ProjectError as error:
         raise CandidateError("rows", str(error)) from error
+    except PermissionError:
+        raise
     except Exception as error:  # a broken table fails in many ways
         raise CandidateError(
             "rows", f"its {HOLDOUT} cannot be read ({_said(error)}): run `dvc repro`"
@@ -138,12 +141,13 @@ def answers(folder: Path, bundle: Answers, root: Path) -> Judged:
 
 def _check_size(path: Path) -> None:
     """Raise for a table that is larger than this machine: a short file may say so of itself."""
-    about = pq.read_metadata(path)
-    needed = about.num_rows * about.num_columns * CELL
+    about = [pq.read_metadata(part) for part in prepared.parts(path)]
+    rows = sum(one.num_rows for one in about)
+    needed = sum(one.num_rows * one.num_columns for one in about) * CELL
     if needed > (has := sandbox.memory()):
         raise CandidateError(
             "rows",
-            f"its {HOLDOUT} says it has {about.num_rows:,} rows, {needed / 1e9:,.0f} GB, and this "
+            f"its {HOLDOUT} says it has {rows:,} rows, {needed / 1e9:,.0f} GB, and this "
             f"machine has {has / 1e9:,.0f}: hold out fewer, or judge where there is more",
         )
 

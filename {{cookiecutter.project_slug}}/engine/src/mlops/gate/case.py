@@ -133,7 +133,7 @@ class Case:
     @cached_property
     def earlier(self) -> Index | None:
         """The rows that the champion was judged on, by place; None where nothing tells them."""
-        if self.champion is None or not self.holdout.is_file():
+        if self.champion is None or not self.holdout.exists():
             return None
         contract = self.champion.bundle.contract
         known = population.known_rows(self.champion.folder, self.champion.bundle.manifest)
@@ -186,7 +186,7 @@ class Case:
     def sides(self) -> dict[str, Path]:
         """The prepared rows of each role."""
         folder = self.repository.root / "data/prepared"
-        return {role: folder / f"{role}.parquet" for role in roles(self.settings.data)}
+        return {role: folder / role for role in roles(self.settings.data)}
 
     @property
     def train(self) -> Path:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from ..bundle import manifest, reading
 from ..data import prepared
@@ -31,7 +30,7 @@ def judged(folder: Path, bundle: Answers, holdout: Path) -> Judged:
     Raises ScoringError where a column that it reads is gone, or an answer is no finite number.
     """
     inputs = bundle.encoder.inputs
-    present = set(pq.read_schema(holdout).names)
+    present = set(prepared.column_names(holdout))
     if gone := [name for name in inputs if name not in present]:
         raise ScoringError(f"today's holdout has no column {', '.join(gone)}")
     if not (rows := prepared.row_count(holdout)):

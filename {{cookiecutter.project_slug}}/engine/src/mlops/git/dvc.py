@@ -100,6 +100,17 @@ def pull(repository: Repository) -> None:
     repository.run("dvc", "pull", "--allow-missing")
 
 
+def cache(repository: Repository) -> Path:
+    """Return the folder of the cache, where DVC keeps each version of a file by its MD5."""
+    _check_dvc(repository)
+    return repository.root / repository.run("dvc", "cache", "dir").strip()
+
+
+def has_remote(repository: Repository) -> bool:
+    """Say whether DVC knows a place that data are pushed to."""
+    return bool(repository.run("dvc", "remote", "list").strip())
+
+
 def is_behind(repository: Repository) -> bool:
     """Say whether a stage would run by what dvc.lock and the files say; data may be missing."""
     _check_dvc(repository)

@@ -83,13 +83,13 @@ def _compared(settings: Settings, folder: Path, pointer: str) -> Gathered:
     contract, split = settings.data, settings.split
     names = roles(contract)
     was, now = (
-        {role: in_order(folder / side / f"{role}.parquet", contract) for role in names}
+        {role: in_order(folder / side / role, contract) for role in names}
         for side in ("before", "now")
     )
     every, there = (np.concatenate([*side.values()]) for side in (was, now))
     train, moved = now[TRAIN], split.cutoff
     if split.method == "time":
-        paths = [folder / "now" / f"{role}.parquet" for role in names]
+        paths = [folder / "now" / role for role in names]
         moved = moved_cutoff(split, newest(paths, contract))
         moments = [table(path, [str(contract.time)]).column(0).to_numpy() for path in paths]
         train = there[np.concatenate(moments) < cutoff(replace(split, cutoff=moved))]

@@ -101,10 +101,10 @@ class Fitting:
         self._data = data
         self.encoder = Encoder.build(settings.data, settings.features)
         self._train = self.matrix("train")
-        columns = prepared.read(data / "train.parquet", settings.data, [settings.data.target])
+        columns = prepared.read(data / "train", settings.data, [settings.data.target])
         self.target = prepared.target(columns, settings.data)
         self._weights = self._read_weights()
-        self._hashes = prepared.row_hashes(data / "train.parquet")
+        self._hashes = prepared.row_hashes(data / "train")
         self.apart = self._encoding_folds()
         self._check_classes()
         self._check_transform()
@@ -112,7 +112,7 @@ class Fitting:
     def matrix(self, role: str) -> np.ndarray:
         """Return the encoded float32 matrix of the `train` or `holdout` rows."""
         encoder = self.encoder
-        path = self._data / f"{role}.parquet"
+        path = self._data / role
         contract = self._settings.data
         return prepared.matrix(path, contract, encoder.inputs, encoder.matrix, len(encoder.names))
 
@@ -218,7 +218,7 @@ class Fitting:
 
     def folds(self, count: int) -> Iterator[Fold]:
         """Yield (training, test) rows: later rows test earlier ones where the split is by time."""
-        path = self._data / "train.parquet"
+        path = self._data / "train"
         contract, split = self._settings.data, self._settings.split
         if split.method == "time" and contract.time is not None:
             moments = prepared.read(path, contract, [contract.time])[contract.time]
@@ -241,7 +241,7 @@ class Fitting:
         name = self._settings.data.weight
         if name is None:
             return None
-        weights = prepared.read(self._data / "train.parquet", self._settings.data, [name])[name]
+        weights = prepared.read(self._data / "train", self._settings.data, [name])[name]
         if not weights.any():
             raise TrainingError(f"every training row has {name} = 0: give some rows a weight")
         return weights

@@ -1,1 +1,1 @@
-"""What of the past was known about an entity: joined offline, and handed to online stores."""
+"""Feature views: what of the tables was known about an entity at a moment, offline."""

@@ -1,0 +1,1 @@
+"""What comes into data/raw and data/tables, and what leaves them again."""

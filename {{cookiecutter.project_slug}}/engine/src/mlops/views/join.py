@@ -1,0 +1,981 @@
+"""The point-in-time join: what a feature view said of entities at moments, by what was known then.
+
+DuckDB reads and sorts the rows of the table, on disk where memory does not hold them; they come
+back a few entities at a time. Whatever is computed of a moment depends on the rows known then and
+on nothing else: not on other moments, on files beyond its window, or on how many threads there are.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..config.settings import ConfigError
+from ..config.views import Feature, Table, View, seconds
+from ..data.arrays import plain
+from ..data.errors import DataError
+from .expressions import GROUP, PLACE, Expressions
+from .functions import computed
+from .history import NONE, History, Pairs, Places
+from .partitions import Partition, needed, partitions
+from .tables import Tables, micro, quoted
+
+MEMORY = "400MB"  # of DuckDB's, for what it sorts; it spills beyond that
+ROWS = 1 << 19  # in memory at once, or all of one entity
+MICROSECONDS = 1_000_000
+ENTITY, EVENT, KNOWN = "_entity", "_event", "_known"
+KNOWN_TIME = "known_time"
+RESULTS = {
+    "number": pa.float64(),
+    "integer": pa.float64(),
+    "boolean": pa.bool_(),
+    "datetime": pa.timestamp("us"),
+    "category": pa.string(),
+    "text": pa.string(),
+}
+
+
+class Join:
+    """Computes views for as long as it is open; each file of a table is checked once.
+
+    `root` is the project's folder.
+    """
+
+    def __init__(self, root: Path = Path(), threads: int | None = None) -> None:
+        import duckdb
+
+        self.root = root
+        self._spill = tempfile.TemporaryDirectory(prefix="views-")
+        spill = Path(self._spill.name)
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                **({} if threads is None else {"threads": threads}),
+                "memory_limit": MEMORY,
+                "temp_directory": str(spill / "duckdb"),
+                "preserve_insertion_order": False,  # it is asked for where it counts
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._tables = Tables(self._connection, spill)
+        self.expressions = Expressions(threads)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+        self.expressions.close()
+        self._spill.cleanup()
+
+    def values_at(
+        self,
+        view: View,
+        entities: pa.Table,
+        at: np.ndarray,
+        files: Sequence[Partition] | None = None,
+    ) -> pa.Table:
+        """Return the features of entities at moments, and the newest known time that was used.
+
+        `entities` has a column for each key of the view's table, and as many rows as `at`, moments
+        in UTC (datetime64[us]). The table that is returned has a column for each feature (float64,
+        bool, timestamp[us] in UTC or string; null where it is missing) and `known_time`, null
+        where no row counted. A row with a missing key or moment has no history. `files` are those
+        of the table to look into, by default all that may count.
+
+        Raises DataError for a file that breaks its declaration, and for rows of one time that
+        nothing puts in order; ConfigError for a feature that cannot be computed.
+        """
+        moments = at.astype("datetime64[us]")
+        codes, known = _coded(view, entities, np.isnat(moments))
+        whole = moments.astype(np.int64)
+        found = _Values(view, len(whole))
+        order = np.lexsort((whole, codes))
+        order = order[codes[order] != NONE]
+        if len(order):
+            ends = moments[order].min(), moments[order].max()
+            if files is None:
+                files = needed(partitions(view.table, self.root), view, *ends)
+            for history in self._histories(view, known, files, *ends):
+                first, last = np.searchsorted(
+                    codes[order], [history.first, history.first + len(history.starts) - 1]
+                )
+                rows = order[first:last]
+                self._compute(view, history, codes[rows], whole[rows], rows, found)
+        return found.table()
+
+    def entities(self, view: View, until: np.datetime64) -> pa.Table:
+        """Return every entity of a view's table of which anything was known at a moment (UTC)."""
+        files = needed(partitions(view.table, self.root), view, until, until)
+        names = [*view.table.keys, *view.table.times]
+        keys = ", ".join(map(quoted, view.table.keys))
+        known = known_at(view.table)
+        query = (
+            f"SELECT DISTINCT {keys} FROM ({self._tables.relation(view.table, files, names)}) "
+            f"WHERE {known} <= {micro(until)} ORDER BY {keys}"
+        )
+        return self._connection.sql(query).to_arrow_table()
+
+    def select(
+        self, table: Table, files: Sequence[Partition], what: str, tail: str = ""
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of `SELECT what FROM` the typed rows of some files, `tail` behind it."""
+        relation = self._tables.relation(table, files, [name for name, _ in table.kept()])
+        return list(self._connection.sql(f"SELECT {what} FROM ({relation}) {tail}").fetchall())
+
+    def _histories(
+        self,
+        view: View,
+        known: pa.Table,
+        files: Sequence[Partition],
+        first: np.datetime64,
+        last: np.datetime64,
+    ) -> Iterator[History]:
+        """Yield the rows of a few entities at a time that may count from `first` to `last`."""
+        import duckdb
+
+        table = view.table
+        read = columns_read(view, self.expressions)
+        names = list(dict.fromkeys([*table.keys, *table.times, *table.tie_break, *read]))
+        relation = self._tables.relation(table, files, names)
+        on = " AND ".join(f"t.{quoted(key)} = e.{quoted(key)}" for key in table.keys)
+        event = f"epoch_us({quoted(table.event_time)})"
+        kept = list(dict.fromkeys([*table.tie_break, *read]))
+        columns = "".join(f", t.{quoted(name)}" for name in kept)
+        order = ", ".join([ENTITY, EVENT, *map(quoted, table.tie_break), KNOWN, *map(quoted, read)])
+        query = (
+            f"SELECT {ENTITY}, {event} AS {EVENT}, {known_at(view.table)} AS {KNOWN}{columns} "
+            f"FROM ({relation}) t JOIN entities e ON {on} "
+            f"WHERE {EVENT} > {micro(first) - seconds(view.ttl) * MICROSECONDS} "
+            f"AND {KNOWN} <= {micro(last)} ORDER BY {order}"
+        )
+        self._connection.register("entities", known)
+        try:
+            with self._connection.sql(query).to_arrow_reader(ROWS) as rows:
+                yield from _cut(view, known, rows)
+        except duckdb.Error as error:
+            raise DataError(
+                f"{table.folder} cannot be joined ({str(error).partition(chr(10))[0]}): make room "
+                "where TMPDIR points, and mend what cannot be read"
+            ) from error
+        finally:
+            self._connection.unregister("entities")
+
+    def _compute(
+        self,
+        view: View,
+        history: History,
+        entities: Places,
+        moments: Places,
+        rows: Places,
+        found: "_Values",
+    ) -> None:
+        by_window: dict[int, dict[str, Feature]] = {}
+        for name, feature in view.features.items():
+            window = seconds(feature.window or view.ttl) * MICROSECONDS
+            if feature.latest is None:
+                by_window.setdefault(window, {})[name] = feature
+                continue
+            places = history.latest(entities, moments, window)
+            there = places != NONE
+            values = history.rows.column(feature.latest).take(pa.array(places[there]))
+            found.put(name, rows[there], values, history.known[places[there]])
+        for window, features in by_window.items():
+            for pairs in history.pairs(entities, moments, window):
+                chosen = rows[pairs.chosen]
+                known = np.maximum.reduceat(history.known[pairs.places], pairs.offsets[:-1])
+                for name, values in self._aggregated(
+                    view, features, history, pairs, moments[pairs.chosen]
+                ):
+                    found.put(name, chosen, values, known)
+
+    def _aggregated(
+        self,
+        view: View,
+        features: Mapping[str, Feature],
+        history: History,
+        pairs: Pairs,
+        moments: Places,
+    ) -> Iterator[tuple[str, pa.Array | pa.ChunkedArray]]:
+        written = {name: one for name, one in features.items() if one.sql is not None}
+        read = columns_read(view, self.expressions, features)
+        rows = history.rows.select(read).take(pa.array(pairs.places))
+        if written:
+            counts = np.diff(pairs.offsets)
+            groups = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+            numbered = rows.append_column(GROUP, pa.array(groups))
+            numbered = numbered.append_column(PLACE, pa.array(np.arange(len(groups))))
+            values = self.expressions.values(view, written, numbered)
+            back = pa.array(np.argsort(plain(values.column(GROUP), np.dtype(np.int64), NONE)))
+            for name in written:
+                yield name, values.column(name).take(back)
+        for name, feature in features.items():
+            if feature.function is not None:
+                ages = np.repeat(moments, np.diff(pairs.offsets)) - history.events[pairs.places]
+                yield name, computed(view, name, rows, pairs.offsets, ages / MICROSECONDS)
+
+
+class _Values:
+    """Features of rows, by default what they are where an entity has no history."""
+
+    def __init__(self, view: View, rows: int) -> None:
+        self._view = view
+        self._rows = rows
+        self._parts: dict[str, list[tuple[Places, Any]]] = {name: [] for name in view.features}
+        self._known = np.full(rows, np.iinfo(np.int64).min)
+
+    def put(self, name: str, rows: Places, values: Any, known: Places) -> None:
+        self._parts[name].append((rows, values))
+        self._known[rows] = np.maximum(self._known[rows], known)
+
+    def table(self) -> pa.Table:
+        columns = {
+            name: self._column(feature, self._parts.pop(name))
+            for name, feature in self._view.features.items()
+        }
+        none = self._known == np.iinfo(np.int64).min
+        columns[KNOWN_TIME] = pa.array(self._known, pa.timestamp("us"), mask=none)
+        return pa.table(columns)
+
+    def _column(self, feature: Feature, parts: list[tuple[Places, Any]]) -> pa.Array:
+        kind = RESULTS[feature.type]
+        pieces = [_result(values, kind) for _, values in parts]
+        default = pa.array([feature.default], kind)
+        every = pa.concat_arrays([default, *pieces])
+        places = np.zeros(self._rows, np.int64)
+        start = 1
+        for rows, values in parts:
+            places[rows] = np.arange(start, start + len(values))
+            start += len(values)
+        return every.take(pa.array(places))
+
+
+def _result(values: Any, kind: pa.DataType) -> pa.Array:
+    """Return values as one array of a feature's type; a number that is not finite is missing."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.timestamp("us"))
+    values = values.cast(kind)
+    if pa.types.is_floating(kind):
+        values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, kind))
+    return values
+
+
+def columns_read(
+    view: View, expressions: Expressions, features: Mapping[str, Feature] | None = None
+) -> list[str]:
+    """Return the columns of the table that features read, each once."""
+    read: dict[str, None] = {}
+    for name, feature in (view.features if features is None else features).items():
+        if feature.sql is not None:
+            read |= dict.fromkeys(expressions.reads(view, name, feature))
+        read |= dict.fromkeys([*feature.columns, *filter(None, [feature.latest])])
+    return list(read)
+
+
+def _coded(view: View, entities: pa.Table, absent: np.ndarray) -> tuple[Places, pa.Table]:
+    """Return a number for each row's entity, NONE for none, and the keys of each number."""
+    codes = np.zeros(entities.num_rows, np.int64)
+    keys: dict[str, pa.Array] = {}
+    for key in view.table.keys:
+        kind = KEYS[view.table.columns[key].type]
+        column = entities.column(key)
+        try:
+            keys[key] = pa.chunked_array(column.cast(kind)).combine_chunks()
+        except (pa.ArrowException, TypeError) as error:
+            raise ConfigError(
+                f"{view.entity[key]} is {column.type} and {key} of {view.table.name} is {kind}: "
+                f"declare both columns alike in conf/data and {view.table.place}"
+            ) from error
+        written = keys[key].dictionary_encode()
+        index = plain(written.indices.cast(pa.int64()), np.dtype(np.int64), NONE)
+        absent = absent | (index == NONE)
+        codes = np.unique(codes * (len(written.dictionary) + 1) + index, return_inverse=True)[1]
+    codes[absent] = NONE
+    numbers, firsts = np.unique(codes, return_index=True)
+    firsts = firsts[numbers != NONE]
+    codes[~absent] = np.searchsorted(numbers[numbers != NONE], codes[~absent])
+    chosen = {key: values.take(pa.array(firsts)) for key, values in keys.items()}
+    return codes, pa.table({**chosen, ENTITY: np.arange(len(firsts))})
+
+
+KEYS = {
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "datetime": pa.timestamp("us"),
+    "category": pa.string(),
+    "text": pa.string(),
+}
+
+
+def _cut(view: View, known: pa.Table, batches: Iterator[pa.RecordBatch]) -> Iterator[History]:
+    """Yield histories of whole entities from sorted rows."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) < ROWS:
+            continue
+        table = pa.Table.from_batches(held)
+        entities = plain(table.column(ENTITY), np.dtype(np.int64), NONE)
+        whole = int(np.searchsorted(entities, entities[-1]))
+        if whole:
+            yield _history(view, known, table.slice(0, whole), entities[:whole])
+            held = table.slice(whole).to_batches()
+    if held:
+        table = pa.Table.from_batches(held)
+        entities = plain(table.column(ENTITY), np.dtype(np.int64), NONE)
+        yield _history(view, known, table, entities)
+
+
+def _history(view: View, keys: pa.Table, table: pa.Table, entities: Places) -> History:
+    events, known = (plain(table.column(n), np.dtype(np.int64), NONE) for n in (EVENT, KNOWN))
+    if any(feature.latest for feature in view.features.values()):
+        _refuse_ties(view, keys, table, entities, events)
+    return History(table, entities, events, known, int(entities[0]), int(entities[-1]))
+
+
+def _refuse_ties(
+    view: View, known: pa.Table, table: pa.Table, entities: Places, events: Places
+) -> None:
+    """Raise DataError where nothing says which of two rows is the newer."""
+    tied = (np.diff(entities) == 0) & (np.diff(events) == 0)
+    for name in view.table.tie_break:
+        if not tied.any():
+            return
+        values = table.column(name).combine_chunks()
+        encoded = values.dictionary_encode(null_encoding="encode")
+        tied &= np.diff(plain(encoded.indices.cast(pa.int64()), np.dtype(np.int64), NONE)) == 0
+    if tied.any():
+        at = int(np.flatnonzero(tied)[0])
+        key = known.slice(int(entities[at]), 1).to_pylist()[0]
+        who = ", ".join(f"{name} {key[name]}" for name in view.table.keys)
+        raise DataError(
+            f"{view.table.name} has several rows of {who} at {np.datetime64(int(events[at]), 'us')}"
+            f" UTC, and nothing says which is the newest: name a column in `tie_break` of "
+            f"{view.table.place} that differs in them, or keep one of them"
+        )
+
+
+def known_at(table: Table) -> str:
+    """Return the expression of when a row was known: never before it happened."""
+    event = f"epoch_us({quoted(table.event_time)})"
+    if table.known_time is None:
+        return f"({event} + {seconds(table.lag or '0 days') * MICROSECONDS})"
+    return f"greatest({event}, epoch_us({quoted(table.known_time)}))"
+
+
+def values_at(
+        self,
+        view: View,
+        entities: pa.Table,
+        at: np.ndarray,
+        files: Sequence[Partition] | None = None,
+    ) -> pa.Table:
+        """Return the features of entities at moments, and the newest known time that was used.
+
+        `entities` has a column for each key of the view's table, and as many rows as `at`, moments
+        in UTC (datetime64[us]). The table that is returned has a column for each feature (float64,
+        bool, timestamp[us] in UTC or string; null where it is missing) and `known_time`, null
+        where no row counted. A row with a missing key or moment has no history. `files` are those
+        of the table to look into, by default all that may count.
+
+        Raises DataError for a file that breaks its declaration, and for rows of one time that
+        nothing puts in order; ConfigError for a feature that cannot be computed.
+        """
+        moments = at.astype("datetime64[us]")
+        codes, known = _coded(view, entities, np.isnat(moments))
+        whole = moments.astype(np.int64)
+        found = _Values(view, len(whole))
+        order = np.lexsort((whole, codes))
+        order = order[codes[order] != NONE]
+        if len(order):
+            ends = moments[order].min(), moments[order].max()
+            if files is None:
+                files = needed(partitions(view.table, self.root), view, *ends)
+            for history in self._histories(view, known, files, *ends):
+                first, last = np.searchsorted(
+                    codes[order], [history.first, history.first + len(history.starts) - 1]
+                )
+                rows = order[first:last]
+                self._compute(view, history, codes[rows], whole[rows], rows, found)
+        return found.table()
+
+    def entities(self, view: View, until: np.datetime64) -> pa.Table:
+        """Return every entity of a view's table of which anything was known at a moment (UTC)."""
+        files = needed(partitions(view.table, self.root), view, until, until)
+        names = [*view.table.keys, *view.table.times]
+        keys = ", ".join(map(quoted, view.table.keys))
+        known = known_at(view.table)
+        query = (
+            f"SELECT DISTINCT {keys} FROM ({self._tables.relation(view.table, files, names)}) "
+            f"WHERE {known} <= {micro(until)} ORDER BY {keys}"
+        )
+        return self._connection.sql(query).to_arrow_table()
+
+    def select(
+        self, table: Table, files: Sequence[Partition], what: str, tail: str = ""
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of `SELECT what FROM` the typed rows of some files, `tail` behind it."""
+        relation = self._tables.relation(table, files, [name for name, _ in table.kept()])
+        return list(self._connection.sql(f"SELECT {what} FROM ({relation}) {tail}").fetchall())
+
+    def _histories(
+        self,
+        view: View,
+        known: pa.Table,
+        files: Sequence[Partition],
+        first: np.datetime64,
+        last: np.datetime64,
+    ) -> Iterator[History]:
+        """Yield the rows of a few entities at a time that may count from `first` to `last`."""
+        import duckdb
+
+        table = view.table
+        read = columns_read(view, self.expressions)
+        names = list(dict.fromkeys([*table.keys, *table.times, *table.tie_break, *read]))
+        relation = self._tables.relation(table, files, names)
+        on = " AND ".join(f"t.{quoted(key)} = e.{quoted(key)}" for key in table.keys)
+        event = f"epoch_us({quoted(table.event_time)})"
+        kept = list(dict.fromkeys([*table.tie_break, *read]))
+        columns = "".join(f", t.{quoted(name)}" for name in kept)
+        order = ", ".join([ENTITY, EVENT, *map(quoted, table.tie_break), KNOWN, *map(quoted, read)])
+        query = (
+            f"SELECT {ENTITY}, {event} AS {EVENT}, {known_at(view.table)} AS {KNOWN}{columns} "
+            f"FROM ({relation}) t JOIN entities e ON {on} "
+            f"WHERE {EVENT} > {micro(first) - seconds(view.ttl) * MICROSECONDS} "
+            f"AND {KNOWN} <= {micro(last)} ORDER BY {order}"
+        )
+        self._connection.register("entities", known)
+        try:
+            with self._connection.sql(query).to_arrow_reader(ROWS) as rows:
+                yield from _cut(view, known, rows)
+        except duckdb.Error as error:
+            raise DataError(
+                f"{table.folder} cannot be joined ({str(error).partition(chr(10))[0]}): make room "
+                "where TMPDIR points, and mend what cannot be read"
+            ) from error
+        finally:
+            self._connection.unregister("entities")
+
+    def _compute(
+        self,
+        view: View,
+        history: History,
+        entities: Places,
+        moments: Places,
+        rows: Places,
+        found: "_Values",
+    ) -> None:
+        by_window: dict[int, dict[str, Feature]] = {}
+        for name, feature in view.features.items():
+            window = seconds(feature.window or view.ttl) * MICROSECONDS
+            if feature.latest is None:
+                by_window.setdefault(window, {})[name] = feature
+                continue
+            places = history.latest(entities, moments, window)
+            there = places != NONE
+            values = history.rows.column(feature.latest).take(pa.array(places[there]))
+            found.put(name, rows[there], values, history.known[places[there]])
+        for window, features in by_window.items():
+            for pairs in history.pairs(entities, moments, window):
+                chosen = rows[pairs.chosen]
+                known = np.maximum.reduceat(history.known[pairs.places], pairs.offsets[:-1])
+                for name, values in self._aggregated(
+                    view, features, history, pairs, moments[pairs.chosen]
+                ):
+                    found.put(name, chosen, values, known)
+
+    def _aggregated(
+        self,
+        view: View,
+        features: Mapping[str, Feature],
+        history: History,
+        pairs: Pairs,
+        moments: Places,
+    ) -> Iterator[tuple[str, pa.Array | pa.ChunkedArray]]:
+        written = {name: one for name, one in features.items() if one.sql is not None}
+        read = columns_read(view, self.expressions, features)
+        rows = history.rows.select(read).take(pa.array(pairs.places))
+        if written:
+            counts = np.diff(pairs.offsets)
+            groups = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+            numbered = rows.append_column(GROUP, pa.array(groups))
+            numbered = numbered.append_column(PLACE, pa.array(np.arange(len(groups))))
+            values = self.expressions.values(view, written, numbered)
+            back = pa.array(np.argsort(plain(values.column(GROUP), np.dtype(np.int64), NONE)))
+            for name in written:
+                yield name, values.column(name).take(back)
+        for name, feature in features.items():
+            if feature.function is not None:
+                ages = np.repeat(moments, np.diff(pairs.offsets)) - history.events[pairs.places]
+                yield name, computed(view, name, rows, pairs.offsets, ages / MICROSECONDS)
+
+
+class _Values:
+    """Features of rows, by default what they are where an entity has no history."""
+
+    def __init__(self, view: View, rows: int) -> None:
+        self._view = view
+        self._rows = rows
+        self._parts: dict[str, list[tuple[Places, Any]]] = {name: [] for name in view.features}
+        self._known = np.full(rows, np.iinfo(np.int64).min)
+
+    def put(self, name: str, rows: Places, values: Any, known: Places) -> None:
+        self._parts[name].append((rows, values))
+        self._known[rows] = np.maximum(self._known[rows], known)
+
+    def table(self) -> pa.Table:
+        columns = {
+            name: self._column(feature, self._parts.pop(name))
+            for name, feature in self._view.features.items()
+        }
+        none = self._known == np.iinfo(np.int64).min
+        columns[KNOWN_TIME] = pa.array(self._known, pa.timestamp("us"), mask=none)
+        return pa.table(columns)
+
+    def _column(self, feature: Feature, parts: list[tuple[Places, Any]]) -> pa.Array:
+        kind = RESULTS[feature.type]
+        pieces = [_result(values, kind) for _, values in parts]
+        default = pa.array([feature.default], kind)
+        every = pa.concat_arrays([default, *pieces])
+        places = np.zeros(self._rows, np.int64)
+        start = 1
+        for rows, values in parts:
+            places[rows] = np.arange(start, start + len(values))
+            start += len(values)
+        return every.take(pa.array(places))
+
+
+def _result(values: Any, kind: pa.DataType) -> pa.Array:
+    """Return values as one array of a feature's type; a number that is not finite is missing."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.timestamp("us"))
+    values = values.cast(kind)
+    if pa.types.is_floating(kind):
+        values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, kind))
+    return values
+
+
+def columns_read(
+    view: View, expressions: Expressions, features: Mapping[str, Feature] | None = None
+) -> list[str]:
+    """Return the columns of the table that features read, each once."""
+    read: dict[str, None] = {}
+    for name, feature in (view.features if features is None else features).items():
+        if feature.sql is not None:
+            read |= dict.fromkeys(expressions.reads(view, name, feature))
+        read |= dict.fromkeys([*feature.columns, *filter(None, [feature.latest])])
+    return list(read)
+
+
+def _coded(view: View, entities: pa.Table, absent: np.ndarray) -> tuple[Places, pa.Table]:
+    """Return a number for each row's entity, NONE for none, and the keys of each number."""
+    codes = np.zeros(entities.num_rows, np.int64)
+    keys: dict[str, pa.Array] = {}
+    for key in view.table.keys:
+        kind = KEYS[view.table.columns[key].type]
+        column = entities.column(key)
+        try:
+            keys[key] = pa.chunked_array(column.cast(kind)).combine_chunks()
+        except (pa.ArrowException, TypeError) as error:
+            raise ConfigError(
+                f"{view.entity[key]} is {column.type} and {key} of {view.table.name} is {kind}: "
+                f"declare both columns alike in conf/data and {view.table.place}"
+            ) from error
+        written = keys[key].dictionary_encode()
+        index = plain(written.indices.cast(pa.int64()), np.dtype(np.int64), NONE)
+        absent = absent | (index == NONE)
+        codes = np.unique(codes * (len(written.dictionary) + 1) + index, return_inverse=True)[1]
+    codes[absent] = NONE
+    numbers, firsts = np.unique(codes, return_index=True)
+    firsts = firsts[numbers != NONE]
+    codes[~absent] = np.searchsorted(numbers[numbers != NONE], codes[~absent])
+    chosen = {key: values.take(pa.array(firsts)) for key, values in keys.items()}
+    return codes, pa.table({**chosen, ENTITY: np.arange(len(firsts))})
+
+
+KEYS = {
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "datetime": pa.timestamp("us"),
+    "category": pa.string(),
+    "text": pa.string(),
+}
+
+
+def _cut(view: View, known: pa.Table, batches: Iterator[pa.RecordBatch]) -> Iterator[History]:
+    """Yield histories of whole entities from sorted rows."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) < ROWS:
+            continue
+        table = pa.Table.from_batches(held)
+        entities = plain(table.column(ENTITY), np.dtype(np.int64), NONE)
+        whole = int(np.searchsorted(entities, entities[-1]))
+        if whole:
+            yield _history(view, known, table.slice(0, whole), entities[:whole])
+            held = table.slice(whole).to_batches()
+    if held:
+        table = pa.Table.from_batches(held)
+        entities = plain(table.column(ENTITY), np.dtype(np.int64), NONE)
+        yield _history(view, known, table, entities)
+
+
+def _history(view: View, keys: pa.Table, table: pa.Table, entities: Places) -> History:
+    events, known = (plain(table.column(n), np.dtype(np.int64), NONE) for n in (EVENT, KNOWN))
+    if any(feature.latest for feature in view.features.values()):
+        _refuse_ties(view, keys, table, entities, events)
+    return History(table, entities, events, known, int(entities[0]), int(entities[-1]))
+
+
+def _refuse_ties(
+    view: View, known: pa.Table, table: pa.Table, entities: Places, events: Places
+) -> None:
+    """Raise DataError where nothing says which of two rows is the newer."""
+    tied = (np.diff(entities) == 0) & (np.diff(events) == 0)
+    for name in view.table.tie_break:
+        if not tied.any():
+            return
+        values = table.column(name).combine_chunks()
+        encoded = values.dictionary_encode(null_encoding="encode")
+        tied &= np.diff(plain(encoded.indices.cast(pa.int64()), np.dtype(np.int64), NONE)) == 0
+    if tied.any():
+        at = int(np.flatnonzero(tied)[0])
+        key = known.slice(int(entities[at]), 1).to_pylist()[0]
+        who = ", ".join(f"{name} {key[name]}" for name in view.table.keys)
+        raise DataError(
+            f"{view.table.name} has several rows of {who} at {np.datetime64(int(events[at]), 'us')}"
+            f" UTC, and nothing says which is the newest: name a column in `tie_break` of "
+            f"{view.table.place} that differs in them, or keep one of them"
+        )
+
+
+def _known(view: View) -> str:
+    """Return the expression of when a row was known: never before it happened."""
+    event = f"epoch_us({quoted(view.table.event_time)})"
+    if view.table.known_time is None:
+        return f"({event} + {seconds(view.table.lag or '0 days') * MICROSECONDS})"
+    return f"greatest({event}, epoch_us({quoted(view.table.known_time)}))"
+
+
+def values_at(
+        self,
+        view: View,
+        entities: pa.Table,
+        at: np.ndarray,
+        files: Sequence[Partition] | None = None,
+    ) -> pa.Table:
+        """Return the features of entities at moments, and the newest known time that was used.
+
+        `entities` has a column for each key of the view's table, and as many rows as `at`, moments
+        in UTC (datetime64[us]). The table that is returned has a column for each feature (float64,
+        bool, timestamp[us] in UTC or string; null where it is missing) and `known_time`, null
+        where no row counted. A row with a missing key or moment has no history. `files` are those
+        of the table to look into, by default all that may count.
+
+        Raises DataError for a file that breaks its declaration, and for rows of one time that
+        nothing puts in order; ConfigError for a feature that cannot be computed.
+        """
+        moments = at.astype("datetime64[us]")
+        codes, known = _coded(view, entities, np.isnat(moments))
+        whole = moments.astype(np.int64)
+        found = _Values(view, len(whole))
+        order = np.lexsort((whole, codes))
+        order = order[codes[order] != NONE]
+        if len(order):
+            ends = moments[order].min(), moments[order].max()
+            if files is None:
+                files = needed(partitions(view.table, self.root), view, *ends)
+            for history in self._histories(view, known, files, *ends):
+                first, last = np.searchsorted(
+                    codes[order], [history.first, history.first + len(history.starts) - 1]
+                )
+                rows = order[first:last]
+                self._compute(view, history, codes[rows], whole[rows], rows, found)
+        return found.table()
+
+    def entities(self, view: View, until: np.datetime64) -> pa.Table:
+        """Return every entity of a view's table of which anything was known at a moment (UTC)."""
+        files = needed(partitions(view.table, self.root), view, until, until)
+        names = [*view.table.keys, *view.table.times]
+        keys = ", ".join(map(quoted, view.table.keys))
+        known = known_at(view.table)
+        query = (
+            f"SELECT DISTINCT {keys} FROM ({self._tables.relation(view.table, files, names)}) "
+            f"WHERE {known} <= {micro(until)} ORDER BY {keys}"
+        )
+        return self._connection.sql(query).to_arrow_table()
+
+    def rows(self, view: View, files: Sequence[Partition], names: Sequence[str]) -> str:
+        """Return a query of typed rows of the view's table, each file checked."""
+        return self._tables.relation(view.table, files, names)
+
+    def _histories(
+        self,
+        view: View,
+        known: pa.Table,
+        files: Sequence[Partition],
+        first: np.datetime64,
+        last: np.datetime64,
+    ) -> Iterator[History]:
+        """Yield the rows of a few entities at a time that may count from `first` to `last`."""
+        import duckdb
+
+        table = view.table
+        read = columns_read(view, self.expressions)
+        names = list(dict.fromkeys([*table.keys, *table.times, *table.tie_break, *read]))
+        relation = self._tables.relation(table, files, names)
+        on = " AND ".join(f"t.{quoted(key)} = e.{quoted(key)}" for key in table.keys)
+        event = f"epoch_us({quoted(table.event_time)})"
+        kept = list(dict.fromkeys([*table.tie_break, *read]))
+        columns = "".join(f", t.{quoted(name)}" for name in kept)
+        order = ", ".join([ENTITY, EVENT, *map(quoted, table.tie_break), KNOWN, *map(quoted, read)])
+        query = (
+            f"SELECT {ENTITY}, {event} AS {EVENT}, {known_at(view.table)} AS {KNOWN}{columns} "
+            f"FROM ({relation}) t JOIN entities e ON {on} "
+            f"WHERE {EVENT} > {micro(first) - seconds(view.ttl) * MICROSECONDS} "
+            f"AND {KNOWN} <= {micro(last)} ORDER BY {order}"
+        )
+        self._connection.register("entities", known)
+        try:
+            with self._connection.sql(query).to_arrow_reader(ROWS) as rows:
+                yield from _cut(view, known, rows)
+        except duckdb.Error as error:
+            raise DataError(
+                f"{table.folder} cannot be joined ({str(error).partition(chr(10))[0]}): make room "
+                "where TMPDIR points, and mend what cannot be read"
+            ) from error
+        finally:
+            self._connection.unregister("entities")
+
+    def _compute(
+        self,
+        view: View,
+        history: History,
+        entities: Places,
+        moments: Places,
+        rows: Places,
+        found: "_Values",
+    ) -> None:
+        by_window: dict[int, dict[str, Feature]] = {}
+        for name, feature in view.features.items():
+            window = seconds(feature.window or view.ttl) * MICROSECONDS
+            if feature.latest is None:
+                by_window.setdefault(window, {})[name] = feature
+                continue
+            places = history.latest(entities, moments, window)
+            there = places != NONE
+            values = history.rows.column(feature.latest).take(pa.array(places[there]))
+            found.put(name, rows[there], values, history.known[places[there]])
+        for window, features in by_window.items():
+            for pairs in history.pairs(entities, moments, window):
+                chosen = rows[pairs.chosen]
+                known = np.maximum.reduceat(history.known[pairs.places], pairs.offsets[:-1])
+                for name, values in self._aggregated(
+                    view, features, history, pairs, moments[pairs.chosen]
+                ):
+                    found.put(name, chosen, values, known)
+
+    def _aggregated(
+        self,
+        view: View,
+        features: Mapping[str, Feature],
+        history: History,
+        pairs: Pairs,
+        moments: Places,
+    ) -> Iterator[tuple[str, pa.Array | pa.ChunkedArray]]:
+        written = {name: one for name, one in features.items() if one.sql is not None}
+        read = columns_read(view, self.expressions, features)
+        rows = history.rows.select(read).take(pa.array(pairs.places))
+        if written:
+            counts = np.diff(pairs.offsets)
+            groups = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+            numbered = rows.append_column(GROUP, pa.array(groups))
+            numbered = numbered.append_column(PLACE, pa.array(np.arange(len(groups))))
+            values = self.expressions.values(view, written, numbered)
+            back = pa.array(np.argsort(plain(values.column(GROUP), np.dtype(np.int64), NONE)))
+            for name in written:
+                yield name, values.column(name).take(back)
+        for name, feature in features.items():
+            if feature.function is not None:
+                ages = np.repeat(moments, np.diff(pairs.offsets)) - history.events[pairs.places]
+                yield name, computed(view, name, rows, pairs.offsets, ages / MICROSECONDS)
+
+
+class _Values:
+    """Features of rows, by default what they are where an entity has no history."""
+
+    def __init__(self, view: View, rows: int) -> None:
+        self._view = view
+        self._rows = rows
+        self._parts: dict[str, list[tuple[Places, Any]]] = {name: [] for name in view.features}
+        self._known = np.full(rows, np.iinfo(np.int64).min)
+
+    def put(self, name: str, rows: Places, values: Any, known: Places) -> None:
+        self._parts[name].append((rows, values))
+        self._known[rows] = np.maximum(self._known[rows], known)
+
+    def table(self) -> pa.Table:
+        columns = {
+            name: self._column(feature, self._parts.pop(name))
+            for name, feature in self._view.features.items()
+        }
+        none = self._known == np.iinfo(np.int64).min
+        columns[KNOWN_TIME] = pa.array(self._known, pa.timestamp("us"), mask=none)
+        return pa.table(columns)
+
+    def _column(self, feature: Feature, parts: list[tuple[Places, Any]]) -> pa.Array:
+        kind = RESULTS[feature.type]
+        pieces = [_result(values, kind) for _, values in parts]
+        default = pa.array([feature.default], kind)
+        every = pa.concat_arrays([default, *pieces])
+        places = np.zeros(self._rows, np.int64)
+        start = 1
+        for rows, values in parts:
+            places[rows] = np.arange(start, start + len(values))
+            start += len(values)
+        return every.take(pa.array(places))
+
+
+def _result(values: Any, kind: pa.DataType) -> pa.Array:
+    """Return values as one array of a feature's type; a number that is not finite is missing."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.timestamp("us"))
+    values = values.cast(kind)
+    if pa.types.is_floating(kind):
+        values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, kind))
+    return values
+
+
+def columns_read(
+    view: View, expressions: Expressions, features: Mapping[str, Feature] | None = None
+) -> list[str]:
+    """Return the columns of the table that features read, each once."""
+    read: dict[str, None] = {}
+    for name, feature in (view.features if features is None else features).items():
+        if feature.sql is not None:
+            read |= dict.fromkeys(expressions.reads(view, name, feature))
+        read |= dict.fromkeys([*feature.columns, *filter(None, [feature.latest])])
+    return list(read)
+
+
+def _coded(view: View, entities: pa.Table, absent: np.ndarray) -> tuple[Places, pa.Table]:
+    """Return a number for each row's entity, NONE for none, and the keys of each number."""
+    codes = np.zeros(entities.num_rows, np.int64)
+    keys: dict[str, pa.Array] = {}
+    for key in view.table.keys:
+        kind = KEYS[view.table.columns[key].type]
+        column = entities.column(key)
+        try:
+            keys[key] = pa.chunked_array(column.cast(kind)).combine_chunks()
+        except (pa.ArrowException, TypeError) as error:
+            raise ConfigError(
+                f"{view.entity[key]} is {column.type} and {key} of {view.table.name} is {kind}: "
+                f"declare both columns alike in conf/data and {view.table.place}"
+            ) from error
+        written = keys[key].dictionary_encode()
+        index = plain(written.indices.cast(pa.int64()), np.dtype(np.int64), NONE)
+        absent = absent | (index == NONE)
+        codes = np.unique(codes * (len(written.dictionary) + 1) + index, return_inverse=True)[1]
+    codes[absent] = NONE
+    numbers, firsts = np.unique(codes, return_index=True)
+    firsts = firsts[numbers != NONE]
+    codes[~absent] = np.searchsorted(numbers[numbers != NONE], codes[~absent])
+    chosen = {key: values.take(pa.array(firsts)) for key, values in keys.items()}
+    return codes, pa.table({**chosen, ENTITY: np.arange(len(firsts))})
+
+
+KEYS = {
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "datetime": pa.timestamp("us"),
+    "category": pa.string(),
+    "text": pa.string(),
+}
+
+
+def _cut(view: View, known: pa.Table, batches: Iterator[pa.RecordBatch]) -> Iterator[History]:
+    """Yield histories of whole entities from sorted rows."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) < ROWS:
+            continue
+        table = pa.Table.from_batches(held)
+        entities = plain(table.column(ENTITY), np.dtype(np.int64), NONE)
+        whole = int(np.searchsorted(entities, entities[-1]))
+        if whole:
+            yield _history(view, known, table.slice(0, whole), entities[:whole])
+            held = table.slice(whole).to_batches()
+    if held:
+        table = pa.Table.from_batches(held)
+        entities = plain(table.column(ENTITY), np.dtype(np.int64), NONE)
+        yield _history(view, known, table, entities)
+
+
+def _history(view: View, keys: pa.Table, table: pa.Table, entities: Places) -> History:
+    events, known = (plain(table.column(n), np.dtype(np.int64), NONE) for n in (EVENT, KNOWN))
+    if any(feature.latest for feature in view.features.values()):
+        _refuse_ties(view, keys, table, entities, events)
+    return History(table, entities, events, known, int(entities[0]), int(entities[-1]))
+
+
+def _refuse_ties(
+    view: View, known: pa.Table, table: pa.Table, entities: Places, events: Places
+) -> None:
+    """Raise DataError where nothing says which of two rows is the newer."""
+    tied = (np.diff(entities) == 0) & (np.diff(events) == 0)
+    for name in view.table.tie_break:
+        if not tied.any():
+            return
+        values = table.column(name).combine_chunks()
+        encoded = values.dictionary_encode(null_encoding="encode")
+        tied &= np.diff(plain(encoded.indices.cast(pa.int64()), np.dtype(np.int64), NONE)) == 0
+    if tied.any():
+        at = int(np.flatnonzero(tied)[0])
+        key = known.slice(int(entities[at]), 1).to_pylist()[0]
+        who = ", ".join(f"{name} {key[name]}" for name in view.table.keys)
+        raise DataError(
+            f"{view.table.name} has several rows of {who} at {np.datetime64(int(events[at]), 'us')}"
+            f" UTC, and nothing says which is the newest: name a column in `tie_break` of "
+            f"{view.table.place} that differs in them, or keep one of them"
+        )
+
+
+def _known(view: View) -> str:
+    """Return the expression of when a row was known: never before it happened."""
+    event = f"epoch_us({quoted(view.table.event_time)})"
+    if view.table.known_time is None:
+        return f"({event} + {seconds(view.table.lag or '0 days') * MICROSECONDS})"
+    return f"greatest({event}, epoch_us({quoted(view.table.known_time)}))"
+
+
+def micro(moment: np.datetime64) -> int:
+    return int(moment.astype("datetime64[us]").astype(np.int64))
+
+
+def values_at(view: View, entities: pa.Table, at: np.ndarray, root: Path = Path()) -> pa.Table:
+    """Return what a view said of entities at moments: `Join.values_at`, opened for this alone."""
+    with Join(root) as join:
+        return join.values_at(view, entities, at)
