@@ -188,6 +188,10 @@ class Values:
         """Return values as bytes: as they come out of a table, numbers as Python has them."""
         return pack([_stored(value, kind) for value, kind in zip(values, self.types, strict=True)])
 
+    def encoded(self, columns: Sequence[Sequence[Any]]) -> Iterator[bytes]:
+        """Yield the bytes of each row of columns that hold what is stored already."""
+        return map(pack, zip(*columns, strict=True))
+
     def decode(self, stored: bytes) -> tuple[Any, ...]:
         """Return values as a row has them; datetimes are naive, in UTC."""
         values: tuple[Any, ...] = self._decode(stored)
