@@ -1,4 +1,4 @@
-"""What is wrong with tables and views: rows that a join would refuse or misread, and definitions."""
+"""What is wrong with tables and views: rows that a join would misread, and definitions."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
