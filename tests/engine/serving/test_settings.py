@@ -34,7 +34,7 @@ def test_the_standard_file_says_what_the_code_does(monkeypatch: pytest.MonkeyPat
     assert load("standard") == ServingSettings()
     written = (PROJECT / "conf/serving/standard.yaml").read_text()
     unwritten = {name for name in settings.NAMES if f"\n{name}:" not in written}
-    assert unwritten == {"api_key", "log_key", "expect"}
+    assert unwritten == {"api_key", "log_key", "expect", "online"}
 
 
 def test_arguments_over_environment_over_file(

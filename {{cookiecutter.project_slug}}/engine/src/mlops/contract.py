@@ -16,6 +16,8 @@ Type = Literal["number", "integer", "boolean", "category", "datetime", "text"]
 MISSING = ("", "?", "-", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A")
 
 RESERVED = "row_hash"
+HIDDEN = "(not shown)"  # in place of a value that may not leave
+DECLARED = ("boolean", "category")  # types whose values the contract itself has
 UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')  # what a name in JSON would have to escape
 
 
@@ -192,6 +194,17 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     def kept(self) -> Iterator[tuple[str, Column]]:
         """Yield every column that is used for anything."""
         return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
+
+    def is_private(self, name: str) -> bool:
+        """Say whether no value of a column may leave: personal data, and all that is restricted.
+
+        Labels and bounds that the contract itself declares are no values of anybody.
+        """
+        return self.restricted or self.columns[name].pii
+
+    def shown(self, name: str, value: object) -> str:
+        """Return a value as messages and reports have it, which leave the machine."""
+        return HIDDEN if self.is_private(name) else repr(str(value))
 
     @property
     def place(self) -> str:

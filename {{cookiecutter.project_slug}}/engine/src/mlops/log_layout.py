@@ -9,13 +9,21 @@ COUNTS = "counts"  # of each day, by what reads the log
 SPOOL = "spool"
 OPEN, CLOSED = ".open", ".segment"  # segments of the spool: written to, waiting
 BEFORE = ("request_id", "row", "time", "digest", "role", "unit", "arm", "propensity")
+FEATURES = ("features_as_of", "features_of")  # by view, where features are looked up
 AFTER = ("prediction", "probabilities")
 REPORTED = ("outcome", "outcome_time", "value", "currency", "action")  # beside them when joined
-TAKEN = (*BEFORE, *AFTER, *REPORTED, "date", "model")  # `date` and `model` are read from the path
+TAKEN = (
+    *BEFORE,
+    *FEATURES,
+    *AFTER,
+    *REPORTED,
+    "date",
+    "model",
+)  # `date` and `model` are read from the path
 # Of a file of predictions, in its metadata. One that says none was written when an input might
 # have one of the names that were taken since.
 FORMAT = "2"
-TAKEN_SINCE = ("unit", "arm", "propensity", *REPORTED)
+TAKEN_SINCE = ("unit", "arm", "propensity", *FEATURES, *REPORTED)
 
 
 def stored(name: str) -> str:

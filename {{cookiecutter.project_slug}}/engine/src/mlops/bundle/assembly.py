@@ -76,9 +76,11 @@ def bundle(
     }
     known = profile.profile(contract, encoder, matrices["train"], predictions, contract.task)
     counted = references.reference(known, settings, encoder, files, matrices, predictions)
-    rows, held = golden.golden(data / "holdout", contract, encoder.inputs, predictions)
     answer = answering(contract, encoder, predict)
-    beyond = edges.edges(held, contract, about.get("thresholds", {}), answer)
+    rows, held = golden.golden(data / "holdout", contract, encoder.inputs, predictions, answer)
+    hidden = encoder.private(contract)
+    thresholds = {n: t for n, t in about.get("thresholds", {}).items() if n not in hidden}
+    beyond = edges.edges(held, contract, thresholds, answer)
     with atomic_directory(out) as folder:
         for file in sorted(model.iterdir()):
             shutil.copyfile(file, folder / file.name)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..config.settings import Settings
+from ..config.views import Table
 from ..contract import Contract
 
 BLANK = "**To be filled in by the owner.**"
@@ -47,6 +48,7 @@ def card(
         "Out of scope: " + BLANK,
         "## Data",
         _list({file["name"]: _rows(file["rows"], contract) for file in origin["data"][:24]}),
+        *_terms(settings),
         f"Features: {used}.",
         "\n".join(["Left out:", "", *left]) if left else "No column was left out.",
         "## Measured on the holdout",
@@ -74,6 +76,32 @@ def _searched(about: dict[str, Any]) -> dict[str, str]:
     )
     ended = f", {search['pruned']} ended early" if "pruned" in search else ""
     return {"Search": f"{found} (of {search['trials']} trials on {search['folds']} folds{ended})"}
+
+
+def _terms(settings: Settings) -> list[str]:
+    """Return under what terms the table, and those of its views, may be used, where one is told."""
+    views = settings.features.views.values()
+    tables = {view.table.name: view.table for view in views}
+    declared: list[Contract | Table] = [settings.data, *tables.values()]
+    said = {
+        one.name: "; ".join(
+            f"{what} {text}"
+            for what, text in (
+                ("licence", one.licence),
+                ("retention", one.retention),
+                ("purpose", one.purpose),
+                ("restricted:", "no value of it is shown" if one.restricted else ""),
+            )
+            if text
+        )
+        for one in declared
+    }
+    told = {f"`{name}`": text for name, text in said.items() if text}
+    personal = [f"`{name}`" for name, column in settings.data.kept() if column.pii]
+    parts = [f"Terms:\n\n{_list(told)}"] if told else []
+    if personal:
+        parts.append(f"Personal data, whose values are not shown: {', '.join(personal)}.")
+    return parts
 
 
 def _rows(rows: int, contract: Contract) -> str:

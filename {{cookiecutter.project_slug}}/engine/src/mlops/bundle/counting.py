@@ -183,7 +183,7 @@ class Tally:
         found = np.empty(across.shape, dtype=np.intp)
         for at, (cells, column) in enumerate(zip(self._layout.features, across, strict=True)):
             found[at] = cells.of(column)
-            if not cells.labels:
+            if len(cells.edges):  # of what has none, no value was seen, or none may be told
                 heavy = heaviest(column)
                 self._heaviest[at] = _heaviest(self._heaviest[at], heavy)
         found += self._starts[:-1, None]

@@ -19,11 +19,13 @@ def profile(
 
     Numbers are counted in bins with about equally many reference rows (`edges` are the inner
     ones), categories by label; `missing` is a share of all rows. Of a feature of several columns
-    it is their mean that is counted.
+    it is their mean that is counted; of one whose values may not leave, only what is missing.
     """
-    values = encoder.by_feature(matrix)
+    values, hidden = encoder.by_feature(matrix), encoder.unshown(contract)
     features = {
-        name: _feature(contract.columns.get(name), values[:, position])
+        name: {"missing": _share(np.isnan(values[:, position]))}
+        if name in hidden
+        else _feature(contract.columns.get(name), values[:, position])
         for position, name in enumerate(encoder.features)
     }
     if task == "multiclass":

@@ -115,6 +115,10 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         """The time zone of datetimes without an offset."""
         return self.time_zone
 
+    def is_private(self, name: str) -> bool:
+        """Say whether no value of a column may leave: personal data, and all that is restricted."""
+        return self.restricted or self.columns[name].pii
+
     def kept(self) -> Iterator[tuple[str, Column]]:
         """Yield every column that is used for anything."""
         return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)

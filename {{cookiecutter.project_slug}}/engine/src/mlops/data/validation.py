@@ -39,6 +39,8 @@ class Declared(Protocol):
 
     def kept(self) -> Iterator[tuple[str, Column]]: ...
 
+    def is_private(self, name: str) -> bool: ...
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -109,26 +111,30 @@ def validated(
     source, zone = contract.source, contract.zone
     parsed = {name: parse(frame.frame[name], column, source, zone) for name, column in kept}
     findings = [
-        _finding(frame, row, name, f"is not {EXPECTED[column.type]}")
+        _finding(frame, row, name, f"is not {EXPECTED[column.type]}", contract)
         for name, column in kept
         for row in parsed[name].bad.to_numpy().nonzero()[0]
     ]
     values = pd.DataFrame({name: parsed[name].values for name, _ in kept})
     if strict:
         bad = {name: parsed[name].bad for name, _ in kept}
-        findings += _broken(frame, values, schema(kept), bad)
+        findings += _broken(frame, values, contract, kept, bad)
     return values, sorted(findings, key=lambda finding: finding.row)
 
 
 def _broken(
-    frame: Frame, values: pd.DataFrame, rules: pa.DataFrameSchema, bad: dict[str, pd.Series]
+    frame: Frame,
+    values: pd.DataFrame,
+    contract: Declared,
+    kept: Iterable[tuple[str, Column]],
+    bad: dict[str, pd.Series],
 ) -> list[Finding]:
     try:
-        rules.validate(values, lazy=True)
+        schema(kept).validate(values, lazy=True)
     except SchemaErrors as errors:
         cases = errors.failure_cases
         return [
-            _finding(frame, int(row), str(name), str(reason))
+            _finding(frame, int(row), str(name), str(reason), contract)
             for name, row, reason in zip(
                 cases["column"], cases["index"], cases["check"], strict=True
             )
@@ -137,9 +143,10 @@ def _broken(
     return []
 
 
-def _finding(frame: Frame, row: int, name: str, reason: str) -> Finding:
+def _finding(frame: Frame, row: int, name: str, reason: str, contract: Declared) -> Finding:
     value = frame.frame[name].iat[row]
-    shown = "the cell" if pd.isna(value) else repr(str(value))
+    is_hidden = pd.isna(value) or contract.is_private(name)
+    shown = "the cell" if is_hidden else repr(str(value))
     return Finding(frame.path, frame.start + int(row), name, shown, reason)
 
 
@@ -182,6 +189,8 @@ def _allowing(groups: Iterable[Sequence[Finding]], contract: Declared) -> Iterat
     bounds: dict[str, dict[str, float]] = {}
     for group in groups:
         name, column = group[0].column, contract.columns[group[0].column]
+        if contract.is_private(name):
+            continue
         if "is not one of" in group[0].reason:
             labels.setdefault(name, []).append(group[0].value[1:-1])
         for bound, said, widest in (("min", BELOW, min), ("max", ABOVE, max)):

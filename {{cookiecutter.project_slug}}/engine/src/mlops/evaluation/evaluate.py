@@ -73,7 +73,11 @@ def evaluate(
         measured = found.measurement
         covered = intervals.coverage(around, settings, columns, target, predictions, measured)
     added = sums.load(model, contract, encoder.names, predict)
-    terms = None if added is None else shapes.shown(added, contract, encoder.names, matrix)
+    terms = (
+        None
+        if added is None
+        else shapes.shown(added, contract, encoder.names, matrix, encoder.unshown(contract))
+    )
     training = json.loads((model / runtime.ABOUT).read_text(encoding="utf-8"))
     figures = found.measurement.figures()
     if validated := training.get("cross_validation"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import owner
 from ..config.settings import Cleaned, Derived, Features
-from ..contract import Contract
+from ..contract import DECLARED, Contract
 from ..errors import ProjectError
 from .cleaning import cleaned, cleanings
 from .functions import FUNCTIONS, UNDECLARED, functions
@@ -108,6 +108,21 @@ class Encoder(NamedTuple):
     def features(self) -> dict[str, range]:
         """The positions in the matrix of each feature: several where one has several columns."""
         return grouped(self.names, self.derived)
+
+    def private(self, contract: Contract) -> frozenset[str]:
+        """Return the inputs, and the features of them, whose values may not leave."""
+        hidden = {name for name in self.inputs if contract.is_private(name)}
+        derived = {name for name, about in self.derived.items() if hidden & set(about.columns)}
+        return frozenset(hidden | derived)
+
+    def unshown(self, contract: Contract) -> frozenset[str]:
+        """Return the private features of whose values none is declared by the contract itself."""
+        columns = contract.columns
+        return frozenset(
+            name
+            for name in self.private(contract)
+            if name not in columns or columns[name].type not in DECLARED
+        )
 
     def by_feature(self, matrix: np.ndarray) -> np.ndarray:
         """Return one column for each feature: the mean of its columns where it has several."""

@@ -46,7 +46,7 @@ class Dataset:
             return self.source.partition.key
         return [name for name, column in self.columns.items() if "id" in column.roles]
 
-    def hides(self, name: str) -> bool:
+    def is_private(self, name: str) -> bool:
         """Say whether no value of a column may be shown."""
         return self.restricted or self.columns[name].pii
 

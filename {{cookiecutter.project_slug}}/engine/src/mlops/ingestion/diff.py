@@ -168,7 +168,7 @@ def _contract(dataset: Dataset, new: Summary) -> list[str]:
     lines = [f"- no file of those has {code(name)}" for name in sorted(new.absent)]
     lines += [f"- {code(name)} is not declared" for name in sorted(new.undeclared)]
     for (name, reason), count in sorted(new.findings.items()):
-        value = "" if dataset.hides(name) else f", as {code(new.shown[name, reason])}"
+        value = "" if dataset.is_private(name) else f", as {code(new.shown[name, reason])}"
         # A reason names labels and bounds of the contract: no value of a row.
         lines.append(f"- {code(name)} {text(reason)}: {count:,} rows{value}")
     if not lines:
@@ -202,7 +202,7 @@ def _distributions(dataset: Dataset, before: Summary, now: Summary) -> list[str]
 
 def _value(dataset: Dataset, name: str, column: Column, tally: Tally) -> str:
     """Return a mean, a range or the most frequent labels: nothing of a column that is hidden."""
-    if dataset.hides(name):
+    if dataset.is_private(name):
         return "not shown"
     if tally.rows == tally.missing:
         return ""

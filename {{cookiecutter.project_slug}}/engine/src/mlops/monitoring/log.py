@@ -45,10 +45,7 @@ class Source(NamedTuple):
     @property
     def unrecorded(self) -> frozenset[str]:
         """The features that read personal data, which the log does not hold."""
-        contract, encoder = self.bundle.contract, self.bundle.encoder
-        secret = {name for name in encoder.inputs if contract.columns[name].pii}
-        derived = {name for name, about in encoder.derived.items() if secret & set(about.columns)}
-        return frozenset({*secret, *derived})
+        return self.bundle.encoder.private(self.bundle.contract)
 
     @property
     def calendar(self) -> frozenset[str]:

@@ -28,10 +28,12 @@ def diagnose(
     source: Source = DEFAULT,
     others: Collection[str] = (),
     ignored: Collection[str] = (),
+    stored: Collection[str] = (),
 ) -> Problem | None:
     """Return the first thing that keeps a body from being rows of `columns`, if any.
 
     `others` are declared and not needed; those that are `ignored` may hold what they like.
+    Those that are `stored` come from the online store alone.
     """
     parsed = _parsed(body)
     if isinstance(parsed, Problem):
@@ -41,7 +43,7 @@ def diagnose(
         return Problem(422, "no-rows", "The body must be a row or a list of rows", _not_row(rows))
     if not rows:
         return Problem(422, "no-rows", "The list holds no row", "send at least one row")
-    fields = _Fields(columns, unseen, source, others, ignored)
+    fields = _Fields(columns, unseen, source, others, ignored, stored)
     return next((p for i, row in enumerate(rows) for p in _wrong(i, row, fields)), None)
 
 
@@ -53,6 +55,7 @@ class _Fields(NamedTuple):
     source: Source
     others: Collection[str]
     ignored: Collection[str]
+    stored: Collection[str]
 
 
 def _parsed(body: bytes) -> Any:
@@ -88,7 +91,10 @@ def _wrong(index: int, row: Any, fields: _Fields) -> Iterator[Problem]:
         if name not in columns and name not in fields.ignored:
             title = "A row has a field that the contract does not declare"
             known = f"the fields are {', '.join(columns)}"
-            if name in fields.others:
+            if name in fields.stored:
+                title = "A row has a field that comes from the online store"
+                known = f"leave {shown} out: it is looked up"
+            elif name in fields.others:
                 title = "A row has a field that the model does not need"
                 known = f"leave {shown} out, or have the server told `extra: ignore`"
             yield Problem(422, "unknown-field", title, known, index, shown)

@@ -14,6 +14,7 @@ from ..runtime.model import farthest
 from .problem import Problem
 
 if TYPE_CHECKING:
+    from .online.online import Online
     from .predictor import Predictor
 
 TOLERANCE = 1e-5  # of a prediction, relative above 1: float32 on another processor
@@ -25,18 +26,20 @@ def load(
     unseen: Literal["encode", "refuse"] = "encode",
     expect: str | None = None,
     extra: Literal["refuse", "ignore"] = "refuse",
+    online: "Online | None" = None,
 ) -> "Predictor":
     """Return what answers for the bundle in `folder`, after it has been made sure of and warmed.
 
-    Raises BundleError or ModelError where a digest, the schema or an answer is not what it
-    should be. Nothing is parsed before it is verified, nor read twice.
+    Raises BundleError or ModelError where a digest, the schema or an answer is not what it should
+    be, and OnlineError where `online`, the store of the server, lacks what the bundle needs.
+    Nothing is parsed before it is verified, nor read twice.
     """
     content = contents.read(folder, expect)
     loaded = parsed(content)
     check_schema(loaded)
     from .predictor import Predictor
 
-    predictor = Predictor(loaded, content.bundle_digest, unseen, extra)
+    predictor = Predictor(loaded, content.bundle_digest, unseen, extra, online)
     _answer_golden(predictor)
     return predictor
 

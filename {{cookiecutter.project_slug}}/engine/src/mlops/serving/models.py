@@ -16,6 +16,7 @@ from .slot import Slot
 from .telemetry.logs import logger
 
 if TYPE_CHECKING:
+    from .online.online import Online
     from .predictor import Predictor
 
 PLACES = 1 << 64
@@ -56,8 +57,11 @@ class ServedModels:
         self.arms = Arms()
         self.draining = False
         self.batching = Batching()
-        self._champion = Slot(settings.bundle, settings, settings.expect)
-        self._challenger = Slot(settings.challenger, settings) if settings.challenger else None
+        self.online = _online(settings)
+        self._champion = Slot(settings.bundle, settings, settings.expect, self.online)
+        self._challenger = (
+            Slot(settings.challenger, settings, online=self.online) if settings.challenger else None
+        )
         self._sharing = settings.challenger_mode == "share"
         self._probability = settings.challenger_share
         self._share = int(self._probability * PLACES)
@@ -124,6 +128,8 @@ class ServedModels:
             self._watch.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
         self.batching.stop()
+        if self.online is not None:
+            self.online.close()
 
     async def reload(self) -> None:
         """Look at the folders now, and try again what was no good before."""
@@ -166,6 +172,15 @@ class ServedModels:
         self.arms = Arms(challenger, self._probability) if drawn else Arms()
 
 
+def _online(settings: ServingSettings) -> "Online | None":
+    """Return the store that the server is told of; its drivers are imported for nobody else."""
+    if settings.online is None:
+        return None
+    from .online.online import Online
+
+    return Online(settings.online.get_secret_value(), settings.online_seconds)
+
+
 def routing_key(headers: Mapping[bytes, bytes], request_id: str) -> bytes:
     """Return what decides who answers a request, byte for byte: its own key, or its id.
 
@@ -182,6 +197,7 @@ def place(key: bytes) -> int:
 def _comparable(one: "Predictor", other: "Predictor") -> bool:
     return (
         one.schema.columns == other.schema.columns
+        and one.request.names == other.request.names
         and one.loaded.contract.task == other.loaded.contract.task
         and one.loaded.contract.labels == other.loaded.contract.labels
     )

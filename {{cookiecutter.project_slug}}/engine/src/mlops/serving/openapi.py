@@ -35,7 +35,7 @@ def describe(schema: dict[str, Any], predictor: Predictor | None, has_key: bool)
         schema["info"] |= {"title": loaded.contract.name, "version": predictor.bundle_digest[:12]}
         if loaded.contract.description:
             schema["info"]["description"] = loaded.contract.description
-        schemas["Row"] = predictor.schema.json_schema()
+        schemas["Row"] = predictor.request.json_schema()
         schemas["Predictions"] = predictor.answer_schema()
         examples = golden_examples(predictor)
     predict = {"post": _operation(examples, refusals)}

@@ -12,6 +12,8 @@ from ..bundle.reading import Loaded
 from ..runtime.hooks import After, Before, Veto
 from ..runtime.intervals import Intervals
 from .cells import Unseen
+from .online.lookup import Looked, Lookup
+from .online.online import Found, Keys, Online
 from .problem import Problem
 from .rows import Extra, Row, RowSchema
 
@@ -21,8 +23,10 @@ encode = msgspec.json.Encoder().encode
 class Predictor:
     """A bundle from the rows of a request to its answer; it never changes.
 
-    `bundle_digest` names the bundle. `threshold` is the probability above which the last of two
-    labels is the prediction; `loaded_at` when it was made, in seconds since 1970.
+    `bundle_digest` names the bundle. `schema` is of rows as the model needs them, `request` of
+    those that clients send: the same, but where features are looked up in a store. `threshold` is
+    the probability above which the last of two labels is the prediction; `loaded_at` when it was
+    made, in seconds since 1970.
     """
 
     __slots__ = (
@@ -36,6 +40,8 @@ class Predictor:
         "bundle_digest",
         "loaded",
         "loaded_at",
+        "lookup",
+        "request",
         "schema",
         "threshold",
     )
@@ -46,11 +52,19 @@ class Predictor:
         bundle_digest: str,
         unseen: Unseen = "encode",
         extra: Extra = "refuse",
+        online: Online | None = None,
     ) -> None:
         self.bundle_digest = bundle_digest
         self.loaded = loaded
         self.loaded_at = time()
-        self.schema = RowSchema(loaded.contract, loaded.encoder, unseen, extra)
+        contract, encoder = loaded.contract, loaded.encoder
+        self.schema = RowSchema(contract, encoder, unseen, extra)
+        views = loaded.settings.features.views
+        self.lookup = Lookup.find(online, contract, encoder.inputs, views) if views else None
+        self.request = self.schema
+        if self.lookup is not None:
+            names, stored = self.lookup.asked, self.lookup.stored
+            self.request = RowSchema(contract, encoder, unseen, extra, names, stored)
         self.threshold = loaded.settings.evaluation.threshold
         self._task = loaded.contract.task
         self._intervals = loaded.intervals
@@ -70,7 +84,39 @@ class Predictor:
 
     def decode(self, body: bytes) -> list[Row]:
         """Return the rows of a request's body; raises Problem, also where `before` vetoes them."""
-        rows = self.schema.decode(body)
+        return self._passed(self.schema.decode(body))
+
+    def looked_up(self, asked: Sequence[Row], keys: Keys, found: Found) -> tuple[list[Row], Looked]:
+        """Return rows as the model needs them, of rows as `request` decodes them.
+
+        `found` is what the store has of `keys`. Raises Problem as `decode` does, and where a view
+        refuses features that are stale.
+        """
+        assert self.lookup is not None
+        filled, looked = self.lookup.filled(asked, keys, found)
+        row, schema = self.schema.row, self.schema
+        if schema.ignored:
+            filled = [
+                values + self.request.extra(one, schema.ignored)
+                for values, one in zip(filled, asked, strict=True)
+            ]
+        return self._passed([row(*values) for values in filled]), looked
+
+    def taken(
+        self, body: bytes, within: Callable[[list[Row]], list[Row]] = list
+    ) -> tuple[list[Row], Looked | None]:
+        """Return the rows of a request's body with what is looked up, which may wait for that.
+
+        `within` raises what is wrong with too many.
+        """
+        if self.lookup is None:
+            return within(self.decode(body)), None
+        asked = within(self.request.decode(body))
+        keys = self.lookup.requested(asked)
+        return self.looked_up(asked, keys, self.lookup.online.read(keys))
+
+    def _passed(self, rows: list[Row]) -> list[Row]:
+        """Return rows; raises Problem where `before` vetoes them."""
         if self._before is not None:
             try:
                 self._before(self.schema.arrays(rows))
@@ -98,11 +144,16 @@ class Predictor:
         return self.after(rows, self.predict(self.matrix(rows)))
 
     def answer(
-        self, predictions: np.ndarray, request_id: str, rows: Sequence[Row] | None = None
+        self,
+        predictions: np.ndarray,
+        request_id: str,
+        rows: Sequence[Row] | None = None,
+        looked: Looked | None = None,
     ) -> bytes:
         """Return the JSON answer: for each row the prediction and what it was made from.
 
-        With the `rows`, also what names each of them, where that may be sent.
+        With the `rows`, also what names each of them, where that may be sent; with what was
+        `looked` up, how old that is.
         """
         say = self._say
         said = [say(self, value) for value in predictions.tolist()]
@@ -111,6 +162,9 @@ class Predictor:
             said = [b"%b,%b}" % (item[:-1], around) for item, around in each]
         if rows is not None and self.schema.ignored:
             said = [self._named(item, row) for item, row in zip(said, rows, strict=True)]
+        if looked is not None and self.lookup is not None:
+            each = zip(said, self.lookup.said(looked), strict=True)
+            said = [b"%b,%b}" % (item[:-1], features) for item, features in each]
         items = b",".join(said)
         return b'%b%b","predictions":[%b]}' % (self._head, request_id.encode(), items)
 
@@ -152,6 +206,12 @@ class Predictor:
             item = _object({**item["properties"], **around})
         if self.schema.ignored:
             item["properties"]["ids"] = {"type": "object", "description": "the ids that were sent"}
+        if self.lookup is not None:
+            age = {"type": ["number", "null"], "description": "seconds since it was known"}
+            as_of = {"type": ["string", "null"], "format": "date-time"}
+            of_view = _object({"as_of": as_of, "age_seconds": age, "stale": {"type": "boolean"}})
+            item["properties"]["features"] = _object(dict.fromkeys(self.lookup.names, of_view))
+            item["required"].append("features")
         said = "digest of the bundle that answered"
         threshold = {"threshold": share} if self._task == "binary" else {}
         if self._intervals is not None:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from ..contract import Column, Contract, Source
+from ..contract import HIDDEN, Column, Contract, Source
 from ..data.parsing import EXPECTED, parse, texts
 from ..data.sniffing import sniff
 from ..data.sources import HEAD, DataError, Frame, frames
@@ -109,8 +109,9 @@ class _Known:
         self._places = table.set_index(self._index(table))[KEY]
         if not self._places.index.is_unique:
             twice = self._places.index[self._places.index.duplicated()][0]
+            shown = HIDDEN if any(map(contract.is_private, self.ids)) else repr(twice)
             raise DataError(
-                f"{' and '.join(self.ids)} {twice!r} was scored more than once: give the answers "
+                f"{' and '.join(self.ids)} {shown} was scored more than once: give the answers "
                 "of one run, or tell the outcomes by request_id and row"
             )
 

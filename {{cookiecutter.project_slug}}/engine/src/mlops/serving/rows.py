@@ -1,6 +1,6 @@
 """Rows of JSON as the contract declares them: decoded, checked, and as columns of numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeAlias
@@ -29,6 +29,9 @@ class SchemaError(ProjectError):
 class RowSchema:
     """The rows that a bundle answers for: one field for each input of its encoder.
 
+    `names` are other fields in place of these: what a request has where a store has the rest,
+    `stored`, which no request may give.
+
     Every field is required; null is a missing value where the contract allows one. A number
     beyond its bounds is no error, as in `mlops predict`. An unseen category has a code of its
     own, or with `unseen` "refuse" is an error. With `extra` "ignore" a row may have the contract's
@@ -46,6 +49,7 @@ class RowSchema:
         "_others",
         "_quotes",
         "_source",
+        "_stored",
         "columns",
         "ignored",
         "names",
@@ -59,12 +63,16 @@ class RowSchema:
         encoder: Encoder,
         unseen: Unseen = "encode",
         extra: Extra = "refuse",
+        names: tuple[str, ...] | None = None,
+        stored: Collection[str] = (),
     ) -> None:
-        self.names = encoder.inputs
+        self.names = encoder.inputs if names is None else names
+        self._stored = stored
         self.columns = {name: contract.columns[name] for name in self.names}
         self.unseen: Unseen = unseen
         self._others = tuple(name for name in contract.columns if name not in self.columns)
-        self.ignored = self._others if extra == "ignore" else ()
+        ignored = tuple(name for name in self._others if name not in stored)
+        self.ignored = ignored if extra == "ignore" else ()
         self.row = _struct(self.columns, unseen, strict=True, ignored=self.ignored)
         self._decode = _decode(self.row)
         forgiving = _struct(self.columns, unseen, strict=False, ignored=self.ignored)
@@ -123,6 +131,15 @@ class RowSchema:
         """Return what names a row, as its JSON has it."""
         found = ((name, value(row)) for name, value in self._ids)
         return {name: value for name, value in found if value is not msgspec.UNSET}
+
+    def extra(self, row: Row, wanted: Sequence[str]) -> tuple[Any, ...]:
+        """Return what a row has of columns that are not needed, as its JSON has it."""
+        values = dict(zip((*self.names, *self.ignored), msgspec.structs.astuple(row), strict=True))
+        found = ((name, values.get(name, msgspec.UNSET)) for name in wanted)
+        return tuple(
+            msgspec.Raw(msgspec.json.encode(value)) if name in self.columns else value
+            for name, value in found
+        )
 
     def record(self, row: Row) -> dict[str, Any]:
         """Return a row by the names of its fields."""
@@ -185,7 +202,8 @@ class RowSchema:
             raise problem
 
     def _diagnosed(self, body: bytes) -> Problem | None:
-        return diagnose(body, self.columns, self.unseen, self._source, self._others, self.ignored)
+        fields = self.columns, self.unseen, self._source, self._others, self.ignored, self._stored
+        return diagnose(body, *fields)
 
     def _make_naive(self, row: Row, field: str, body: bytes) -> None:
         try:

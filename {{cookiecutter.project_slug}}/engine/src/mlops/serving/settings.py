@@ -24,7 +24,7 @@ FOREIGN = re.compile(
     r"MLOPS_(ENGINE|BASE|BUILD_OPTIONS|GATE_REQUEST|THOROUGH|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?"
     r"|(\w+_)?PORT(_\d+_\w+)?)"
 )
-SECRETS = ("api_key", "log_key")  # of which no file holds one
+SECRETS = ("api_key", "log_key", "online")  # of which no file holds one
 MIB = 1 << 20
 SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
@@ -42,7 +42,8 @@ class ServingSettings(BaseSettings):
     send a request; `drain_seconds` how long /readyz says no before the socket closes;
     `watch_seconds` how often the bundles are looked at (0: only at SIGHUP). `log_sample` is the
     share of requests that the prediction log in `log_folder` keeps, `log_key` the secret by which
-    it knows a routing key.
+    it knows a routing key. `online` is the address of the store in which features are looked up,
+    `online_seconds` how long one beyond a network may take to answer.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -70,6 +71,8 @@ class ServingSettings(BaseSettings):
     log_sample: float = Field(default=1, ge=0, le=1)
     log_max_bytes: int = Field(default=1024 * MIB, ge=MIB)
     log_buffer_rows: int = Field(default=10_000, ge=1)
+    online: SecretStr | None = Field(default=None, min_length=1)
+    online_seconds: float = Field(default=0.1, gt=0, allow_inf_nan=False)
     docs: bool = True
 
     @field_validator("expect", "challenger", "log_folder", mode="before")

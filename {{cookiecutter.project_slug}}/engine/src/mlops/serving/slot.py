@@ -10,6 +10,7 @@ from . import loading
 from .settings import ServingSettings
 
 if TYPE_CHECKING:
+    from .online.online import Online
     from .predictor import Predictor
 
 Signature = tuple[tuple[str, int, int, int], ...]
@@ -18,12 +19,19 @@ Signature = tuple[tuple[str, int, int, int], ...]
 class Slot:
     """A folder that bundles are swapped in, and the last one of it that was good."""
 
-    def __init__(self, folder: Path, settings: ServingSettings, expect: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: ServingSettings,
+        expect: str | None = None,
+        online: "Online | None" = None,
+    ) -> None:
         self.folder = folder
         self.predictor: Predictor | None = None
         self.reason = ""
         self._settings = settings
         self._expect = expect
+        self._online = online
         self._tried: Signature | None = None
 
     def load(self) -> None:
@@ -32,7 +40,8 @@ class Slot:
         if self.predictor and _bundle_digest(self.folder) == self.predictor.bundle_digest:
             return
         self.predictor = loading.load(
-            self.folder, self._settings.unseen, self._expect, self._settings.extra
+            *(self.folder, self._settings.unseen, self._expect, self._settings.extra),
+            self._online,
         )
 
     def refresh(self, always: bool = False) -> str:

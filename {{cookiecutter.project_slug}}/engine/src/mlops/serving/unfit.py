@@ -34,7 +34,7 @@ class Unfit:
         self._columns = {name: contract.columns[name] for name in names}
         self._counts = {name: Count() for name in names}
         self._lacking = {name: Count() for name in names}
-        self._contract = contract.name
+        self._declared = contract
 
     def lacking(self, columns: Mapping[str, np.ndarray], frame: Frame) -> np.ndarray:
         """Count missing cells, and return the mask of the rows with one that may not be."""
@@ -71,7 +71,7 @@ class Unfit:
             raise DataError(
                 f"{path} is no table for this model, which knows hardly a cell of a column "
                 f"({'; '.join(said)}): correct the file (its encoding, decimal mark, units or "
-                f"codes), or declare them in conf/data/{self._contract}.yaml and train again"
+                f"codes), or declare them in conf/data/{self._declared.name}.yaml and train again"
             )
 
     def _missing(self, name: str, count: Count) -> str:
@@ -84,7 +84,7 @@ class Unfit:
         column = self._columns[name]
         what = "are no label of the contract" if column.categories else f"are {_bounds(column)}"
         return (
-            f"{name}: {count.unfit:,} of {count.present:,} cells {what}, like {count.value!r} in "
+            f"{name}: {count.unfit:,} of {count.present:,} cells {what}, like {count.value} in "
             f"{count.place}"
         )
 
@@ -96,7 +96,7 @@ class Unfit:
             first = int(unfit.argmax())
             of = f" of {frame.path}" if self._several else ""
             count.place = f"row {frame.start + first:,}{of}"
-            count.value = str(frame.frame[name].iat[first])
+            count.value = self._declared.shown(name, frame.frame[name].iat[first])
         count.present += present
         count.unfit += found
 

@@ -53,6 +53,7 @@ def train(settings: Settings, data: Path = DATA, out: Path = MODEL) -> str:
     if stopped is not None:
         about["early_stopping"] = stopped.told()
     holdout = fit.matrix("holdout")
+    hidden = fit.encoder.private(settings.data)
     with atomic_directory(out) as folder:
         compiled = compile_model(
             fitted,
@@ -73,7 +74,11 @@ def train(settings: Settings, data: Path = DATA, out: Path = MODEL) -> str:
             },
             "estimator": settings.model.target,
             "features": list(fit.encoder.names),
-            "thresholds": {fit.encoder.names[at]: t for at, t in compiled.thresholds.items()},
+            "thresholds": {
+                name: compiled.thresholds[at]
+                for at, name in enumerate(fit.encoder.names)
+                if at in compiled.thresholds and name not in hidden
+            },
             "rows": len(fit.target),
         }
         (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """What the terms of a model that adds them up look like on a holdout, as small arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,16 +58,24 @@ class Shown(NamedTuple):
 
 
 def shown(
-    terms: Terms, contract: Contract, names: Sequence[str], matrix: NDArray[np.float32]
+    terms: Terms,
+    contract: Contract,
+    names: Sequence[str],
+    matrix: NDArray[np.float32],
+    hidden: Collection[str] = (),
 ) -> Shown:
-    """Weigh terms on the rows of a matrix of the columns `names`, and take their shapes."""
+    """Weigh terms on the rows of a matrix of the columns `names`, and take their shapes.
+
+    Features that are `hidden` have weights alone.
+    """
     sizes = np.zeros(len(terms.terms))
     for start in range(0, len(matrix), BLOCK):
         block = matrix[start : start + BLOCK].astype(np.float64)
         found = terms.contributions(dict(zip(names, block.T, strict=True)))
         sizes += np.abs(found).mean(axis=2).sum(axis=0)
     order = np.argsort(-sizes, kind="stable")
-    heaviest = [terms.terms[at] for at in order if len(terms.terms[at].axes) == 1][:SHAPES]
+    alone = [terms.terms[at] for at in order if len(terms.terms[at].axes) == 1]
+    heaviest = [term for term in alone if term.axes[0].feature not in hidden][:SHAPES]
     shapes = [
         _shape(term, contract, matrix[:, names.index(term.name)].astype(np.float64))
         for term in heaviest

@@ -131,9 +131,7 @@ def explained(
     Raises Problem for what /predict refuses, for more than ROWS rows, and where the monotonic
     clock passes `until` before the end.
     """
-    rows = predictor.decode(body)
-    if len(rows) > ROWS:
-        raise Problem(413, "too-many-rows", "There are too many rows", f"send at most {ROWS}")
+    rows, _ = predictor.taken(body, _few)
     matrix, predictions = answered(predictor, rows)
     answers = msgspec.json.decode(predictor.answer(predictions, request_id))["predictions"]
     way = _way(predictor)
@@ -153,6 +151,12 @@ def explained(
         permutations=way.permutations,
         explanations=found,
     )
+
+
+def _few(rows: list[Row]) -> list[Row]:
+    if len(rows) > ROWS:
+        raise Problem(413, "too-many-rows", "There are too many rows", f"send at most {ROWS}")
+    return rows
 
 
 class _Way(NamedTuple):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from ..models import ROUTING_KEY, Arms, ServedModels, routing_key
+from ..online.lookup import Looked
 from ..predictor import Predictor
 from ..problem import PROTOCOL, Problem
 from ..protocol import EXTENSIONS, decode, encode, outputs, rows, schema
@@ -106,7 +107,7 @@ def described(models: ServedModels, predictor: Predictor) -> dict[str, Any]:
     contract = predictor.loaded.contract
     inputs = [
         {"name": name, "datatype": datatype(column), "shape": [-1]}
-        for name, column in predictor.schema.columns.items()
+        for name, column in predictor.request.columns.items()
     ]
     answers: list[dict[str, Any]] = [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
     if contract.labels:
@@ -157,7 +158,7 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
         inference, sent = await asyncio.to_thread(parse, predictor, body, header, most)
     else:
         inference, sent = parse(predictor, body, header, most)
-    decoded, (matrix, predictions) = await request.app.predict.answered(predictor, sent)
+    decoded, (matrix, predictions), looked = await request.app.predict.answered(predictor, sent)
     content, length = encode(
         inference,
         outputs(
@@ -170,7 +171,7 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
         {
             "model_name": name,
             "model_version": version_of(predictor),
-            "parameters": {"request_id": request_id},
+            "parameters": {"request_id": request_id, **_age(looked)},
         },
     )
     seconds = perf_counter() - started
@@ -179,10 +180,19 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
         *(predictor, request_id, decoded, matrix, predictions, seconds, arms),
         headers.get(ROUTING_KEY),
         route,
+        looked,
     )
     if length == len(content):
         return Response(content, media_type="application/json")
     return Response(content, headers={LENGTH: str(length)}, media_type=BINARY)
+
+
+def _age(looked: Looked | None) -> dict[str, float]:
+    """Return how old the oldest value is that was looked up: parameters hold no more."""
+    times = [at for row in looked.as_of for at in row if at is not None] if looked else []
+    if looked is None or not times:
+        return {}
+    return {"features_age_seconds": round(max(0.0, looked.at - min(times) / 1e6), 3)}
 
 
 def parse(predictor: Predictor, body: bytes, header: str | None, most: int) -> Parsed:
@@ -193,7 +203,7 @@ def parse(predictor: Predictor, body: bytes, header: str | None, most: int) -> P
     inference, binary = decode(body, header)
     if count(inference.inputs[0]) > most:
         raise Problem(413, "too-many-rows", f"send at most {most} rows at once")
-    contract, schema = predictor.loaded.contract, predictor.schema
+    contract, schema = predictor.loaded.contract, predictor.request
     found = rows(inference, binary, contract, schema.names, schema.ignored)
     return inference, msgspec.json.encode(found)
 

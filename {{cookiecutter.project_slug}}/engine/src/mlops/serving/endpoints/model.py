@@ -111,8 +111,8 @@ def described(predictor: Predictor, challenger: str | None = None) -> ModelOut:
         loaded_seconds=round(max(0.0, time.time() - predictor.loaded_at), 3),
         manifest={name: part for name, part in loaded.manifest.items() if name != "files"},
         card=loaded.files[CARD].decode(errors="replace"),
-        columns=[_column(name, column) for name, column in predictor.schema.columns.items()],
-        inputs=predictor.schema.json_schema(),
+        columns=[_column(name, column) for name, column in predictor.request.columns.items()],
+        inputs=predictor.request.json_schema(),
         examples=examples(predictor),
     )
 
@@ -123,12 +123,22 @@ def golden(predictor: Predictor) -> list[dict[str, Any]]:
 
 
 def examples(predictor: Predictor) -> list[dict[str, Any]]:
-    """Return the golden rows without personal data."""
-    columns = predictor.schema.columns
+    """Return the golden rows as a request has them, without personal data.
+
+    No bundle says whose row one was: the entity of an example is one that nobody has.
+    """
+    columns, contract = predictor.request.columns, predictor.loaded.contract
     return [
-        {name: None if columns[name].pii else value for name, value in row.items()}
+        {
+            name: None if contract.is_private(name) else row.get(name, _nobody(column))
+            for name, column in columns.items()
+        }
         for row in golden(predictor)
     ]
+
+
+def _nobody(column: Column) -> str | int:
+    return 0 if column.type in ("number", "integer") else "nobody"
 
 
 def _column(name: str, column: Column) -> ColumnOut:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
 from ..coalescing import Answered, Coalescing, answered
 from ..models import ROUTING_KEY, ServedModels
+from ..online.lookup import Looked, Lookup
 from ..predictor import Predictor
 from ..problem import Problem
 from ..recording.recorder import Recorder
@@ -30,6 +31,8 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 JSON = re.compile(rb"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
 CONTENT_TYPE = (b"content-type", b"application/json")
 RETRY = {"retry-after": "1"}
+
+Done: TypeAlias = tuple[list[Row], Answered, Looked | None]
 
 
 class GoneError(Exception):
@@ -132,8 +135,8 @@ class Predict:
             key = headers.get(ROUTING_KEY)
             predictor = self._models.route(key or request_id.encode())
             arms = self._models.arms
-            rows, (matrix, predictions) = await self.answered(predictor, body)
-            answer = predictor.answer(predictions, request_id, rows)
+            rows, (matrix, predictions), looked = await self.answered(predictor, body)
+            answer = predictor.answer(predictions, request_id, rows, looked)
         except GoneError:
             self._metrics.rejected("client-gone")
         except Problem as problem:
@@ -146,7 +149,10 @@ class Predict:
             await send(_start(200, CONTENT_TYPE, answer, request_id, trace))
             await send({"type": "http.response.body", "body": answer})
             seconds = perf_counter() - started
-            self._recorder.add(predictor, request_id, rows, matrix, predictions, seconds, arms, key)
+            self._recorder.add(
+                *(predictor, request_id, rows, matrix, predictions, seconds, arms, key, PREDICT),
+                looked,
+            )
             if trace is not None:
                 self._traces.end(trace, 200)
 
@@ -189,8 +195,11 @@ class Predict:
             self.bodies.leave(entered)
             self.bodies.give_back(len(body))
 
-    async def answered(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
-        """Return the rows of a body, and their answer, within the limits; raises Problem."""
+    async def answered(self, predictor: Predictor, body: bytes) -> Done:
+        """Return the rows of a body, their answer and what was looked up for them.
+
+        Raises Problem where a limit or the contract is not kept.
+        """
         metrics = self._metrics
         if metrics.in_flight >= self._max_in_flight:
             raise _busy("too many requests are in flight")
@@ -198,20 +207,34 @@ class Predict:
         try:
             if len(body) > LARGE:
                 return await self._large(predictor, body)
-            rows = self._decoded(predictor, body)
+            looked = None
+            if predictor.lookup is None:
+                rows = self._within(predictor.decode(body))
+            else:
+                rows, looked = await self._looked_up(predictor, predictor.lookup, body)
             if predictor.loaded.model.runtime == "onnx":
-                return rows, await self._coalescing.ask(predictor, rows)
+                return rows, await self._coalescing.ask(predictor, rows), looked
             async with asyncio.timeout(self._settings.deadline_seconds):
                 matrix = predictor.matrix(rows)
                 predictions = await self._models.predict(predictor, matrix)
-                return rows, (matrix, predictor.after(rows, predictions))
+                return rows, (matrix, predictor.after(rows, predictions)), looked
         except TimeoutError:
             title = "The answer took too long"
             raise Problem(503, "deadline", title, headers=RETRY) from None
         finally:
             metrics.in_flight -= 1
 
-    async def _large(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
+    async def _looked_up(
+        self, predictor: Predictor, lookup: Lookup, body: bytes
+    ) -> tuple[list[Row], Looked]:
+        """Return rows with what is looked up: of a file at once, of what is remote in a thread."""
+        asked = self._within(predictor.request.decode(body))
+        keys = lookup.requested(asked)
+        online = lookup.online
+        found = await online.ask(keys) if online.remote else online.read(keys)
+        return predictor.looked_up(asked, keys, found)
+
+    async def _large(self, predictor: Predictor, body: bytes) -> Done:
         loop = asyncio.get_running_loop()
         self.bodies.take(len(body))
         entered = False
@@ -224,16 +247,15 @@ class Predict:
             self.bodies.leave(entered)
             self.bodies.give_back(len(body))
 
-    def _decoded(self, predictor: Predictor, body: bytes) -> list[Row]:
-        rows = predictor.decode(body)
+    def _within(self, rows: list[Row]) -> list[Row]:
         if len(rows) > self._max_rows:
             detail = f"send at most {self._max_rows} rows at once"
             raise Problem(413, "too-many-rows", "There are too many rows", detail)
         return rows
 
-    def _work(self, predictor: Predictor, body: bytes) -> tuple[list[Row], Answered]:
-        rows = self._decoded(predictor, body)
-        return rows, answered(predictor, rows)
+    def _work(self, predictor: Predictor, body: bytes) -> Done:
+        rows, looked = predictor.taken(body, self._within)
+        return rows, answered(predictor, rows), looked
 
     def _too_large(self) -> Problem:
         detail = f"send at most {self._max_body_bytes} bytes at once"

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from pydantic import SecretStr
 
+from ...views.online import key_text
 from ..problem import Problem
 from ..telemetry.logs import told
 from ..telemetry.metrics import MODELS, PREDICT, Metrics, Serving
@@ -20,6 +21,7 @@ from .selection import Declared, declared, sampled
 
 if TYPE_CHECKING:
     from ..models import Arms
+    from ..online.lookup import Looked
     from ..predictor import Predictor
 
 REQUESTS = 256  # a slice: its drain must not be felt by the requests beside it
@@ -60,6 +62,7 @@ class Request(NamedTuple):
     predictions: np.ndarray
     seconds: float
     time: float
+    looked: "Looked | None" = None
 
 
 class Recorder:
@@ -123,15 +126,15 @@ class Recorder:
         arms: "Arms",
         key: bytes | None,
         route: str = PREDICT,
+        looked: "Looked | None" = None,
     ) -> None:
         """Take one answered request; everything else is done in a later turn of the loop.
 
-        `key` is the routing key, where the client sent one.
+        `key` is the routing key, where the client sent one, `looked` what was looked up.
         """
         buffer = self._buffer
-        buffer.append(
-            (predictor, route, arms, key, request_id, rows, matrix, predictions, seconds, time())
-        )
+        what = (predictor, route, arms, key, request_id, rows, matrix, predictions, seconds, time())
+        buffer.append((*what, looked))
         self._rows += len(rows)
         if (self._rows >= self._most or len(buffer) >= REQUESTS) and not self._due:
             self._due = True
@@ -211,6 +214,37 @@ class Recorder:
                 self._metrics.dropped("shadow", len(request.rows))
         return found
 
+    def _features(
+        self, predictor: "Predictor", requests: list[Request]
+    ) -> tuple[list[Any], list[Any]]:
+        """Return of each row when its features were known, and whose they are.
+
+        An entity that is named by personal data is known as a routing key is: by a keyed hash.
+        """
+        if predictor.lookup is None:
+            return [], []
+        assert self._log is not None
+        unit = self._log.unit
+        private = predictor.lookup.private(predictor.loaded.contract)
+        as_of: list[Any] = []
+        entities: list[Any] = []
+        for request in requests:
+            looked = _looked_by(predictor, request)
+            if looked is None:
+                nothing = (None,) * len(private)
+                as_of += [nothing] * len(request.rows)
+                entities += [nothing] * len(request.rows)
+                continue
+            as_of += looked.used
+            entities += [
+                tuple(
+                    unit(one) if hidden else key_text(one)
+                    for one, hidden in zip(keys, private, strict=True)
+                )
+                for keys in looked.keys
+            ]
+        return as_of, entities
+
     def _declared(self, predictor: "Predictor") -> Declared:
         known = self._declarations
         if predictor.bundle_digest not in known:
@@ -249,8 +283,17 @@ class Recorder:
             np.ascontiguousarray(predictions, dtype="<f8").tobytes(),
             [self._log.unit(request.key) if request.key else None for request in requests],
             *drawn,
+            *self._features(predictor, requests),
         )
         self._log.write(encode(answers, len(rows)), len(rows), predictor.bundle_digest, declaration)
+
+
+def _looked_by(predictor: "Predictor", request: Request) -> "Looked | None":
+    """Return what was looked up, where this bundle reads the same tables: a shadow may not."""
+    if request.looked is None or predictor.lookup is None:
+        return None
+    by = request.predictor.lookup
+    return request.looked if by is not None and by.tables == predictor.lookup.tables else None
 
 
 def _alike(one: "Predictor", other: "Predictor") -> bool:

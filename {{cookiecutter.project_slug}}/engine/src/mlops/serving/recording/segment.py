@@ -17,6 +17,7 @@ class Declaration(msgspec.Struct, frozen=True, array_like=True, tag="model"):
     `columns` are (name, contract type, whether it is recorded) of each input; a recorded row
     holds the values of those that are, in this order. `missing` are the texts of a category that
     mean none, `categories` its labels, which may be written another way, with this `decimal` mark.
+    `views` are those that are looked up.
     """
 
     bundle_digest: str
@@ -27,6 +28,7 @@ class Declaration(msgspec.Struct, frozen=True, array_like=True, tag="model"):
     missing: list[str]
     categories: dict[str, list[str]] = {}
     decimal: str = "."
+    views: list[str] = []
 
 
 class Answers(msgspec.Struct, frozen=True, array_like=True, tag="answers"):
@@ -35,7 +37,8 @@ class Answers(msgspec.Struct, frozen=True, array_like=True, tag="answers"):
     `counts` and `times` (UTC, seconds) are of each request, `rows` of all of them together;
     `predictions` are their float64 bytes, row after row. `units` are the keyed hashes of the
     routing keys, `arm` who was drawn to answer and `propensity` with which probability; a
-    segment of before these were recorded holds none of them.
+    segment of before these were recorded holds none of them. `as_of` and `entities` have of each
+    row and view when its values were known (microseconds since 1970) and of whom.
     """
 
     bundle_digest: str
@@ -48,6 +51,8 @@ class Answers(msgspec.Struct, frozen=True, array_like=True, tag="answers"):
     units: list[str | None] = []
     arm: str | None = None
     propensity: float | None = None
+    as_of: list[tuple[int | None, ...]] = []
+    entities: list[tuple[str | None, ...]] = []
 
 
 class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag="outcomes"):

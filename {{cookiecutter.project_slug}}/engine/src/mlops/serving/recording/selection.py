@@ -38,18 +38,21 @@ def unit(key: bytes, secret: bytes) -> str:
 def declared(predictor: "Predictor") -> Declared:
     """Return how a bundle is declared, and how its rows are recorded: without personal data."""
     contract, columns = predictor.loaded.contract, predictor.schema.columns
+    lookup = predictor.lookup
     declaration = Declaration(
         predictor.bundle_digest,
         contract.task,
         list(contract.labels),
         predictor.threshold,
-        [(name, column.type, not column.pii) for name, column in columns.items()],
+        [(name, column.type, not contract.is_private(name)) for name, column in columns.items()],
         contract.source.missing,
         {name: column.categories for name, column in columns.items() if column.categories},
         contract.source.decimal,
+        list(lookup.names) if lookup is not None else [],
     )
-    kept = [i for i, column in enumerate(columns.values()) if not column.pii]
-    return encode(declaration), _taking(kept, len(columns) + len(predictor.schema.ignored))
+    kept = [i for i, name in enumerate(columns) if not contract.is_private(name)]
+    take = _taking(kept, len(columns) + len(predictor.schema.ignored))
+    return encode(declaration), take
 
 
 def _taking(kept: list[int], width: int) -> Callable[[Any], tuple[Any, ...]]:

@@ -52,6 +52,8 @@ def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
         "arm": pa.array([block.arm] * rows, pa.string()).dictionary_encode(),
         "propensity": pa.array([block.propensity] * rows, pa.float64()),
     }
+    if about.views:
+        columns |= _looked_up(block, about)
     values = zip(*block.rows, strict=True)
     for name, kind, recorded in about.columns:
         columns[stored(name)] = (
@@ -61,6 +63,28 @@ def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
     labels = json.dumps(about.labels, ensure_ascii=False)
     told = {"format": FORMAT, "task": about.task, "labels": labels}
     return pa.RecordBatch.from_pydict(columns, metadata=told)
+
+
+def _looked_up(block: Answers, about: Declaration) -> dict[str, pa.Array]:
+    """Return by view when the values of each row were known, and the entity they are of."""
+    return {
+        "features_as_of": _by_view(block.as_of, about.views, MOMENT),
+        "features_of": _by_view(block.entities, about.views, pa.string()),
+    }
+
+
+def _by_view(
+    rows: Sequence[tuple[Any, ...]], views: Sequence[str], kind: pa.DataType
+) -> pa.StructArray:
+    """Return a struct with a field for each view."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(views)
+    return pa.StructArray.from_arrays(
+        [
+            pa.array(column, pa.int64()).cast(kind) if kind == MOMENT else pa.array(column, kind)
+            for column in columns
+        ],
+        names=list(views),
+    )
 
 
 def _predicted(predictions: np.ndarray, about: Declaration) -> dict[str, pa.Array]:

@@ -1,6 +1,7 @@
 """How the features and predictions of one bundle are distributed while it serves."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +50,7 @@ class Distributions:
     __slots__ = (
         "_by_feature",
         "_features",
+        "_hidden",
         "_labels",
         "_names",
         "_outputs",
@@ -63,6 +65,7 @@ class Distributions:
         profile = json.loads(loaded.files[PROFILE])
         self._by_feature = loaded.encoder.by_feature
         self._names = tuple(loaded.encoder.features)
+        self._hidden = loaded.encoder.unshown(loaded.contract)
         self._labels = [profile["features"][name].get("labels") for name in self._names]
         self._features = Histograms(
             [
@@ -86,7 +89,8 @@ class Distributions:
         counted = zip(self._names, self._labels, self._features.edges, self._features, strict=True)
         for name, labels, edges, (counts, missing, total) in counted:
             if not labels:
-                yield Number(name, buckets(edges, counts), total, missing)
+                shown = math.nan if name in self._hidden else total  # of one row it is a value
+                yield Number(name, buckets(edges, counts), shown, missing)
 
     def categories(self) -> Iterator[Category]:
         """Yield the features that are categories."""

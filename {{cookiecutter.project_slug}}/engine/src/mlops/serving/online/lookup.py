@@ -1,0 +1,244 @@
+"""From rows as a request has them, with keys of entities, to rows as the model needs them."""
+
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from time import time
+from typing import Any, NamedTuple, Self
+
+import msgspec
+
+from ...config.views import View, seconds
+from ...contract import Column, Contract
+from ...views.online import (
+    EPOCH,
+    MICROSECOND,
+    OnlineError,
+    Values,
+    key,
+    key_columns,
+    kinds_of,
+    table_name,
+)
+from ..problem import Problem
+from .online import Found, Keys, Online
+
+RETRY = {"retry-after": "1"}
+astuple = msgspec.structs.astuple
+encode = msgspec.json.encode
+
+
+class Looked(NamedTuple):
+    """What was looked up for the rows of a request, each a tuple with one item a view.
+
+    `as_of` is the time that the values are known for (microseconds since 1970), `stale` whether
+    that is too long ago; where none is used of the store, `used` has none. `keys` name the
+    entities. `at` is when it was asked, in seconds since 1970.
+    """
+
+    at: float
+    keys: Sequence[tuple[bytes, ...]]
+    as_of: Sequence[tuple[int | None, ...]]
+    stale: Sequence[tuple[bool, ...]]
+
+    @property
+    def used(self) -> list[tuple[int | None, ...]]:
+        """The times of the values that stand in the rows; none where a view's rule put others."""
+        return [
+            tuple(None if stale else as_of for as_of, stale in zip(times, marks, strict=True))
+            for times, marks in zip(self.as_of, self.stale, strict=True)
+        ]
+
+
+class _View(NamedTuple):
+    """One view that is looked up."""
+
+    name: str
+    table: str
+    view: View
+    values: Values
+    take: Any  # of a row's request, the parts of the key
+    single: bool
+    fresh: int | None  # microseconds
+    instead: tuple[Any, ...]  # of stale values
+
+
+class Lookup:
+    """What a bundle needs of a store; it never changes.
+
+    `asked` are the columns that a request has: all that the model reads but those that are looked
+    up, and those that name the entities.
+    """
+
+    def __init__(
+        self, online: Online, contract: Contract, inputs: Sequence[str], views: Mapping[str, View]
+    ) -> None:
+        self.online = online
+        read = set(inputs)
+        chosen = {n: v for n, v in views.items() if v.online and read & set(v.features)}
+        stored = {feature: v for v in chosen.values() for feature in v.features}
+        own = [name for name in inputs if name not in stored]
+        keys = [column for v in chosen.values() for column in key_columns(v).values()]
+        self.stored = tuple(stored)
+        self.asked = tuple(dict.fromkeys([*own, *keys]))
+        self.names = tuple(chosen)
+        self.keys = tuple(dict.fromkeys(keys))
+        self._views = [self._of(name, view, contract) for name, view in chosen.items()]
+        online.check(chosen.values())
+        places = [*self.asked, *stored]
+        self._order = [places.index(name) for name in inputs]
+        self._said: tuple[int | None, bytes] = (None, b"null")
+
+    @classmethod
+    def find(
+        cls,
+        online: Online | None,
+        contract: Contract,
+        inputs: Sequence[str],
+        views: Mapping[str, View],
+    ) -> Self | None:
+        """Return the look-up of a bundle; None where it needs none, or the server has no store."""
+        if online is None:
+            return None
+        found = cls(online, contract, inputs, views)
+        return found if found.names else None
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables of the store that are read."""
+        return tuple(one.table for one in self._views)
+
+    def private(self, contract: Contract) -> tuple[bool, ...]:
+        """Return of each view whether the columns that name its entities are personal data."""
+        return tuple(
+            one.view.table.restricted
+            or any(contract.is_private(column) for column in key_columns(one.view).values())
+            for one in self._views
+        )
+
+    def requested(self, rows: Sequence[Any]) -> Keys:
+        """Return the keys of rows as a request has them, for each view."""
+        values = [*map(astuple, rows)]
+        return [
+            (
+                one.table,
+                [key((one.take(row),)) for row in values]
+                if one.single
+                else [key(one.take(row)) for row in values],
+            )
+            for one in self._views
+        ]
+
+    def filled(
+        self, rows: Sequence[Any], keys: Keys, found: Found
+    ) -> tuple[list[tuple[Any, ...]], Looked]:
+        """Return the values of each row in the order of the model's inputs, and what is known.
+
+        Raises Problem 503 where the values of a view are stale that refuses such.
+        """
+        now = time()
+        moment = int(now * 1e6)
+        parts = [
+            self._values(one, snapshot, len(rows), moment)
+            for one, snapshot in zip(self._views, found, strict=True)
+        ]
+        width = len(self.asked)
+        take = itemgetter(*self._order) if len(self._order) > 1 else None
+        filled = []
+        for at, row in enumerate(rows):
+            values = astuple(row)[:width]
+            for part in parts:
+                values += part[0][at]
+            filled.append(take(values) if take else (values[self._order[0]],))
+        looked = Looked(
+            now,
+            [*zip(*(of_table for _, of_table in keys), strict=True)],
+            [*zip(*(part[1] for part in parts), strict=True)],
+            [*zip(*(part[2] for part in parts), strict=True)],
+        )
+        return filled, looked
+
+    def said(self, looked: Looked) -> list[bytes]:
+        """Return what an answer says of each row's features, as JSON."""
+        now = int(looked.at * 1e6)
+        items = []
+        for times, marks in zip(looked.as_of, looked.stale, strict=True):
+            parts = []
+            for name, as_of, stale in zip(self.names, times, marks, strict=True):
+                age = b"null" if as_of is None else b"%.3f" % (max(0, now - as_of) / 1e6)
+                mark = b"true" if stale else b"false"
+                parts.append(
+                    b'%b:{"as_of":%b,"age_seconds":%b,"stale":%b}'
+                    % (encode(name), self._moment(as_of), age, mark)
+                )
+            items.append(b'"features":{%b}' % b",".join(parts))
+        return items
+
+    def _moment(self, as_of: int | None) -> bytes:
+        """Return a time in ISO 8601; most rows of a view have the same."""
+        known, said = self._said
+        if known != as_of:
+            if as_of is None:
+                return b"null"
+            said = encode((EPOCH + as_of * MICROSECOND).isoformat() + "Z")
+            self._said = as_of, said
+        return said
+
+    def _values(
+        self, one: _View, snapshot: Any, rows: int, now: int
+    ) -> tuple[list[tuple[Any, ...]], list[int | None], list[bool]]:
+        """Return for each row the values of one view, their time, and whether they are stale."""
+        if snapshot is None or snapshot.as_of is None:
+            if one.view.stale == "refuse":
+                raise _refused(one.name, "the online store does not answer", 0)
+            return [one.instead] * rows, [None] * rows, [True] * rows
+        whole: int = snapshot.as_of
+        values: list[tuple[Any, ...]] = []
+        times: list[int | None] = []
+        marks: list[bool] = []
+        for at, row in enumerate(snapshot.rows):
+            if row is None:  # nothing was ever known of this entity: that is no staleness
+                as_of, found = whole, one.values.defaults
+            else:
+                as_of, found = max(whole, row[0]), one.values.decode(row[1])
+            stale = one.fresh is not None and now - as_of > one.fresh
+            if stale:
+                if one.view.stale == "refuse":
+                    detail = f"they are older than {one.view.freshness}"
+                    raise _refused(one.name, detail, at)
+                found = one.instead
+            values.append(found)
+            times.append(as_of)
+            marks.append(stale)
+        return values, times, marks
+
+    def _of(self, name: str, view: View, contract: Contract) -> _View:
+        columns = key_columns(view)
+        for of_table, of_row in columns.items():
+            _check_key(name, view.table.columns[of_table], of_row, contract.columns[of_row])
+        values = Values(view)
+        places = [self.asked.index(column) for column in columns.values()]
+        blank = (None,) * len(view.features)
+        return _View(
+            name,
+            table_name(view),
+            view,
+            values,
+            itemgetter(*places),
+            len(places) == 1,
+            None if view.freshness is None else seconds(view.freshness) * 1_000_000,
+            values.defaults if view.stale == "default" else blank,
+        )
+
+
+def _check_key(view: str, of_table: Column, name: str, of_row: Column) -> None:
+    """Raise OnlineError where a request would name an entity as no table does."""
+    if kinds_of(of_table) != kinds_of(of_row):
+        raise OnlineError(
+            f"{name} is of type {of_row.type} in the contract, and {of_table.type} in the table of "
+            f"{view}: declare both alike, or no entity is found"
+        )
+
+
+def _refused(view: str, why: str, row: int) -> Problem:
+    title = "Features are too old"
+    return Problem(503, "stale-features", title, f"{view}: {why}", row, headers=RETRY)

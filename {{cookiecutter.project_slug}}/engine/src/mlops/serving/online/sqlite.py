@@ -1,0 +1,289 @@
+"""The embedded store: one SQLite file, whose readers and writer do not wait for each other."""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+
+from ...files import atomic_file
+from ...views.online import About, Entry, OnlineError, OutageError, Snapshot
+from .stores import newer
+
+WAIT = 60.0  # seconds that one writer waits for another
+KEYS = 10_000  # of one statement
+ROWS = 100  # of one statement that writes: a third of the time that single ones take
+MAPPED = 1 << 30  # bytes of the file that are read without a system call
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS about (
+    name TEXT PRIMARY KEY, content BLOB NOT NULL, newest INTEGER NOT NULL, as_of INTEGER
+) WITHOUT ROWID
+"""
+
+
+def opened(url: str, timeout: float, write: bool) -> "Sqlite":
+    """Return the store in the file of an address; raises OnlineError where there is none."""
+    path = Path(unquote(urlsplit(url).path.removeprefix("/")))
+    if not path.name:
+        raise OnlineError(f"{url} names no file: write it like sqlite:///data/online.db")
+    if not write and not path.is_file():
+        raise OnlineError(f"there is no online store {path}: run `mlops materialise --store {url}`")
+    return Sqlite(path, write)
+
+
+class Sqlite:
+    """The store in one file; each thread has a connection of its own."""
+
+    remote = False
+
+    def __init__(self, path: Path, write: bool = False) -> None:
+        self._path = path
+        self._write = write
+        self._of_thread = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._one: dict[str, str] = {}
+
+    def read(self, table: str, keys: Sequence[bytes]) -> Snapshot:
+        """Return what is stored for keys, as of one moment."""
+        try:
+            if len(keys) == 1:
+                return self._read_one(table, keys[0])
+            return self._read_many(table, keys)
+        except sqlite3.Error as error:
+            if "no such table" in str(error):
+                return Snapshot(None, [None] * len(keys))
+            raise OutageError(str(error)) from error
+
+    def tables(self) -> dict[str, About]:
+        """Return what the store holds."""
+        if self._write and not self._path.exists():
+            return {}
+        try:
+            rows = self._connection.execute("SELECT name, content, as_of FROM about").fetchall()
+        except sqlite3.Error as error:
+            if "no such table" in str(error):
+                return {}
+            raise OutageError(str(error)) from error
+        return {
+            name: msgspec.structs.replace(msgspec.json.decode(content, type=About), as_of=as_of)
+            for name, content, as_of in rows
+        }
+
+    def begin(self, table: str, about: About, at: int) -> None:
+        """Make the table where there is none, and let nothing older in from now on."""
+        with self._transaction() as connection:
+            _make(connection, table, about, at)
+            newest = _newest(connection, table)
+        if newest > at:
+            raise OnlineError(newer(about.view))
+
+    def load(self, table: str, about: About, entries: Iterable[Entry], at: int) -> int:
+        """Write a table that is not there yet, whole or not at all."""
+        if self._path.exists():
+            with self._transaction() as connection:
+                return _load(connection, table, about, entries, at)
+        # Nobody reads a new file yet, so that it needs no journal: half the time.
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(self._path) as staging:
+            connection = sqlite3.connect(staging, isolation_level=None)
+            try:
+                connection.execute("PRAGMA journal_mode=OFF")
+                connection.execute("PRAGMA synchronous=OFF")
+                connection.execute(SCHEMA)
+                connection.execute("BEGIN")
+                written = _load(connection, table, about, entries, at)
+                connection.execute("COMMIT")
+                connection.execute("PRAGMA journal_mode=WAL")
+            finally:
+                connection.close()
+        return written
+
+    def upsert(self, table: str, entries: Iterable[Entry]) -> int:
+        """Write what is newer than what stands there and differs."""
+        name = _quoted(table)
+        conflict = (
+            "ON CONFLICT (key) DO UPDATE SET as_of = excluded.as_of, value = excluded.value "
+            f"WHERE excluded.as_of > {name}.as_of AND excluded.value <> {name}.value"
+        )
+        with self._transaction() as connection:
+            newest, before = _newest(connection, table), connection.total_changes
+            _insert(connection, name, (one for one in entries if one[1] >= newest), conflict)
+            return connection.total_changes - before
+
+    def complete(self, table: str, at: int) -> None:
+        """Say that every entity is known for this time."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE about SET as_of = max(coalesce(as_of, ?1), ?1) WHERE name = ?2", (at, table)
+            )
+
+    def keys(self, table: str) -> Iterator[bytes]:
+        """Yield the key of every entity."""
+        for (found,) in self._connection.execute(f"SELECT key FROM {_quoted(table)}"):
+            yield found
+
+    def remove(self, table: str, keys: Iterable[bytes]) -> int:
+        """Remove entities."""
+        with self._transaction() as connection:
+            before = connection.total_changes
+            statement = f"DELETE FROM {_quoted(table)} WHERE key = ?"
+            connection.executemany(statement, ((one,) for one in keys))
+            return connection.total_changes - before
+
+    def drop(self, table: str) -> None:
+        """Remove a table."""
+        with self._transaction() as connection:
+            connection.execute(f"DROP TABLE IF EXISTS {_quoted(table)}")
+            connection.execute("DELETE FROM about WHERE name = ?", (table,))
+
+    def close(self) -> None:
+        """Close the file, in every thread."""
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+        self._of_thread = threading.local()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        found: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
+        if found is None:
+            found = self._of_thread.connection = self._connected()
+        return found
+
+    def _connected(self) -> sqlite3.Connection:
+        place = f"file:{quote(str(self._path.absolute()))}?mode={'rwc' if self._write else 'ro'}"
+        try:
+            if self._write:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                place,
+                uri=True,
+                isolation_level=None,
+                timeout=WAIT if self._write else 0,
+                check_same_thread=False,  # whoever stops the server closes those of its threads
+            )
+            connection.execute(f"PRAGMA mmap_size={MAPPED}")
+            if self._write:
+                connection.execute("PRAGMA journal_mode=WAL")
+                # What is lost with the machine is materialised again; nothing is torn.
+                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute(SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            if self._write:
+                raise self._unusable(error) from error
+            raise OutageError(str(error)) from error
+        self._opened.append(connection)
+        return connection
+
+    def _read_one(self, table: str, key: bytes) -> Snapshot:
+        statement = self._one.get(table)
+        if statement is None:
+            # One statement, so that both are of one moment.
+            statement = self._one[table] = (
+                f"SELECT about.as_of, found.as_of, found.value FROM about LEFT JOIN "
+                f"{_quoted(table)} AS found ON found.key = ? WHERE about.name = '{_text(table)}'"
+            )
+        row = self._connection.execute(statement, (key,)).fetchone()
+        if row is None:
+            return Snapshot(None, [None])
+        whole, as_of, value = row
+        return Snapshot(whole, [None if as_of is None else (as_of, value)])
+
+    def _read_many(self, table: str, keys: Sequence[bytes]) -> Snapshot:
+        found: dict[bytes, tuple[int, bytes]] = {}
+        whole: int | None = None
+        for start in range(0, len(keys), KEYS):
+            part = list(dict.fromkeys(keys[start : start + KEYS]))
+            marks = ",".join("?" * len(part))
+            statement = (
+                "SELECT NULL, as_of, NULL FROM about WHERE name = ? UNION ALL "
+                f"SELECT key, as_of, value FROM {_quoted(table)} WHERE key IN ({marks})"
+            )
+            of_part: int | None = None
+            for key, as_of, value in self._connection.execute(statement, (table, *part)):
+                if key is None:
+                    of_part = as_of
+                else:
+                    found[key] = as_of, value
+            if of_part is None:
+                return Snapshot(None, [None] * len(keys))
+            whole = of_part if whole is None else min(whole, of_part)
+        return Snapshot(whole, [found.get(key) for key in keys])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the file for one transaction; a failure leaves it as it was."""
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> OnlineError:
+        return OnlineError(
+            f"{self._path} cannot be written as an online store ({error}): let this user write it "
+            "and its folder, or name another with --store"
+        )
+
+
+def _make(connection: sqlite3.Connection, table: str, about: About, at: int) -> None:
+    content = msgspec.json.encode(msgspec.structs.replace(about, as_of=None))
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {_quoted(table)} "
+        "(key BLOB PRIMARY KEY, as_of INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID"
+    )
+    connection.execute(
+        "INSERT INTO about VALUES (?, ?, ?, NULL) ON CONFLICT DO UPDATE "
+        "SET newest = max(newest, excluded.newest)",
+        (table, content, at),
+    )
+
+
+def _load(
+    connection: sqlite3.Connection, table: str, about: About, entries: Iterable[Entry], at: int
+) -> int:
+    _make(connection, table, about, at)
+    before = connection.total_changes
+    _insert(connection, _quoted(table), entries)
+    written = connection.total_changes - before
+    connection.execute("UPDATE about SET as_of = ? WHERE name = ?", (at, table))
+    return written
+
+
+def _insert(
+    connection: sqlite3.Connection, name: str, entries: Iterable[Entry], conflict: str = ""
+) -> None:
+    """Insert entries, many in a statement."""
+    execute, given = connection.execute, iter(entries)
+    whole = _statement(name, ROWS, conflict)
+    while rows := list(islice(given, ROWS)):
+        statement = whole if len(rows) == ROWS else _statement(name, len(rows), conflict)
+        execute(statement, list(chain.from_iterable(rows)))
+
+
+def _statement(name: str, rows: int, conflict: str) -> str:
+    return f"INSERT INTO {name} VALUES {','.join(['(?,?,?)'] * rows)} {conflict}"
+
+
+def _newest(connection: sqlite3.Connection, table: str) -> int:
+    """Return the time that was begun last."""
+    row = connection.execute("SELECT newest FROM about WHERE name = ?", (table,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _quoted(table: str) -> str:
+    return '"of_' + table.replace('"', '""') + '"'
+
+
+def _text(table: str) -> str:
+    return table.replace("'", "''")
