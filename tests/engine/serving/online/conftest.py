@@ -26,6 +26,7 @@ source: {format: csv}
 columns:
   customer: {type: text, role: id, nullable: true, pii: %s}
   branch: {type: integer, role: id, nullable: true}
+  asked_at: {type: datetime, role: time}
   amount: {type: number, min: 0}
   bad: {type: boolean, role: target}
 """
@@ -104,6 +105,7 @@ def made(root: Path, source: Path, stale: str = "'null'", pii: bool = True) -> P
         {
             "customer": [f"c{n % 90}" for n in range(ROWS)],
             "branch": generator.integers(0, 5, ROWS),
+            "asked_at": pd.Timestamp("2026-04-01"),
             "amount": generator.uniform(0, 10, ROWS),
             "spent": spent,
             "payments": generator.integers(0, 9, ROWS),

@@ -18,7 +18,7 @@ def bundle(features: dict[str, Any], predictions: dict[str, Any], task: str) -> 
     loaded = SimpleNamespace(
         files={"profile.json": json.dumps(profile).encode()},
         encoder=Encoder((), tuple(features), (), tuple(features), {}),
-        contract=SimpleNamespace(task=task),
+        contract=SimpleNamespace(task=task, columns={}, restricted=False),
     )
     return cast(Predictor, SimpleNamespace(bundle_digest="d" * 64, loaded=loaded))
 

@@ -3,9 +3,12 @@
 import argparse
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..config.views import View
 from .verb import Arguments, Verb
+
+if TYPE_CHECKING:
+    from ..config.views import View
 
 
 def grammar(verb: Verb) -> None:
@@ -66,7 +69,7 @@ def _told() -> str:
     return online.get_secret_value()
 
 
-def _views(names: list[str] | None, bundle: Path | None) -> list[View]:
+def _views(names: list[str] | None, bundle: Path | None) -> "list[View]":
     from ..config.compose import CONF
     from ..config.expansion import VIEWS, read_view
     from ..views.online import OnlineError

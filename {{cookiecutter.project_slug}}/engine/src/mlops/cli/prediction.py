@@ -27,11 +27,7 @@ def grammar(verb: Verb) -> None:
         metavar="NAME[=VALUE]",
         help="--out is a folder, and this a partition of it; without a value, the day of --at",
     )
-    add.add_argument(
-        "--ids",
-        action="store_true",
-        help="have the answer name each row: its request, and ids that are personal data",
-    )
+    add.add_argument("--ids", action="store_true", help="have the answer name each row's request")
     add.add_argument("--log", help="record what was answered in this log folder; also s3://…")
     _dated(add)
 

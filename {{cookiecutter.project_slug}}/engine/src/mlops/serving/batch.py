@@ -67,12 +67,11 @@ def predict(
     """Score every row of files, or of the files of a folder, into `out`, in their order.
 
     `out` is a .csv or .parquet, or with `partition` a folder; beside it stands what the answers
-    came from. The columns are the contract's id columns that the files have (personal data only
-    with `ids`), with `ids` the `request_id` and `row` by which the log knows a row, `prediction`,
-    the probabilities of a classifier, and where the contract promises intervals `prediction_low`
-    and `prediction_high`, or for each label whether it is in the set. A row has none where a cell
-    is missing that may not be. With `log`, what was answered at the time `at` is recorded there,
-    as a server does.
+    came from. The columns are the contract's id columns that the files have, with `ids` the
+    `request_id` and `row` by which the log knows a row, `prediction`, the probabilities of a
+    classifier, and where the contract promises intervals `prediction_low` and `prediction_high`,
+    or for each label whether it is in the set. A row has none where a cell is missing that may not
+    be. With `log`, what was answered at the time `at` is recorded there, as a server does.
 
     Raises BundleError for another bundle than `expect`. Raises DataError, and writes nothing, where
     a column is missing, a cell cannot be read, or most cells of a column are none that the contract
@@ -162,11 +161,7 @@ class _Scoring:
     def _answered(self, one: Input, frame: Frame) -> Answered:
         contract, encoder = self.loaded.contract, self.loaded.encoder
         check_names(frame, contract, required=encoder.inputs)
-        ids = [
-            name
-            for name in contract.names("id")
-            if name in frame.frame.columns and (self._has_ids or self._may_leave(name))
-        ]
+        ids = [name for name in contract.names("id") if name in frame.frame.columns]
         self._check_ids(ids, one.path)
         values, findings = validated(frame, contract, [*ids, *encoder.inputs], strict=False)
         refuse(findings, contract)
@@ -253,13 +248,6 @@ class _Scoring:
             if named[name] != name:
                 self._say(f"the id {name} is {named[name]} in the answer, which has a {name}")
         return named
-
-    def _may_leave(self, name: str) -> bool:
-        """Say whether an id is no personal data; what is left out is said."""
-        if self.loaded.contract.is_private(name):
-            self._say(f"{name} is personal data and left out: --ids has it in the answer")
-            return False
-        return True
 
     def _say(self, note: str) -> None:
         self._said[note] = None
