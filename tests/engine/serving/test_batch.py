@@ -181,7 +181,9 @@ def test_an_id_leaves_as_it_came(
     rows = pd.read_parquet(tmp_path / "rows.parquet").astype({"customer_id": str})
     rows.loc[1, "customer_id"] = "007"
     rows.to_csv(tmp_path / "rows.csv", index=False)
-    with pytest.raises(DataError, match="row 2, column customer_id: the cell is not a whole number"):
+    with pytest.raises(
+        DataError, match="row 2, column customer_id: the cell is not a whole number"
+    ):
         predict(tmp_path / "rows.csv", tmp_path / "b.csv", bundle)
 
 
