@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
-import redis
+import redis  # type: ignore[import-not-found, unused-ignore]
 
 from ...views.online import About, Entry, OnlineError, OutageError, Snapshot
 from .stores import newer, shown

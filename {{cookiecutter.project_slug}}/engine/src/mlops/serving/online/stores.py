@@ -35,8 +35,8 @@ def opened(url: str, timeout: float = TIMEOUT, write: bool = False) -> Store:
         if error.name != driver:
             raise
         raise OnlineError(
-            f"{driver} is not installed, which {scheme}:// needs: run `pip install {driver}` "
-            "(in an image: add it to requirements/serve.txt)"
+            f"{driver} is not installed, which {scheme}:// needs: add it to `serve` of the "
+            "dependency groups in pyproject.toml, then `make lock setup`"
         ) from error
     store: Store = engine.opened(url, timeout, write)
     return store
