@@ -41,7 +41,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             root.mkdir(exist_ok=True)
             shutil.copy(source, root / name)
-    for name in (".gitignore", ".dvcignore", "data/.gitignore", "reports/.gitignore"):
+    ignoring = (
+        ".gitignore",
+        *(f"{name}/.gitignore" for name in ("data", "data/tables", "reports")),
+    )
+    for name in (*ignoring, ".dvcignore"):
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / name, root / name)
     run(root, "git", "init", "--quiet", "--initial-branch", "main")

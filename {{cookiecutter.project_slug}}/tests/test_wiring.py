@@ -13,7 +13,7 @@ from mlops.config.experiment import choices, read_experiment
 from mlops.config.settings import Settings
 from mlops.data import prepared
 from mlops.data.examples import made_up
-from mlops.data.prepare import typed
+from mlops.data.parts import typed
 from mlops.data.sources import Frame
 from mlops.data.validation import validated
 from mlops.features.encoding import Encoder
@@ -47,7 +47,7 @@ def rows(settings: Settings) -> dict[str, np.ndarray]:
     frame = Frame(Path("made up"), 1, made_up(settings.data, settings.split, ROWS))
     values, findings = validated(frame, settings.data)
     assert not findings
-    columns = typed(values, settings.data)
+    columns = typed(values, settings.data.columns)
     return prepared.arrays(columns, settings.data, columns.column_names)
 
 

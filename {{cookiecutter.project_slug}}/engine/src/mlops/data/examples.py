@@ -21,10 +21,12 @@ SIZE = 4  # rows of a group
 def write(folder: Path, contract: Contract, split: Split, rows: int, seed: int = 0) -> Path:
     """Write a file of made-up rows to `folder`, in place of what is there, and return its path.
 
-    It is of the format that the contract's `source` names. Where the split is by time, a quarter
+    It is of the format that the contract's `source` names, without the columns of feature views,
+    which no raw file has. Where the split is by time, a quarter
     of the rows lie behind the cut-off.
     """
     frame = made_up(contract, split, rows, seed)
+    frame = frame[[name for name in frame.columns if not contract.columns[name].view]]
     source = contract.source
     path = folder / f"examples.{source.format}"
     with atomic_directory(folder) as staging:
