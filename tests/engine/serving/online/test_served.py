@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -184,6 +185,13 @@ def test_a_server_starts_on_no_store_that_lacks_a_view(bundle_folder: Path, tmp_
     assert "hidden" not in wrong
 
 
+def skew(folder: Path) -> dict[str, str]:
+    """Return what the monitor's rule says of each feature that differs."""
+    report = json.loads((folder / "monitor.json").read_text())
+    (rule,) = (one for one in report["rules"] if one["name"] == "skew")
+    return {one["part"]: one["verdict"] for one in rule["findings"] if one["verdict"] != "quiet"}
+
+
 def test_what_a_server_used_is_computed_again(
     server: Callable[..., Server],
     past: Path,
@@ -214,9 +222,20 @@ def test_what_a_server_used_is_computed_again(
     said = capsys.readouterr().out.splitlines()
     assert "spent: 0 of 2 values differ" in said
     assert "staff: 0 of 2 values differ" in said
+    shutil.copytree(past / "conf", tmp_path / "conf")
+    shutil.copy(past / "params.yaml", tmp_path)
+    monitored = ["monitor", "--log", "log", "--bundle", bundle, "--at", f"{datetime.now(UTC):%F}"]
+    main([*monitored, "--out", "before"])
+    assert skew(tmp_path / "before") == {}
+    with monkeypatch.context() as without:
+        without.delenv("MLOPS_LOG_KEY")
+        main([*monitored, "--out", "without"])
+    assert skew(tmp_path / "without") == {"": "not judged"}
     pq.write_table(
         pa.table({**payments, "sum": [725.0]}), tmp_path / "data/tables/payments/all.parquet"
     )
+    main([*monitored, "--out", "after"])
+    assert skew(tmp_path / "after") == {"spent": "alert"}
     assert main(told) == 1
     assert "spent: 1 of 2 values differ; request " in capsys.readouterr().out
     assert main([*told[:3], "elsewhere", *told[4:]]) == 2

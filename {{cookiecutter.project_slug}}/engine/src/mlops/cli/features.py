@@ -162,8 +162,7 @@ def _day(text: str) -> date:
 def _replay(arguments: Arguments) -> int:
     from ..bundle import contents
     from ..bundle.reading import load
-    from ..log_layout import PREDICTIONS
-    from ..serving.recording.log import hashing
+    from ..log_layout import PREDICTIONS, hashing
     from ..serving.settings import load as settings
     from ..views.replay import ReplayError, replay
 

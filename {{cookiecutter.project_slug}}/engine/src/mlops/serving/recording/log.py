@@ -8,17 +8,16 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from ...log_layout import key_of, unit
 from ..telemetry.metrics import Metrics
 from . import spool
-from .selection import unit
-from .spool import KEY, KEY_BYTES, FullError, RecordingError, Spool, shared_key
+from .spool import FullError, RecordingError, Spool, shared_key
 
 COMPACTION = "mlops.serving.recording"
 PARQUET = "pyarrow"  # not in the image, where it would weigh more than all the rest
@@ -42,7 +41,7 @@ class Log:
     ) -> None:
         self._spool = Spool(folder, max_bytes)
         self._is_given = key is not None
-        self._key = _key(key) if key is not None else b""
+        self._key = key_of(key) if key is not None else b""
         self._metrics = metrics
         self._most = buffer_rows
         self._pending = 0
@@ -212,19 +211,3 @@ class Log:
 
     def _run(self, work: Callable[..., Result], *given: Any) -> "asyncio.Future[Result]":
         return asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
-
-
-def hashing(log_folder: Path, secret: bytes | None) -> Callable[[bytes], str] | None:
-    """Return by what the servers on a folder know a key; None where nobody here can tell.
-
-    `secret` is what they were given, if anything.
-    """
-    path = log_folder / KEY
-    if secret is None and not path.is_file():
-        return None
-    known = _key(secret) if secret is not None else path.read_bytes()
-    return lambda key: unit(key, known)
-
-
-def _key(secret: bytes) -> bytes:
-    return blake2b(secret, digest_size=KEY_BYTES).digest()
