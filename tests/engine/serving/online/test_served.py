@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -12,9 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mlops.cli import main
 from mlops.config.views import View
 from mlops.serving.recording.compaction import compact
 
@@ -180,3 +183,60 @@ def test_a_server_starts_on_no_store_that_lacks_a_view(bundle_folder: Path, tmp_
     wrong = started("mysql://me:hidden@host/x")
     assert "is no online store: name one like" in wrong
     assert "hidden" not in wrong
+
+
+def skew(folder: Path) -> dict[str, str]:
+    """Return what the monitor's rule says of each feature that differs."""
+    report = json.loads((folder / "monitor.json").read_text())
+    (rule,) = (one for one in report["rules"] if one["name"] == "skew")
+    return {one["part"]: one["verdict"] for one in rule["findings"] if one["verdict"] != "quiet"}
+
+
+def test_what_a_server_used_is_computed_again(
+    server: Callable[..., Server],
+    past: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From a table to the store, a request and the log, and back; then the table is another."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLOPS_LOG_KEY", "k" * 16)
+    at = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
+    payments = {"customer": ["ada"], "at": [at], "number": [1], "sum": [7.25], "channel": ["app"]}
+    branches = {"branch": [7], "at": [at], "staff": [21]}
+    for name, columns in (("payments", payments), ("branches", branches)):
+        (tmp_path / "data/tables" / name).mkdir(parents=True)
+        pq.write_table(pa.table(columns), tmp_path / f"data/tables/{name}/all.parquet")
+    bundle, store = str(past / "candidate"), f"sqlite:///{tmp_path / 'online.db'}"
+    assert main(["materialise", "--bundle", bundle, "--store", store]) == 0
+    running = server(online=store, log_folder=tmp_path / "log", log_key="k" * 16)
+    reply = ask(running, [ROW, {**ROW, "customer": "nobody"}])
+    assert reply.status == 200, reply.content
+    running.process.send_signal(signal.SIGTERM)
+    running.process.wait(30)
+    compact(*(tmp_path / "log/spool").glob("*"))
+    told = ["features", "replay", "--log", "log", "--bundle", bundle]
+    capsys.readouterr()
+    assert main(told) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "spent: 0 of 2 values differ" in said
+    assert "staff: 0 of 2 values differ" in said
+    shutil.copytree(past / "conf", tmp_path / "conf")
+    shutil.copy(past / "params.yaml", tmp_path)
+    monitored = ["monitor", "--log", "log", "--bundle", bundle, "--at", f"{datetime.now(UTC):%F}"]
+    main([*monitored, "--out", "before"])
+    assert skew(tmp_path / "before") == {}
+    with monkeypatch.context() as without:
+        without.delenv("MLOPS_LOG_KEY")
+        main([*monitored, "--out", "without"])
+    assert skew(tmp_path / "without") == {"": "not judged"}
+    pq.write_table(
+        pa.table({**payments, "sum": [725.0]}), tmp_path / "data/tables/payments/all.parquet"
+    )
+    main([*monitored, "--out", "after"])
+    assert skew(tmp_path / "after") == {"spent": "alert"}
+    assert main(told) == 1
+    assert "spent: 1 of 2 values differ; request " in capsys.readouterr().out
+    assert main([*told[:3], "elsewhere", *told[4:]]) == 2
+    assert "has no predictions of the bundle" in capsys.readouterr().err

@@ -92,6 +92,19 @@ def test_a_table_that_is_begun_and_not_complete_answers_nobody(store: Store, rea
     assert reader.tables()["new"].as_of is None
 
 
+def test_who_is_overtaken_says_nothing_of_the_whole(store: Store, reader: Store) -> None:
+    """What has begun since kept its values out: they are not known for its time."""
+    store.load("late", ABOUT, [(b"a", ONE, b"1")], ONE)
+    store.begin("late", ABOUT, ONE + 1)
+    store.begin("late", ABOUT, ONE + 2)
+    assert store.upsert("late", [(b"a", ONE + 1, b"2")]) == 0
+    store.complete("late", ONE + 1)
+    assert reader.read("late", [b"a"]) == (ONE, [(ONE, b"1")])
+    assert store.upsert("late", [(b"a", ONE + 2, b"3")]) == 1
+    store.complete("late", ONE + 2)
+    assert reader.read("late", [b"a"]) == (ONE + 2, [(ONE + 2, b"3")])
+
+
 def test_readers_see_one_moment_while_two_writers_race(store: Store, reader: Store) -> None:
     entities = [key((f"c{n}",)) for n in range(50)]
     store.load("race", ABOUT, [(one, ONE, b"%d" % ONE) for one in entities], ONE)

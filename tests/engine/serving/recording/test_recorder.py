@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
 
+from mlops.log_layout import unit
 from mlops.serving.models import Arms
 from mlops.serving.predictor import Predictor
 from mlops.serving.recording.recorder import Recorder
 from mlops.serving.recording.segment import Outcomes
-from mlops.serving.recording.selection import unit
 from mlops.serving.recording.spool import KEY, RecordingError
 from mlops.serving.telemetry.metrics import Metrics
 

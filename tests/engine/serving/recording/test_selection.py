@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from mlops.log_layout import unit
 from mlops.serving.models import place
 from mlops.serving.predictor import Predictor
 from mlops.serving.recording.segment import Declaration, blocks
-from mlops.serving.recording.selection import declared, sampled, unit
+from mlops.serving.recording.selection import declared, sampled
 
 SECRET = b"0" * 32
 IDS = [f"request-{number}" for number in range(4000)]

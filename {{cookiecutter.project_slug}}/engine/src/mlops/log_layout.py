@@ -1,5 +1,7 @@
 """How a server's log folder is laid out: what writes it and what reads it both ask here."""
 
+from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import TypedDict
 
@@ -8,6 +10,7 @@ FEEDBACK = "feedback"
 COUNTS = "counts"  # of each day, by what reads the log
 SPOOL = "spool"
 OPEN, CLOSED = ".open", ".segment"  # segments of the spool: written to, waiting
+KEY, KEY_BYTES = "unit.key", 32  # by which all servers on a folder know a routing key
 BEFORE = ("request_id", "row", "time", "digest", "role", "unit", "arm", "propensity")
 FEATURES = ("features_as_of", "features_of")  # by view, where features are looked up
 AFTER = ("prediction", "probabilities")
@@ -29,6 +32,31 @@ TAKEN_SINCE = ("unit", "arm", "propensity", *FEATURES, *REPORTED)
 def stored(name: str) -> str:
     """Return the name of an input's column, which is another where the log has one of that name."""
     return f"input_{name}" if name in TAKEN else name
+
+
+def unit(key: bytes, secret: bytes) -> str:
+    """Return by what a routing key is known in the log: whoever lacks the secret cannot guess it.
+
+    The secret has at most 64 bytes.
+    """
+    return blake2b(key, digest_size=8, key=secret, person=b"mlops-unit").hexdigest()
+
+
+def key_of(secret: bytes) -> bytes:
+    """Return the key that servers make of the secret that they are given."""
+    return blake2b(secret, digest_size=KEY_BYTES).digest()
+
+
+def hashing(log_folder: Path, secret: bytes | None = None) -> Callable[[bytes], str] | None:
+    """Return by what the servers on a folder know a key; None where nobody here can tell.
+
+    `secret` is what they were given, if anything.
+    """
+    path = log_folder / KEY
+    if secret is None and not path.is_file():
+        return None
+    known = path.read_bytes() if secret is None else key_of(secret)
+    return lambda key: unit(key, known)
 
 
 class Counted(TypedDict, total=False):

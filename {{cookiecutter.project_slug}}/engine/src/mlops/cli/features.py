@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
-    parts = verb(features, "feature views: list, show, lineage, build, backfill, check")
+    parts = verb(features, "feature views: list, show, lineage, build, backfill, check, replay")
     of = parts.add_subparsers(dest="part", required=True, metavar="WHAT")
 
     def part(name: str, run: Run, text: str) -> argparse.ArgumentParser:
@@ -42,6 +42,12 @@ def grammar(verb: Verb) -> None:
 
     add = part("check", _check, "exit 1 where tables or views are not as they should be")
     add.add_argument("--now", type=_day, metavar="DATE", help="as if it were then (default: now)")
+
+    add = part("replay", _replay, "exit 1 where a server used other values than are computed again")
+    add.add_argument("--log", metavar="DIR", type=Path, required=True)
+    add.add_argument(
+        "--bundle", metavar="DIR", type=Path, default=Path("deploy/production/champion")
+    )
 
 
 def features(arguments: Arguments) -> int:
@@ -151,3 +157,35 @@ def _settings() -> "Settings":
 def _day(text: str) -> date:
     """Read a day like 2026-01-31."""
     return date.fromisoformat(text)
+
+
+def _replay(arguments: Arguments) -> int:
+    from ..bundle import contents
+    from ..bundle.reading import load
+    from ..log_layout import PREDICTIONS, hashing
+    from ..serving.settings import load as settings
+    from ..views.replay import ReplayError, replay
+
+    loaded = load(arguments.bundle)
+    model = contents.read(arguments.bundle).bundle_digest[:12]
+    files = sorted((arguments.log / PREDICTIONS).glob(f"date=*/model={model}/part-*.parquet"))
+    if not files:
+        raise ReplayError(
+            f"{arguments.log} has no predictions of the bundle {model}: name the log with --log, "
+            "and the bundle that was served with --bundle"
+        )
+    secret = settings().log_key
+    told = None if secret is None else secret.get_secret_value().encode()
+    hashed = hashing(arguments.log, told)
+    found = replay(files, loaded.contract, loaded.settings.features.views, hashed)
+    for name, one in found.features.items():
+        example = f"; {one.example}" if one.differing else ""
+        print(f"{name}: {one.differing:,} of {one.rows:,} values differ{example}")
+    if found.unread:
+        print(
+            f"{found.unread:,} rows name their entity by a keyed hash: set MLOPS_LOG_KEY to the "
+            "secret of the log, and they are compared as well"
+        )
+    if found.unrecorded:
+        print(f"not in the log, as personal data: {', '.join(found.unrecorded)}")
+    return 1 if found.differing else 0

@@ -60,12 +60,26 @@ class Window(NamedTuple):
     weight: float
 
 
+class LookUps(NamedTuple):
+    """The features that were looked up on a day, each with how many values, and how many differ.
+
+    `example` says of the first that differs which request that was; `unread` counts the rows of
+    which nobody here can tell whose they are; `reason` says why nothing could be computed again,
+    and is empty where something could.
+    """
+
+    features: dict[str, tuple[int, int, str]]
+    reason: str = ""
+    unread: int = 0
+
+
 class Case(msgspec.Struct, frozen=True, dict=True):
     """One bundle and its days up to `at`, the last that is judged.
 
     `days` are in order; a day without rows is not among them. `traffic` has the rows of all
     bundles by day, `unrecorded` the features that personal data keeps out of the log, `calendar`
-    those that tell the date alone, which are another ones every day.
+    those that tell the date alone, which are another ones every day. `looked_up` compares what the
+    server looked up on the day with what is computed again.
     """
 
     at: date
@@ -77,6 +91,7 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     traffic: Mapping[str, int]
     unrecorded: frozenset[str] = frozenset()
     calendar: frozenset[str] = frozenset()
+    looked_up: LookUps | None = None
 
     @cached_property
     def windows(self) -> dict[str, Window]:

@@ -18,6 +18,7 @@ from ..files import write_text
 from . import judge as judging
 from .case import Case
 from .log import Source, days, settled, traffic
+from .lookups import looked_up
 from .policy import Policy, compose
 from .rows import silent
 
@@ -96,8 +97,14 @@ def prepared(
         traffic(log, known, last),
         source.unrecorded,
         source.calendar,
+        # Of one day: a replay of many asks what other rules would have said.
+        looked_up(source, last) if keep and _asks(policy, "skew") else None,
     )
     return source, case
+
+
+def _asks(policy: Policy, name: str) -> bool:
+    return any(rule.named() == name for rule in policy.rules.values())
 
 
 def _reference(text: bytes, cells: Layout) -> Reference:

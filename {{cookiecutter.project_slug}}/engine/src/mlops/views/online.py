@@ -89,7 +89,7 @@ class Store(Reader, Protocol):
         """Write what is newer than what stands there and differs; return how many that were."""
 
     def complete(self, table: str, at: int) -> None:
-        """Say that every entity is known for this time."""
+        """Say that every entity is known for this time, unless something newer has begun."""
 
     def keys(self, table: str) -> Iterator[bytes]:
         """Yield the key of every entity."""

@@ -111,9 +111,12 @@ class Postgresql:
         return written
 
     def complete(self, table: str, at: int) -> None:
-        """Say that every entity is known for this time."""
-        statement = "UPDATE mlops_about SET as_of = greatest(as_of, %s) WHERE name = %s"
-        self._asked(lambda c: c.execute(statement, (at, table)))
+        """Say that every entity is known for this time, unless something newer has begun."""
+        # What has begun since kept some of these values out.
+        statement = (
+            "UPDATE mlops_about SET as_of = greatest(as_of, %s) WHERE name = %s AND newest <= %s"
+        )
+        self._asked(lambda c: c.execute(statement, (at, table, at)))
 
     def keys(self, table: str) -> Iterator[bytes]:
         """Yield the key of every entity."""

@@ -39,6 +39,8 @@ end
 return written
 """
 COMPLETE = """
+local newest = tonumber(redis.call('HGET', KEYS[2], 'newest') or '0')
+if newest > tonumber(ARGV[1]) then return end
 local known = tonumber(redis.call('GET', KEYS[1]) or '0')
 if known < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
 """
@@ -107,9 +109,9 @@ class Redis:
         return written
 
     def complete(self, table: str, at: int) -> None:
-        """Say that every entity is known for this time."""
+        """Say that every entity is known for this time, unless something newer has begun."""
         complete = self._client.register_script(COMPLETE)
-        self._asked(lambda: complete(keys=[_as_of(table)], args=[at]))
+        self._asked(lambda: complete(keys=[_as_of(table), _about(table)], args=[at]))
 
     def keys(self, table: str) -> Iterator[bytes]:
         """Yield the key of every entity."""

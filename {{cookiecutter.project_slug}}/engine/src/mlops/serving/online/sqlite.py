@@ -115,10 +115,12 @@ class Sqlite:
             return connection.total_changes - before
 
     def complete(self, table: str, at: int) -> None:
-        """Say that every entity is known for this time."""
+        """Say that every entity is known for this time, unless something newer has begun."""
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE about SET as_of = max(coalesce(as_of, ?1), ?1) WHERE name = ?2", (at, table)
+                "UPDATE about SET as_of = max(coalesce(as_of, ?1), ?1) "
+                "WHERE name = ?2 AND newest <= ?1",  # which kept some of these values out
+                (at, table),
             )
 
     def keys(self, table: str) -> Iterator[bytes]:

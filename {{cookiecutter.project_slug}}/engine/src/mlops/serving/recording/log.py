@@ -8,17 +8,16 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from ...log_layout import key_of, unit
 from ..telemetry.metrics import Metrics
 from . import spool
-from .selection import unit
-from .spool import KEY_BYTES, FullError, RecordingError, Spool, shared_key
+from .spool import FullError, RecordingError, Spool, shared_key
 
 COMPACTION = "mlops.serving.recording"
 PARQUET = "pyarrow"  # not in the image, where it would weigh more than all the rest
@@ -42,7 +41,7 @@ class Log:
     ) -> None:
         self._spool = Spool(folder, max_bytes)
         self._is_given = key is not None
-        self._key = blake2b(key, digest_size=KEY_BYTES).digest() if key is not None else b""
+        self._key = key_of(key) if key is not None else b""
         self._metrics = metrics
         self._most = buffer_rows
         self._pending = 0

@@ -27,14 +27,6 @@ def sampled(request_id: str, share: float) -> bool:
     return int.from_bytes(digest) < share * 2**64
 
 
-def unit(key: bytes, secret: bytes) -> str:
-    """Return by what a routing key is known in the log: whoever lacks the secret cannot guess it.
-
-    The secret has at most 64 bytes.
-    """
-    return blake2b(key, digest_size=8, key=secret, person=b"mlops-unit").hexdigest()
-
-
 def declared(predictor: "Predictor") -> Declared:
     """Return how a bundle is declared, and how its rows are recorded: without personal data."""
     contract, columns = predictor.loaded.contract, predictor.schema.columns

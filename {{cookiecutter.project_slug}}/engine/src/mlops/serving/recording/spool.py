@@ -11,12 +11,10 @@ from pathlib import Path
 
 from ...errors import ProjectError
 from ...log_layout import CLOSED as CLOSED
+from ...log_layout import KEY, KEY_BYTES, SPOOL
 from ...log_layout import OPEN as OPEN
-from ...log_layout import SPOOL
 
 LOCK = "lock"
-KEY = "unit.key"
-KEY_BYTES = 32
 SEGMENT_BYTES = 32 << 20
 SEGMENT_SECONDS = 300.0
 NO_TIME = "a stage of DVC has no time of its own, which every row of the log has"
