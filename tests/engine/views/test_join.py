@@ -230,3 +230,12 @@ def test_every_entity_that_is_known(tmp_path: Path) -> None:
     with Join(tmp_path) as opened:
         known = opened.entities(VIEW, np.datetime64("2026-01-04", "us"))
     assert known.to_pydict() == {"customer": [1, 2]}
+
+
+def test_rows_that_tie_show_no_key_of_a_person(tmp_path: Path) -> None:
+    write(tmp_path, "a.parquet", [ONE[0], ONE[0]._replace(amount=6.0)])
+    for pii, shown in ((False, "rows of customer 1 at"), (True, r"rows of customer \(not shown\)")):
+        columns = {**TABLE.columns, "customer": Column("integer", pii=pii)}
+        one = view(table={"columns": columns, "tie_break": []})
+        with pytest.raises(DataError, match=shown):
+            values_at(one, *asked([1], ["2026-01-04"]), root=tmp_path)

@@ -191,3 +191,25 @@ def test_the_verb_fills_the_store_that_servers_are_told_of(tmp_path: Path) -> No
     (row,) = store.read(table, [key(("ada",))]).rows
     assert row is not None
     assert row[1] == b"\x91\xcb@\x0c\x00\x00\x00\x00\x00\x00"
+
+
+def test_a_run_that_is_overtaken_removes_nobody_whom_the_newer_one_wrote(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "a.parquet", [paid(n, HOUR, HOUR, n, 1.0) for n in (1, 2)])
+    materialise(VIEW, store, utc(2 * HOUR), tmp_path)
+    everybody = store.keys
+
+    def meanwhile(table: str) -> list[bytes]:
+        """Another run begins and ends, of a table in which customer 2 has paid again."""
+        found = [*everybody(table)]
+        monkeypatch.undo()
+        write(tmp_path, "a.parquet", [paid(n, 50 * HOUR, 50 * HOUR, n, 7.0) for n in (1, 2)])
+        materialise(VIEW, store, utc(60 * HOUR), tmp_path)
+        return found
+
+    write(tmp_path, "a.parquet", [paid(1, HOUR, HOUR, 1, 1.0)])
+    monkeypatch.setattr(store, "keys", meanwhile)
+    assert materialise(VIEW, store, utc(3 * HOUR), tmp_path).gone == 0
+    assert sorted(everybody(table_name(VIEW))) == sorted([key((1,)), key((2,))])
+    assert store.tables()[table_name(VIEW)].as_of == microseconds(utc(60 * HOUR))

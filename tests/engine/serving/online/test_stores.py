@@ -71,7 +71,7 @@ def test_entities_are_listed_and_removed_and_tables_dropped(store: Store, reader
     other = About("spending", "e" * 64, ["total"])
     store.load("spending_e-*[x]", other, [(b"z", ONE, b"9")], ONE)
     assert sorted(store.keys(TABLE)) == [b"a", b"b"]
-    assert store.remove(TABLE, [b"a", b"nobody"]) == 1
+    assert store.remove(TABLE, [b"a", b"nobody"], ONE) == 1
     assert reader.read(TABLE, [b"a", b"b"]).rows == [None, (ONE, b"2")]
     assert {name: one.as_of for name, one in reader.tables().items()} == {
         TABLE: ONE,
@@ -83,6 +83,15 @@ def test_entities_are_listed_and_removed_and_tables_dropped(store: Store, reader
     assert list(reader.tables().values()) == [
         About("spending", "e" * 64, ["total"], ONE),
     ]
+
+
+def test_who_is_overtaken_removes_nobody(store: Store, reader: Store) -> None:
+    store.begin(TABLE, ABOUT, TWO)
+    store.begin(TABLE, ABOUT, THREE)  # by somebody else, who finds a as it is, and b anew
+    assert store.upsert(TABLE, [(b"a", THREE, b"1"), (b"b", THREE, b"new")]) == 1
+    assert store.remove(TABLE, [b"a", b"b"], TWO) == 0
+    assert reader.read(TABLE, [b"a", b"b"]).rows == [(ONE, b"1"), (THREE, b"new")]
+    assert store.remove(TABLE, [b"b"], THREE) == 1
 
 
 def test_a_table_that_is_begun_and_not_complete_answers_nobody(store: Store, reader: Store) -> None:

@@ -212,6 +212,17 @@ class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
             if feature.window is not None and seconds(feature.window) > seconds(self.ttl):
                 raise ValueError(f"{name} looks back {feature.window}, beyond `ttl`, {self.ttl}")
 
+    def is_private(self, name: str) -> bool:
+        """Say whether a feature is made of values that may not leave.
+
+        An expression counts as reading each column whose name stands in it.
+        """
+        feature, table = self.features[name], self.table
+        text = feature.sql or ""
+        read = {*feature.columns, *filter(None, [feature.latest])}
+        read |= {one for one in table.columns if re.search(rf"\b{re.escape(one)}\b", text, re.I)}
+        return table.restricted or any(table.columns[one].pii for one in read)
+
     def column(self, name: str) -> dict[str, Any]:
         """Return the contract's column for a feature, as conf/data would declare it."""
         feature = self.features[name]
@@ -225,4 +236,6 @@ class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
             "owner": feature.owner or self.owner,
             "view": self.name,
         }
+        if self.is_private(name):
+            said |= {"pii": True, "reason": feature.description or self.description}
         return {key: value for key, value in said.items() if value not in (None, [], "")}

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..config.views import Feature, Table, View, seconds
+from ..contract import HIDDEN
 from ..data.arrays import plain
 from ..data.errors import DataError
 from .entities import ENTITY, coded
@@ -289,7 +290,8 @@ def _refuse_ties(
     if tied.any():
         at = int(np.flatnonzero(tied)[0])
         key = known.slice(int(entities[at]), 1).to_pylist()[0]
-        who = ", ".join(f"{name} {key[name]}" for name in view.table.keys)
+        told = {n: HIDDEN if view.table.is_private(n) else key[n] for n in view.table.keys}
+        who = ", ".join(f"{name} {value}" for name, value in told.items())
         raise DataError(
             f"{view.table.name} has several rows of {who} at {np.datetime64(int(events[at]), 'us')}"
             f" UTC, and nothing says which is the newest: name a column in `tie_break` of "

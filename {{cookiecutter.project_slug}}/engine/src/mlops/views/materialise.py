@@ -71,7 +71,7 @@ def materialise(
             defaults = values.encode(values.defaults)
             store.upsert(table, ((one, moment, defaults) for one in lost))
             store.complete(table, moment)
-            gone = store.remove(table, lost)
+            gone = store.remove(table, lost, moment)
     others = tuple(
         name for name, other in held.items() if other.view == view.name and name != table
     )

@@ -94,8 +94,8 @@ class Store(Reader, Protocol):
     def keys(self, table: str) -> Iterator[bytes]:
         """Yield the key of every entity."""
 
-    def remove(self, table: str, keys: Iterable[bytes]) -> int:
-        """Remove entities, and return how many there were."""
+    def remove(self, table: str, keys: Iterable[bytes], at: int) -> int:
+        """Remove entities, unless something newer than `at` has begun, and return how many."""
 
     def drop(self, table: str) -> None:
         """Remove a table."""

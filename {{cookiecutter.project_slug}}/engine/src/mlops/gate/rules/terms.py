@@ -60,8 +60,11 @@ class Terms(Rule, frozen=True, kw_only=True):
         for name in contract.names("feature") if self.personal else ():
             column = contract.columns[name]
             if column.pii and (self.personal == "refuse" or not column.reason):
-                remedy = "leave it out" + " or give a `reason`" * (self.personal == "reason")
-                reason = f"a feature that is personal data: {remedy} in {contract.place}"
+                place = f"a `reason` in {contract.place}"
+                if column.view:
+                    place = f"a `description` in conf/feature_views/{column.view}.yaml"
+                remedy = "leave it out" + f", or give {place}" * (self.personal == "reason")
+                reason = f"a feature that is personal data: {remedy}"
                 yield Finding("rejected", reason, name)
 
     def _ages(self, case: Case) -> Iterator[Finding]:

@@ -124,11 +124,11 @@ class Postgresql:
         for (key,) in self._asked(lambda c: c.execute(statement, (table,)).fetchall()):
             yield bytes(key)
 
-    def remove(self, table: str, keys: Iterable[bytes]) -> int:
-        """Remove entities."""
+    def remove(self, table: str, keys: Iterable[bytes], at: int) -> int:
+        """Remove entities, unless something newer has begun."""
         given, removed = iter(keys), 0
         while part := list(islice(given, CHUNK)):
-            removed += self._asked(partial(_remove, table=table, keys=part))
+            removed += self._asked(partial(_remove, table=table, keys=part, at=at))
         return removed
 
     def drop(self, table: str) -> None:
@@ -179,9 +179,12 @@ class Postgresql:
             self._of_thread.connection = None
 
 
-def _remove(connection: "psycopg.Connection[Any]", table: str, keys: list[bytes]) -> int:
-    statement = "DELETE FROM mlops_online WHERE name = %s AND key = ANY(%s)"
-    return connection.execute(statement, (table, keys)).rowcount
+def _remove(connection: "psycopg.Connection[Any]", table: str, keys: list[bytes], at: int) -> int:
+    statement = (
+        "DELETE FROM mlops_online WHERE name = %s AND key = ANY(%s) AND as_of <= %s "
+        "AND (SELECT newest FROM mlops_about WHERE name = %s) <= %s"
+    )
+    return connection.execute(statement, (table, keys, at, table, at)).rowcount
 
 
 def _upsert(connection: "psycopg.Connection[Any]", table: str, rows: list[Entry]) -> int:

@@ -14,6 +14,7 @@ from .stores import newer, shown
 WRITING = 60.0  # seconds for one answer while nobody waits
 CHUNK = 500  # entities of one call of a script, during which Redis answers nobody else
 TABLES = "mlops:tables"
+EVER = 1 << 62  # after every time
 SIZE = 8  # bytes of the time before a value, big-endian
 BEGIN = """
 local newest = tonumber(redis.call('HGET', KEYS[1], 'newest') or '0')
@@ -43,6 +44,13 @@ local newest = tonumber(redis.call('HGET', KEYS[2], 'newest') or '0')
 if newest > tonumber(ARGV[1]) then return end
 local known = tonumber(redis.call('GET', KEYS[1]) or '0')
 if known < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+"""
+REMOVE = """
+local newest = tonumber(redis.call('HGET', KEYS[1], 'newest') or '0')
+if newest > tonumber(ARGV[1]) then return 0 end
+local removed = 0
+for i = 2, #KEYS do removed = removed + redis.call('UNLINK', KEYS[i]) end
+return removed
 """
 Result = TypeVar("Result")
 
@@ -120,18 +128,20 @@ class Redis:
         for name in self._client.scan_iter(match=pattern + b"*", count=10_000):
             yield name[len(prefix) :]
 
-    def remove(self, table: str, keys: Iterable[bytes]) -> int:
-        """Remove entities."""
+    def remove(self, table: str, keys: Iterable[bytes], at: int) -> int:
+        """Remove entities, unless something newer has begun."""
+        remove = self._client.register_script(REMOVE)
         given, prefix, removed = iter(keys), _prefix(table), 0
         while names := [prefix + key for key in islice(given, CHUNK)]:
-            removed += self._asked(partial(self._client.unlink, *names))
+            whole = [_about(table), *names]
+            removed += self._asked(partial(remove, keys=whole, args=[at]))
         return removed
 
     def drop(self, table: str) -> None:
         """Remove a table."""
         self._asked(lambda: self._client.srem(TABLES, table))
         self._asked(lambda: self._client.unlink(_about(table), _as_of(table)))
-        self.remove(table, self.keys(table))
+        self.remove(table, self.keys(table), EVER)
 
     def close(self) -> None:
         """Close the connections."""

@@ -128,9 +128,11 @@ class Sqlite:
         for (found,) in self._connection.execute(f"SELECT key FROM {_quoted(table)}"):
             yield found
 
-    def remove(self, table: str, keys: Iterable[bytes]) -> int:
-        """Remove entities."""
+    def remove(self, table: str, keys: Iterable[bytes], at: int) -> int:
+        """Remove entities, unless something newer has begun."""
         with self._transaction() as connection:
+            if _newest(connection, table) > at:
+                return 0
             before = connection.total_changes
             statement = f"DELETE FROM {_quoted(table)} WHERE key = ?"
             connection.executemany(statement, ((one,) for one in keys))
