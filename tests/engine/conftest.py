@@ -1,12 +1,12 @@
 """Tests reach no network, no home folder and no configuration but their own."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import chdir
 from pathlib import Path
 
 import pytest
+import stages
 from baked import SOURCE
 from hypothesis import settings
 
@@ -112,10 +112,7 @@ def _promising(root: Path, task: str, small: str = SMALL, rows: int = 3000) -> P
     import numpy as np
     import pandas as pd
 
-    for name in ("conf", "requirements", "engine", "src", "pyproject.toml"):
-        source = PROJECT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, root / name)
+    stages.copied(root)
     generator = np.random.default_rng(1)
     kinds = generator.integers(0, 3, rows)
     size, new = generator.uniform(0, 10, rows), generator.integers(0, 2, rows)
@@ -138,23 +135,8 @@ def _promising(root: Path, task: str, small: str = SMALL, rows: int = 3000) -> P
     table.to_csv(root / "data/raw/houses.csv", index=False)
     (root / "conf/data/houses.yaml").write_text(PROMISING.format(task=task, target=TARGETS[task]))
     (root / "params.yaml").write_text("data: {use: houses}\nfeatures: {use: columns}\n" + small)
-    _run_stages(root)
+    stages.run(root)
     return root
-
-
-def _run_stages(root: Path) -> None:
-    from mlops.bundle.assembly import bundle
-    from mlops.config.compose import resolve
-    from mlops.data.prepare import prepare
-    from mlops.evaluation.evaluate import evaluate
-    from mlops.training.fitting import train
-
-    with chdir(root):
-        settings = resolve()
-        prepare(settings.data, settings.split)
-        train(settings)
-        evaluate(settings)
-        bundle(settings)
 
 
 @pytest.fixture(scope="session")
@@ -163,12 +145,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mlops.data.sample import write
 
     root = tmp_path_factory.mktemp("trained")
-    for name in ("conf", "requirements", "engine", "src", "params.yaml", "pyproject.toml"):
-        source = PROJECT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, root / name)
+    stages.copied(root)
     (root / "params.yaml").write_text(SMALL)
     with chdir(root):
         write(Path("data/raw"), rows=2000, months=3)
-    _run_stages(root)
+    stages.run(root)
     return root

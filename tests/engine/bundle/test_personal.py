@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import chdir
 from datetime import UTC, date, datetime
@@ -13,24 +12,19 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import stages
 import yaml
-from baked import SOURCE
 
-from mlops.bundle.assembly import bundle
 from mlops.bundle.reading import load
-from mlops.config.compose import resolve
 from mlops.contract import HIDDEN, Contract
 from mlops.data.errors import DataError
-from mlops.data.prepare import prepare
 from mlops.data.sources import Frame
 from mlops.data.validation import refuse, validated
-from mlops.evaluation.evaluate import evaluate
 from mlops.monitoring.monitor import monitor
 from mlops.serving.batch import predict
 from mlops.serving.endpoints.model import examples
 from mlops.serving.loading import load as served
 from mlops.serving.telemetry.metrics import Metrics
-from mlops.training.fitting import train
 
 ROWS = 400
 CONTRACT = """
@@ -83,20 +77,14 @@ def planted() -> pd.DataFrame:
 
 def made(root: Path, pii: str) -> Path:
     """Run the pipeline, score a table with a log, and judge that."""
-    for name in ("conf", "requirements", "engine", "src", "pyproject.toml"):
-        copy = shutil.copytree if (SOURCE / name).is_dir() else shutil.copy
-        copy(SOURCE / name, root / name)
+    stages.copied(root)
     (root / "conf/data/loans.yaml").write_text(CONTRACT.format(pii=pii))
     (root / "conf/features/told.yaml").write_text(FEATURES)
     (root / "params.yaml").write_text("data: {use: loans}\nfeatures: {use: told}\n" + SMALL)
     (root / "data/raw").mkdir(parents=True)
     planted().to_csv(root / "data/raw/loans.csv", index=False)
+    stages.run(root)
     with chdir(root):
-        settings = resolve()
-        prepare(settings.data, settings.split)
-        train(settings)
-        evaluate(settings)
-        bundle(settings)
         (root / "scored").mkdir()
         noon = datetime(2026, 2, 3, 12, tzinfo=UTC)
         predict(

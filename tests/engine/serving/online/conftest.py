@@ -1,8 +1,7 @@
 """A bundle that reads two feature views, and the stores that hold them."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, chdir
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import stages
 from baked import SOURCE
 from databases import postgresql, redis_server
 
@@ -18,7 +18,6 @@ from mlops.config.views import View
 from mlops.serving.online.stores import opened
 from mlops.views.online import Values, about, key, microseconds, table_name
 
-ROOT_PARTS = ("conf", "requirements", "engine", "src", "pyproject.toml")
 CONTRACT = """
 name: loans
 task: binary
@@ -84,9 +83,7 @@ ROWS = 400
 
 def made(root: Path, source: Path, stale: str = "'null'", pii: bool = True) -> Path:
     """Make the bundle of a project with views, and return the project."""
-    for name in ROOT_PARTS:
-        copy = shutil.copytree if (source / name).is_dir() else shutil.copy
-        copy(source / name, root / name)
+    stages.copied(root, source)
     written = {
         "conf/data/loans.yaml": CONTRACT % str(pii).lower(),
         "conf/tables/payments.yaml": PAYMENTS,
@@ -118,18 +115,7 @@ def made(root: Path, source: Path, stale: str = "'null'", pii: bool = True) -> P
     )
     (root / "data/raw").mkdir(parents=True)
     table.to_csv(root / "data/raw/loans.csv", index=False)
-    from mlops.bundle.assembly import bundle
-    from mlops.config.compose import resolve
-    from mlops.data.prepare import prepare
-    from mlops.evaluation.evaluate import evaluate
-    from mlops.training.fitting import train
-
-    with chdir(root):
-        settings = resolve()
-        prepare(settings.data, settings.split)
-        train(settings)
-        evaluate(settings)
-        bundle(settings)
+    stages.run(root)
     return root
 
 
