@@ -1,5 +1,8 @@
 """What can be ingested, and partitions that make no sense."""
 
+import sys
+import zoneinfo
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,26 @@ def test_a_partition_by_what_is_none_is_refused(partition: dict[str, Any], said:
 def test_a_partition_that_contradicts_itself_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=said):
         contract({**KEYED, "by": "at", **changes})
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No time zones, as in an image that has no database of them."""
+    for name in ["tzdata", *(name for name in sys.modules if name.startswith("tzdata."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    zoneinfo.reset_tzpath(to=[])
+    zoneinfo.ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_server_reads_the_contract_where_no_time_zone_is_known() -> None:
+    with pytest.raises(zoneinfo.ZoneInfoNotFoundError):
+        zoneinfo.ZoneInfo("Europe/Berlin")
+    partition = contract({**KEYED, "by": "at", "time_zone": "Europe/Berlin"}).source.partition
+    assert partition is not None
+    assert partition.time_zone == "Europe/Berlin"
 
 
 def test_tables_stand_in_conf(tmp_path: Path, shop: Shop) -> None:

@@ -132,7 +132,43 @@ class Intervals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             raise ValueError("`coverage` is a share from 0.5 to below 1")
 
 
-class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Declared:
+    """Columns that one file declares: those of a contract, or of a table of events."""
+
+    __slots__ = ()
+    columns: dict[str, Column]
+    source: Source
+    restricted: bool
+
+    @property
+    def place(self) -> str:
+        """The file that declares it."""
+        raise NotImplementedError
+
+    @property
+    def zone(self) -> str:
+        """The time zone of datetimes without an offset."""
+        return "UTC"
+
+    def kept(self) -> Iterator[tuple[str, Column]]:
+        """Yield every column that is used for anything."""
+        return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
+
+    def is_private(self, name: str) -> bool:
+        """Say whether no value of a column may leave: personal data, and all that is restricted.
+
+        Labels and bounds that the file itself declares are no values of anybody.
+        """
+        return self.restricted or self.columns[name].pii
+
+    def shown(self, name: str, value: object) -> str:
+        """Return a value as messages and reports have it, which leave the machine."""
+        return HIDDEN if self.is_private(name) else repr(str(value))
+
+
+class Contract(
+    Declared, msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """The declared columns of one table, the task that its target sets, and what answers promise.
 
     A binary target is a boolean, or a category whose last label is the positive class. `licence`,
@@ -191,30 +227,10 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         """Return the columns with this role, in declared order."""
         return tuple(name for name, column in self.columns.items() if role in column.roles)
 
-    def kept(self) -> Iterator[tuple[str, Column]]:
-        """Yield every column that is used for anything."""
-        return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
-
-    def is_private(self, name: str) -> bool:
-        """Say whether no value of a column may leave: personal data, and all that is restricted.
-
-        Labels and bounds that the contract itself declares are no values of anybody.
-        """
-        return self.restricted or self.columns[name].pii
-
-    def shown(self, name: str, value: object) -> str:
-        """Return a value as messages and reports have it, which leave the machine."""
-        return HIDDEN if self.is_private(name) else repr(str(value))
-
     @property
     def place(self) -> str:
         """The file that declares it."""
         return f"conf/data/{self.name}.yaml"
-
-    @property
-    def zone(self) -> str:
-        """The time zone of datetimes without an offset."""
-        return "UTC"
 
     @property
     def target(self) -> str:

@@ -7,7 +7,7 @@ Declarations alone, so that a server can read a contract: what reads from an ori
 import re
 from typing import Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
@@ -17,39 +17,39 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PARAMETER = re.compile(r"(?<![:\w]):(since|until)\b")  # in a query; `::date` is a cast
 
 
-class Files(
+class _Origin(
     msgspec.Struct,
     frozen=True,
     forbid_unknown_fields=True,
     omit_defaults=True,
     tag_field="kind",
-    tag="files",
 ):
-    """Files of this machine by a glob, like /mnt/drop/*.csv; `{day}` in it stands for a day."""
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the origin can be asked for some days alone."""
+        return True
 
+
+class _Globbed(_Origin, frozen=True):
     glob: str
 
     @property
     def is_bounded(self) -> bool:
-        """Whether the origin can be asked for some days alone."""
+        """Whether the glob says where a day stands."""
         return DAY in self.glob
 
 
-class Bucket(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag_field="kind",
-    tag="bucket",
-):
+class Files(_Globbed, frozen=True, tag="files"):
+    """Files of this machine by a glob, like /mnt/drop/*.csv; `{day}` in it stands for a day."""
+
+
+class Bucket(_Globbed, frozen=True, tag="bucket"):
     """Objects by a glob that fsspec understands, like s3://shop/orders/day={day}/*.parquet.
 
     `options_env` names the variable with fsspec's options as JSON, where the usual ones of the
     store (AWS_ACCESS_KEY_ID …) are not enough.
     """
 
-    glob: str
     options_env: str | None = None
 
     def __post_init__(self) -> None:
@@ -58,20 +58,8 @@ class Bucket(
         _check_address("glob", self.glob, "options_env")
         _check_variable("options_env", self.options_env)
 
-    @property
-    def is_bounded(self) -> bool:
-        """Whether the origin can be asked for some days alone."""
-        return DAY in self.glob
 
-
-class Sql(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag_field="kind",
-    tag="sql",
-):
+class Sql(_Origin, frozen=True, tag="sql"):
     """A query, by SQLAlchemy: `:since` and `:until` in it are the window's days, as parameters.
 
     `url_env` names the variable with the database's URL; `url` itself is for one without password.
@@ -105,14 +93,7 @@ class Pages(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             raise ValueError("give `next`, where an answer names the next page, or `parameter`")
 
 
-class Http(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag_field="kind",
-    tag="http",
-):
+class Http(_Origin, frozen=True, tag="http"):
     """An API: `{since}` and `{until}` in `url` or `parameters` are the window's days.
 
     An answer is `json`, whose list of records is at the path `records` (like data.items, by
@@ -147,14 +128,7 @@ class Http(
         return any(SINCE in text or UNTIL in text for text in asked)
 
 
-class Delta(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag_field="kind",
-    tag="delta",
-):
+class Delta(_Origin, frozen=True, tag="delta"):
     """A Delta table at a path or URL, at its newest `version` or a pinned one."""
 
     url: str
@@ -165,17 +139,8 @@ class Delta(
         _check_address("url", self.url, "options_env")
         _check_variable("options_env", self.options_env)
 
-    is_bounded = True
 
-
-class Iceberg(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag_field="kind",
-    tag="iceberg",
-):
+class Iceberg(_Origin, frozen=True, tag="iceberg"):
     """An Iceberg table of a catalogue, at its newest `snapshot` or a pinned one.
 
     `properties_env` names the variable with the catalogue's properties as JSON; without it,
@@ -189,8 +154,6 @@ class Iceberg(
 
     def __post_init__(self) -> None:
         _check_variable("properties_env", self.properties_env)
-
-    is_bounded = True
 
 
 Origin = Files | Bucket | Sql | Http | Delta | Iceberg
@@ -218,14 +181,20 @@ class Partition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             raise ValueError("`version` and `deleted` are about rows that come again: name `key`")
         if self.lookback_days < 0:
             raise ValueError("`lookback_days` is 0 or more")
-        if not self.time_zone:
-            return
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(
-                f"{self.time_zone!r} is no time zone: name one like Europe/Berlin"
-            ) from error
+        if self.time_zone:
+            check_zone(self.time_zone)
+
+
+def check_zone(name: str) -> None:
+    """Raise ValueError for what is no time zone, where there is a database of them.
+
+    An image may have none: whoever reads the rows has some.
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        if available_timezones():
+            raise ValueError(f"{name!r} is no time zone: name one like Europe/Berlin") from error
 
 
 def _check_place(url: str | None, variable: str | None) -> None:

@@ -1,11 +1,10 @@
 """Feature views: which there are, where they come from, and their values."""
 
 import argparse
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .verb import Arguments, Run, Verb
+from .verb import Arguments, Run, Verb, day
 
 if TYPE_CHECKING:
     from ..config.settings import Settings
@@ -37,11 +36,11 @@ def grammar(verb: Verb) -> None:
 
     add = part("backfill", _backfill, "write a view's values at each day to data/features")
     add.add_argument("name")
-    add.add_argument("--since", required=True, type=_day, metavar="DATE")
-    add.add_argument("--until", required=True, type=_day, metavar="DATE")
+    add.add_argument("--since", required=True, type=day, metavar="DATE")
+    add.add_argument("--until", required=True, type=day, metavar="DATE")
 
     add = part("check", _check, "exit 1 where tables or views are not as they should be")
-    add.add_argument("--now", type=_day, metavar="DATE", help="as if it were then (default: now)")
+    add.add_argument("--now", type=day, metavar="DATE", help="as if it were then (default: now)")
 
     add = part("replay", _replay, "exit 1 where a server used other values than are computed again")
     add.add_argument("--log", metavar="DIR", type=Path, required=True)
@@ -152,11 +151,6 @@ def _settings() -> "Settings":
     from ..config.settings import Settings
 
     return Settings.parse(composed(CONF, read_experiment(EXPERIMENT)))
-
-
-def _day(text: str) -> date:
-    """Read a day like 2026-01-31."""
-    return date.fromisoformat(text)
 
 
 def _replay(arguments: Arguments) -> int:

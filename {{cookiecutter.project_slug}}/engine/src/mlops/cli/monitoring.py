@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from ..errors import ProjectError
-from .verb import Arguments, Verb
+from .verb import Arguments, Verb, day
 
 COLLECTED = Path(".mlops/log")  # logs of other places
 
@@ -21,7 +21,7 @@ def grammar(verb: Verb) -> None:
     add.add_argument(
         "--bundle", metavar="DIR", type=Path, default=Path("deploy/production/champion")
     )
-    add.add_argument("--at", metavar="DATE", type=_day, help="the last day (default: yesterday)")
+    add.add_argument("--at", metavar="DATE", type=day, help="the last day (default: yesterday)")
     add.add_argument("--out", metavar="DIR", type=Path, default=Path("reports/monitor"))
     add.add_argument(
         "--replay", metavar="DAYS", type=_days, help="say what would have alerted: 90d"
@@ -101,14 +101,6 @@ def _here(log: str, bundle: Path) -> Path:
             "them recorded there first (engine/docs/serving-log.md)"
         )
     return folder
-
-
-def _day(text: str) -> date:
-    """Read a date like 2026-11-27."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date like 2026-11-27") from error
 
 
 def _days(text: str) -> int:

@@ -6,14 +6,13 @@ contract their features as columns.
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
-from ..contract import Column, Source, Type
+from ..contract import Column, Declared, Source, Type
+from ..origins import check_zone
 
 DATA = Path("data/tables")
 UNITS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}  # seconds
@@ -40,7 +39,7 @@ def seconds(span: str) -> int:
     return int(found[1]) * UNITS[found[2]]
 
 
-class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Table(Declared, msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One table of events below data/tables/NAME: whose they are, when they were, when known.
 
     `keys` are the columns that name the entity; a row happened at `event_time` and was known at
@@ -86,14 +85,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             raise ValueError(f"{loose[0]!r} is never missing: take `nullable` away")
         if len({name.lower() for name in self.columns}) < len(self.columns):
             raise ValueError("two of `columns` differ in nothing but case: rename one of them")
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            if not available_timezones():  # of an image; whoever reads the table has some
-                return
-            raise ValueError(
-                f"{self.time_zone!r} is no time zone: name one like Europe/Berlin"
-            ) from error
+        check_zone(self.time_zone)
 
     @property
     def times(self) -> list[str]:
@@ -114,14 +106,6 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def zone(self) -> str:
         """The time zone of datetimes without an offset."""
         return self.time_zone
-
-    def is_private(self, name: str) -> bool:
-        """Say whether no value of a column may leave: personal data, and all that is restricted."""
-        return self.restricted or self.columns[name].pii
-
-    def kept(self) -> Iterator[tuple[str, Column]]:
-        """Yield every column that is used for anything."""
-        return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
 
 
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

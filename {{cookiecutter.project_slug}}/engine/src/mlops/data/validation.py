@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from ..contract import Column, Source
+from ..contract import Column, Declared
 from .errors import DataError
 from .parsing import EXPECTED, parse
 from .sources import Frame
@@ -17,29 +16,6 @@ from .sources import Frame
 SHOWN = 20
 OTHERS = 3  # values of one kind of finding
 BELOW, ABOVE = "is below the minimum", "is above the maximum"
-
-
-class Declared(Protocol):
-    """What declares the columns of files: a contract, or a table of events.
-
-    `place` is the file that does, and `zone` the one of datetimes without an offset.
-    """
-
-    @property
-    def columns(self) -> dict[str, Column]: ...
-
-    @property
-    def source(self) -> Source: ...
-
-    @property
-    def place(self) -> str: ...
-
-    @property
-    def zone(self) -> str: ...
-
-    def kept(self) -> Iterator[tuple[str, Column]]: ...
-
-    def is_private(self, name: str) -> bool: ...
 
 
 @dataclass(frozen=True)

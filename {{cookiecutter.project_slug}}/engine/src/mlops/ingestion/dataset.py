@@ -1,12 +1,11 @@
 """What can be ingested: the experiment's labelled rows, and each table of conf/tables."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.expansion import TABLES, read_table
 from ..config.views import Table
-from ..contract import Column, Contract, Source
+from ..contract import Column, Contract, Declared, Source
 from ..data.errors import DataError
 
 RAW = Path("data/raw")
@@ -14,7 +13,7 @@ FLAGS = ("number", "integer", "datetime")  # types by which versions have an ord
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(Declared):
     """Declared rows in a folder; `file` is what declares them."""
 
     name: str
@@ -24,10 +23,6 @@ class Dataset:
     source: Source
     time_zone: str
     restricted: bool
-
-    def kept(self) -> Iterator[tuple[str, Column]]:
-        """Yield every column that is used for anything."""
-        return ((n, c) for n, c in self.columns.items() if "ignored" not in c.roles)
 
     @property
     def place(self) -> str:
@@ -45,10 +40,6 @@ class Dataset:
         if self.source.partition is not None and self.source.partition.key:
             return self.source.partition.key
         return [name for name, column in self.columns.items() if "id" in column.roles]
-
-    def is_private(self, name: str) -> bool:
-        """Say whether no value of a column may be shown."""
-        return self.restricted or self.columns[name].pii
 
 
 def of_contract(contract: Contract, folder: Path = RAW) -> Dataset:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from ..config.views import View
-from ..contract import Column
+from ..contract import Column, Contract
 from ..errors import ProjectError
 
 EPOCH = datetime(1970, 1, 1)
@@ -150,6 +150,11 @@ def microseconds(moment: datetime) -> int:
 def key_columns(view: View) -> dict[str, str]:
     """Return the contract's column for each key of the table, in the order of a store's key."""
     return {name: view.entity[name] for name in view.table.keys}
+
+
+def names_persons(view: View, contract: Contract) -> bool:
+    """Say whether an entity of a view is personal data, which the log knows by a keyed hash."""
+    return view.table.restricted or any(map(contract.is_private, view.entity.values()))
 
 
 def key(values: Sequence[Any]) -> bytes:

@@ -12,15 +12,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..config.views import View
-from ..contract import HIDDEN, Contract
+from ..contract import Contract
 from ..data.arrays import plain
 from ..errors import ProjectError
-from ..log_layout import stored
+from ..log_layout import FEATURES, stored
 from ..progress import progress
+from .entities import KEYS
 from .join import Join
-from .online import key
+from .online import key, names_persons
 
-AS_OF, OF = "features_as_of", "features_of"
+AS_OF, OF = FEATURES
 WHERE = ("request_id", "row")
 MOMENT = np.dtype("datetime64[us]")
 
@@ -75,14 +76,16 @@ def replay(
     found.unrecorded = [
         name for view in views.values() for name in view.features if contract.is_private(name)
     ]
+    features = [stored(name) for view in views.values() for name in view.features]
     seen = False
     with Join(root) as join:
         people = _Entities(join, hashed)
         for path in progress([*files], "replay", unit="file"):
             with pq.ParquetFile(path) as file:
-                if AS_OF not in file.schema_arrow.names:
+                there = file.schema_arrow.names
+                if AS_OF not in there:
                     continue
-                table = file.read()
+                table = file.read([n for n in (*WHERE, *FEATURES, *features) if n in there])
             for name in (field.name for field in table.schema.field(AS_OF).type):
                 if name in views:
                     seen = True
@@ -129,7 +132,7 @@ def _compare(
         return
     names = of.filter(used).to_pylist()
     moments = plain(at.filter(used), MOMENT, "NaT")
-    if view.table.restricted or any(map(contract.is_private, view.entity.values())):
+    if names_persons(view, contract):
         if people.hashed is None:
             found.unread += len(names)
             return
@@ -138,7 +141,7 @@ def _compare(
         entities = [tuple(msgspec.json.decode(name)) for name in names]
     keys = pa.table(
         {
-            name: pa.array(values, _kind(view, name))
+            name: pa.array(values, KEYS[view.table.columns[name].type])
             for name, values in zip(view.table.keys, zip(*entities, strict=True), strict=True)
         }
     )
@@ -155,17 +158,8 @@ def _compare(
         if not one.example and differs.any():
             place = int(differs.argmax())
             request, row = (where.column(part)[place].as_py() for part in WHERE)
-            hidden = view.table.restricted
-            said = (HIDDEN if hidden else repr(side[place].as_py()) for side in (logged, own))
-            one.example = "request {} row {}: {} was used, {} is computed".format(
-                request, row, *said
-            )
-
-
-def _kind(view: View, name: str) -> pa.DataType:
-    kinds = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
-    kind = view.table.columns[name].type
-    return kinds.get(kind, pa.timestamp("us") if kind == "datetime" else pa.string())
+            was, now = (repr(side[place].as_py()) for side in (logged, own))
+            one.example = f"request {request} row {row}: {was} was used, {now} is computed"
 
 
 def _same(logged: pa.ChunkedArray, computed: pa.ChunkedArray) -> np.ndarray:

@@ -17,6 +17,7 @@ from ...views.online import (
     key,
     key_columns,
     kinds_of,
+    names_persons,
     table_name,
 )
 from ..problem import Problem
@@ -66,7 +67,8 @@ class Lookup:
     """What a bundle needs of a store; it never changes.
 
     `asked` are the columns that a request has: all that the model reads but those that are looked
-    up, and those that name the entities.
+    up, and those that name the entities. `private` says of each view whether these are personal
+    data.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Lookup:
         self.stored = tuple(stored)
         self.asked = tuple(dict.fromkeys([*own, *keys]))
         self.names = tuple(chosen)
+        self.private = tuple(names_persons(view, contract) for view in chosen.values())
         self.keys = tuple(dict.fromkeys(keys))
         self._views = [self._of(name, view, contract) for name, view in chosen.items()]
         online.check(chosen.values())
@@ -106,14 +109,6 @@ class Lookup:
     def tables(self) -> tuple[str, ...]:
         """The tables of the store that are read."""
         return tuple(one.table for one in self._views)
-
-    def private(self, contract: Contract) -> tuple[bool, ...]:
-        """Return of each view whether the columns that name its entities are personal data."""
-        return tuple(
-            one.view.table.restricted
-            or any(contract.is_private(column) for column in key_columns(one.view).values())
-            for one in self._views
-        )
 
     def requested(self, rows: Sequence[Any]) -> Keys:
         """Return the keys of rows as a request has them, for each view."""

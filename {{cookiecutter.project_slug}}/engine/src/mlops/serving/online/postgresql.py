@@ -11,7 +11,7 @@ import msgspec
 import psycopg  # type: ignore[import-not-found, unused-ignore]
 
 from ...views.online import About, Entry, OnlineError, OutageError, Snapshot
-from .stores import newer, shown
+from .stores import Remote, newer, shown
 
 CHUNK = 50_000  # entities of one transaction
 CONNECTING = 2  # seconds: the least that libpq waits
@@ -41,10 +41,8 @@ def opened(url: str, timeout: float, write: bool) -> "Postgresql":
     return Postgresql(url, timeout, write)
 
 
-class Postgresql:
+class Postgresql(Remote):
     """The store in one database; each thread has a connection of its own, made when asked."""
-
-    remote = True
 
     def __init__(self, url: str, timeout: float, write: bool = False) -> None:
         self._url = url
@@ -95,13 +93,6 @@ class Postgresql:
         rows = self._asked(lambda c: c.execute(statement, given).fetchall())
         if rows[0][0] > at:
             raise OnlineError(newer(about.view))
-
-    def load(self, table: str, about: About, entries: Iterable[Entry], at: int) -> int:
-        """Write a table that is not there yet; nobody reads it before it is complete."""
-        self.begin(table, about, at)
-        written = self.upsert(table, entries)
-        self.complete(table, at)
-        return written
 
     def upsert(self, table: str, entries: Iterable[Entry]) -> int:
         """Write what is newer than what stands there and differs."""

@@ -9,7 +9,7 @@ import msgspec
 import redis  # type: ignore[import-not-found, unused-ignore]
 
 from ...views.online import About, Entry, OnlineError, OutageError, Snapshot
-from .stores import newer, shown
+from .stores import Remote, newer, shown
 
 WRITING = 60.0  # seconds for one answer while nobody waits
 CHUNK = 500  # entities of one call of a script, during which Redis answers nobody else
@@ -64,10 +64,8 @@ def opened(url: str, timeout: float, write: bool) -> "Redis":
     return Redis(client, shown(url), write)
 
 
-class Redis:
+class Redis(Remote):
     """The store in one database of a server."""
-
-    remote = True
 
     def __init__(self, client: "redis.Redis", place: str, write: bool = False) -> None:
         self._client: Any = client
@@ -97,13 +95,6 @@ class Redis:
         begin = self._client.register_script(BEGIN)
         if not self._asked(lambda: begin(keys=keys, args=[at, content, table])):
             raise OnlineError(newer(about.view))
-
-    def load(self, table: str, about: About, entries: Iterable[Entry], at: int) -> int:
-        """Write a table that is not there yet; nobody reads it before it is complete."""
-        self.begin(table, about, at)
-        written = self.upsert(table, entries)
-        self.complete(table, at)
-        return written
 
     def upsert(self, table: str, entries: Iterable[Entry]) -> int:
         """Write what is newer than what stands there and differs."""

@@ -1,10 +1,11 @@
 """Which engine an address names; a driver is imported where one asks for it."""
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...views.online import OnlineError, Store
+from ...views.online import About, Entry, OnlineError, Store
 
 TIMEOUT = 0.1  # seconds for one answer of a store beyond a network
 KNOWN = {
@@ -14,6 +15,19 @@ KNOWN = {
     "postgresql": ("postgresql", "psycopg"),
     "postgres": ("postgresql", "psycopg"),
 }
+
+
+class Remote(Store):
+    """A store beyond a network: what is written is read only when all of it is there."""
+
+    remote = True
+
+    def load(self, table: str, about: About, entries: Iterable[Entry], at: int) -> int:
+        """Write a table that is not there yet; nobody reads it before it is complete."""
+        self.begin(table, about, at)
+        written = self.upsert(table, entries)
+        self.complete(table, at)
+        return written
 
 
 def opened(url: str, timeout: float = TIMEOUT, write: bool = False) -> Store:

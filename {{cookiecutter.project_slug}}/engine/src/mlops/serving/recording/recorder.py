@@ -225,7 +225,7 @@ class Recorder:
             return [], []
         assert self._log is not None
         unit = self._log.unit
-        private = predictor.lookup.private(predictor.loaded.contract)
+        private = predictor.lookup.private
         as_of: list[Any] = []
         entities: list[Any] = []
         for request in requests:

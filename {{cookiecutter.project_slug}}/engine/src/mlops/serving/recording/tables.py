@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...data.prepared import ARROW
-from ...log_layout import FEEDBACK, FORMAT, PREDICTIONS, stored
+from ...log_layout import FEATURES, FEEDBACK, FORMAT, PREDICTIONS, stored
 from ...spelling import Spellings, spellings
 from .segment import Answers, Declaration, Outcomes
 
@@ -67,10 +67,11 @@ def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
 
 def _looked_up(block: Answers, about: Declaration) -> dict[str, pa.Array]:
     """Return by view when the values of each row were known, and the entity they are of."""
-    return {
-        "features_as_of": _by_view(block.as_of, about.views, MOMENT),
-        "features_of": _by_view(block.entities, about.views, pa.string()),
-    }
+    parts = (
+        _by_view(block.as_of, about.views, MOMENT),
+        _by_view(block.entities, about.views, pa.string()),
+    )
+    return dict(zip(FEATURES, parts, strict=True))
 
 
 def _by_view(
