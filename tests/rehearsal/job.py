@@ -36,7 +36,7 @@ class JobRun:
 
     def run(self) -> Job:
         event, needs = self.of.event, self.of.jobs
-        self.result.permissions = self._permissions()
+        self.result.permissions = workflow.permitted(self.told, self.id, event.fork)
         token = self.runner.github.issue_token(event.repository, self.result.permissions)
         given = {} if event.fork else self.runner.secrets
         if event.actor == DEPENDABOT:
@@ -79,15 +79,6 @@ class JobRun:
             self._step(step, f"step-{at}", self.contexts, self.done, self.result.steps)
         self._finish()
         return self.result
-
-    def _permissions(self) -> dict[str, str]:
-        told = self.job.get("permissions", self.told.get("permissions"))
-        if told is None:
-            raise workflow.WorkflowError(f"{self.id}: its permissions are not stated")
-        allowed = {scope: level for scope, level in told.items() if level != "none"}
-        if self.of.event.fork:
-            return {scope: "read" for scope in allowed if scope != "id-token"}
-        return allowed
 
     def _scope(self, contexts: Mapping[str, Any] | None = None) -> Scope:
         status = {

@@ -11,6 +11,7 @@ from typing import Any, Self
 from baked import IDENTITY
 
 from . import workflow
+from .act import Act, asked
 from .github import FORK, OWNER, REPOSITORY, GitHub, Pull, git
 from .machine import Machine
 from .results import Event, Run
@@ -264,7 +265,8 @@ class Rehearsal:
 
     def _runner(self) -> Runner:
         settings = (self.secrets, self.variables, self.break_at, self.secrets_of_bots)
-        made = Runner(self.github, self.machine, *settings)
+        kind = Act if asked() else Runner
+        made = kind(self.github, self.machine, *settings)
         made.runs = len(self.runs)
         return made
 

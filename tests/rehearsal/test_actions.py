@@ -2,6 +2,7 @@
 
 import pytest
 
+from rehearsal.act import ours
 from rehearsal.github import git
 from rehearsal.results import Run
 from rehearsal.workflow import WorkflowError
@@ -138,10 +139,20 @@ runs:
     )
     assert run.jobs["one"].steps[-1].output == "hello you\n"
     assert run.jobs["two"].result == "failure"
+
+
+@ours("it takes any input")
+def test_an_input_that_a_composite_action_has_not_is_refused(world: World) -> None:
+    about = "name: own\ndescription: x\nruns: {using: composite, steps: []}\n"
+    world.write(".github/actions/own/action.yml", about)
+    own = "{uses: ./.github/actions/own, with: {other: you}}"
     with pytest.raises(WorkflowError, match="no input"):
-        world.run(f"one:{steps.replace('WITH', 'with: {other: you}')}")
+        world.run(
+            f"one: {{{JOB}, permissions: {{contents: read}}, steps: [{{uses: {CHECKOUT}}}, {own}]}}"
+        )
 
 
+@ours("it knows every action, and every input")
 @pytest.mark.parametrize(
     ("uses", "said"),
     [

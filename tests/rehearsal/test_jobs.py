@@ -2,6 +2,7 @@
 
 import pytest
 
+from rehearsal.act import ours
 from rehearsal.workflow import WorkflowError
 from rehearsal.world import HEAD, JOB, World
 
@@ -79,6 +80,7 @@ one:
     assert said == [["workflow", "job", "step"], [], ["added", "tool"], ["seen"]]
 
 
+@ours("it lets a step set them")
 @pytest.mark.parametrize("name", ["GITHUB_SHA", "NODE_OPTIONS"])
 def test_a_step_cannot_set_everything(world: World, name: str) -> None:
     with pytest.raises(WorkflowError, match=name):
@@ -93,6 +95,7 @@ def test_a_script_fails_where_it_fails(world: World) -> None:
     assert run.result == "success"  # without a shell, GitHub does not set pipefail
 
 
+@ours("it takes whole minutes alone")
 def test_a_step_ends_at_its_time(world: World) -> None:
     steps = "[{run: sleep 60, timeout-minutes: 0.01}]"
     job = world.run(f"one: {{{JOB}, steps: {steps}}}").jobs["one"]
@@ -124,12 +127,14 @@ one:
     assert run.jobs["one"].steps[0].output == "*** red\n"
 
 
+@ours("such a name is empty, as on GitHub")
 @pytest.mark.parametrize("named", ["secrets.OTHER", "vars.OTHER", "github.other", "env.OTHER"])
 def test_a_name_that_is_not_there_is_refused(world: World, named: str) -> None:
     with pytest.raises(Exception, match=named.partition(".")[2]):
         world.run(f"one: {{{JOB}, steps: [{{run: echo, env: {{A: '${{{{ {named} }}}}'}}}}]}}")
 
 
+@ours("nothing breaks its steps")
 def test_a_step_can_be_broken(world: World) -> None:
     world.break_at = "echo fragile"
     job = world.job("echo fragile", "echo after")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rehearsal.act import ours
 from rehearsal.results import Job
 from rehearsal.world import JOB, World
 
@@ -25,13 +26,17 @@ whole:
     - run: |
         git rev-list --count origin/main; git fetch --quiet origin main && echo granted
         git push origin HEAD:refs/heads/new 2>&1 || echo refused
-nothing: {{{JOB}, steps: [{{uses: {CHECKOUT}}}]}}
 """)
     shallow, whole = (run.jobs[name].steps[1].output for name in ("shallow", "whole"))
     assert shallow.split("\n")[0] == "1"
     assert shallow.endswith("denied\n")
     assert whole.startswith("3\ngranted\n")
     assert whole.endswith("refused\n")
+
+
+@ours("the jobs of a run share one token")
+def test_a_job_without_a_permission_reads_nothing(world: World) -> None:
+    run = world.run(f"nothing: {{{JOB}, steps: [{{uses: {CHECKOUT}}}]}}")
     assert run.jobs["nothing"].result == "failure"
 
 

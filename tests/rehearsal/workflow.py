@@ -77,6 +77,17 @@ def load_action(path: Path) -> dict[str, Any]:
     return content
 
 
+def permitted(told: Mapping[str, Any], job: str, fork: bool) -> dict[str, str]:
+    """Return what the token of a job may do; that of a fork's pull request reads at most."""
+    stated = told["jobs"][job].get("permissions", told.get("permissions"))
+    if stated is None:
+        raise WorkflowError(f"{job}: its permissions are not stated")
+    allowed = {scope: level for scope, level in stated.items() if level != "none"}
+    if fork:
+        return {scope: "read" for scope in allowed if scope != "id-token"}
+    return allowed
+
+
 def read(path: Path) -> Any:
     """Return the content of a YAML 1.2 file, in which `on` is a word and a key stands once."""
     return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
