@@ -17,6 +17,7 @@ from ..files import parse_yaml
 NAME = "experiment.yaml"
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Rate = Annotated[float, msgspec.Meta(gt=0, lt=0.5)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Duration = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,4}[mhdw]$")]
 
@@ -30,6 +31,25 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     share: Share
     lasts: Duration | None = msgspec.field(default=None, name="for")
+
+
+class Slow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most the share `at_most` of the challenger's requests takes longer than `seconds`."""
+
+    seconds: Annotated[float, msgspec.Meta(gt=0)]
+    at_most: Rate
+
+
+class Guardrails(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What has a server take the challenger back by itself: rates of its requests.
+
+    `errors` is the most that may fail. `alpha` is the chance, over all requests and both rates,
+    that a challenger is stopped which keeps them.
+    """
+
+    errors: Rate = 0.01
+    slow: Slow | None = None
+    alpha: Annotated[float, msgspec.Meta(gt=0, le=0.2)] = 0.05
 
 
 class Primary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +92,7 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before: Duration = "4w"
     min_units: Annotated[int, msgspec.Meta(ge=30)] = 500
     slices: tuple[str, ...] = ()
+    guardrails: Guardrails = Guardrails()
 
     @property
     def share(self) -> float:
