@@ -68,11 +68,14 @@ def truth(given: np.ndarray, seed: int, wrong: float = 0.0) -> np.ndarray:
 
 
 @cache
-def world(weeks: int = WEEKS) -> World:
-    """Return the bundle and its reference; with no weeks, no period of it is known."""
+def world(weeks: int = WEEKS, season: Change | None = None) -> World:
+    """Return the bundle and its reference; with no weeks, no period of it is known.
+
+    The second half of the weeks is of another `season`.
+    """
     contract = msgspec.convert({"name": "t", "task": "binary", "columns": COLUMNS}, Contract)
     encoder = Encoder.build(contract, Features())
-    parts = [drawn(ROWS, seed) for seed in range(WEEKS)]
+    parts = [drawn(ROWS, seed, season if seed >= WEEKS // 2 else None) for seed in range(WEEKS)]
     every = np.concatenate(parts)
     about = profile(contract, encoder, every, answers(every), "binary")
     layout = Layout.of(about, contract, Limits(12, 0.5))

@@ -13,8 +13,9 @@ import pytest
 
 from mlops.bundle import manifest
 from mlops.errors import ProjectError
+from mlops.rollout.assignment import PLACES, place
 from mlops.serving.loading import load
-from mlops.serving.models import PLACES, ServedModels, place
+from mlops.serving.models import ServedModels
 from mlops.serving.problem import Problem
 from mlops.serving.settings import ServingSettings
 
@@ -225,7 +226,7 @@ def test_share_of_keys_is_kept_and_sticks(
 
 
 def test_place_is_the_same_in_another_process() -> None:
-    code = "from mlops.serving.models import place; print(place(b'customer 7'))"
+    code = "from mlops.rollout.assignment import place; print(place(b'customer 7'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) == place(b"customer 7") < PLACES
 

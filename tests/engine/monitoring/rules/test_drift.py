@@ -19,6 +19,7 @@ from mlops.monitoring.rules.drift import (
     PredictionDrift,
     SliceDrift,
 )
+from mlops.monitoring.statistics import share
 
 FEATURES = FeatureDrift(least=0.02, label=0.01)
 SLICES = SliceDrift(least=0.04, label=0.04)
@@ -158,6 +159,37 @@ def test_a_slice_that_moves_alone_is_noted_and_what_moves_everywhere_is_not() ->
     assert ("size in kind=villa", "week") in told
     assert all("villa" in part for part, _ in told)
     assert not notes(SLICES, case(moved(1.0), since=7))
+
+
+def summer(values: np.ndarray, random: np.random.Generator) -> None:
+    """Most rows are of a villa, and everything is larger."""
+    values[random.random(len(values)) < 0.7, KIND] = 2
+    values[:, NUMBER] += 1.0
+
+
+def test_a_label_that_is_common_in_one_season_is_compared_with_that_season() -> None:
+    """Villas are of the summer, when all is larger: in winter they are smaller by no more."""
+    seasons = world(season=summer)
+    assert not notes(SLICES, case(days=28, of=seasons))
+    assert not notes(SLICES, case(summer, since=28, of=seasons))
+    told = notes(SLICES, case(moved(1.0, where=2), since=7, of=seasons))
+    assert ("size in kind=villa", "week") in told
+    # Without periods, nobody can know what a season was.
+    unknown = seasons._replace(reference=msgspec.structs.replace(seasons.reference, periods=[]))
+    assert notes(SLICES, case(days=28, of=unknown))
+
+
+def test_what_comes_again_now_came_again_before() -> None:
+    of = case()
+    window = of.windows["week"]
+    assert of.weight_before(window) == window.weight == 1.0
+    assert of.weight_before(window._replace(weight=0.1)) == 0.1
+    had, has = np.array([500.0, 500.0]), np.array([560.0, 440.0])
+    alone = share(had, 1000, has, 1000, 0.02)
+    repeated = share(had, 1000, has, 1000, 0.02, before=0.1)
+    assert float(repeated.p[0]) > float(alone.p[0])
+    errors = [np.sqrt(0.25 * (1 / n + 1 / 1000)) for n in (1000, 100)]
+    assert [float(one.error[0]) for one in (alone, repeated)] == pytest.approx(errors, rel=0.01)
 
 
 def test_slices_that_are_too_small_are_told_together() -> None:

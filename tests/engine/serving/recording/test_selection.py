@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlops.log_layout import unit
-from mlops.serving.models import place
+from mlops.rollout.assignment import place
 from mlops.serving.predictor import Predictor
 from mlops.serving.recording.segment import Declaration, blocks
 from mlops.serving.recording.selection import declared, sampled

@@ -15,6 +15,7 @@ from . import (
     features,
     forgetting,
     history,
+    impact,
     ingestion,
     monitoring,
     online,
@@ -46,6 +47,7 @@ MODULES = (
     online,
     monitoring,
     alerting,
+    impact,
     history,
 )
 DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call them in order."

@@ -181,16 +181,47 @@ class Case(msgspec.Struct, frozen=True, dict=True):
             found[cells.name] = between(shares, np.sqrt(shares * (1 - shares) / rows))
         return found
 
+    def weight_before(self, window: Window) -> float:
+        """Return what a row of the reference counts for, where it says nothing of how rows vary.
+
+        Whoever comes again in the traffic came again before, though no key may tell so there.
+        """
+        return min(window.weight, _weight(self.reference.seen, self.reference.equal))
+
+    def usual(self, name: str) -> np.ndarray:
+        """Return the cells of all features in the reference, as a slice has them by its seasons.
+
+        Each period counts by its share of the slice's rows: where a label is common in winter, its
+        rows are winter's, whatever else they are. The size is that of as many independent rows.
+        Without periods of the slice's column it is all of the reference.
+        """
+        column, _, label = name.partition("=")
+        cells = next((one for one in self.layout.features if one.name == column), None)
+        whole = np.asarray(self.reference.seen.features, dtype=float)
+        if cells is None or label not in cells.labels or not self._stacked.size:
+            return whole
+        rows = self._periods(column)[:, cells.labels.index(label)]
+        of = np.array([period.rows for period in self.reference.periods], dtype=float)
+        if rows.sum() < 1:
+            return whole
+        each = rows / of
+        mixed = each @ self._stacked
+        size = float((each @ of) ** 2 / (each**2 @ of))
+        return mixed * size / rows.sum()
+
     def _periods(self, name: str) -> np.ndarray:
         """Return the cells of one feature in every period (periods, cells)."""
         return self._by_period[name]
 
     @cached_property
-    def _by_period(self) -> dict[str, np.ndarray]:
-        cells = int(self.layout.starts[-1])
+    def _stacked(self) -> np.ndarray:
+        """The cells of all features in every period (periods, cells)."""
         flat = [period.features for period in self.reference.periods]
-        stacked = np.array(flat, dtype=float).reshape(len(flat), cells)
-        return {cells.name: part for cells, part in self.layout.split(stacked)}
+        return np.array(flat, dtype=float).reshape(len(flat), int(self.layout.starts[-1]))
+
+    @cached_property
+    def _by_period(self) -> dict[str, np.ndarray]:
+        return {cells.name: part for cells, part in self.layout.split(self._stacked)}
 
     def _window(self, name: str, length: int) -> Window:
         start = self.at - timedelta(days=length - 1)

@@ -33,14 +33,20 @@ NOTHING = Between(0.0, 0)
 
 
 def shift(
-    reference: Array, window: Array, least: float, weight: float = 1.0, varied: Between = NOTHING
+    reference: Array,
+    window: Array,
+    least: float,
+    weight: float = 1.0,
+    varied: Between = NOTHING,
+    before: float = 1.0,
 ) -> Test:
     """Test whether values moved up or down by more than `least`, from counts of ordered cells.
 
     The effect is P(window > reference) + P(equal) / 2 - 1/2: Mann and Whitney, Annals of
     Mathematical Statistics 18, 1947, with the variance under ties of Lehmann, Nonparametrics,
     1975; a normal that moves by d standard deviations has 0.28 d. A row counts `weight` of one
-    where rows come again; `varied` is what the effect varied by from period to period.
+    where rows come again, one of the reference `before`; `varied` is what the effect varied by
+    from period to period.
     """
     n, m = float(reference.sum()), float(window.sum())
     if n < 2 or m < 2:
@@ -48,7 +54,7 @@ def shift(
     effect = auc(reference, window) - 0.5
     pooled = (reference + window) / (n + m)
     ties = 1 - float((pooled**3).sum())
-    return beyond(effect, ties / 12 * (1 / n + 1 / (m * weight)), least, varied)
+    return beyond(effect, ties / 12 * (1 / (n * before) + 1 / (m * weight)), least, varied)
 
 
 def auc(reference: Array, window: Array) -> float:
@@ -66,15 +72,19 @@ def share(
     least: float,
     weight: float = 1.0,
     varied: Between = NOTHING,
+    before: float = 1.0,
 ) -> Test:
-    """Test whether shares moved by more than `least`: `had` of `of` rows, now `has` of `of_now`."""
-    before, now = np.asarray(had, dtype=float), np.asarray(has, dtype=float)
+    """Test whether shares moved by more than `least`: `had` of `of` rows, now `has` of `of_now`.
+
+    A row counts `weight` of one where rows come again, one of the reference `before`.
+    """
+    was, now = np.asarray(had, dtype=float), np.asarray(has, dtype=float)
     if of < 2 or of_now < 2:
-        zeros = np.zeros(before.shape)
+        zeros = np.zeros(was.shape)
         return Test(zeros, zeros + math.inf, zeros + 1)
-    pooled = (before + now + 1) / (of + of_now + 2)  # never 0 or 1: Agresti and Caffo, 2000
-    variance = pooled * (1 - pooled) * (1 / of + 1 / (of_now * weight))
-    return beyond(now / of_now - before / of, variance, least, varied)
+    pooled = (was + now + 1) / (of + of_now + 2)  # never 0 or 1: Agresti and Caffo, 2000
+    variance = pooled * (1 - pooled) * (1 / (of * before) + 1 / (of_now * weight))
+    return beyond(now / of_now - was / of, variance, least, varied)
 
 
 def above(rows: float, of: float, expected: float, weight: float = 1.0) -> float:

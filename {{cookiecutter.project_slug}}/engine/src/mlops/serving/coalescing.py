@@ -11,6 +11,7 @@ from .predictor import Predictor
 from .problem import Problem
 from .rows import Row
 
+NO_ANSWER = "no-answer"
 ROWS = 256  # of one call, but for a request that is larger alone
 
 
@@ -83,7 +84,7 @@ def unanswered(predictions: np.ndarray) -> Problem:
     """Return what is wrong where a prediction is not finite."""
     finite = np.isfinite(predictions).reshape(len(predictions), -1).all(axis=1)
     title = "The model has no answer for a row"
-    return Problem(422, "no-answer", title, "its prediction is no number", int(finite.argmin()))
+    return Problem(422, NO_ANSWER, title, "its prediction is no number", int(finite.argmin()))
 
 
 def _answer(predictor: Predictor, group: list[Asked]) -> None:

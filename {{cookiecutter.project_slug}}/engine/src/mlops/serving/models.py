@@ -4,22 +4,22 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..rollout.assignment import edge, place
 from .batching import Batching
 from .problem import Problem
 from .settings import ServingSettings
 from .slot import Slot
 from .telemetry.logs import logger
+from .trial import Trial
 
 if TYPE_CHECKING:
     from .online.online import Online
     from .predictor import Predictor
 
-PLACES = 1 << 64
 ROUTING_KEY = b"x-routing-key"
 
 
@@ -27,11 +27,14 @@ class Arms(NamedTuple):
     """Between whom a request was drawn, as long as one pair of bundles serves.
 
     `share` is that of the challenger: 0 where it answers nobody, None where no lot was drawn,
-    since the client itself named the version.
+    since the client itself named the version. The challenger answers below the place `edge`, of
+    keys with the `salt`.
     """
 
     challenger: "Predictor | None" = None
     share: float | None = 0.0
+    edge: int = 0
+    salt: bytes = b""
 
     def of(self, predictor: "Predictor") -> tuple[str, float | None]:
         """Return the arm of who answered, and the probability with which it was to answer."""
@@ -62,9 +65,9 @@ class ServedModels:
         self._challenger = (
             Slot(settings.challenger, settings, online=self.online) if settings.challenger else None
         )
-        self._sharing = settings.challenger_mode == "share"
+        self.trial = Trial(settings.experiment) if settings.experiment else None
+        self._sharing = self.trial is not None or settings.challenger_mode == "share"
         self._probability = settings.challenger_share
-        self._share = int(self._probability * PLACES)
         self._watch_seconds = settings.watch_seconds
         self._unpaired = ""
         self._swapped = swapped
@@ -83,7 +86,8 @@ class ServedModels:
         if self.draining:
             return "the server is stopping"
         challenger = self._challenger.reason if self._challenger else ""
-        reasons = (self._champion.reason, challenger, self._unpaired)
+        trial = self.trial.reason if self.trial and self.challenger else ""
+        reasons = (self._champion.reason, challenger, self._unpaired, trial)
         return "; ".join(filter(None, reasons)) or ("" if self.champion else "no bundle is loaded")
 
     @property
@@ -96,13 +100,19 @@ class ServedModels:
 
         Raises Problem 503 where nothing is loaded.
         """
-        champion, challenger = self.champion, self.challenger
+        champion, arms = self.champion, self.arms
         if champion is None:
             headers = {"retry-after": "1"}
             raise Problem(503, "not-ready", "No model is loaded", self.reason, headers=headers)
-        if challenger is not None and self._sharing and place(key) < self._share:
-            return challenger
+        if arms.edge and arms.challenger is not None and place(key, arms.salt) < arms.edge:
+            return arms.challenger
         return champion
+
+    def count(self, predictor: "Predictor", failed: bool, seconds: float = 0.0) -> None:
+        """Count a request of who was drawn; enough that went wrong take the challenger back."""
+        trial = self.trial
+        if trial is not None and predictor is self.arms.challenger and trial.count(failed, seconds):
+            self._take()
 
     async def predict(self, predictor: "Predictor", matrix: np.ndarray) -> np.ndarray:
         """Predict in a thread, for a model that would hold the event loop up."""
@@ -113,6 +123,8 @@ class ServedModels:
         self._champion.load()
         if self._challenger:
             self._challenger.refresh()
+        if self.trial:
+            self.trial.refresh()
         self._take()
 
     async def start(self) -> None:
@@ -143,6 +155,9 @@ class ServedModels:
     async def _refresh(self, always: bool) -> None:
         async with self._lock:
             loop = asyncio.get_running_loop()
+            trial = self.trial
+            if trial is not None and await loop.run_in_executor(self._thread, trial.refresh):
+                self._take()
             for slot in (self._champion, self._challenger):
                 if slot is None:
                     continue
@@ -168,8 +183,15 @@ class ServedModels:
             self._unpaired = "the challenger takes other columns, or gives other labels"
             challenger = None
         self.champion, self.challenger = champion, challenger
-        drawn = challenger is not None and self._sharing
-        self.arms = Arms(challenger, self._probability) if drawn else Arms()
+        self.arms = self._drawn(champion, challenger)
+
+    def _drawn(self, champion: "Predictor | None", challenger: "Predictor | None") -> Arms:
+        if champion is None or challenger is None or not self._sharing:
+            return Arms()
+        if self.trial is None:
+            return Arms(challenger, self._probability, edge(self._probability))
+        digests = champion.bundle_digest, challenger.bundle_digest
+        return Arms(challenger, *self.trial.share(*digests))
 
 
 def _online(settings: ServingSettings) -> "Online | None":
@@ -187,11 +209,6 @@ def routing_key(headers: Mapping[bytes, bytes], request_id: str) -> bytes:
     `headers` by their names in small letters; of one that comes twice, the last counts.
     """
     return headers.get(ROUTING_KEY) or request_id.encode()
-
-
-def place(key: bytes) -> int:
-    """Return where a key falls, from 0 to below 2**64; `hash` would differ between processes."""
-    return int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
 
 
 def _comparable(one: "Predictor", other: "Predictor") -> bool:

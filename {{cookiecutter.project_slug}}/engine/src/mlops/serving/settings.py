@@ -37,13 +37,13 @@ class ServingSettings(BaseSettings):
     """Everything that a server is told.
 
     `expect` is the digest that the bundle must have. `root_path` is what a proxy has before every
-    path, whether it takes that off or not. `challenger_share` is the share of keys
-    that a challenger in mode `share` answers. `slow_seconds` is how long a client may take to
-    send a request; `drain_seconds` how long /readyz says no before the socket closes;
-    `watch_seconds` how often the bundles are looked at (0: only at SIGHUP). `log_sample` is the
-    share of requests that the prediction log in `log_folder` keeps, `log_key` the secret by which
-    it knows a routing key. `online` is the address of the store in which features are looked up,
-    `online_seconds` how long one beyond a network may take to answer.
+    path, whether it takes that off or not. `challenger_share` is the share of keys that a
+    challenger in mode `share` answers; an `experiment` is a file that says it instead.
+    `slow_seconds` is how long a client may take to send a request; `drain_seconds` how long /readyz
+    says no before the socket closes; `watch_seconds` how often the bundles are looked at (0: only
+    at SIGHUP). `log_sample` is the share of requests that the prediction log in `log_folder` keeps,
+    `log_key` the secret by which it knows a routing key. `online` is the address of the store in
+    which features are looked up, `online_seconds` how long one beyond a network may take to answer.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -56,6 +56,7 @@ class ServingSettings(BaseSettings):
     challenger: Path | None = None
     challenger_mode: Literal["shadow", "share"] = "shadow"
     challenger_share: float = Field(default=0.1, ge=0, le=1)
+    experiment: Path | None = None
     unseen: Literal["encode", "refuse"] = "encode"
     extra: Literal["refuse", "ignore"] = "refuse"
     max_body_bytes: int = Field(default=MIB, ge=1)
@@ -75,7 +76,7 @@ class ServingSettings(BaseSettings):
     online_seconds: float = Field(default=0.1, gt=0, allow_inf_nan=False)
     docs: bool = True
 
-    @field_validator("expect", "challenger", "log_folder", mode="before")
+    @field_validator("expect", "challenger", "experiment", "log_folder", mode="before")
     @classmethod
     def _absent(cls, value: Any) -> Any:
         """Read an empty variable as none given; an empty secret is refused instead."""

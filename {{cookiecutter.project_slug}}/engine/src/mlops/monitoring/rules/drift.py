@@ -80,19 +80,14 @@ class SliceDrift(Rule, frozen=True, kw_only=True):
 
     def _in(self, case: Case, window: Window) -> Iterator[Finding]:
         least = case.settings.min_rows
-        everywhere = {
-            cells.name: self._test(cells, was, now, window.weight)
-            for (cells, was), (_, now) in zip(
-                case.features(case.reference.seen.features),
-                case.features(window.counts.features),
-                strict=True,
-            )
-        }
+        weights = window.weight, case.weight_before(window)
+        recent = [now for _, now in case.features(window.counts.features)]
         small = []
         for name, before in case.reference.seen.slices.items():
             flat = window.counts.slices.get(name, [0] * len(before))
-            parts = zip(case.features(before), case.features(flat), strict=True)
-            for (cells, was), (_, now) in parts:
+            usual = [part for _, part in case.features(case.usual(name))]
+            parts = zip(case.features(before), case.features(flat), usual, recent, strict=True)
+            for (cells, was), (_, now), mixed, all_now in parts:
                 known = -2 if cells.labels else -1
                 there = float(now[:known].sum()) * window.weight
                 if name.startswith(f"{cells.name}=") or cells.name in case.calendar:
@@ -100,19 +95,25 @@ class SliceDrift(Rule, frozen=True, kw_only=True):
                 if min(there, was[:known].sum()) < least:
                     small.append(name)
                     continue
-                test = self._test(cells, was, now, window.weight)
-                yield self._finding(case, window, name, cells, test, everywhere[cells.name])
+                test = self._test(cells, was, now, weights)
+                everywhere = self._test(cells, mixed, all_now, weights)
+                yield self._finding(case, window, name, cells, test, everywhere)
         if small:
             names = list(dict.fromkeys(small))
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             told = f"fewer than {least} values of a feature in {', '.join(names[:NAMED])}{more}"
             yield unjudged(told, window=window.name)
 
-    def _test(self, cells: Cells, was: np.ndarray, now: np.ndarray, weight: float) -> Test:
-        """Return how far a feature moved: a number's values, or each label's share."""
+    def _test(
+        self, cells: Cells, was: np.ndarray, now: np.ndarray, weights: tuple[float, float]
+    ) -> Test:
+        """Return how far a feature moved: a number's values, or each label's share.
+
+        `weights` are what a row counts for now and before.
+        """
         if cells.labels:
-            return shares((was, now), self.label, weight, NOTHING)
-        return shift(was[:-1], now[:-1], self.least, weight)
+            return shares((was, now), self.label, weights[0], NOTHING, weights[1])
+        return shift(was[:-1], now[:-1], self.least, weights[0], NOTHING, weights[1])
 
     def _finding(
         self, case: Case, window: Window, name: str, cells: Cells, within: Test, everywhere: Test
@@ -212,11 +213,15 @@ class AttributionDrift(Rule, frozen=True, kw_only=True):
 
 
 def shares(
-    within: tuple[np.ndarray, np.ndarray], least: float, weight: float, varied: Between
+    within: tuple[np.ndarray, np.ndarray],
+    least: float,
+    weight: float,
+    varied: Between,
+    before: float = 1.0,
 ) -> Test:
     """Test each label's share; `within` are the cells of a category before and after."""
     was, now = within[0][:-2], within[1][:-2]
-    return share(was, was.sum(), now, now.sum(), least, weight, varied)
+    return share(was, was.sum(), now, now.sum(), least, weight, varied, before)
 
 
 def surest(test: Test) -> tuple[Test, int]:

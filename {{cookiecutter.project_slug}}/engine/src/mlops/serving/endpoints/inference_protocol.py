@@ -8,6 +8,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from ..coalescing import NO_ANSWER
 from ..models import ROUTING_KEY, Arms, ServedModels, routing_key
 from ..online.lookup import Looked
 from ..predictor import Predictor
@@ -158,7 +159,12 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
         inference, sent = await asyncio.to_thread(parse, predictor, body, header, most)
     else:
         inference, sent = parse(predictor, body, header, most)
-    decoded, (matrix, predictions), looked = await request.app.predict.answered(predictor, sent)
+    try:
+        decoded, (matrix, predictions), looked = await request.app.predict.answered(predictor, sent)
+    except Problem as problem:
+        if problem.status >= 500 or problem.slug == NO_ANSWER:
+            state.models.count(predictor, failed=True)
+        raise
     content, length = encode(
         inference,
         outputs(
@@ -175,6 +181,7 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
         },
     )
     seconds = perf_counter() - started
+    state.models.count(predictor, failed=False, seconds=seconds)
     route = request.scope["route"].path
     state.recorder.add(
         *(predictor, request_id, decoded, matrix, predictions, seconds, arms),

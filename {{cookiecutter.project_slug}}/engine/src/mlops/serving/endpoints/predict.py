@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
-from ..coalescing import Answered, Coalescing, answered
+from ..coalescing import NO_ANSWER, Answered, Coalescing, answered
 from ..models import ROUTING_KEY, ServedModels
 from ..online.lookup import Looked, Lookup
 from ..predictor import Predictor
@@ -123,7 +123,7 @@ class Predict:
         started = perf_counter()
         headers = dict(scope["headers"])
         request_id = self._ids.choose(headers.get(b"x-request-id"))
-        trace = None
+        trace = predictor = None
         if self._tracing or b"traceparent" in headers:
             trace = self._traces.begin(headers.get(b"traceparent"))
         try:
@@ -140,15 +140,21 @@ class Predict:
         except GoneError:
             self._metrics.rejected("client-gone")
         except Problem as problem:
+            if predictor is not None and (problem.status >= 500 or problem.slug == NO_ANSWER):
+                self._models.count(predictor, failed=True)
             await self._refuse(problem, request_id, trace, started, send)
         except Exception:
             logger.exception("prediction failed", extra={"request_id": request_id})
             failure = Problem(500, "failed", "The server failed")
+            if predictor is not None:
+                self._models.count(predictor, failed=True)
             await self._refuse(failure, request_id, trace, started, send)
         else:
             await send(_start(200, CONTENT_TYPE, answer, request_id, trace))
             await send({"type": "http.response.body", "body": answer})
             seconds = perf_counter() - started
+            if predictor is arms.challenger:
+                self._models.count(predictor, failed=False, seconds=seconds)
             self._recorder.add(
                 *(predictor, request_id, rows, matrix, predictions, seconds, arms, key, PREDICT),
                 looked,

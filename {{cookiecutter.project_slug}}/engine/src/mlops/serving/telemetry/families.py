@@ -34,6 +34,7 @@ def families(metrics: "Metrics") -> Iterator[Metric]:
     yield _predictions(metrics.models.values())
     yield from _references(metrics.models.values())
     yield from _models(metrics.served)
+    yield from _trial(metrics.served)
     yield _counter(
         "mlops_log_dropped", "Rows that the prediction log lost.", ("reason",), metrics.drops
     )
@@ -131,6 +132,25 @@ def _models(models: "Serving | None") -> Iterator[GaugeMetricFamily]:
         info.add_metric((predictor.loaded.contract.name, model, predictor.bundle_digest, role), 1)
         age.add_metric((model, role), max(0.0, time.time() - predictor.loaded_at))
     yield from (info, age)
+
+
+def _trial(models: "Serving | None") -> Iterator[Metric]:
+    """Yield what becomes of the experiment, where one is followed."""
+    trial = models.trial if models is not None else None
+    if trial is None:
+        return
+    yield GaugeMetricFamily(
+        "mlops_experiment_share", "The challenger's share of keys.", trial.shared
+    )
+    yield GaugeMetricFamily(
+        "mlops_experiment_stopped", "Whether the server took it back.", float(bool(trial.stopped))
+    )
+    yield _counter(
+        "mlops_experiment_requests",
+        "The challenger's requests, and whether they kept a guardrail.",
+        ("guardrail", "kept"),
+        trial.counts,
+    )
 
 
 def _roles(models: "Serving | None") -> Iterator[tuple[str, "Predictor"]]:

@@ -1,7 +1,7 @@
 """What Prometheus reads at /metrics, kept in plain numbers and arrays until it asks."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,6 +22,16 @@ SECONDS = (
 )
 
 
+class Tried(Protocol):
+    """What is asked of an experiment."""
+
+    stopped: str
+    shared: float
+
+    @property
+    def counts(self) -> Mapping[tuple[str, str], int]: ...
+
+
 class Serving(Protocol):
     """What is asked of ServedModels."""
 
@@ -31,6 +41,8 @@ class Serving(Protocol):
     def challenger(self) -> "Predictor | None": ...
     @property
     def shadow(self) -> "Predictor | None": ...
+    @property
+    def trial(self) -> Tried | None: ...
 
 
 class Metrics:

@@ -1,0 +1,189 @@
+"""experiment.json: what two models did to people, and what follows, with all that it rests on."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..bundle.verdict import sealed
+from ..files import sha256, write_text
+from ..monitoring.statistics import holm
+from ..rollout.declaration import Experiment, Primary, lasting, read, utc
+from . import units as unit
+from .sequences import Difference, Sums, chance, difference, sample_ratio
+from .units import Units
+
+FORMAT = 1
+REPORT = "experiment.json"
+RATIO = 0.01  # chance over all looks to say that the arms are not as drawn, where they are
+MOST = 20  # values of a slice that are judged
+DIGITS = 10
+
+
+class Look(NamedTuple):
+    """One day of the sequence."""
+
+    day: str
+    units: tuple[int, int]
+    effect: float
+    low: float
+    high: float
+
+
+def judge(path: Path, log: Path, at: date) -> dict[str, Any]:
+    """Return the sealed report of an experiment, of all that is known at the end of a day (UTC).
+
+    Raises ExperimentError where it is not declared as it has to be, and where the log has none of
+    its units.
+    """
+    about = read(path)
+    return report(about, sha256(path), unit.read(log, about, at), at)
+
+
+def report(about: Experiment, declared: str, units: Units, at: date) -> dict[str, Any]:
+    """Return the sealed report of units."""
+    came = np.cumsum(units.met, axis=0).astype(float)
+    ratio = sample_ratio(came[:, 0], came[:, 1], about.share)
+    found = _sequence(units, about)
+    looks = _looks(units, found)
+    verdict, reason = _verdict(about, looks, float(ratio[-1]), at)
+    met = units.met.sum(axis=0)
+    return sealed(
+        {
+            "format": FORMAT,
+            "declaration": declared,
+            "champion": about.champion,
+            "challenger": about.challenger,
+            "step": about.step,
+            "share": about.share,
+            "since": utc(about.since).isoformat() + "Z",
+            "at": at.isoformat(),
+            "units": {
+                "champion": int(met[0]),
+                "challenger": int(met[1]),
+                "judged": len(units.y),
+                "young": units.young,
+                "crossed": units.crossed,
+                "unknown": list(units.unknown),
+                "rows_of_nobody": units.nameless,
+            },
+            "sample_ratio": {"p": _rounded(ratio[-1]), "alpha": RATIO},
+            "measure": {"name": about.primary.measure, "label": about.primary.label},
+            "means": _means(found),
+            "looks": [look._asdict() for look in looks],
+            "slices": _slices(units, about) if verdict != "broken" else [],
+            "verdict": verdict,
+            "reason": reason,
+        }
+    )
+
+
+def write(folder: Path, content: dict[str, Any]) -> Path:
+    """Write the report; returns where."""
+    path = folder / REPORT
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def _sequence(units: Units, about: Experiment) -> Difference:
+    days = int(units.day.max()) + 1 if len(units.day) else 1
+    arms = [
+        Sums.of(units.y[chosen], units.x[chosen], units.day[chosen], days).cumulated()
+        for chosen in (units.arm == 0, units.arm == 1)
+    ]
+    return difference(arms[0], arms[1], about.primary.units, about.alpha)
+
+
+def _looks(units: Units, found: Difference) -> list[Look]:
+    days = len(found.effect)
+    counts = [np.cumsum(np.bincount(units.day[units.arm == arm], minlength=days)) for arm in (0, 1)]
+    return [
+        Look(
+            (units.first_day + timedelta(days=at)).isoformat(),
+            (int(counts[0][at]), int(counts[1][at])),
+            *(_rounded(one[at]) for one in (found.effect, found.low, found.high)),
+        )
+        for at in range(days)
+        if np.isfinite(found.half[at])
+    ]
+
+
+def _verdict(about: Experiment, looks: list[Look], ratio: float, at: date) -> tuple[str, str]:
+    """Return what follows, and why: the first look that decides stands."""
+    if ratio < RATIO:
+        return "broken", (
+            f"units did not come as they were drawn (p {ratio:.1e}), so that nothing can be said "
+            "of either model: find out what loses or adds units of an arm, then begin anew with "
+            "another salt"
+        )
+    asked = about.primary
+    for look in looks:
+        if min(look.units) < about.min_units:
+            continue
+        side = _side(look, asked)
+        if side:
+            return side, (
+                f"{_told(asked)} is {look.effect:+.4g} ({look.low:+.4g} to {look.high:+.4g}) since "
+                f"{look.day}, with {look.units[0]:,} and {look.units[1]:,} units"
+            )
+    begun = utc(about.since).date()
+    ends = begun + lasting(about.horizon) + lasting(about.maturity)
+    if at >= ends:
+        return "undecided", f"the horizon of {about.horizon} is over: the champion stays"
+    few = not looks or min(looks[-1].units) < about.min_units
+    why = (
+        f"fewer than {about.min_units:,} units of an arm are old enough"
+        if few
+        else (f"{_told(asked)} may lie on either side of {asked.margin:g}")
+    )
+    return "going on", f"{why}; it ends on {ends} at the latest"
+
+
+def _side(look: Look, asked: Primary) -> str:
+    low, high = (look.low, look.high) if asked.better == "higher" else (-look.high, -look.low)
+    if low > asked.margin:
+        return "better"
+    return "worse" if high < asked.margin else ""
+
+
+def _told(asked: Primary) -> str:
+    of = f" {asked.label}" if asked.label else ""
+    return f"the challenger's {asked.measure}{of} against the champion's"
+
+
+def _means(found: Difference) -> dict[str, float | None]:
+    names = ("champion", "challenger")
+    return {name: _or_none(mean[-1]) for name, mean in zip(names, found.means, strict=True)}
+
+
+def _slices(units: Units, about: Experiment) -> list[dict[str, Any]]:
+    """Return the difference in each slice, with Holm's correction over all of them."""
+    made: list[dict[str, Any]] = []
+    chances = []
+    for name, values in units.slices.items():
+        for value in unit.names(values, MOST):
+            part = unit.subset(units, values == value)
+            counts = np.bincount(part.arm, minlength=2)
+            if counts.min() < about.min_units:
+                continue
+            found = _sequence(part, about)
+            chances.append(chance(found, 0.0, about.primary.units, about.alpha))
+            ends = (found.effect[-1], found.low[-1], found.high[-1])
+            effect, low, high = map(_rounded, ends)
+            made.append(
+                {"slice": f"{name} = {value}", "units": counts.tolist()}
+                | {"effect": effect, "low": low, "high": high}
+            )
+    for one, p in zip(made, holm(chances) if chances else [], strict=True):
+        one["p"] = _rounded(p)
+    return made
+
+
+def _rounded(number: float) -> float:
+    return float(f"{float(number):.{DIGITS}g}")
+
+
+def _or_none(number: float) -> float | None:
+    return _rounded(number) if np.isfinite(number) else None
