@@ -4,7 +4,7 @@ What writes a store and what reads it while a request is answered both ask here.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
@@ -168,6 +168,8 @@ def key_text(stored: bytes) -> str:
 
 
 def _plain_key(value: Any) -> Any:
+    if type(value) is int:  # most are
+        return value
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, float) and value.is_integer():
@@ -178,13 +180,18 @@ def _plain_key(value: Any) -> Any:
 
 
 class Values:
-    """The values of a view's features to bytes and back, bit for bit; missing is None."""
+    """The values of a view's features to bytes and back, bit for bit; missing is None.
+
+    `decode` returns values as a row has them; datetimes are naive, in UTC.
+    """
 
     def __init__(self, view: View) -> None:
         self.types = [feature.type for feature in view.features.values()]
-        self._moments = [at for at, kind in enumerate(self.types) if kind == "datetime"]
         fields = tuple(_field(kind) for kind in self.types)
-        self._decode = msgspec.msgpack.Decoder(tuple[fields]).decode  # type: ignore[valid-type]
+        decode = msgspec.msgpack.Decoder(tuple[fields]).decode  # type: ignore[valid-type]
+        moments = [at for at, kind in enumerate(self.types) if kind == "datetime"]
+        # No method: where no moment is to be restored, the decoder alone is asked.
+        self.decode = _restoring(decode, moments) if moments else decode
         self.defaults = tuple(
             _typed(feature.default, feature.type) for feature in view.features.values()
         )
@@ -197,16 +204,20 @@ class Values:
         """Yield the bytes of each row of columns that hold what is stored already."""
         return map(pack, zip(*columns, strict=True))
 
-    def decode(self, stored: bytes) -> tuple[Any, ...]:
-        """Return values as a row has them; datetimes are naive, in UTC."""
-        values: tuple[Any, ...] = self._decode(stored)
-        if not self._moments:
-            return values
-        found = list(values)
-        for at in self._moments:
+
+def _restoring(
+    decode: Callable[[bytes], tuple[Any, ...]], moments: Sequence[int]
+) -> Callable[[bytes], tuple[Any, ...]]:
+    """Return what decodes values in which some are moments."""
+
+    def restored(stored: bytes) -> tuple[Any, ...]:
+        found = list(decode(stored))
+        for at in moments:
             if found[at] is not None:
                 found[at] = EPOCH + found[at] * MICROSECOND
         return tuple(found)
+
+    return restored
 
 
 def _field(kind: str) -> Any:
