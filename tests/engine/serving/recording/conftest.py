@@ -110,6 +110,7 @@ class Serving:
     champion: Predictor | None = None
     challenger: Predictor | None = None
     shadow: Predictor | None = None
+    outages: int = 0
 
 
 @dataclass

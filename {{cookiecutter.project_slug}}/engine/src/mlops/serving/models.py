@@ -73,6 +73,11 @@ class ServedModels:
         self._watch: asyncio.Task[None] | None = None
 
     @property
+    def outages(self) -> int:
+        """How often the online store did not answer."""
+        return self.online.outages if self.online is not None else 0
+
+    @property
     def ready(self) -> bool:
         """Whether requests are welcome."""
         return self.champion is not None and not self.draining

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import numpy as np
 
 from ..config.views import View
 from ..contract import Column, Contract
@@ -18,6 +19,7 @@ from ..errors import ProjectError
 EPOCH = datetime(1970, 1, 1)
 MICROSECOND = timedelta(microseconds=1)
 SHOWN = 12  # of a digest
+FLOAT = 0xCB  # what msgpack has before the eight bytes of a number
 # What changes no value: another description must not ask for a store that is written anew.
 SAID_ONLY = ("description", "owner", "online", "freshness", "stale", "name")
 OF_COLUMN = ("type", "format", "missing", "units", "categories")
@@ -200,9 +202,15 @@ class Values:
         """Return values as bytes: as they come out of a table, numbers as Python has them."""
         return pack([_stored(value, kind) for value, kind in zip(values, self.types, strict=True)])
 
-    def encoded(self, columns: Sequence[Sequence[Any]]) -> Iterator[bytes]:
-        """Yield the bytes of each row of columns that hold what is stored already."""
-        return map(pack, zip(*columns, strict=True))
+    def encoded(self, columns: Sequence[Sequence[Any] | np.ndarray]) -> Iterator[bytes]:
+        """Yield the bytes of each row of columns that hold what is stored already.
+
+        A float64 array lacks no value; of such alone, all rows are encoded at once.
+        """
+        if all(isinstance(column, np.ndarray) for column in columns):
+            return iter(_packed(np.column_stack(columns)))
+        listed = (c.tolist() if isinstance(c, np.ndarray) else c for c in columns)
+        return map(pack, zip(*listed, strict=True))
 
 
 def _restoring(
@@ -218,6 +226,19 @@ def _restoring(
         return tuple(found)
 
     return restored
+
+
+def _packed(matrix: np.ndarray) -> list[bytes]:
+    """Return each row (rows, columns) as the msgpack array that `pack` makes of its floats."""
+    rows, width = matrix.shape
+    head = pack([None] * width)[:-width]
+    cell = np.dtype([("mark", "u1"), ("value", ">f8")])
+    made = np.empty(rows, np.dtype([("head", f"V{len(head)}"), ("cells", cell, (width,))]))
+    made["head"] = np.void(head)
+    made["cells"]["mark"] = FLOAT
+    made["cells"]["value"] = matrix
+    whole: list[bytes] = made.view(f"V{made.itemsize}").tolist()
+    return whole
 
 
 def _field(kind: str) -> Any:
