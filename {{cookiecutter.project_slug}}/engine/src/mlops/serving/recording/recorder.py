@@ -44,6 +44,8 @@ class Settings(Protocol):
     def log_buffer_rows(self) -> int: ...
     @property
     def log_key(self) -> SecretStr | None: ...
+    @property
+    def workers(self) -> int: ...
 
 
 Drawn: TypeAlias = tuple[str, float | None]  # an arm, and its probability
@@ -96,6 +98,7 @@ class Recorder:
                 *(settings.log_folder, settings.log_max_bytes, settings.log_buffer_rows),
                 self._metrics,
                 settings.log_key.get_secret_value().encode() if settings.log_key else None,
+                settings.workers,
             )
             await self._log.start()
         self._ticking = self._loop.create_task(self._tick())
