@@ -185,8 +185,8 @@ def entries(values: Values, names: np.ndarray, matrix: np.ndarray, moment: int) 
     """Yield the entry of each entity that is named."""
     for start in range(0, len(names), CHUNK):
         part = names[start : start + CHUNK]
-        columns = matrix[part].T.tolist()
-        for name, value in zip(part.tolist(), values.encoded(columns), strict=True):
+        found = values.encoded([*matrix[part].T])
+        for name, value in zip(part.tolist(), found, strict=True):
             yield key((name,)), moment, value
 
 

@@ -51,6 +51,7 @@ QUIET = {
 }
 REFUSED = f'mlops_swaps_total{{{OF}, result="refused"}}'
 DROPPED = f'mlops_log_dropped_total{{{OF}, reason="disk"}}'
+OUTAGES = f"mlops_online_outages_total{{{OF}}}"
 # What is otherwise, and the alert that fires from it; none where it is too little to matter.
 CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
     "quiet": ({}, set()),
@@ -73,6 +74,8 @@ CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
     "refused, for the first time": ({REFUSED: "_x115 1+0x10"}, {"MlopsBundleRefused"}),
     "refused again": ({REFUSED: "1+0x115 2+0x10"}, {"MlopsBundleRefused"}),
     "refused long ago": ({REFUSED: "1+0x125"}, set()),
+    "a store that stays away": ({OUTAGES: "0+0x100 1+60x25"}, {"MlopsOnlineOutage"}),
+    "a store that was away for a moment": ({OUTAGES: "0+0x118 2+0x7"}, set()),
     "dropped": ({DROPPED: "_x115 70+0x10"}, {"MlopsLogDropped"}),
     "missing": (
         {

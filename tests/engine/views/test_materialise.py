@@ -4,11 +4,12 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 from payments import VIEW, Payment, asked, expected, write
 
-from mlops.config.views import View
+from mlops.config.views import Feature, View
 from mlops.serving.online.stores import opened
 from mlops.views.join import values_at
 from mlops.views.materialise import encoded, materialise
@@ -213,3 +214,18 @@ def test_a_run_that_is_overtaken_removes_nobody_whom_the_newer_one_wrote(
     assert materialise(VIEW, store, utc(3 * HOUR), tmp_path).gone == 0
     assert sorted(everybody(table_name(VIEW))) == sorted([key((1,)), key((2,))])
     assert store.tables()[table_name(VIEW)].as_of == microseconds(utc(60 * HOUR))
+
+
+@pytest.mark.parametrize("width", [1, 15, 16, 20])
+def test_numbers_are_stored_at_once_as_they_are_one_by_one(width: int) -> None:
+    feature = Feature("number", sql="sum(sum)")
+    values = Values(replace(VIEW, features={f"f{place}": feature for place in range(width)}))
+    drawn = np.random.default_rng(width).normal(size=(50, width))
+    drawn[3:9, 0] = [-0.0, 0.0, np.inf, -np.inf, 5e-324, 1.0]
+    one_by_one = [values.encode(row) for row in drawn.tolist()]
+    assert [*values.encoded([*drawn.T])] == one_by_one
+    assert [*values.encoded([*drawn[:0].T])] == []
+    missing = [drawn[:, 0].tolist(), *drawn[:, 1:].T]
+    missing[0][7] = None
+    one_by_one[7] = values.encode([None, *drawn[7, 1:].tolist()])
+    assert [*values.encoded(missing)] == one_by_one

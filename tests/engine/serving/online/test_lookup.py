@@ -1,5 +1,6 @@
 """Features that a server looks up: what a request may hold, and what stale ones are."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,11 +13,12 @@ import pytest
 
 from mlops.bundle.reading import Loaded
 from mlops.config.views import View
-from mlops.serving.online.online import Online
+from mlops.serving.coalescing import Coalescing
+from mlops.serving.online.online import Found, Keys, Online
 from mlops.serving.online.stores import opened
 from mlops.serving.predictor import Predictor
 from mlops.serving.problem import Problem
-from mlops.views.online import OnlineError
+from mlops.views.online import About, OnlineError, Values, about, key, microseconds, table_name
 
 ADA = (12.5, 3, "shop", datetime(2026, 1, 5, 8, 30))
 NOBODY = (0.0, 0, None, None)  # the defaults of the view
@@ -204,3 +206,75 @@ def test_a_key_of_another_type_is_refused(loaded: Loaded, store: str) -> None:
         OnlineError, match="branch is of type text in the contract, and integer in the"
     ):
         Predictor(other, "d" * 64, online=Online(store, 1))
+
+
+class Counting(Online):
+    """A store that notes how many keys each read has."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, 1)
+        self.reads: list[list[int]] = []
+
+    def read(self, keys: Keys) -> Found:
+        self.reads.append([len(of_table) for _, of_table in keys])
+        return super().read(keys)
+
+
+async def together(predictor: Predictor, *requests: list[Any]) -> list[Any]:
+    """Return what requests of one turn of the loop are answered, or the exception."""
+    coalescing = Coalescing()
+    asked = [predictor.request.decode(json.dumps(rows).encode()) for rows in requests]
+    futures = [coalescing.look_up(predictor, rows) for rows in asked]
+    return await asyncio.gather(*futures, return_exceptions=True)
+
+
+def test_one_turn_of_the_loop_is_one_read_and_each_gets_its_own(loaded: Loaded, store: str) -> None:
+    online = Counting(store)
+    predictor = Predictor(loaded, "d" * 64, online=online)
+    rows = [
+        {"amount": float(place), "customer": ("ada", "bob", "x")[place % 3], "branch": 7}
+        for place in range(30)
+    ]
+    requests = [rows[:1], rows[1:4], rows[4:30]]
+    found = asyncio.run(together(predictor, *requests))
+    assert online.reads == [[30, 30]]
+    for sent, (got, (matrix, predictions), looked) in zip(requests, found, strict=True):
+        alone, of_alone = predictor.taken(json.dumps(sent).encode())
+        assert [*map(predictor.schema.record, got)] == [*map(predictor.schema.record, alone)]
+        np.testing.assert_array_equal(matrix, predictor.matrix(alone))
+        np.testing.assert_allclose(predictions, predictor.answered(alone), atol=1e-7)
+        assert of_alone is not None
+        assert looked[1:] == of_alone[1:]
+    online.close()
+
+
+def test_who_is_refused_stale_features_is_refused_alone(loaded: Loaded, store: str) -> None:
+    """The view is known for two days ago, and one customer for now."""
+    changed = with_stale(loaded, "refuse")
+    view = changed.settings.features.views["spending"]
+    holder, table = opened(store, write=True), table_name(view)
+    holder.drop(table)
+    now = microseconds(datetime.now(UTC))
+    values = Values(view).encode(ADA)
+    holder.load(table, about(view), [(key(("ada",)), now, values)], now - 2 * 86_400_000_000)
+    holder.close()
+    predictor = Predictor(changed, "d" * 64, online=Online(store, 1))
+    known, unknown = (
+        [{"amount": 1.5, "customer": name, "branch": 7}] for name in ("ada", "nobody")
+    )
+    first, refused, last = asyncio.run(together(predictor, known, unknown, known))
+    assert isinstance(refused, Problem)
+    assert (refused.slug, refused.row) == ("stale-features", 0)
+    assert np.array_equal(first[1][1], last[1][1])
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 9, 100, 257, 9000])
+def test_any_number_of_keys_is_read(count: int, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/online.db"
+    holder = opened(url, write=True)
+    entries = [(b"%d" % place, 5, b"%d" % -place) for place in range(0, 2 * count, 2)]
+    holder.load("of", About("of", "d", []), entries, 5)
+    found = holder.read("of", [b"%d" % place for place in range(count)])
+    holder.close()
+    expected = [None if place % 2 else (5, b"%d" % -place) for place in range(count)]
+    assert found == (5, expected)

@@ -161,6 +161,9 @@ def test_a_store_that_hangs_holds_nobody_up(scheme: str, server: Callable[..., S
             "age_seconds": None,
             "stale": True,
         }
+        said = running.ask("GET", "/metrics").content
+        (line,) = (one for one in said.splitlines() if one.startswith("mlops_online_outages_total"))
+        assert float(line.split()[1]) > 0
 
 
 def test_a_server_starts_on_no_store_that_lacks_a_view(bundle_folder: Path, tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ class Serving:
     champion: Predictor | None = None
     challenger: Predictor | None = None
     shadow: Predictor | None = None
+    outages: int = 0
 
 
 @dataclass
@@ -118,6 +119,7 @@ class Told:
 
     log_folder: Path | None
     log_sample: float = 1.0
+    workers: int = 1
     log_max_bytes: int = 1 << 30
     log_buffer_rows: int = 100_000
     log_key: SecretStr | None = None

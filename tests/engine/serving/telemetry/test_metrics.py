@@ -27,6 +27,7 @@ NAMES = {
     "mlops_log_dropped": "counter",
     "mlops_log_bytes": "gauge",
     "mlops_swaps": "counter",
+    "mlops_online_outages": "counter",
 }
 
 
@@ -45,7 +46,9 @@ def parsed(metrics: Metrics) -> dict[str, dict[tuple[tuple[str, str], ...], floa
 
 @pytest.fixture
 def served(predictor: Predictor) -> Metrics:
-    models = SimpleNamespace(champion=predictor, challenger=None, shadow=None, trial=None)
+    models = SimpleNamespace(
+        champion=predictor, challenger=None, shadow=None, trial=None, outages=0
+    )
     metrics = Metrics(models)
     golden = json.loads(predictor.loaded.files["golden.json"])
     rows = predictor.decode(json.dumps([one["row"] for one in golden]).encode())
@@ -113,7 +116,7 @@ def test_counts_of_all_else() -> None:
 
 def test_a_challenger_is_told_by_its_role(predictor: Predictor) -> None:
     def roles(**models: Any) -> set[str]:
-        found = parsed(Metrics(SimpleNamespace(champion=None, trial=None, **models)))
+        found = parsed(Metrics(SimpleNamespace(champion=None, trial=None, outages=0, **models)))
         return {dict(labels)["role"] for labels in found["mlops_model_info"]}
 
     assert roles(challenger=predictor, shadow=predictor) == {"shadow"}

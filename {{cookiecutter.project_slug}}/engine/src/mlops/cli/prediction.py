@@ -53,6 +53,7 @@ def grammar(verb: Verb) -> None:
     add.add_argument(
         "--port", type=int, help="the port to listen at (default: 8000; 0: a free one)"
     )
+    add.add_argument("--workers", type=int, help="how many processes serve (default: 1)")
     add.add_argument("--settings", metavar="NAME", help="which file of conf/serving to read")
 
 
@@ -95,7 +96,7 @@ def feedback(arguments: Arguments) -> None:
 def serve(arguments: Arguments) -> None:
     from ..serving.settings import load
 
-    given = {name: getattr(arguments, name) for name in ("bundle", "host", "port")}
+    given = {name: getattr(arguments, name) for name in ("bundle", "host", "port", "workers")}
     settings = load(arguments.settings, **given)
     from ..serving.server import serve
 

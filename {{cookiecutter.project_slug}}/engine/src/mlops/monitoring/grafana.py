@@ -173,6 +173,12 @@ ROWS = [
                     "bundle {{result}}",
                 ),
             ),
+            _series(
+                "The online store",
+                "How often it did not answer, which is asked once a second during an outage.",
+                "short",
+                (f"sum(increase(mlops_online_outages_total{{{JOB}}}[5m]))", "outages"),
+            ),
         ],
     ),
     (

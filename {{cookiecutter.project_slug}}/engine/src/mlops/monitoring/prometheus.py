@@ -151,6 +151,15 @@ def _server() -> list[Alert]:
             "{{ $labels.instance }} lost rows of the prediction log ({{ $labels.reason }})",
             "The monitor judges the rows that are left: see engine/docs/serving-log.md.",
         ),
+        Alert(
+            "MlopsOnlineOutage",
+            "increase(mlops_online_outages_total[5m]) > 0",
+            "5m",
+            "page",
+            "The online store of {{ $labels.instance }} does not answer",
+            "Its views count as stale, and each says what stands in for its values: look whether "
+            "the store runs and is reached; the server's log has the reason.",
+        ),
     ]
 
 

@@ -3,10 +3,11 @@
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from .online.lookup import Looked
 from .predictor import Predictor
 from .problem import Problem
 from .rows import Row
@@ -17,15 +18,18 @@ ROWS = 256  # of one call, but for a request that is larger alone
 
 # What the model was given and what it said, one row each.
 Answered: TypeAlias = tuple[np.ndarray, np.ndarray]
-Asked: TypeAlias = tuple[Predictor, Sequence[Row], "asyncio.Future[Answered]", float]
+# The rows as the model needs them, the answer, and what was looked up for them.
+Done: TypeAlias = tuple[list[Row], Answered, Looked | None]
+# Beside the predictor, whether features are to be looked up first.
+Asked: TypeAlias = tuple[tuple[Predictor, bool], Sequence[Row], "asyncio.Future[Any]", float]
 
 
 class Coalescing:
     """Answers what was asked in one turn of the event loop together, at the end of the turn.
 
-    Nothing waits for others to come. Under load the fixed costs of features and model are shared
-    by all connections that were readable at once. Who has waited for `patience` seconds is not
-    answered. It belongs to the event loop that is the first to ask.
+    Nothing waits for others to come. Under load the fixed costs of look-up, features and model
+    are shared by all connections that were readable at once. Who has waited for `patience`
+    seconds is not answered. It belongs to the event loop that is the first to ask.
     """
 
     def __init__(self, patience: float = math.inf) -> None:
@@ -38,37 +42,47 @@ class Coalescing:
 
         It raises Problem 422 where the model has none for a row, TimeoutError where it is late.
         """
+        return self._ask((predictor, False), rows)
+
+    def look_up(self, predictor: Predictor, asked: Sequence[Row]) -> "asyncio.Future[Done]":
+        """Return the future answer for rows as clients send them, with what is looked up.
+
+        It raises what `ask` does, and what Predictor.read does.
+        """
+        return self._ask((predictor, True), asked)
+
+    def _ask(self, by: tuple[Predictor, bool], rows: Sequence[Row]) -> "asyncio.Future[Any]":
         loop = self._loop
         if loop is None:  # asked once: Python 3.11 makes a system call to say which loop runs
             loop = self._loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Answered] = loop.create_future()
+        answer: asyncio.Future[Any] = loop.create_future()
         if not self._waiting:
             # Not this turn's end but the next one's: who can be read by then joins.
             loop.call_soon(loop.call_soon, self._turn)
-        self._waiting.append((predictor, rows, answer, loop.time() + self._patience))
+        self._waiting.append((by, rows, answer, loop.time() + self._patience))
         return answer
 
     def _turn(self) -> None:
         """Answer those who wait, up to ROWS rows; the event loop turns before the others."""
-        groups: dict[Predictor, list[Asked]] = {}
+        groups: dict[tuple[Predictor, bool], list[Asked]] = {}
         rows = taken = 0
         assert self._loop is not None
         now = self._loop.time()
         for asked in self._waiting:
-            predictor, asking, answer, late = asked
+            by, asking, answer, late = asked
             rows += len(asking)
             if taken and rows > ROWS:
                 break
             taken += 1
             if now <= late:
-                groups.setdefault(predictor, []).append(asked)
+                groups.setdefault(by, []).append(asked)
             elif not answer.done():
                 answer.set_exception(TimeoutError())
         self._waiting = self._waiting[taken:]
         if self._waiting:
             self._loop.call_soon(self._turn)
-        for predictor, group in groups.items():
-            _answer(predictor, group)
+        for by, group in groups.items():
+            _answer(*by, group)
 
 
 def answered(predictor: Predictor, rows: Sequence[Row]) -> Answered:
@@ -87,15 +101,18 @@ def unanswered(predictions: np.ndarray) -> Problem:
     return Problem(422, NO_ANSWER, title, "its prediction is no number", int(finite.argmin()))
 
 
-def _answer(predictor: Predictor, group: list[Asked]) -> None:
+def _answer(predictor: Predictor, looks_up: bool, group: list[Asked]) -> None:
+    looked: Looked | None = None
     try:
         together = [row for _, rows, *_ in group for row in rows]
+        if looks_up:
+            together, looked = predictor.read(together)
         matrix = predictor.matrix(together)
         predictions = predictor.after(together, predictor.predict(matrix))
     except Exception as error:
         if len(group) > 1:  # one request must not fail another's
             for asked in group:
-                _answer(predictor, [asked])
+                _answer(predictor, looks_up, [asked])
         elif not group[0][2].done():
             group[0][2].set_exception(error)
         return
@@ -107,7 +124,11 @@ def _answer(predictor: Predictor, group: list[Asked]) -> None:
         if answer.done():  # given up by who asked
             pass
         elif finite or np.isfinite(part).all():
-            answer.set_result((matrix[start:end], part))
+            found = matrix[start:end], part
+            if looked is None:
+                answer.set_result(found)
+            else:
+                answer.set_result((together[start:end], found, looked.part(start, end)))
         else:
             answer.set_exception(unanswered(part))
         start = end

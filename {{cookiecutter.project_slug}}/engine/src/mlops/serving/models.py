@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +14,7 @@ from .problem import Problem
 from .settings import ServingSettings
 from .slot import Slot
 from .telemetry.logs import logger
-from .trial import Trial
+from .trial import State, Trial
 
 if TYPE_CHECKING:
     from .online.online import Online
@@ -49,7 +49,8 @@ class ServedModels:
     `champion` and `challenger` are replaced by one assignment, so that a request sees one bundle
     from its first byte to its last; with them `arms`, by which the log knows how it was drawn.
     `reason` says what keeps the server from being ready, or what is wrong with a bundle that was
-    to follow. `swapped` is told how each attempt went.
+    to follow. `swapped` is told how each attempt went. Where several processes serve together,
+    `elsewhere` has all look at the folders: each is told to `prepare`, and then to `settle`.
     """
 
     def __init__(
@@ -74,6 +75,15 @@ class ServedModels:
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "bundles")
         self._watch: asyncio.Task[None] | None = None
+        self.elsewhere: Callable[[], Awaitable[None]] | None = None
+        self.tell_stop: Callable[[str], None] | None = None  # the other workers
+        self._before: State | None = None  # of the experiment
+        self._prepared: list[tuple[Slot, Predictor | None, str]] = []
+
+    @property
+    def outages(self) -> int:
+        """How often the online store did not answer."""
+        return self.online.outages if self.online is not None else 0
 
     @property
     def ready(self) -> bool:
@@ -113,6 +123,14 @@ class ServedModels:
         trial = self.trial
         if trial is not None and predictor is self.arms.challenger and trial.count(failed, seconds):
             self._take()
+            if self.tell_stop is not None:
+                self.tell_stop(trial.stopped)
+
+    def stop_trial(self, reason: str) -> None:
+        """Take the challenger back, since another worker has."""
+        if self.trial is not None:
+            self.trial.stopped = self.trial.stopped or reason
+            self._take()
 
     async def predict(self, predictor: "Predictor", matrix: np.ndarray) -> np.ndarray:
         """Predict in a thread, for a model that would hold the event loop up."""
@@ -145,7 +163,47 @@ class ServedModels:
 
     async def reload(self) -> None:
         """Look at the folders now, and try again what was no good before."""
-        await self._refresh(always=True)
+        if self.elsewhere is not None:
+            await self.elsewhere()
+        else:
+            await self._refresh(always=True)
+
+    @property
+    def bundles(self) -> list[str]:
+        """The digests of what is loaded: champion, challenger, experiment; empty for none."""
+        found = [slot.predictor.bundle_digest if slot.predictor else "" for slot in self._slots]
+        return found if self.trial is None else [*found, self.trial.digest]
+
+    @property
+    def refusal(self) -> str:
+        """Why the last attempt to load a bundle failed; empty where it did not."""
+        return "; ".join(filter(None, (slot.reason for slot in self._slots)))
+
+    async def prepare(self) -> list[str]:
+        """Load what changed without serving it, and return the digests of what is loaded."""
+        loop = asyncio.get_running_loop()
+        self._prepared = []
+        if self.trial is not None:
+            self._before = self.trial.state
+            await loop.run_in_executor(self._thread, self.trial.refresh)
+        for slot in self._slots:
+            before = slot.predictor
+            result = await loop.run_in_executor(self._thread, slot.refresh, True)
+            self._prepared.append((slot, before, result))
+        return self.bundles
+
+    def settle(self, reason: str = "") -> None:
+        """Serve what is prepared, or for a reason what was served before."""
+        prepared, self._prepared = self._prepared, []
+        if reason and self.trial is not None and self._before is not None:
+            self.trial.restore(self._before)
+        for at, (slot, before, _) in enumerate(prepared):
+            if reason and slot.predictor is not before:
+                slot.restore(before, reason)
+                prepared[at] = slot, before, "refused"
+        self._take()
+        for slot, _, result in prepared:
+            self._announce(slot, result)
 
     async def _watched(self) -> None:
         while True:
@@ -158,17 +216,22 @@ class ServedModels:
             trial = self.trial
             if trial is not None and await loop.run_in_executor(self._thread, trial.refresh):
                 self._take()
-            for slot in (self._champion, self._challenger):
-                if slot is None:
-                    continue
+            for slot in self._slots:
                 result = await loop.run_in_executor(self._thread, slot.refresh, always)
                 self._take()
-                if result:
-                    self._swapped(result)
-                    model = slot.predictor.bundle_digest if slot.predictor else ""
-                    level = logging.WARNING if slot.reason else logging.INFO
-                    extra = {"reason": slot.reason, "model": model}
-                    logger.log(level, f"bundle {result}", extra=extra)
+                self._announce(slot, result)
+
+    @property
+    def _slots(self) -> list[Slot]:
+        return [self._champion, *([self._challenger] if self._challenger else [])]
+
+    def _announce(self, slot: Slot, result: str) -> None:
+        if result:
+            self._swapped(result)
+            model = slot.predictor.bundle_digest if slot.predictor else ""
+            level = logging.WARNING if slot.reason else logging.INFO
+            extra = {"reason": slot.reason, "model": model}
+            logger.log(level, f"bundle {result}", extra=extra)
 
     def _take(self) -> None:
         """Serve what the slots hold; a challenger only beside a champion that it compares with."""

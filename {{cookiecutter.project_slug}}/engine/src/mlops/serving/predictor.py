@@ -111,7 +111,14 @@ class Predictor:
         """
         if self.lookup is None:
             return within(self.decode(body)), None
-        asked = within(self.request.decode(body))
+        return self.read(within(self.request.decode(body)))
+
+    def read(self, asked: Sequence[Row]) -> tuple[list[Row], Looked]:
+        """Return rows as the model needs them, of rows as `request` decodes them.
+
+        Raises Problem as `looked_up` does.
+        """
+        assert self.lookup is not None
         keys = self.lookup.requested(asked)
         return self.looked_up(asked, keys, self.lookup.online.read(keys))
 

@@ -1,49 +1,52 @@
 """The serving process: its socket, its signals, and clients that are too slow for it."""
 
 import asyncio
-import errno
-import os
 import signal
 import socket
 import time
-from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import Any
 
 import uvicorn
 
-from ..errors import ProjectError
 from .app import create
 from .models import ServedModels
 from .settings import ServingSettings
 from .slow import SWEEP_SECONDS, Slow
+from .sockets import ServerError, address, bind
 from .telemetry.logs import configure, logger
+from .telemetry.metrics import Metrics
 from .transport import Protocol
+from .worker import Worker
 
 BACKLOG = 2048
-UNREAD = 1 << 16  # bytes of each client that the system keeps, and hands over at once
 LISTENERS = 32  # libuv accepts one connection a turn for each: a burst must not queue for turns
-
-
-ANY, ANY_V4 = "::", "0.0.0.0"
-ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-
-
-class ServerError(ProjectError):
-    """The server cannot be started."""
 
 
 def serve(settings: ServingSettings) -> None:
     """Serve until a signal ends it; raises ProjectError where it cannot start."""
     configure()
     _raise_open_files()
-    bound = _bind(settings.host, settings.port)
+    if settings.workers == 1:
+        work(settings)
+        return
+    from .supervisor import supervise
+
+    supervise(settings, work)
+
+
+def work(settings: ServingSettings, worker: Worker | None = None) -> None:
+    """Serve in this process, alone or as one of several workers; raises ProjectError."""
+    bound = bind(settings.host, settings.port, shares=worker is not None)
     listeners = [*bound, *(one.dup() for one in bound for _ in range(LISTENERS - 1))]
     try:
         app = create(settings)
         models: ServedModels = app.state.models
         models.load()
+        if worker is not None:
+            app.state.metrics.joined = worker.joined
+            if not worker.wait(models):
+                return
         config = uvicorn.Config(
             app,
             http=partial(Protocol, refused=app.refused),  # type: ignore[arg-type]
@@ -59,7 +62,7 @@ def serve(settings: ServingSettings) -> None:
             # The sweep ends what is slow before; this is for a task that nothing ends.
             timeout_graceful_shutdown=int(settings.slow_seconds + settings.deadline_seconds) + 2,
         )
-        Server(config, settings, models, app.state.metrics.rejected).run(sockets=listeners)
+        Server(config, settings, models, app.state.metrics, worker).run(sockets=listeners)
     except SystemExit as error:  # how uvicorn says that the application did not start
         raise ServerError("the server could not start: see the lines above") from error
     finally:
@@ -75,17 +78,22 @@ class Server(uvicorn.Server):
         config: uvicorn.Config,
         settings: ServingSettings,
         models: ServedModels,
-        rejected: Callable[[str], None],
+        metrics: Metrics,
+        worker: Worker | None = None,
     ) -> None:
         super().__init__(config)
         self._settings = settings
         self._models = models
-        self._rejected = rejected
+        self._metrics = metrics
+        self._worker = worker
         self._leave_at = float("inf")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say where."""
         await super().startup(sockets)
+        if self._worker is not None:
+            await self._worker.join(self._models, self._metrics, self.handle_exit)
+            return
         loop = asyncio.get_running_loop()
         reloading: set[asyncio.Task[None]] = set()
 
@@ -97,7 +105,7 @@ class Server(uvicorn.Server):
         if hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, reload)
         if sockets:
-            print(f"serving {self._settings.bundle} at {_address(sockets[0])}", flush=True)
+            print(f"serving {self._settings.bundle} at {address(sockets[0])}", flush=True)
 
     async def main_loop(self) -> None:
         """Run until told to leave; slow clients are closed until the last one has left."""
@@ -129,77 +137,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(SWEEP_SECONDS)
             for connection in slow.found(self.server_state.connections, time.monotonic()):
                 connection.transport.abort()
-                self._rejected("slow-client")
-
-
-def _bind(host: str, port: int) -> list[socket.socket]:
-    """Return a bound socket for each address of a host; none connects before the server listens.
-
-    A name may have addresses of both kinds, of which a client chooses. `::` is every address of
-    both, and every one of the older kind where the system has no other.
-    """
-    addresses = _addresses(ANY_V4 if host == ANY and not _has_v6() else host, port)
-    bound: list[socket.socket] = []
-    try:
-        for family, place in addresses:
-            try:
-                bound.append(_bound(family, (place[0], _port(bound, port), *place[2:])))
-            except OSError as error:
-                if error.errno not in ABSENT or len(addresses) == 1:
-                    raise
-        if not bound:
-            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-    except OSError as error:
-        for one in bound:
-            one.close()
-        raise ServerError(
-            f"{host} port {port} cannot be used ({error.strerror}): stop what uses it, or set "
-            "another with --port"
-        ) from error
-    return bound
-
-
-def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        raise ServerError(f"there is no address {host} ({error}): set another host") from error
-    return list(dict.fromkeys((family, place) for family, _, _, _, place in found))
-
-
-def _port(bound: list[socket.socket], port: int) -> int:
-    """Return the port of the next address: that of the first, where any would do."""
-    return int(bound[0].getsockname()[1]) if bound else port
-
-
-def _bound(family: socket.AddressFamily, place: Any) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":  # as asyncio does; Windows means another thing by it
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(place[0] != ANY))
-        bound.bind(place)
-    except OSError:
-        bound.close()
-        raise
-    bound.setblocking(False)
-    return bound
-
-
-def _has_v6() -> bool:
-    """Say whether the system takes addresses of the newer kind; containers may have none."""
-    try:
-        _bound(socket.AF_INET6, ("::1", 0)).close()
-    except OSError:
-        return False
-    return True
-
-
-def _address(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+                self._metrics.rejected("slow-client")
 
 
 def _raise_open_files() -> None:

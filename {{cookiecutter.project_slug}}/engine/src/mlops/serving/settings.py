@@ -36,9 +36,10 @@ class SettingsError(ProjectError):
 class ServingSettings(BaseSettings):
     """Everything that a server is told.
 
-    `expect` is the digest that the bundle must have. `root_path` is what a proxy has before every
-    path, whether it takes that off or not. `challenger_share` is the share of keys that a
-    challenger in mode `share` answers; an `experiment` is a file that says it instead.
+    `expect` is the digest that the bundle must have. `workers` is how many processes serve.
+    `root_path` is what a proxy has before every path, whether it takes that off or not.
+    `challenger_share` is the share of keys that a challenger in mode `share` answers; an
+    `experiment` is a file that says it instead.
     `slow_seconds` is how long a client may take to send a request; `drain_seconds` how long /readyz
     says no before the socket closes; `watch_seconds` how often the bundles are looked at (0: only
     at SIGHUP). `log_sample` is the share of requests that the prediction log in `log_folder` keeps,
@@ -52,6 +53,7 @@ class ServingSettings(BaseSettings):
     expect: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=256)
     root_path: str = Field(default="", pattern=r"^(/[\w.~-]+)*$")
     challenger: Path | None = None
     challenger_mode: Literal["shadow", "share"] = "shadow"

@@ -36,7 +36,7 @@ class Slot:
 
     def load(self) -> None:
         """Load what the folder holds, if it is another bundle than the one that serves."""
-        self._tried = _signature(self.folder)
+        self._tried = signature(self.folder)
         if self.predictor and _bundle_digest(self.folder) == self.predictor.bundle_digest:
             return
         self.predictor = loading.load(
@@ -50,7 +50,7 @@ class Slot:
         What is no good leaves the old one, and `reason` says why. It is not tried again until a
         file of it changes, or `always`.
         """
-        if not always and _signature(self.folder) == self._tried:
+        if not always and signature(self.folder) == self._tried:
             return ""
         before = self.predictor
         try:
@@ -64,6 +64,10 @@ class Slot:
             return "" if self.predictor is before else "loaded"
         return "refused"
 
+    def restore(self, predictor: "Predictor | None", reason: str) -> None:
+        """Hold what was there before again, and try anew whatever the folder has next."""
+        self.predictor, self.reason, self._tried = predictor, reason, None
+
 
 def _bundle_digest(folder: Path) -> str:
     """Return the digest of the manifest, or none where it cannot be read."""
@@ -73,7 +77,7 @@ def _bundle_digest(folder: Path) -> str:
         return ""
 
 
-def _signature(folder: Path) -> Signature:
+def signature(folder: Path) -> Signature:
     """Return what changes when a file of the folder does, or the folder is replaced."""
     try:
         with os.scandir(folder) as entries:

@@ -10,6 +10,7 @@ from ..rollout.guard import Guard
 from .telemetry.logs import logger
 
 Signature = tuple[int, int, int]
+State = tuple[Experiment | None, str, list["Guarded"], float, str]
 
 
 class Guarded:
@@ -43,7 +44,7 @@ class Trial:
         self.declared: Experiment | None = None
         self.guards: list[Guarded] = []
         self.slow = float("inf")
-        self._digest = ""
+        self.digest = ""
         self._tried: Signature | None = None
         self._unread = self._unused = ""
 
@@ -51,6 +52,16 @@ class Trial:
     def reason(self) -> str:
         """Why the challenger answers nobody, or the file is not followed; else empty."""
         return "; ".join(filter(None, (self._unread, self.stopped or self._unused)))
+
+    @property
+    def state(self) -> State:
+        """What is declared and counted, to go back to."""
+        return self.declared, self.digest, self.guards, self.slow, self.stopped
+
+    def restore(self, state: State) -> None:
+        """Go back to what was declared before, and try anew whatever the file has next."""
+        self.declared, self.digest, self.guards, self.slow, self.stopped = state
+        self._tried = None
 
     @property
     def counts(self) -> dict[tuple[str, str], int]:
@@ -77,14 +88,15 @@ class Trial:
 
         One that cannot be read leaves the share as it was, and `reason` says why.
         """
-        signature = _signature(self.path)
-        if signature == self._tried:
+        now = signature(self.path)
+        if now == self._tried and now is not None:
             return False
-        self._tried = signature
-        if signature is None:
+        self._tried = now
+        if now is None:
+            was = self.declared
             self._take(None, "")
             self._unread = f"there is no {self.path}"
-            return True
+            return was is not None
         try:
             content = self.path.read_bytes()
             declared = parse(content, str(self.path))
@@ -94,7 +106,7 @@ class Trial:
             return False
         self._unread = ""
         digest = sha256_of(content.decode())
-        if digest == self._digest:
+        if digest == self.digest:
             return False
         self._take(declared, digest)
         extra = {"share": declared.share, "step": declared.step, "experiment": digest[:12]}
@@ -118,7 +130,7 @@ class Trial:
 
     def _take(self, declared: Experiment | None, digest: str) -> None:
         before = self.declared
-        self.declared, self._digest = declared, digest
+        self.declared, self.digest = declared, digest
         if before is None or declared is None or _asked(before) != _asked(declared):
             self.stopped = ""
             self._begin(declared.guardrails if declared else None)
@@ -138,7 +150,8 @@ def _asked(declared: Experiment) -> tuple[str, str, str, Guardrails]:
     return declared.champion, declared.challenger, declared.salt, declared.guardrails
 
 
-def _signature(path: Path) -> Signature | None:
+def signature(path: Path) -> Signature | None:
+    """Return what changes when a file does; none where there is none."""
     try:
         said = path.stat()
     except OSError:

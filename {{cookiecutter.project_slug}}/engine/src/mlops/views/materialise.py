@@ -109,7 +109,7 @@ def encoded(values: Values, table: pa.Table) -> Iterable[bytes]:
     return values.encoded([_listed(table.column(at), kind) for at, kind in enumerate(values.types)])
 
 
-def _listed(column: pa.ChunkedArray, kind: str) -> list[object]:
+def _listed(column: pa.ChunkedArray, kind: str) -> list[object] | np.ndarray:
     """Return a column as values that a store has: whole numbers as such, moments as well."""
     if kind == "integer":
         column = column.cast(pa.int64())
@@ -117,5 +117,7 @@ def _listed(column: pa.ChunkedArray, kind: str) -> list[object]:
         column = column.cast(pa.timestamp("us")).cast(pa.int64())
     elif kind == "number":
         column = column.cast(pa.float64())
+        if not column.null_count:
+            return column.to_numpy()
     found: list[object] = column.to_pylist()
     return found

@@ -4,12 +4,13 @@ What writes a store and what reads it while a request is answered both ask here.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import numpy as np
 
 from ..config.views import View
 from ..contract import Column, Contract
@@ -18,6 +19,7 @@ from ..errors import ProjectError
 EPOCH = datetime(1970, 1, 1)
 MICROSECOND = timedelta(microseconds=1)
 SHOWN = 12  # of a digest
+FLOAT = 0xCB  # what msgpack has before the eight bytes of a number
 # What changes no value: another description must not ask for a store that is written anew.
 SAID_ONLY = ("description", "owner", "online", "freshness", "stale", "name")
 OF_COLUMN = ("type", "format", "missing", "units", "categories")
@@ -168,6 +170,8 @@ def key_text(stored: bytes) -> str:
 
 
 def _plain_key(value: Any) -> Any:
+    if type(value) is int:  # most are
+        return value
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, float) and value.is_integer():
@@ -178,13 +182,18 @@ def _plain_key(value: Any) -> Any:
 
 
 class Values:
-    """The values of a view's features to bytes and back, bit for bit; missing is None."""
+    """The values of a view's features to bytes and back, bit for bit; missing is None.
+
+    `decode` returns values as a row has them; datetimes are naive, in UTC.
+    """
 
     def __init__(self, view: View) -> None:
         self.types = [feature.type for feature in view.features.values()]
-        self._moments = [at for at, kind in enumerate(self.types) if kind == "datetime"]
         fields = tuple(_field(kind) for kind in self.types)
-        self._decode = msgspec.msgpack.Decoder(tuple[fields]).decode  # type: ignore[valid-type]
+        decode = msgspec.msgpack.Decoder(tuple[fields]).decode  # type: ignore[valid-type]
+        moments = [at for at, kind in enumerate(self.types) if kind == "datetime"]
+        # No method: where no moment is to be restored, the decoder alone is asked.
+        self.decode = _restoring(decode, moments) if moments else decode
         self.defaults = tuple(
             _typed(feature.default, feature.type) for feature in view.features.values()
         )
@@ -193,20 +202,43 @@ class Values:
         """Return values as bytes: as they come out of a table, numbers as Python has them."""
         return pack([_stored(value, kind) for value, kind in zip(values, self.types, strict=True)])
 
-    def encoded(self, columns: Sequence[Sequence[Any]]) -> Iterator[bytes]:
-        """Yield the bytes of each row of columns that hold what is stored already."""
-        return map(pack, zip(*columns, strict=True))
+    def encoded(self, columns: Sequence[Sequence[Any] | np.ndarray]) -> Iterator[bytes]:
+        """Yield the bytes of each row of columns that hold what is stored already.
 
-    def decode(self, stored: bytes) -> tuple[Any, ...]:
-        """Return values as a row has them; datetimes are naive, in UTC."""
-        values: tuple[Any, ...] = self._decode(stored)
-        if not self._moments:
-            return values
-        found = list(values)
-        for at in self._moments:
+        A float64 array lacks no value; of such alone, all rows are encoded at once.
+        """
+        if all(isinstance(column, np.ndarray) for column in columns):
+            return iter(_packed(np.column_stack(columns)))
+        listed = (c.tolist() if isinstance(c, np.ndarray) else c for c in columns)
+        return map(pack, zip(*listed, strict=True))
+
+
+def _restoring(
+    decode: Callable[[bytes], tuple[Any, ...]], moments: Sequence[int]
+) -> Callable[[bytes], tuple[Any, ...]]:
+    """Return what decodes values in which some are moments."""
+
+    def restored(stored: bytes) -> tuple[Any, ...]:
+        found = list(decode(stored))
+        for at in moments:
             if found[at] is not None:
                 found[at] = EPOCH + found[at] * MICROSECOND
         return tuple(found)
+
+    return restored
+
+
+def _packed(matrix: np.ndarray) -> list[bytes]:
+    """Return each row (rows, columns) as the msgpack array that `pack` makes of its floats."""
+    rows, width = matrix.shape
+    head = pack([None] * width)[:-width]
+    cell = np.dtype([("mark", "u1"), ("value", ">f8")])
+    made = np.empty(rows, np.dtype([("head", f"V{len(head)}"), ("cells", cell, (width,))]))
+    made["head"] = np.void(head)
+    made["cells"]["mark"] = FLOAT
+    made["cells"]["value"] = matrix
+    whole: list[bytes] = made.view(f"V{made.itemsize}").tolist()
+    return whole
 
 
 def _field(kind: str) -> Any:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from ..coalescing import NO_ANSWER, Answered, Coalescing, answered
+from ..coalescing import NO_ANSWER, Coalescing, Done, answered
 from ..models import ROUTING_KEY, ServedModels
 from ..online.lookup import Looked, Lookup
 from ..predictor import Predictor
@@ -31,8 +31,6 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 JSON = re.compile(rb"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
 CONTENT_TYPE = (b"content-type", b"application/json")
 RETRY = {"retry-after": "1"}
-
-Done: TypeAlias = tuple[list[Row], Answered, Looked | None]
 
 
 class GoneError(Exception):
@@ -214,11 +212,15 @@ class Predict:
             if len(body) > LARGE:
                 return await self._large(predictor, body)
             looked = None
+            is_quick = predictor.loaded.model.runtime == "onnx"
             if predictor.lookup is None:
                 rows = self._within(predictor.decode(body))
+            elif is_quick and not predictor.lookup.online.remote:
+                asked = self._within(predictor.request.decode(body))
+                return await self._coalescing.look_up(predictor, asked)
             else:
                 rows, looked = await self._looked_up(predictor, predictor.lookup, body)
-            if predictor.loaded.model.runtime == "onnx":
+            if is_quick:
                 return rows, await self._coalescing.ask(predictor, rows), looked
             async with asyncio.timeout(self._settings.deadline_seconds):
                 matrix = predictor.matrix(rows)

@@ -1,7 +1,7 @@
 """From rows as a request has them, with keys of entities, to rows as the model needs them."""
 
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Mapping, Sequence
+from operator import add, itemgetter
 from time import time
 from typing import Any, NamedTuple, Self
 
@@ -29,7 +29,7 @@ encode = msgspec.json.encode
 
 
 class Looked(NamedTuple):
-    """What was looked up for the rows of a request, each a tuple with one item a view.
+    """What was looked up for rows, each a tuple with one item a view.
 
     `as_of` is the time that the values are known for (microseconds since 1970), `stale` whether
     that is too long ago; where none is used of the store, `used` has none. `keys` name the
@@ -46,8 +46,15 @@ class Looked(NamedTuple):
         """The times of the values that stand in the rows; none where a view's rule put others."""
         return [
             tuple(None if stale else as_of for as_of, stale in zip(times, marks, strict=True))
+            if True in marks
+            else times
             for times, marks in zip(self.as_of, self.stale, strict=True)
         ]
+
+    def part(self, start: int, end: int) -> "Looked":
+        """Return what was looked up for some of the rows."""
+        rows = slice(start, end)
+        return Looked(self.at, self.keys[rows], self.as_of[rows], self.stale[rows])
 
 
 class _View(NamedTuple):
@@ -67,8 +74,8 @@ class Lookup:
     """What a bundle needs of a store; it never changes.
 
     `asked` are the columns that a request has: all that the model reads but those that are looked
-    up, and those that name the entities. `private` says of each view whether these are personal
-    data.
+    up, and those that name the entities. `tables` are those of the store that are read; `private`
+    says of each view whether these are personal data.
     """
 
     def __init__(
@@ -86,10 +93,12 @@ class Lookup:
         self.private = tuple(names_persons(view, contract) for view in chosen.values())
         self.keys = tuple(dict.fromkeys(keys))
         self._views = [self._of(name, view, contract) for name, view in chosen.items()]
+        self.tables = tuple(one.table for one in self._views)
         online.check(chosen.values())
         places = [*self.asked, *stored]
-        self._order = [places.index(name) for name in inputs]
-        self._said: tuple[int | None, bytes] = (None, b"null")
+        self._arranged = _arranged([places.index(name) for name in inputs])
+        self._moment: tuple[int | None, bytes] = (None, b"null")
+        self._said: tuple[Any, bytes] = (None, b"")
 
     @classmethod
     def find(
@@ -104,11 +113,6 @@ class Lookup:
             return None
         found = cls(online, contract, inputs, views)
         return found if found.names else None
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The tables of the store that are read."""
-        return tuple(one.table for one in self._views)
 
     def requested(self, rows: Sequence[Any]) -> Keys:
         """Return the keys of rows as a request has them, for each view."""
@@ -132,50 +136,49 @@ class Lookup:
         """
         now = time()
         moment = int(now * 1e6)
-        parts = [
-            self._values(one, snapshot, len(rows), moment)
-            for one, snapshot in zip(self._views, found, strict=True)
-        ]
         width = len(self.asked)
-        take = itemgetter(*self._order) if len(self._order) > 1 else None
-        filled = []
-        for at, row in enumerate(rows):
-            values = astuple(row)[:width]
-            for part in parts:
-                values += part[0][at]
-            filled.append(take(values) if take else (values[self._order[0]],))
-        looked = Looked(
-            now,
-            [*zip(*(of_table for _, of_table in keys), strict=True)],
-            [*zip(*(part[1] for part in parts), strict=True)],
-            [*zip(*(part[2] for part in parts), strict=True)],
-        )
-        return filled, looked
+        values = [astuple(row)[:width] for row in rows]
+        as_of, stale = [], []
+        for one, snapshot in zip(self._views, found, strict=True):
+            of_view, times, marks = self._values(one, snapshot, len(rows), moment)
+            values = [*map(add, values, of_view)]
+            as_of.append(times)
+            stale.append(marks)
+        names = [of_table for _, of_table in keys]
+        by_row = (zip(*columns, strict=True) for columns in (names, as_of, stale))
+        return [*map(self._arranged, values)], Looked(now, *map(list, by_row))
 
     def said(self, looked: Looked) -> list[bytes]:
         """Return what an answer says of each row's features, as JSON."""
-        now = int(looked.at * 1e6)
         items = []
-        for times, marks in zip(looked.as_of, looked.stale, strict=True):
-            parts = []
-            for name, as_of, stale in zip(self.names, times, marks, strict=True):
-                age = b"null" if as_of is None else b"%.3f" % (max(0, now - as_of) / 1e6)
-                mark = b"true" if stale else b"false"
-                parts.append(
-                    b'%b:{"as_of":%b,"age_seconds":%b,"stale":%b}'
-                    % (encode(name), self._moment(as_of), age, mark)
-                )
-            items.append(b'"features":{%b}' % b",".join(parts))
+        for both in zip(looked.as_of, looked.stale, strict=True):
+            # What was looked up together was so at one time, and most of it is as old.
+            known, item = self._said
+            if known != (looked.at, both):
+                item = self._of_row(int(looked.at * 1e6), *both)
+                self._said = (looked.at, both), item
+            items.append(item)
         return items
 
-    def _moment(self, as_of: int | None) -> bytes:
+    def _of_row(self, now: int, times: Sequence[int | None], marks: Sequence[bool]) -> bytes:
+        parts = []
+        for name, as_of, stale in zip(self.names, times, marks, strict=True):
+            age = b"null" if as_of is None else b"%.3f" % (max(0, now - as_of) / 1e6)
+            mark = b"true" if stale else b"false"
+            parts.append(
+                b'%b:{"as_of":%b,"age_seconds":%b,"stale":%b}'
+                % (encode(name), self._iso(as_of), age, mark)
+            )
+        return b'"features":{%b}' % b",".join(parts)
+
+    def _iso(self, as_of: int | None) -> bytes:
         """Return a time in ISO 8601; most rows of a view have the same."""
-        known, said = self._said
+        known, said = self._moment
         if known != as_of:
             if as_of is None:
                 return b"null"
             said = encode((EPOCH + as_of * MICROSECOND).isoformat() + "Z")
-            self._said = as_of, said
+            self._moment = as_of, said
         return said
 
     def _values(
@@ -187,6 +190,13 @@ class Lookup:
                 raise _refused(one.name, "the online store does not answer", 0)
             return [one.instead] * rows, [None] * rows, [True] * rows
         whole: int = snapshot.as_of
+        if one.fresh is None or now - whole <= one.fresh:  # so is every row, which is no older
+            decode, defaults = one.values.decode, one.values.defaults
+            return (
+                [defaults if row is None else decode(row[1]) for row in snapshot.rows],
+                [whole if row is None or row[0] <= whole else row[0] for row in snapshot.rows],
+                [False] * rows,
+            )
         values: list[tuple[Any, ...]] = []
         times: list[int | None] = []
         marks: list[bool] = []
@@ -195,7 +205,7 @@ class Lookup:
                 as_of, found = whole, one.values.defaults
             else:
                 as_of, found = max(whole, row[0]), one.values.decode(row[1])
-            stale = one.fresh is not None and now - as_of > one.fresh
+            stale = now - as_of > one.fresh
             if stale:
                 if one.view.stale == "refuse":
                     detail = f"they are older than {one.view.freshness}"
@@ -223,6 +233,13 @@ class Lookup:
             None if view.freshness is None else seconds(view.freshness) * 1_000_000,
             values.defaults if view.stale == "default" else blank,
         )
+
+
+def _arranged(order: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Return what puts values into another order."""
+    if len(order) > 1:
+        return itemgetter(*order)
+    return lambda values: (values[order[0]],)
 
 
 def _check_key(view: str, of_table: Column, name: str, of_row: Column) -> None:

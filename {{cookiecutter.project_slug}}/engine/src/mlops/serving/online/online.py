@@ -24,7 +24,8 @@ class Online:
     """One store for all bundles of a server.
 
     A file is read at once. What is asked of a store beyond a network while it answers others is
-    asked together next, in a thread, so that the event loop waits for nobody.
+    asked together next, in a thread, so that the event loop waits for nobody. `outages` counts
+    how often it did not answer.
     """
 
     def __init__(self, url: str, timeout: float) -> None:

@@ -15,8 +15,12 @@ from ...views.online import About, Entry, OnlineError, OutageError, Snapshot
 from .stores import newer
 
 WAIT = 60.0  # seconds that one writer waits for another
-KEYS = 10_000  # of one statement
+KEYS = 1 << 13  # of one statement, at most
+APART = 8  # keys that are sought one by one; of more, a list is quicker
+STEP = 16  # how many more keys the next statement has, up to LARGE; then twice as many
+LARGE = 256
 ROWS = 100  # of one statement that writes: a third of the time that single ones take
+PAGE = 1 << 13  # bytes of a page of a new file: more make it smaller, and an update longer
 MAPPED = 1 << 30  # bytes of the file that are read without a system call
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (
@@ -46,6 +50,7 @@ class Sqlite:
         self._of_thread = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._one: dict[str, str] = {}
+        self._many: dict[tuple[str, int], str] = {}
 
     def read(self, table: str, keys: Sequence[bytes]) -> Snapshot:
         """Return what is stored for keys, as of one moment."""
@@ -91,6 +96,7 @@ class Sqlite:
         with atomic_file(self._path) as staging:
             connection = sqlite3.connect(staging, isolation_level=None)
             try:
+                connection.execute(f"PRAGMA page_size={PAGE}")
                 connection.execute("PRAGMA journal_mode=OFF")
                 connection.execute("PRAGMA synchronous=OFF")
                 connection.execute(SCHEMA)
@@ -202,11 +208,9 @@ class Sqlite:
         whole: int | None = None
         for start in range(0, len(keys), KEYS):
             part = list(dict.fromkeys(keys[start : start + KEYS]))
-            marks = ",".join("?" * len(part))
-            statement = (
-                "SELECT NULL, as_of, NULL FROM about WHERE name = ? UNION ALL "
-                f"SELECT key, as_of, value FROM {_quoted(table)} WHERE key IN ({marks})"
-            )
+            size = _size(len(part))
+            part += part[:1] * (size - len(part))
+            statement = self._many.get((table, size)) or self._statement(table, size)
             of_part: int | None = None
             for key, as_of, value in self._connection.execute(statement, (table, *part)):
                 if key is None:
@@ -217,6 +221,13 @@ class Sqlite:
                 return Snapshot(None, [None] * len(keys))
             whole = of_part if whole is None else min(whole, of_part)
         return Snapshot(whole, [found.get(key) for key in keys])
+
+    def _statement(self, table: str, size: int) -> str:
+        found = f"SELECT key, as_of, value FROM {_quoted(table)} WHERE key "
+        rows = [found + "= ?"] * size if size <= APART else [f"{found}IN ({','.join('?' * size)})"]
+        about = "SELECT NULL, as_of, NULL FROM about WHERE name = ?"
+        statement = self._many[table, size] = " UNION ALL ".join([about, *rows])
+        return statement
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -238,6 +249,13 @@ class Sqlite:
             f"{self._path} cannot be written as an online store ({error}): let this user write it "
             "and its folder, or name another with --store"
         )
+
+
+def _size(keys: int) -> int:
+    """Return how many keys a statement has for some: few statements, which are prepared once."""
+    if APART < keys <= LARGE:
+        return -(-keys // STEP) * STEP
+    return 1 << (keys - 1).bit_length()
 
 
 def _make(connection: sqlite3.Connection, table: str, about: About, at: int) -> None:

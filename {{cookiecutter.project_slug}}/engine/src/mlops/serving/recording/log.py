@@ -38,8 +38,9 @@ class Log:
         buffer_rows: int,
         metrics: Metrics,
         key: bytes | None = None,
+        workers: int = 1,
     ) -> None:
-        self._spool = Spool(folder, max_bytes)
+        self._spool = Spool(folder, max_bytes, workers)
         self._is_given = key is not None
         self._key = key_of(key) if key is not None else b""
         self._metrics = metrics

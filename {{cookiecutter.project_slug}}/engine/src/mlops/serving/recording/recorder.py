@@ -44,6 +44,8 @@ class Settings(Protocol):
     def log_buffer_rows(self) -> int: ...
     @property
     def log_key(self) -> SecretStr | None: ...
+    @property
+    def workers(self) -> int: ...
 
 
 Drawn: TypeAlias = tuple[str, float | None]  # an arm, and its probability
@@ -96,6 +98,7 @@ class Recorder:
                 *(settings.log_folder, settings.log_max_bytes, settings.log_buffer_rows),
                 self._metrics,
                 settings.log_key.get_secret_value().encode() if settings.log_key else None,
+                settings.workers,
             )
             await self._log.start()
         self._ticking = self._loop.create_task(self._tick())
@@ -219,30 +222,27 @@ class Recorder:
     ) -> tuple[list[Any], list[Any]]:
         """Return of each row when its features were known, and whose they are.
 
+        The requests were all answered by one predictor.
         An entity that is named by personal data is known as a routing key is: by a keyed hash.
         """
         if predictor.lookup is None:
             return [], []
         assert self._log is not None
         unit = self._log.unit
-        private = predictor.lookup.private
+        said = [unit if hidden else key_text for hidden in predictor.lookup.private]
+        is_same = _looks_up_alike(predictor, requests[0].predictor)
         as_of: list[Any] = []
         entities: list[Any] = []
         for request in requests:
-            looked = _looked_by(predictor, request)
+            looked = request.looked if is_same else None
             if looked is None:
-                nothing = (None,) * len(private)
+                nothing = (None,) * len(said)
                 as_of += [nothing] * len(request.rows)
                 entities += [nothing] * len(request.rows)
                 continue
             as_of += looked.used
-            entities += [
-                tuple(
-                    unit(one) if hidden else key_text(one)
-                    for one, hidden in zip(keys, private, strict=True)
-                )
-                for keys in looked.keys
-            ]
+            for keys in looked.keys:
+                entities.append([say(one) for say, one in zip(said, keys, strict=True)])
         return as_of, entities
 
     def _declared(self, predictor: "Predictor") -> Declared:
@@ -288,12 +288,11 @@ class Recorder:
         self._log.write(encode(answers, len(rows)), len(rows), predictor.bundle_digest, declaration)
 
 
-def _looked_by(predictor: "Predictor", request: Request) -> "Looked | None":
-    """Return what was looked up, where this bundle reads the same tables: a shadow may not."""
-    if request.looked is None or predictor.lookup is None:
-        return None
-    by = request.predictor.lookup
-    return request.looked if by is not None and by.tables == predictor.lookup.tables else None
+def _looks_up_alike(one: "Predictor", other: "Predictor") -> bool:
+    """Say whether both read the same tables of the store: a shadow may read others."""
+    if one.lookup is None or other.lookup is None:
+        return False
+    return one.lookup.tables == other.lookup.tables
 
 
 def _alike(one: "Predictor", other: "Predictor") -> bool:

@@ -17,6 +17,7 @@ from ...log_layout import OPEN as OPEN
 LOCK = "lock"
 SEGMENT_BYTES = 32 << 20
 SEGMENT_SECONDS = 300.0
+MEASURED_SECONDS = 1.0  # for which the size of a folder that others write to is known
 NO_TIME = "a stage of DVC has no time of its own, which every row of the log has"
 
 
@@ -34,13 +35,19 @@ class Spool:
     One segment is open; a closed one waits for compaction. `size` is that of the whole log
     folder, Parquet files included, so that an append that would leave no room for compacting a
     segment is refused. Only one thread at a time may call it.
+
+    Of what is left when the folder is measured, each of the `workers` that share it may take an
+    equal part: they never write more together, however they write.
     """
 
-    def __init__(self, log_folder: Path, max_bytes: int) -> None:
+    def __init__(self, log_folder: Path, max_bytes: int, workers: int = 1) -> None:
         self.log_folder = log_folder
         self.max_bytes = max_bytes
-        self.segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)
+        self.workers = workers
+        self.segment_bytes = min(SEGMENT_BYTES, max_bytes // (8 * workers))
         self.size = 0
+        self._measured = 0
+        self._measured_at = 0.0
         self.folder = self._fresh()
         self._lock = -1
         self._segment: int | None = None
@@ -92,8 +99,13 @@ class Spool:
 
         Raises FullError or OSError; then nothing of it is in the segment.
         """
-        if self.size + len(block) + len(declaration) + self.segment_bytes > self.max_bytes:
-            raise FullError
+        more = len(block) + len(declaration) + self.segment_bytes
+        if self._exceeds(more):
+            if self.workers == 1 or time.monotonic() - self._measured_at < MEASURED_SECONDS:
+                raise FullError
+            self.measure()  # the others may have written less
+            if self._exceeds(more):
+                raise FullError
         if self._segment is None:
             self._begin()
         if bundle_digest and bundle_digest not in self._declared:
@@ -123,7 +135,8 @@ class Spool:
 
     def measure(self) -> int:
         """Return the size of the log folder, and remember it for the bound."""
-        self.size = sum(_sizes(self.log_folder))
+        self.size = self._measured = sum(_sizes(self.log_folder))
+        self._measured_at = time.monotonic()
         return self.size
 
     def close(self) -> None:
@@ -133,6 +146,10 @@ class Spool:
     def release(self) -> None:
         """Give the folder up, and remove it where nothing waits in it."""
         release(self.folder, self._lock)
+
+    def _exceeds(self, more: int) -> bool:
+        grown = self.size - self._measured + more
+        return self._measured + self.workers * grown > self.max_bytes
 
     def _begin(self) -> None:
         self._number += 1

@@ -40,6 +40,10 @@ def families(metrics: "Metrics") -> Iterator[Metric]:
     )
     yield GaugeMetricFamily("mlops_log_bytes", "Size of the log folder.", metrics.log_bytes)
     yield _counter("mlops_swaps", "Attempts to load a bundle.", ("result",), metrics.swaps)
+    outages = metrics.served.outages if metrics.served is not None else 0
+    yield CounterMetricFamily(
+        "mlops_online_outages", "Times that the online store did not answer.", value=outages
+    )
 
 
 def _counter(

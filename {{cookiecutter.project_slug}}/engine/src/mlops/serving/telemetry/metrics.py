@@ -8,6 +8,7 @@ import numpy as np
 
 from .distributions import Distributions
 from .histograms import Histograms
+from .joined import Joined
 
 if TYPE_CHECKING:
     from ..predictor import Predictor
@@ -43,11 +44,14 @@ class Serving(Protocol):
     def shadow(self) -> "Predictor | None": ...
     @property
     def trial(self) -> Tried | None: ...
+    @property
+    def outages(self) -> int: ...
 
 
 class Metrics:
     """Everything that is counted.
 
+    Where several workers serve, `joined` has what all of them counted.
     Nothing here is safe for threads: the event loop alone counts and renders. `served` is set by
     the application when it has one; `log_bytes` by the recorder.
     """
@@ -63,6 +67,7 @@ class Metrics:
         self.swaps: Counter[str] = Counter()
         self.seconds: dict[str, Histograms] = {}
         self.models: OrderedDict[str, Distributions] = OrderedDict()
+        self.joined: Joined | None = None
         self._registry: Any = None
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -114,13 +119,13 @@ class Metrics:
         """Return the exposition in Prometheus' text format, and its content type."""
         from prometheus_client import exposition  # 40 ms, which nobody should wait for at start
 
-        if self._registry is None:
-            from prometheus_client import CollectorRegistry, ProcessCollector
+        told = self._collected() if self.joined is None else _All(self.joined, self._collected())
+        return exposition.generate_latest(told), exposition.CONTENT_TYPE_PLAIN_0_0_4
 
-            self._registry = CollectorRegistry(auto_describe=False)
-            self._registry.register(self)
-            ProcessCollector(registry=self._registry)
-        return exposition.generate_latest(self._registry), exposition.CONTENT_TYPE_PLAIN_0_0_4
+    def share(self) -> None:
+        """Let the other workers know what was counted here."""
+        if self.joined is not None:
+            self.joined.write(self._collected().collect())
 
     def collect(self) -> Iterator[Any]:
         """Yield the metric families, as a collector of prometheus_client does."""
@@ -128,12 +133,34 @@ class Metrics:
 
         return families(self)
 
+    def _collected(self) -> Any:
+        """Return the registry of this process."""
+        if self._registry is None:
+            from prometheus_client import CollectorRegistry, ProcessCollector
+
+            self._registry = CollectorRegistry(auto_describe=False)
+            self._registry.register(self)
+            ProcessCollector(registry=self._registry)
+        return self._registry
+
     def _served(self, route: str, status: str, seconds: np.ndarray) -> None:
         route = _bounded(self.seconds, route)
         self.requests[route, status] += len(seconds)
         if route not in self.seconds:
             self.seconds[route] = Histograms([SECONDS])
         self.seconds[route].add(seconds[:, None])
+
+
+class _All:
+    """A registry of what all workers counted."""
+
+    def __init__(self, joined: Joined, own: Any) -> None:
+        self._joined = joined
+        self._own = own
+
+    def collect(self) -> Iterator[Any]:
+        """Yield the metric families."""
+        return self._joined.all(self._own.collect())
 
 
 def _bounded(known: Any, value: str) -> str:
