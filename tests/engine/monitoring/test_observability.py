@@ -51,6 +51,7 @@ QUIET = {
 }
 REFUSED = f'mlops_swaps_total{{{OF}, result="refused"}}'
 DROPPED = f'mlops_log_dropped_total{{{OF}, reason="disk"}}'
+STOPPED = f"mlops_experiment_stopped{{{OF}}}"
 OUTAGES = f"mlops_online_outages_total{{{OF}}}"
 # What is otherwise, and the alert that fires from it; none where it is too little to matter.
 CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
@@ -76,6 +77,7 @@ CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
     "refused long ago": ({REFUSED: "1+0x125"}, set()),
     "a store that stays away": ({OUTAGES: "0+0x100 1+60x25"}, {"MlopsOnlineOutage"}),
     "a store that was away for a moment": ({OUTAGES: "0+0x118 2+0x7"}, set()),
+    "a challenger taken back": ({STOPPED: "0+0x118 1+0x7"}, {"MlopsExperimentStopped"}),
     "dropped": ({DROPPED: "_x115 70+0x10"}, {"MlopsLogDropped"}),
     "missing": (
         {

@@ -160,6 +160,15 @@ def _server() -> list[Alert]:
             "Its views count as stale, and each says what stands in for its values: look whether "
             "the store runs and is reached; the server's log has the reason.",
         ),
+        Alert(
+            "MlopsExperimentStopped",
+            "mlops_experiment_stopped > 0",
+            "0m",
+            "page",
+            "{{ $labels.instance }} has taken the challenger back",
+            "Too many of its requests failed or were slow: /readyz says which. Remove the "
+            "experiment.yaml of the environment, or the next start gives it its share again.",
+        ),
     ]
 
 
