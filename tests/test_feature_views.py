@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from baked import SOURCE, Project, sharing
 from rehearsal.wishes import wishes
+from sweeps import thorough
 
 TITLE = "A feature of calls to support"
 CALLER, ANOTHER = "C0000001645", "C0000002079"
@@ -106,6 +107,30 @@ def test_a_late_file_computes_what_may_depend_on_it(viewed: Project, tmp_path: P
     shutil.rmtree(project.path / "data/prepared")
     project.run("mlops", "prepare")
     assert whole == {f.relative_to(project.path): f.read_bytes() for f in parts(project)}
+
+
+def test_raw_rows_are_scored_as_they_were_prepared(viewed: Project, tmp_path: Path) -> None:
+    """A table of keys and times is enough; what was joined is in the lineage of the answers."""
+    raw = sorted((viewed.path / "data/raw").glob("*.parquet"))[-1]
+    project = copied(viewed, tmp_path)
+    project.run("mlops", "predict", str(raw), "--out", "raw.parquet")
+    lineage = json.loads((project.path / "raw.parquet.lineage.json").read_text())
+    assert [one["name"] for one in lineage["tables"]] == [FIRST]
+    (part,) = (project.path / "data/prepared/holdout").glob(raw.name)
+    printed = project.run("mlops", "predict", str(part), "--out", "known.parquet").stdout
+    assert "all that the model reads of the view support" in printed
+    answered, known = (
+        {row["customer_id"]: row for row in pq.read_table(project.path / name).to_pylist()}
+        for name in ("raw.parquet", "known.parquet")
+    )
+    assert len(known) > 50
+    assert {name: answered[name] for name in known} == known
+
+
+@thorough
+def test_the_projects_own_loop_passes_with_a_view(viewed: Project, tmp_path: Path) -> None:
+    printed = copied(viewed, tmp_path).run("pytest", "-q", "tests/test_loop.py").stdout
+    assert "4 passed" in printed
 
 
 def parts(project: Project) -> list[Path]:

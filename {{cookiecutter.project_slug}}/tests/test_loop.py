@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from mlops.config.settings import load
-from mlops.data.examples import write
+from mlops.data.examples import write, write_tables
 
 PROJECT = Path(__file__).parents[1]
 ROWS = 600
@@ -53,7 +53,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(root, "mlops", "resolve")
     settings = load(root / "resolved.yaml")
     write(root / "data/raw", settings.data, settings.split, ROWS)
-    run(root, "dvc", "add", "--quiet", "data/raw")
+    write_tables(root, settings.data, settings.split, settings.features.views.values(), ROWS)
+    tables = [str(path.relative_to(root)) for path in root.glob("data/tables/*/")]
+    run(root, "dvc", "add", "--quiet", *["data/raw", *tables])
     run(root, "git", "add", "--all")
     run(root, "git", "commit", "--quiet", "--message", "Start")
     run(root, "dvc", "repro")

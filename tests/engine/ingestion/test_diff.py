@@ -246,6 +246,23 @@ def test_the_pull_request_of_new_data_is_written_anew_until_it_is_merged(
     assert len(project.rows()) == 100
 
 
+def test_the_pull_request_names_days_that_may_be_kept_no_longer(
+    project: Project, told: Callable[..., str]
+) -> None:
+    project.declare(retention="30 days")
+    project.commit("Keep rows for a month")
+    today = datetime.datetime.now(datetime.UTC).date()
+    project.sell([order(300, str(today))])
+    said = told("ingest", "--dry-run")
+    assert "check: 3 partitions are older" in said
+    assert "would be removed: 2026-01-01, 2026-01-02, 2026-01-03" in said
+    assert "check: 3 partitions are older" in told("ingest", "--propose")
+    (pull,) = project.pulls["pulls"]
+    assert "3 are gone" in pull["body"]
+    told_of = "3 of them are older than `retention`, <code>30 days</code>: 2026-01-01, 2026-01-02"
+    assert told_of in pull["body"]
+
+
 def test_what_is_not_main_proposes_nothing(project: Project, told: Callable[..., str]) -> None:
     (project.root / "params.yaml").write_text((project.root / "params.yaml").read_text() + "\n")
     assert "params.yaml differs from the last commit" in told("ingest", "--propose", code=2)

@@ -54,6 +54,7 @@ COMPUTED = (
             "views/join.py",
             "views/joining.py",
             "views/partitions.py",
+            "views/scan.py",
             "views/tables.py",
             "views/values.py",
             "features",

@@ -20,7 +20,13 @@ def grammar(verb: Verb) -> None:
     )
     add.add_argument("--until", metavar="D", type=_day, help="the first day not asked for")
     add.add_argument("--table", metavar="NAME", help="only this one (data: the labelled rows)")
-    add.add_argument("--propose", action="store_true", help="open the pull request of what changed")
+    only = add.add_mutually_exclusive_group()
+    only.add_argument(
+        "--propose", action="store_true", help="open the pull request of what changed"
+    )
+    only.add_argument(
+        "--dry-run", action="store_true", help="fetch, say what would change, and change nothing"
+    )
 
     add = verb(data, "diff: say in Markdown what changed in the data since a commit")
     add.add_argument("action", choices=["diff"])
@@ -44,7 +50,8 @@ def _ingest(arguments: Arguments, chosen: "list[Dataset]") -> None:
     from ..ingestion.ingest import ingest
 
     for dataset in chosen:
-        done = ingest(dataset, arguments.since, arguments.until, _say_busy)
+        dry = arguments.dry_run
+        done = ingest(dataset, arguments.since, arguments.until, _say_busy, dry=dry)
         print(done)
         for note in done.notes():
             print(f"check: {note}")

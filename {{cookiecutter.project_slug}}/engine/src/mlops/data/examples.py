@@ -1,13 +1,14 @@
 """Rows made up from the contract: of its types, ranges and categories, and without any meaning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..config.settings import Split
-from ..contract import Column, Contract
+from ..config.views import Table, View
+from ..contract import Column, Contract, Source
 from ..files import atomic_directory
 from .splitting import cutoff
 
@@ -16,6 +17,7 @@ SPAN = 100.0  # of a number that has no bounds
 LATEST = np.datetime64("2026-01-01", "us")  # of a datetime, where the split has no cut-off
 DAYS = 200
 SIZE = 4  # rows of a group
+EVENTS = 3  # of an entity
 
 
 def write(folder: Path, contract: Contract, split: Split, rows: int, seed: int = 0) -> Path:
@@ -27,7 +29,30 @@ def write(folder: Path, contract: Contract, split: Split, rows: int, seed: int =
     """
     frame = made_up(contract, split, rows, seed)
     frame = frame[[name for name in frame.columns if not contract.columns[name].view]]
-    source = contract.source
+    return _written(frame, folder, contract.source)
+
+
+def write_tables(
+    root: Path, contract: Contract, split: Split, views: Iterable[View], rows: int, seed: int = 0
+) -> None:
+    """Write made-up events of the rows' entities below root/data/tables, for each table of views.
+
+    The rows are those that `write` makes of the same numbers.
+    """
+    named = made_up(contract, split, rows, seed)
+    entities: dict[str, list[pd.DataFrame]] = {}
+    tables: dict[str, Table] = {}
+    for view in views:
+        keys = {key: named[column] for key, column in view.entity.items()}
+        tables[view.table.name] = view.table
+        entities.setdefault(view.table.name, []).append(pd.DataFrame(keys))
+    for name, table in tables.items():
+        every = pd.concat(entities[name]).dropna().drop_duplicates()
+        frame = _events(table, every[table.keys], _latest(split), seed)
+        _written(frame, root / table.folder, table.source)
+
+
+def _written(frame: pd.DataFrame, folder: Path, source: Source) -> Path:
     path = folder / f"examples.{source.format}"
     with atomic_directory(folder) as staging:
         if source.format == "parquet":
@@ -45,9 +70,29 @@ def write(folder: Path, contract: Contract, split: Split, rows: int, seed: int =
     return path
 
 
+def _events(table: Table, entities: pd.DataFrame, latest: np.datetime64, seed: int) -> pd.DataFrame:
+    """Return a few rows of each entity, no two at one time, with every declared column."""
+    rows = EVENTS * len(entities)
+    days = np.repeat(np.arange(EVENTS) * (DAYS // EVENTS), len(entities))
+    made: dict[str, object] = {}
+    for place, (name, column) in enumerate(table.columns.items()):
+        rng = np.random.default_rng([seed, place])
+        if name in table.keys:
+            made[name] = np.tile(entities[name].to_numpy(), EVENTS)
+        elif name in table.times:
+            made[name] = _moments(column, latest - days.astype("timedelta64[D]"))
+        elif name in table.tie_break and column.type in ("number", "integer"):
+            made[name] = _names(column, rows, True, name)
+        else:
+            values = pd.Series(_values(column, rng, rows, latest, name))
+            made[name] = values.mask(rng.random(rows) < MISSING) if column.nullable else values
+    frame = pd.DataFrame(made)
+    return frame[table.source.header] if table.source.header else frame
+
+
 def made_up(contract: Contract, split: Split, rows: int, seed: int = 0) -> pd.DataFrame:
     """Return `rows` rows with every declared column, as a raw file has them."""
-    latest = cutoff(split) + np.timedelta64(DAYS // 4, "D") if split.cutoff else LATEST
+    latest = _latest(split)
     made = {}
     for place, (name, column) in enumerate(contract.columns.items()):
         rng = np.random.default_rng([seed, place])
@@ -59,6 +104,11 @@ def made_up(contract: Contract, split: Split, rows: int, seed: int = 0) -> pd.Da
     if contract.source.header:
         return frame[contract.source.header]
     return frame
+
+
+def _latest(split: Split) -> np.datetime64:
+    """Return when the newest of made-up rows is."""
+    return cutoff(split) + np.timedelta64(DAYS // 4, "D") if split.cutoff else LATEST
 
 
 def _values(

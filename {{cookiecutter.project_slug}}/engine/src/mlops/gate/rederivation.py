@@ -12,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import yaml
@@ -77,6 +77,34 @@ class Rederived(NamedTuple):
     intervals: bytes | None = None
 
 
+class Run(Protocol):
+    """Runs a module of a commit's code in its folder; `name` is what messages call that."""
+
+    def __call__(self, name: str, *module: str) -> None: ...
+
+
+@contextmanager
+def fresh(
+    repository: Repository, data: Sequence[Path], minutes: float, rule: str
+) -> Iterator[tuple[str, Path, Run]]:
+    """Yield HEAD, a folder with its inputs and some of its data, and what runs its code there.
+
+    Raises RederivationError for data that are not those of the commit, and for what does not run,
+    or not within the `minutes` of the rule.
+    """
+    commit = repository.commit_of("HEAD")
+    with tempfile.TemporaryDirectory(prefix="rederived-") as place:
+        folder = Path(place).resolve()
+        repository.extract(commit, INPUTS, folder)
+        _bring(repository, commit, folder, data)
+        until = time.monotonic() + 60 * minutes
+
+        def run(name: str, *module: str) -> None:
+            _run(name, module, repository.root, folder, until, f"{rule}.minutes", minutes)
+
+        yield commit, folder, run
+
+
 @contextmanager
 def rederived(repository: Repository, minutes: float) -> Iterator[Rederived]:
     """Make the model of HEAD again, in a folder that stands for as long as the block lasts.
@@ -84,16 +112,11 @@ def rederived(repository: Repository, minutes: float) -> Iterator[Rederived]:
     Raises RederivationError for inputs that are not those of the commit, a stage that fails, and
     after `minutes`.
     """
-    commit = repository.commit_of("HEAD")
-    with tempfile.TemporaryDirectory(prefix="rederived-") as place:
-        folder = Path(place).resolve()
-        repository.extract(commit, INPUTS, folder)
-        _bring_data(repository, commit, folder)
-        until = time.monotonic() + 60 * minutes
+    tables = _tables(repository, repository.commit_of("HEAD"))
+    with fresh(repository, [RAW, *tables], minutes, "reproduced") as (commit, folder, run):
         for stage in STAGES:
-            _run(stage, ("mlops.cli", stage), repository.root, folder, until, minutes)
-        answers = ("mlops.bundle.answers", ANSWERS, INTERVALS)
-        _run("predict", answers, repository.root, folder, until, minutes)
+            run(stage, "mlops.cli", stage)
+        run("predict", "mlops.bundle.answers", ANSWERS, INTERVALS)
         try:
             predictions = np.load(folder / ANSWERS, allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -108,12 +131,12 @@ def rederived(repository: Repository, minutes: float) -> Iterator[Rederived]:
         )
 
 
-def _bring_data(repository: Repository, commit: str, folder: Path) -> None:
+def _bring(repository: Repository, commit: str, folder: Path, every: Sequence[Path]) -> None:
     """Copy rows and tables, and believe nothing of them but the hash that the commit pins.
 
     Copied and not linked: the code that runs beside them may write.
     """
-    for data in (RAW, *_tables(repository, commit)):
+    for data in every:
         if (folder / data).is_dir():  # of which git has every file
             continue
         pinned = _pinned(repository, commit, data)
@@ -159,7 +182,13 @@ def _pinned(repository: Repository, commit: str, data: Path) -> str:
 
 
 def _run(
-    name: str, module: tuple[str, ...], root: Path, folder: Path, until: float, minutes: float
+    name: str,
+    module: tuple[str, ...],
+    root: Path,
+    folder: Path,
+    until: float,
+    setting: str,
+    minutes: float,
 ) -> None:
     """Run a module of the folder's code there, and raise where it fails or is not ready in time."""
     started = time.monotonic()
@@ -180,8 +209,8 @@ def _run(
         except subprocess.TimeoutExpired as error:
             raise RederivationError(
                 name,
-                f"it is not made again within {minutes:g} minutes: let it train for less, or give "
-                "`reproduced.minutes` more in conf/gate, in a pull request of its own",
+                f"it is not made again within {minutes:g} minutes: let it take less, or give "
+                f"`{setting}` more in conf/gate, in a pull request of its own",
             ) from error
         finally:
             _end(process)

@@ -14,7 +14,10 @@ FLAGS = ("number", "integer", "datetime")  # types by which versions have an ord
 
 @dataclass(frozen=True)
 class Dataset(Declared):
-    """Declared rows in a folder; `file` is what declares them."""
+    """Declared rows in a folder; `file` is what declares them.
+
+    `retention` is how long they may be kept, by the day of their partition or else of `time`.
+    """
 
     name: str
     file: Path
@@ -23,6 +26,8 @@ class Dataset(Declared):
     source: Source
     time_zone: str
     restricted: bool
+    retention: str = ""
+    time: str | None = None
 
     @property
     def place(self) -> str:
@@ -46,8 +51,19 @@ def of_contract(contract: Contract, folder: Path = RAW) -> Dataset:
     """Return the labelled rows of an experiment; raises DataError for an odd partition."""
     columns = {name: column for name, column in contract.columns.items() if not column.view}
     file = Path("conf/data", f"{contract.name}.yaml")
-    made = Dataset("data", file, folder, columns, contract.source, "UTC", contract.restricted)
-    return _checked(made)
+    return _checked(
+        Dataset(
+            "data",
+            file,
+            folder,
+            columns,
+            contract.source,
+            "UTC",
+            contract.restricted,
+            contract.retention,
+            contract.time,
+        )
+    )
 
 
 def of_table(table: Table) -> Dataset:
@@ -62,6 +78,8 @@ def of_table(table: Table) -> Dataset:
             table.source,
             table.time_zone,
             table.restricted,
+            table.retention,
+            table.event_time,
         )
     )
 

@@ -7,6 +7,7 @@ of a restricted table.
 
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from ..data.sources import PARQUET, raw_files
 from ..files import sha256
 from ..git import dvc
 from ..git.repository import Repository, short
-from . import pinned
+from . import pinned, retention
 from .dataset import Dataset
 from .summary import Summary, Tally, stability, summary
 
@@ -85,6 +86,7 @@ def _told(dataset: Dataset, before: _Side, now: _Side, since: str) -> list[str]:
     totals = known + gone.rows, known + new.rows
     parts = [
         f"{_counted(came, before, 'file')} {since}, {_lost(went, now)}.",
+        *_expired(dataset, [name for name in went if name not in now.files]),
         _table_of_rows(dataset, new, gone, totals),
         *_contract(dataset, new),
     ]
@@ -102,6 +104,17 @@ def _counted(came: Sequence[str], before: _Side, what: str) -> str:
 
 def _lost(went: Sequence[str], now: _Side) -> str:
     return f"{sum(name not in now.files for name in went):,} are gone"
+
+
+def _expired(dataset: Dataset, gone: Sequence[str]) -> list[str]:
+    """Return a line on the days that went because they may be kept no longer."""
+    first = retention.first_kept(dataset, datetime.now(UTC))
+    days = (name.partition("/")[0].removeprefix("date=") for name in gone if "/" in name)
+    over = retention.over(set(days), first)
+    if not over:
+        return []
+    kept = code(dataset.retention)
+    return [f"{len(over):,} of them are older than `retention`, {kept}: {retention.shown(over)}."]
 
 
 def _rows(side: _Side) -> int:

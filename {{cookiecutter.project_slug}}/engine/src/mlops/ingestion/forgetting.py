@@ -42,14 +42,17 @@ class Found(NamedTuple):
 
 
 class Wanted:
-    """Tells the rows of some keys by one column, whose cells are read as the contract says."""
+    """Tells the rows of some keys by one column, whose cells are read as the contract says.
+
+    `keys` has each key that was asked for, by the text that its value is written as.
+    """
 
     def __init__(self, contract: Contract, keys: Sequence[str], column: str | None = None) -> None:
         self._source = contract.source
         self.name = _column(contract, column)
         self._declared = contract.columns.get(self.name)
         asked = {key: self._written(pd.Series([key.strip()], dtype="str")).iat[0] for key in keys}
-        self._keys = {text: key for key, text in asked.items() if isinstance(text, str)}
+        self.keys = {text: key for key, text in asked.items() if isinstance(text, str)}
 
     def _written(self, cells: pd.Series) -> pd.Series:
         """Return the one text of each value; a cell that cannot be read is its own."""
@@ -85,8 +88,8 @@ class Wanted:
             if cells is None:
                 return None
             written = self._written(cells)
-            mask = written.isin([*self._keys])
-            known.update(self._keys[text] for text in written[mask])
+            mask = written.isin([*self.keys])
+            known.update(self.keys[text] for text in written[mask])
             rows.append(start + mask.to_numpy().nonzero()[0])
             start += len(cells)
         return np.concatenate(rows)
@@ -116,7 +119,7 @@ class Wanted:
     def without(self, held: Held, out: Path) -> None:
         """Write a file without the rows: every other row of a CSV keeps its bytes."""
         if _is_parquet(held.path):
-            _parquet_without(held, out)
+            parquet_without(held, out)
         else:
             layout = delimited.found(held.path, self._source)
             _csv_without(held, layout, out)
@@ -186,7 +189,7 @@ def _is_parquet(path: Path) -> bool:
         return stream.read(len(sources.PARQUET)) == sources.PARQUET
 
 
-def _parquet_without(held: Held, out: Path) -> None:
+def parquet_without(held: Held, out: Path) -> None:
     """Copy a Parquet file row group by row group, with its schema and compression."""
     import pyarrow.parquet as pq
 

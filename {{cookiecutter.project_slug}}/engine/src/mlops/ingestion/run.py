@@ -15,6 +15,7 @@ from ..data.errors import DataError
 from ..data.hashing import row_hash
 from ..origins import Partition
 from ..progress import progress
+from . import retention
 from .canonical import DELETED, TYPES, days, mended, unified, zone
 from .dataset import Dataset
 from .environment import Secrets
@@ -39,6 +40,7 @@ class Run:
         there: Sequence[str],
         window: Window,
         staging: Path,
+        first: datetime.date | None = None,
     ) -> None:
         self.dataset, self.partition, self.place = dataset, partition, place
         self.window, self.staging = window, staging
@@ -49,6 +51,7 @@ class Run:
         # Of a day that the answer is complete about, what was there does not count.
         replaced = partition.complete or not partition.key
         self.there = list(there)
+        self.first = first  # day that may be kept
         self.standing = {d for d in there if not (replaced and window.has(d))}
         self.tombs: Tombstones | None = None
         self._deleted = False
@@ -121,9 +124,19 @@ class Run:
         if self.partition.complete:
             touched |= inside
         else:
-            self.done.silent = sorted(inside - answered)
+            expired = retention.over(inside, self.first)
+            self.done.silent = sorted(inside - answered - set(expired))
+        touched |= {*retention.over(self.there, self.first)}
         for day in progress(sorted(touched), f"write {self.dataset.name}", unit="day"):
             self._make(day, moved, homes.get(day))
+        if self.done.expired and not (set(self.there) | set(self.done.written)) - set(
+            self.done.removed
+        ):
+            raise DataError(
+                f"every row of {self.dataset.name} is older than its `retention`, "
+                f"{self.dataset.retention}: bring newer ones, check the clock, or remove "
+                f"{self.dataset.folder} by hand where that is meant"
+            )
 
     def _may_hold(self, day: str) -> bool:
         """Say whether a partition may have a key of the answer."""
@@ -176,6 +189,12 @@ class Run:
         return found.rows
 
     def _make(self, day: str, moved: np.ndarray, home: pa.Table | None) -> None:
+        if retention.over([day], self.first):
+            self.done.too_old += sum(piece.num_rows for piece in self.spool.read(day))
+            if day in self.there:
+                self.done.removed.append(day)
+                self.done.expired.append(day)
+            return
         rows = self._rows(day)
         if rows is not None and self.partition.key:
             if len(moved):

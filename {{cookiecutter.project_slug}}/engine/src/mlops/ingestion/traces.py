@@ -94,11 +94,16 @@ def _of(folder: Path, where: str, commit: str | None, wanted: set[str]) -> list[
 
 
 def told(
-    repository: Repository, held: Sequence[Held], kept: Kept, seen: Sequence[Bundle], untold: int
+    repository: Repository,
+    held: Sequence[Held],
+    kept: Kept,
+    seen: Sequence[Bundle],
+    untold: int,
+    searched: bool = False,
 ) -> Iterator[str]:
     """Yield lines: what was removed, what had seen it, what remains, and what purges that.
 
-    None names a key, or a value of a row.
+    None names a key, or a value of a row. `searched` says that a log was.
     """
     root = repository.root
     rows = sum(len(one.rows) for one in held)
@@ -120,7 +125,8 @@ def told(
             "--all-commits` brings those that the remote has, then forget again"
         )
     yield "  git has pointers alone, which name such files by their hash"
-    yield "  a server's log has the columns that are not marked `pii`: delete its days by hand"
+    if not searched:
+        yield "  a server's log may name them: search it with `--log LOG`"
     yield "  what data/raw is filled from has to forget them too, or they come again"
     yield "to purge it, here and in the remote (every version that nothing here names goes):"
     for command in _commands(repository, held):
@@ -152,5 +158,6 @@ def _commands(repository: Repository, held: Sequence[Held]) -> Iterator[str]:
 
 def _pointer(root: Path, path: Path) -> Path | None:
     """Return the file or folder that a pointer of DVC versions, and that holds a file."""
-    places = [path, *(above for above in path.parents if above.is_relative_to(root))]
+    above = (one for one in path.parents if one != root and one.is_relative_to(root))
+    places = [path, *above]
     return next((p for p in places if p.with_name(f"{p.name}.dvc").is_file()), None)

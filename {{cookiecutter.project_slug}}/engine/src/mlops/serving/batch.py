@@ -22,6 +22,7 @@ from ..progress import progress
 from ..runtime.hooks import Before, Veto
 from .delivery import delivered, target, written
 from .inputs import Input, called, check_unchanged, digested, source_of
+from .past import Past
 from .unfit import Unfit
 
 ROWS = 50_000
@@ -71,7 +72,8 @@ def predict(
     `request_id` and `row` by which the log knows a row, `prediction`, the probabilities of a
     classifier, and where the contract promises intervals `prediction_low` and `prediction_high`,
     or for each label whether it is in the set. A row has none where a cell is missing that may not
-    be. With `log`, what was answered at the time `at` is recorded there, as a server does.
+    be. What the model reads of feature views is joined, unless a table has all of a view. With
+    `log`, what was answered at the time `at` is recorded there, as a server does.
 
     Raises BundleError for another bundle than `expect`. Raises DataError, and writes nothing, where
     a column is missing, a cell cannot be read, or most cells of a column are none that the contract
@@ -84,7 +86,8 @@ def predict(
     bar = progress(title="predict", unit=" rows", unit_scale=True)
     with ExitStack() as stack, bar:
         inputs = digested(paths, [*place[:2], *([log] if log else [])])
-        scoring = _Scoring(inputs, loaded, ids)
+        past = stack.enter_context(Past(loaded, at))
+        scoring = _Scoring(inputs, loaded, ids, past)
         record = None
         if log is not None:
             from .recording.scored import recording
@@ -106,7 +109,7 @@ def predict(
         if record is not None:
             record.finish()
         notes = (*scoring.notes(), *(record.notes() if record else ()))
-        delivery.lineage = _lineage(scoring, content, at)
+        delivery.lineage = {**_lineage(scoring, content, at), **past.lineage()}
     return Scored(scoring.rows, notes, place.out)
 
 
@@ -133,8 +136,8 @@ def _lineage(
 class _Scoring:
     """Files on their way through a bundle, and what was seen on it."""
 
-    def __init__(self, inputs: Sequence[Input], loaded: Loaded, ids: bool) -> None:
-        self.inputs, self.loaded = inputs, loaded
+    def __init__(self, inputs: Sequence[Input], loaded: Loaded, ids: bool, past: Past) -> None:
+        self.inputs, self.loaded, self.past = inputs, loaded, past
         self.unfit = Unfit(loaded.contract, loaded.encoder.inputs, several=len(inputs) > 1)
         self.counts = dict.fromkeys(inputs, 0)
         self._has_ids = ids
@@ -160,14 +163,16 @@ class _Scoring:
 
     def _answered(self, one: Input, frame: Frame) -> Answered:
         contract, encoder = self.loaded.contract, self.loaded.encoder
+        frame, by = self.past.filled(frame)
         check_names(frame, contract, required=encoder.inputs)
         ids = [name for name in contract.names("id") if name in frame.frame.columns]
         self._check_ids(ids, one.path)
-        values, findings = validated(frame, contract, [*ids, *encoder.inputs], strict=False)
+        values, findings = validated(frame, contract, [*ids, *by, *encoder.inputs], strict=False)
         refuse(findings, contract)
         columns = {name: _plain(values[name], contract.columns[name]) for name in encoder.inputs}
         self.unfit.add(columns, frame)
-        whole = ~self.unfit.lacking(columns, frame)
+        looked_up = {name: _plain(values[name], contract.columns[name]) for name in by}
+        whole = ~self.unfit.lacking({**looked_up, **columns}, frame)
         start = frame.start - 1
         predictions, answer = self._answers(columns, whole, frame)
         answer = self._numbered(one, start, len(whole)) | answer
@@ -237,7 +242,7 @@ class _Scoring:
 
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know."""
-        return (*self._said, *self.unfit.notes())
+        return (*self._said, *self.past.notes(), *self.unfit.notes())
 
     def _named(self, ids: list[str], answer: Mapping[str, pa.Array]) -> dict[str, str]:
         """Return what each id is called beside the answer, which may have a column of its name."""

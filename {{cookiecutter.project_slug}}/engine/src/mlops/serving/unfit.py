@@ -33,16 +33,20 @@ class Unfit:
         self._several = several  # files, so that a row alone names no place
         self._columns = {name: contract.columns[name] for name in names}
         self._counts = {name: Count() for name in names}
-        self._lacking = {name: Count() for name in names}
+        self._lacking: dict[str, Count] = {}
         self._declared = contract
 
     def lacking(self, columns: Mapping[str, np.ndarray], frame: Frame) -> np.ndarray:
-        """Count missing cells, and return the mask of the rows with one that may not be."""
+        """Count missing cells, and return the mask of the rows with one that may not be.
+
+        They may be in columns by which rows are looked up as well.
+        """
         lacking = np.zeros(len(frame.frame), dtype=bool)
-        for name, column in self._columns.items():
-            if not column.nullable:
-                missing = np.asarray(pd.isna(columns[name]))
-                self._count(self._lacking[name], missing, len(missing), frame, name)
+        for name, values in columns.items():
+            if not self._declared.columns[name].nullable:
+                missing = np.asarray(pd.isna(values))
+                count = self._lacking.setdefault(name, Count())
+                self._count(count, missing, len(missing), frame, name)
                 lacking |= missing
         return lacking
 

@@ -7,14 +7,17 @@ on nothing else: not on other moments, on files beyond its window, or on how man
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..config.settings import ConfigError
 from ..config.views import Feature, Table, View, seconds
 from ..contract import HIDDEN
 from ..data.arrays import plain
@@ -24,41 +27,56 @@ from .expressions import GROUP, PLACE, Expressions
 from .functions import computed
 from .history import NONE, History, Pairs, Places
 from .partitions import Partition, needed, partitions
-from .tables import Tables, micro, quoted
+from .scan import EVENT, KNOWN, Scan
+from .tables import MICROSECONDS, Tables, micro, quoted
 from .values import Values
+
+if TYPE_CHECKING:
+    import duckdb
 
 MEMORY = "400MB"  # of DuckDB's, for what it sorts; it spills beyond that
 ROWS = 1 << 19  # in memory at once, or all of one entity
-MICROSECONDS = 1_000_000
-EVENT, KNOWN = "_event", "_known"
 
 
 class Join:
     """Computes views for as long as it is open; each file of a table is checked once.
 
-    `root` is the project's folder.
+    `root` is the project's folder. Where DuckDB is not installed, as in the image that scores
+    tables, all but SQL is computed without it.
     """
 
     def __init__(self, root: Path = Path(), threads: int | None = None) -> None:
+        self.root, self._threads = root, threads
+        self._spill = tempfile.TemporaryDirectory(prefix="views-")
+        is_there = find_spec("duckdb") is not None
+        self._scan = None if is_there else Scan(Path(self._spill.name))
+
+    @cached_property
+    def _connection(self) -> "duckdb.DuckDBPyConnection":
         import duckdb
 
-        self.root = root
-        self._spill = tempfile.TemporaryDirectory(prefix="views-")
-        spill = Path(self._spill.name)
-        self._connection = duckdb.connect(
+        connection = duckdb.connect(
             ":memory:",
             config={
-                **({} if threads is None else {"threads": threads}),
+                **({} if self._threads is None else {"threads": self._threads}),
                 "memory_limit": MEMORY,
-                "temp_directory": str(spill / "duckdb"),
+                "temp_directory": str(Path(self._spill.name) / "duckdb"),
                 "preserve_insertion_order": False,  # it is asked for where it counts
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
             },
         )
-        self._connection.execute("SET TimeZone = 'UTC'")
-        self._tables = Tables(self._connection, spill)
-        self.expressions = Expressions(threads)
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return Tables(self._connection, Path(self._spill.name))
+
+    @cached_property
+    def expressions(self) -> Expressions:
+        """What computes the owner's SQL."""
+        return Expressions(self._threads)
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +87,9 @@ class Join:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._connection.close()
-        self.expressions.close()
+        for opened in ("_connection", "expressions"):
+            if opened in self.__dict__:
+                getattr(self, opened).close()
         self._spill.cleanup()
 
     def values_at(
@@ -137,15 +156,17 @@ class Join:
         last: np.datetime64,
     ) -> Iterator[History]:
         """Yield the rows of a few entities at a time that may count from `first` to `last`."""
+        table = view.table
+        kept = list(dict.fromkeys([*table.tie_break, *self._reads(view, view.features)]))
+        if self._scan is not None:
+            yield from _cut(view, known, self._scan.batches(view, known, files, kept, first, last))
+            return
         import duckdb
 
-        table = view.table
-        read = columns_read(view, self.expressions)
-        names = list(dict.fromkeys([*table.keys, *table.times, *table.tie_break, *read]))
+        names = list(dict.fromkeys([*table.keys, *table.times, *kept]))
         relation = self._tables.relation(table, files, names)
         on = " AND ".join(f"t.{quoted(key)} = e.{quoted(key)}" for key in table.keys)
         event = f"epoch_us({quoted(table.event_time)})"
-        kept = list(dict.fromkeys([*table.tie_break, *read]))
         columns = "".join(f", t.{quoted(name)}" for name in kept)
         query = (
             f"SELECT {ENTITY}, {event} AS {EVENT}, {known_at(view.table)} AS {KNOWN}{columns} "
@@ -164,6 +185,21 @@ class Join:
             ) from error
         finally:
             self._connection.unregister("entities")
+
+    def _reads(self, view: View, features: Mapping[str, Feature]) -> list[str]:
+        """Return the columns of the table that features read, each once."""
+        read: dict[str, None] = {}
+        for name, feature in features.items():
+            if feature.sql is not None:
+                if self._scan is not None:
+                    raise ConfigError(
+                        f"{name} of {view.name} is SQL, which DuckDB computes, and that is not "
+                        "installed here: have `duckdb` in `serve` of the dependency groups in "
+                        "pyproject.toml, then `make lock`, or run this where the pipeline runs"
+                    )
+                read |= dict.fromkeys(self.expressions.reads(view, name, feature))
+            read |= dict.fromkeys([*feature.columns, *filter(None, [feature.latest])])
+        return list(read)
 
     def _compute(
         self,
@@ -202,8 +238,7 @@ class Join:
         moments: Places,
     ) -> Iterator[tuple[str, pa.Array | pa.ChunkedArray]]:
         written = {name: one for name, one in features.items() if one.sql is not None}
-        read = columns_read(view, self.expressions, features)
-        rows = history.rows.select(read).take(pa.array(pairs.places))
+        rows = history.rows.select(self._reads(view, features)).take(pa.array(pairs.places))
         if written:
             counts = np.diff(pairs.offsets)
             groups = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
@@ -217,18 +252,6 @@ class Join:
             if feature.function is not None:
                 ages = np.repeat(moments, np.diff(pairs.offsets)) - history.events[pairs.places]
                 yield name, computed(view, name, rows, pairs.offsets, ages / MICROSECONDS)
-
-
-def columns_read(
-    view: View, expressions: Expressions, features: Mapping[str, Feature] | None = None
-) -> list[str]:
-    """Return the columns of the table that features read, each once."""
-    read: dict[str, None] = {}
-    for name, feature in (view.features if features is None else features).items():
-        if feature.sql is not None:
-            read |= dict.fromkeys(expressions.reads(view, name, feature))
-        read |= dict.fromkeys([*feature.columns, *filter(None, [feature.latest])])
-    return list(read)
 
 
 def _cut(view: View, known: pa.Table, batches: Iterator[pa.RecordBatch]) -> Iterator[History]:

@@ -26,8 +26,8 @@ ROOM = Path(__file__).parent
 # What values are computed by; the room of the data is in every key.
 CODE = (
     *("views/entities.py", "views/expressions.py", "views/functions.py", "views/history.py"),
-    *("views/join.py", "views/joining.py", "views/partitions.py", "views/tables.py"),
-    "views/values.py",
+    *("views/join.py", "views/joining.py", "views/partitions.py", "views/scan.py"),
+    *("views/tables.py", "views/values.py"),
     *("config/views.py", "features/aggregates.py"),
 )
 OWN = Path("src/project/features.py")

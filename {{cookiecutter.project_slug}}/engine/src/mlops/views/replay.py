@@ -151,7 +151,7 @@ def _compare(
         if stored(name) not in table.column_names or contract.is_private(name):
             continue
         logged, own = table.column(stored(name)).filter(used), computed.column(name)
-        differs = ~_same(logged, own)
+        differs = ~same(logged, own)
         one = found.features.setdefault(name, Compared())
         one.rows += len(differs)
         one.differing += int(differs.sum())
@@ -162,7 +162,7 @@ def _compare(
             one.example = f"request {request} row {row}: {was} was used, {now} is computed"
 
 
-def _same(logged: pa.ChunkedArray, computed: pa.ChunkedArray) -> np.ndarray:
+def same(logged: pa.ChunkedArray, computed: pa.ChunkedArray) -> np.ndarray:
     """Return where two columns have the same bits; a missing value is one with another."""
     one, other = (_bits(column) for column in (logged, computed))
     missing = [column.is_null().to_numpy() for column in (logged, computed)]

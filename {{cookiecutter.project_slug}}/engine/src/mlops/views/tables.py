@@ -90,10 +90,10 @@ class Tables:
             path, schema = file.path, _schema(file.path)
             if schema is None or not _fits(table, schema) or self._breaks(table, path, schema):
                 path = self._spill / f"{len(self._readable)}.parquet"
-                _write(table, file, path)
+                rewritten(table, file, path)
                 schema = pq.read_schema(path)
             if self._is_misplaced(table, file, path, schema):
-                raise DataError(_misplaced(table, file))
+                raise _misplaced(table, file)
             self._readable[known] = path, schema
         return self._readable[known]
 
@@ -198,7 +198,7 @@ def _broken(column: Column, value: str, name: str, table: Table) -> list[str]:
     return broken
 
 
-def _write(table: Table, file: Partition, out: Path) -> None:
+def rewritten(table: Table, file: Partition, out: Path) -> None:
     """Write a file's rows as Parquet with the declared types; raises DataError for broken cells."""
     # A whole number in a table names something as often as not: all are read to the last digit.
     columns = {
@@ -232,8 +232,16 @@ def _typed(values: "object", schema: pa.Schema, columns: Mapping[str, Column]) -
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _misplaced(table: Table, file: Partition) -> str:
-    return (
+def check_place(table: Table, file: Partition, events: np.ndarray, known: np.ndarray) -> None:
+    """Raise DataError where rows are in the folder of another day; times are in microseconds."""
+    if file.begins is None or file.ends is None:
+        return
+    if (events >= micro(file.ends)).any() or (known < micro(file.begins)).any():
+        raise _misplaced(table, file)
+
+
+def _misplaced(table: Table, file: Partition) -> DataError:
+    return DataError(
         f"{file.path} holds rows that happened after its day, {file.day}, or were known more than "
         f"`lateness`, {table.lateness}, before it: give {table.place} a longer `lateness`, or put "
         "them in the folder of their day"

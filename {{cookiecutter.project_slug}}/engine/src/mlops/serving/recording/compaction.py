@@ -2,7 +2,8 @@
 
 import mmap
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -88,6 +89,17 @@ def compact(*folders: Path) -> Compacted:
         _sync(segment.parent)
         done.segments += 1
     return done
+
+
+def recorded(segment: Path) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a segment as its files will have them; what is damaged has none."""
+    declared: dict[str, Declaration] = {}
+    for block in blocks(_content(segment)):
+        if isinstance(block, Declaration):
+            declared[block.bundle_digest] = block
+        elif not isinstance(block, Torn):
+            with suppress(ValueError, TypeError, KeyError, OverflowError):
+                yield from (batch for _, batch in batches(block, declared))
 
 
 def _compact(segment: Path, log_folder: Path, done: Compacted) -> None:
