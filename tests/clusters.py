@@ -1,23 +1,35 @@
-"""What the tests of a cluster have in common: a task that kills its worker once, and a project."""
+"""What tests of clusters share: a task that kills its worker, and a project that is made there."""
 
 import importlib.util
 import os
 import shutil
 import signal
-from contextlib import chdir
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from mlops.compute.backend import PACKAGES, Pool, backend
-from mlops.compute.choice import Compute
+from mlops.compute.backend import PACKAGES, Pool
 from mlops.files import tree_sha256
 
 EXPERIMENT = """\
 model: {use: boosting, max_iter: 10}
 training: {folds: 3}
 tuning: {use: optuna, trials: 6, folds: 2, batch: 3}
-evaluation: {resamples: 30, importance_rows: 100}
+evaluation: {resamples: 30, importance_rows: 100, metrics: [roc_auc, log_loss, deadly]}
+"""
+MADE = ("data/prepared", "model", "candidate", "reports", ".mlops")
+# A metric of the owner's that ends the first process which computes it.
+DEADLY = """
+
+@metric(title="Deadly", greater_is_better=True, tasks=["binary"])
+def deadly(target: NDArray, predictions: NDArray, weights: NDArray) -> float:
+    import os
+    if not os.path.exists("killed"):
+        open("killed", "x").close()
+        os.kill(os.getpid(), 9)
+    return float(np.average(predictions, weights=weights))
 """
 
 
@@ -42,13 +54,39 @@ def killed_once(pool: Pool, folder: Path, items: int) -> tuple[list[int], int]:
     return found, len(list(folder.iterdir()))
 
 
-def made(root: Path, compute: Compute | None = None) -> dict[str, str]:
-    """Run every stage of a project, by the pool that is open or another; return the digests."""
-    import stages
+STAGES = """
+import sys
+from mlops.cli import main
+for verb in ("resolve", "prepare", "train", "evaluate", "bundle"):
+    if main([verb]):
+        sys.exit(verb)
+"""
 
-    for name in ("data/prepared", "model", "candidate", "reports", ".mlops"):
-        shutil.rmtree(root / name, ignore_errors=True)
-    with backend(compute):
-        stages.run(root)
-    with chdir(root):
-        return {name: tree_sha256(Path(name)) for name in ("data/prepared", "model", "candidate")}
+
+def project(trained: Path, root: Path) -> Path:
+    """Copy a project that ran its stages, with another experiment and that metric."""
+    shutil.copytree(trained, root, ignore=shutil.ignore_patterns(*MADE))
+    (root / "params.yaml").write_text(EXPERIMENT)
+    with (root / "src/policy/metrics.py").open("a") as file:
+        file.write(DEADLY)
+    return root
+
+
+def made(root: Path, name: str, workers: int) -> dict[str, str]:
+    """Run every stage of a project there as the command does; return the digests."""
+    for folder in MADE:
+        shutil.rmtree(root / folder, ignore_errors=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", STAGES],
+        cwd=root,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{root}/engine/src:{root}/src",
+            "MLOPS_COMPUTE": name,
+            "MLOPS_COMPUTE_WORKERS": str(workers),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return {folder: tree_sha256(root / folder) for folder in ("data/prepared", "candidate")}

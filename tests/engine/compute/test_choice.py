@@ -37,7 +37,10 @@ def test_the_environment_before_the_project(root: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({NAME: "spark"}, r"conf/compute/spark.yaml is missing: write it, or choose cluster, dask"),
+        (
+            {NAME: "spark"},
+            r"conf/compute/spark.yaml is missing: write it, or choose broken, cluster, ",
+        ),
         ({NAME: "dask", WORKERS: "many"}, "MLOPS_COMPUTE_WORKERS is 'many': give a number"),
         ({NAME: "dask", WORKERS: "0"}, "`workers` is 1 or more"),
         ({NAME: "local", ADDRESS: "there:1"}, "`address` belongs to a cluster"),

@@ -1,24 +1,33 @@
 """Work that runs in processes of Dask comes out as it does in this one, whatever dies."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
+import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 from baked import SOURCE
-from clusters import EXPERIMENT, installed, killed_once, made
+from clusters import installed, killed_once
+from sweeps import thorough
 
-from mlops.compute import task
+from mlops.compute import dask, task
 from mlops.compute.backend import Pool, backend
 from mlops.compute.choice import Compute, ComputeError
+from mlops.config.settings import Training, Tuning, load
+from mlops.data.errors import DataError
+from mlops.data.prepare import prepare
 from mlops.errors import ProjectError
+from mlops.files import tree_sha256
 from mlops.gate.crossfit import cross_fit
 from mlops.metrics import bootstrap
+from mlops.serving.batch import predict
+from mlops.training.fitting import Fitting
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +53,12 @@ def test_an_error_of_a_task_is_raised_as_it_is(pool: Pool) -> None:
             raise ProjectError("row 2 is wrong: correct it")
         return number
 
-    with pytest.raises(ProjectError, match="^row 2 is wrong: correct it$"):
+    with pytest.raises(ProjectError, match=r"^row 2 is wrong: correct it$"):
         list(pool.map(fails, range(4)))
 
 
 def test_the_task_of_a_worker_that_died_runs_again(pool: Pool, tmp_path: Path) -> None:
     assert killed_once(pool, tmp_path, 6) == ([n**2 for n in range(6)], 1)
-
-
-def test_a_task_that_kills_every_worker_is_told(pool: Pool) -> None:
-    with pytest.raises(ComputeError, match=r"has ended the worker .* give it more memory, with"):
-        list(pool.map(lambda _: os.kill(os.getpid(), signal.SIGKILL), range(2)))
 
 
 def test_a_worker_of_other_code_is_refused(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +81,7 @@ def test_draws_and_refits_are_the_same_to_the_bit(pool: Pool) -> None:
 
     def figures() -> list[np.ndarray]:
         fits = cross_fit("binary", matrix, target, fold, matrix[:50], 2)
-        means = bootstrap.resample(lambda w: w @ values[:, None], 400, 700, 1, threads=2)
+        means = bootstrap.resample(lambda w: w @ values[:, None], 400, 500, 1, threads=2)
         return [fits.own, fits.other, means]
 
     there = figures()
@@ -87,11 +91,55 @@ def test_draws_and_refits_are_the_same_to_the_bit(pool: Pool) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_stages_make_the_same_bytes(pool: Pool, trained: Path, tmp_path: Path) -> None:
-    root = tmp_path / "project"
-    shutil.copytree(trained, root)
-    (root / "params.yaml").write_text(EXPERIMENT)
-    assert made(root, Compute()) == made(root)
+def test_parts_and_answers_are_the_same_to_the_byte(
+    pool: Pool, trained: Path, tmp_path: Path
+) -> None:
+    settings = load(trained / "resolved.yaml")
+    raw, bundle = trained / "data/raw", trained / "candidate"
+
+    def made(name: str) -> list[str]:
+        (tmp_path / name).mkdir()
+        with chdir(tmp_path / name):
+            prepare(settings.data, settings.split, raw, Path("prepared"))
+            notes = predict(raw, Path("answers.parquet"), bundle, rows=300, ids=True).notes
+            predict(raw, Path("answers.csv"), bundle, at=None)
+        return [tree_sha256(tmp_path / name), *notes]
+
+    there = made("there")
+    with backend(Compute()):
+        assert made("here") == there
+
+
+def test_broken_cells_are_told_in_the_order_of_the_files(
+    pool: Pool, trained: Path, tmp_path: Path
+) -> None:
+    settings = load(trained / "resolved.yaml")
+    for path in sorted((trained / "data/raw").iterdir()):
+        rows = pd.read_parquet(path)
+        rows.assign(contract_type="odd").to_parquet(tmp_path / path.name)
+    told = []
+    for compute in (None, Compute()):
+        with pytest.raises(DataError) as error, backend(compute):
+            prepare(settings.data, settings.split, tmp_path, tmp_path / "out")
+        told.append(str(error.value))
+    assert told[0] == told[1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_search_finds_the_same(pool: Pool, trained: Path) -> None:
+    settings = msgspec.structs.replace(
+        load(trained / "resolved.yaml"),
+        training=Training(folds=2),
+        tuning=Tuning("optuna", trials=4, folds=2, batch=2),
+    )
+    found = []
+    for compute in (None, Compute()):
+        with backend(compute), chdir(trained):
+            fit = Fitting(settings, Path("data/prepared"))
+            tuned = fit.tuned()
+            found.append((tuned, fit.cross_validated(tuned[0])))
+            (trained / ".mlops/studies.db").unlink()
+    assert found[0] == found[1]
 
 
 INTERRUPTED = """
@@ -133,3 +181,14 @@ def test_no_process_is_left_where_one_is_interrupted(tmp_path: Path) -> None:
     assert process.returncode == 130, said
     assert said.strip().splitlines()[-1] == "mlops mend: interrupted"
     assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+
+
+@thorough
+def test_a_task_that_kills_every_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed("dask")
+    monkeypatch.setattr(dask, "PATIENCE", 10.0)
+    with backend(Compute("dask", 2)) as pool:
+        with pytest.raises(ComputeError, match=r"has ended the worker .* give it more memory, "):
+            list(pool.map(lambda _: os.kill(os.getpid(), signal.SIGKILL), range(2)))
+        with pytest.raises(ComputeError, match=r"no worker of Dask is left .* run this again"):
+            list(pool.map(abs, range(2)))  # Dask gives up starting them after some deaths

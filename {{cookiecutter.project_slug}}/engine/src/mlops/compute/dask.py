@@ -5,13 +5,15 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
 from .choice import NAME, Compute, ComputeError
 from .task import Order, check_alike, likeness, run
 
-PATIENCE = 60.0  # seconds until a cluster answers
+PATIENCE = 60.0  # seconds until a cluster answers, and for how long it may have no worker
+POLL = 5.0
 # Dask warns of what a task carries; ours is carried once, and has to be there when a worker dies.
 CONFIGURATION = {"distributed.admin.large-graph-warning-threshold": "1TB"}
 
@@ -43,7 +45,7 @@ def _cluster(distributed: Any, compute: Compute) -> Any:
         n_workers=compute.workers or len(os.sched_getaffinity(0)),
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # or it would be seen from outside
         memory_limit=0,  # the system's own: a fit may need more than its share
         security=True,  # certificates of its own: what reaches the port could run code
         silence_logs=logging.CRITICAL,  # an error of a task is told where it is raised again
@@ -102,7 +104,18 @@ class Dask:
         return submit
 
     def _result(self, future: Any) -> Any:
+        alone, done = 0.0, Event()  # seconds
+        future.add_done_callback(lambda _: done.set())
         try:
+            while not done.wait(POLL):
+                alone = (
+                    0.0 if self._client.scheduler_info(n_workers=-1)["workers"] else alone + POLL
+                )
+                if alone >= PATIENCE:
+                    raise ComputeError(
+                        f"no worker of Dask is left for {alone:g} seconds: see why they end, start "
+                        "them again, and run this again"
+                    )
             return future.result()
         except self._distributed.KilledWorker as error:
             raise ComputeError(
