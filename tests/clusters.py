@@ -65,7 +65,7 @@ for verb in ("resolve", "prepare", "train", "evaluate", "bundle"):
 
 def project(trained: Path, root: Path) -> Path:
     """Copy a project that ran its stages, with another experiment and that metric."""
-    shutil.copytree(trained, root, ignore=shutil.ignore_patterns(*MADE))
+    shutil.copytree(trained, root)
     (root / "params.yaml").write_text(EXPERIMENT)
     with (root / "src/policy/metrics.py").open("a") as file:
         file.write(DEADLY)
