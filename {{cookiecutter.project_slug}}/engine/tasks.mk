@@ -18,13 +18,19 @@ export UV_PYTHON_DOWNLOADS ?= never
 # uv does not read pip's settings: hand over the package mirror that pip knows, if any.
 MIRROR = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}"
 
-# Beside the tools, the lock of what reaches the remote in .dvc/config, and of what the model in
-# params.yaml needs; a folder needs none, nor do most models.
+# Beside the tools, the lock of what reaches the remote in .dvc/config, of what the model in
+# params.yaml needs, and of where work runs; a folder needs none, nor do most models and threads.
 SCHEME := $(shell sed -n 's|^ *url *= *\([a-z0-9]*\)://.*|\1|p' .dvc/config)
 MODEL := $(shell sed -n '/^model:/,/^[a-z]*:$$/s|.*use: *\([a-z0-9_-]*\).*|\1|p' params.yaml)
-LOCKS := requirements/dev.txt $(wildcard $(SCHEME:%=requirements/storage-%.txt) $(MODEL:%=requirements/model-%.txt))
+CHOSEN := $(or $(MLOPS_COMPUTE),$(shell sed -n '/^\[tool\.mlops\]/,/^\[/s|^compute *= *"\([A-Za-z0-9_-]*\)".*|\1|p' pyproject.toml))
+COMPUTE := $(shell sed -n 's|^ *{* *backend: *\([a-z]*\).*|\1|p' conf/compute/$(CHOSEN).yaml 2>/dev/null)
+LOCKS := requirements/dev.txt $(wildcard $(SCHEME:%=requirements/storage-%.txt) $(MODEL:%=requirements/model-%.txt) \
+	$(COMPUTE:%=requirements/compute-%.txt))
+# What is chosen later is older than the stamp, which says what was installed.
+MISSING := $(filter-out requirements/dev.txt $(shell cat $(INSTALLED) 2>/dev/null),$(LOCKS))
 STORAGE := s3 gs azure ssh
 MODELS := xgboost catboost ebm
+PLACES := dask ray
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -190,7 +196,9 @@ lock: $(BOOTED)  ## compile requirements/*.txt from pyproject.toml; newest versi
 	for kind in $(STORAGE); do \
 		compile storage-$$kind "$$(of $$engine:$$kind)" "-c requirements/dev.txt"; done; \
 	for model in $(MODELS); do \
-		compile model-$$model "$$(of $$engine:$$model)" "-c requirements/dev.txt"; done
+		compile model-$$model "$$(of $$engine:$$model)" "-c requirements/dev.txt"; done; \
+	for place in $(PLACES); do \
+		compile compute-$$place "$$(of $$engine:$$place)" "-c requirements/dev.txt"; done
 
 clean:  ## remove the environment and the tools' caches; never data, results or history
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -205,11 +213,11 @@ $(BOOTED): requirements/uv.txt $(if $(subst $(CURDIR)/.venv,,$(MADE_IN)),anew)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-$(INSTALLED): $(BOOTED) $(LOCKS) engine/pyproject.toml
+$(INSTALLED): $(BOOTED) $(LOCKS) engine/pyproject.toml $(if $(MISSING),anew)
 	@echo "Installing $(LOCKS)"
 	@$(MIRROR) $(UV) pip install --require-hashes $(SOURCE) $(LOCKS:%=-r %)
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable ./engine
-	@touch $@
+	@echo "$(LOCKS)" > $@
 
 # Inside another repository the project is a part of it, unless that repository ignores it.
 data/raw.dvc: | $(INSTALLED)

@@ -364,16 +364,15 @@ import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
 from test_increments import CONTRACT, HASH
-from mlops.data import parts
-from mlops.data.prepare import prepare
-compute = parts.Parts.compute
+import mlops.data.prepare as stage
+compute = stage.compute
 def held(*given):
     made = compute(*given)
     print("half", flush=True)
     sys.stdin.read()
     return made
-parts.Parts.compute = held
-prepare(CONTRACT, HASH, Path(sys.argv[1]) / "raw", Path(sys.argv[1]) / "out")
+stage.compute = held
+stage.prepare(CONTRACT, HASH, Path(sys.argv[1]) / "raw", Path(sys.argv[1]) / "out")
 """
 
 

@@ -50,9 +50,10 @@ def resolve(_: Arguments) -> None:
 def prepare(_: Arguments) -> None:
     _follow_parent()
     settings = _settings()
+    from ..compute.backend import backend
     from ..data.prepare import prepare
 
-    with _joins(settings) as joins:
+    with backend(), _joins(settings) as joins:
         print(prepare(settings.data, settings.split, joins=joins))
     _check_declared("prepare")
 
@@ -60,18 +61,22 @@ def prepare(_: Arguments) -> None:
 def train(_: Arguments) -> None:
     _follow_parent()
     settings = _settings()
+    from ..compute.backend import backend
     from ..training.fitting import train
 
-    print(train(settings))
+    with backend():
+        print(train(settings))
     _check_declared("train")
 
 
 def evaluate(_: Arguments) -> None:
     _follow_parent()
     settings = _settings()
+    from ..compute.backend import backend
     from ..evaluation.evaluate import evaluate
 
-    figures = evaluate(settings)
+    with backend():
+        figures = evaluate(settings)
     primary = settings.evaluation.primary
     value, low, high = (figures["holdout"][primary][key] for key in ("value", "low", "high"))
     shown = "cannot be computed" if value is None else f"{value:.4g}"

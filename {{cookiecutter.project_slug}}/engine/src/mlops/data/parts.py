@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,14 +42,34 @@ class _Seen:
             self.span = (min(known[0], ends[0]), max(known[1], ends[1]))
 
 
-class Parts:
-    """Computes parts into a folder, and gathers the broken cells of all of them."""
+class Computed(NamedTuple):
+    """A part that was written, or the broken cells for which it was not."""
+
+    entry: Entry | None
+    findings: list[Finding]
+
+
+def compute(
+    recipe: Recipe, folder: Path, raw: str, part: str, source: str, frames: Iterable[Frame]
+) -> Computed:
+    """Write the part of a raw file, whose digest is `source`, below a folder."""
+    made = _Making(recipe, folder)
+    return Computed(made.entry(raw, part, source, frames), made.findings)
+
+
+def unique(contract: Contract) -> list[str]:
+    """Return the columns whose values may not repeat."""
+    return [name for name, column in contract.kept() if column.unique]
+
+
+class _Making:
+    """A part on its way into a folder, and its broken cells."""
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         contract = recipe.contract
         self._recipe, self._contract, self._folder = recipe, contract, folder
         self._deciding = keys(contract, recipe.split)
-        self.unique = [name for name, column in contract.kept() if column.unique]
+        self._unique = unique(contract)
         kept = dict(contract.kept())
         # What the split hangs on stays, to be checked.
         self._unused = {n: contract.columns[n] for n in self._deciding if n not in kept}
@@ -56,8 +77,8 @@ class Parts:
         self._schema = pa.schema([*fields, pa.field(ROW_HASH, pa.uint64())])
         self.findings: list[Finding] = []
 
-    def compute(self, raw: str, part: str, source: str, frames: Iterable[Frame]) -> Entry | None:
-        """Write the part of a raw file, whose digest is `source`; None once cells are broken."""
+    def entry(self, raw: str, part: str, source: str, frames: Iterable[Frame]) -> Entry | None:
+        """Write the part; None once cells are broken."""
         seen = _Seen()
         paths = {role: place(self._folder, role, part) for role in roles(self._contract)}
         with ExitStack() as opened:
@@ -67,17 +88,17 @@ class Parts:
                     self._write(table, writers, seen)
         if self.findings:
             return None
-        if self.unique:
+        if self._unique:
             paths[UNIQUE] = place(self._folder, UNIQUE, part)
             paths[UNIQUE].parent.mkdir(parents=True, exist_ok=True)
-            none = np.empty((len(self.unique), 0), np.uint64)
+            none = np.empty((len(self._unique), 0), np.uint64)
             np.save(paths[UNIQUE], np.concatenate([none, *seen.unique], axis=1))
         made = Entry(
             key="",
             source=source,
             rows={role: seen.rows[role] for role in writers},
             unlabelled=seen.rows["unlabelled"],
-            content=None if self.unique else f"{seen.content:016x}",
+            content=None if self._unique else f"{seen.content:016x}",
             span=None if seen.span is None else (str(seen.span[0]), str(seen.span[1])),
             files={room: sha256(path) for room, path in paths.items()},
         )
@@ -88,7 +109,7 @@ class Parts:
         return pq.ParquetWriter(path, self._schema, compression="zstd")
 
     def _table(self, frame: Frame, seen: _Seen) -> pa.Table | None:
-        """Return the typed rows of a frame; None once cells are broken, in whichever part."""
+        """Return the typed rows of a frame; None once cells are broken."""
         contract = self._contract
         if self._recipe.joins is not None:
             frame = joined(frame, contract, self._recipe.joins)
@@ -104,8 +125,8 @@ class Parts:
 
     def _write(self, table: pa.Table, writers: Mapping[str, pq.ParquetWriter], seen: _Seen) -> None:
         contract, split = self._contract, self._recipe.split
-        if self.unique:
-            seen.unique.append(np.stack([row_hash(table, [n], n) for n in self.unique]))
+        if self._unique:
+            seen.unique.append(np.stack([row_hash(table, [n], n) for n in self._unique]))
         else:
             alike = row_hash(table, table.column_names, "file")
             seen.content = (seen.content + int(alike.sum(dtype=np.uint64))) % 2**64

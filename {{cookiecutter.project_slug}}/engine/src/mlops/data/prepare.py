@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..compute.backend import backend
+from ..compute.task import check_shared
 from ..config.settings import Split
 from ..contract import Contract
 from ..files import atomic_directory, sha256, sha256_of
@@ -21,7 +23,7 @@ from . import index, sources
 from .errors import DataError
 from .index import UNIQUE, Entry, Recipe
 from .joins import Joins
-from .parts import Parts
+from .parts import Computed, compute, unique
 from .sources import raw_files
 from .splitting import CALIBRATION, SplitError, describe, roles
 from .validation import SHOWN, refuse
@@ -57,18 +59,24 @@ def prepare(
         # What a function of the project's reads besides data/raw, nobody knows: it always runs.
         kept = {} if contract.source.reader else _kept(recipe, given, names, known or out, folder)
         changed = [name for name in given if name not in kept]
-        parts = Parts(recipe, folder)
-        made = dict[str, Entry | None]()
-        for name in progress(changed, "prepare", unit="part", disable=len(changed) < 2):
-            paths = files if contract.source.reader else [raw / name]
-            frames = sources.table(raw, paths, contract.source)
+        paths = {name: files if contract.source.reader else [raw / name] for name in changed}
+
+        def made_of(name: str) -> Computed:
+            check_shared(folder)
+            frames = sources.table(raw, paths[name], contract.source)
             shown = progress(frames, "prepare", unit="frame", disable=len(changed) > 1)
-            made[name] = parts.compute(name, names[name], given[name], shown)
-        refuse(parts.findings, contract)
+            return compute(recipe, folder, name, names[name], given[name], shown)
+
+        # A join reads a database that is open here.
+        with backend(alone=joins is not None) as pool:
+            title = "prepare" if len(changed) > 1 else None
+            done = list(pool.map(made_of, changed, title=title, unit="part"))
+        refuse([finding for one in done for finding in one.findings], contract)
+        made = {name: one.entry for name, one in zip(changed, done, strict=True)}
         entries = {name: entry for name in given if (entry := kept.get(name) or made[name])}
         _check_contents({raw / name: entry for name, entry in entries.items()})
         hashes = [index.place(folder, UNIQUE, names[name]) for name in given]
-        _check_unique(parts.unique, hashes, contract)
+        _check_unique(unique(contract), hashes, contract)
         rows = sum((Counter(entry.rows) for entry in entries.values()), Counter[str]())
         rows["unlabelled"] = sum(entry.unlabelled for entry in entries.values())
         _check_sides(rows, contract, split)

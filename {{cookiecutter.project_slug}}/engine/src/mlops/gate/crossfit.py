@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..compute.backend import backend
 from ..contract import Task
 from ..runtime.model import estimator
 
@@ -33,25 +34,31 @@ def cross_fit(
     what the columns say about the target.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits
 
     kind = HistGradientBoostingRegressor if task == "regression" else HistGradientBoostingClassifier
     width = () if task == "regression" else (classes,)
-    own = np.zeros((len(target), *width))
-    others = []
-    with threadpool_limits(1):
-        for test in np.unique(fold):
-            rows = fold == test
-            model = kind(
-                max_iter=40,
-                learning_rate=0.15,
-                max_leaf_nodes=15,
-                min_samples_leaf=40,
-                early_stopping=False,
-                random_state=seed,
-            ).fit(matrix[~rows], target[~rows])
-            own[rows] = _answers(model, task, matrix[rows], classes)
-            others.append(_answers(model, task, other, classes))
+
+    def answered(test: int) -> tuple[Predictions, Predictions]:
+        rows = fold == test
+        model = kind(
+            max_iter=40,
+            learning_rate=0.15,
+            max_leaf_nodes=15,
+            min_samples_leaf=40,
+            early_stopping=False,
+            random_state=seed,
+        ).fit(matrix[~rows], target[~rows])
+        return (
+            _answers(model, task, matrix[rows], classes),
+            _answers(model, task, other, classes),
+        )
+
+    own, others = np.zeros((len(target), *width)), []
+    tests = np.unique(fold).tolist()
+    with backend() as pool:
+        for test, (held, beside) in zip(tests, pool.map(answered, tests), strict=True):
+            own[fold == test] = held
+            others.append(beside)
     return CrossFit(own, np.array(others))
 
 

@@ -40,6 +40,7 @@ STAGES = ("resolve", "prepare", "train")
 SEEN = (
     *("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"),
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    "MLOPS_COMPUTE_WORKERS",
 )
 # The code of this folder runs, not that of the project's own, which its environment may name.
 START = """
@@ -235,7 +236,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _environment(folder: Path) -> dict[str, str]:
     own = {name: os.environ[name] for name in SEEN if name in os.environ}
     places = os.pathsep.join(str(folder / place) for place in CODE)
-    return {**own, "PYTHONPATH": places, "HOME": str(folder)}
+    # Here, by processes of this machine: the pull request names the clusters of conf/compute.
+    return {**own, "MLOPS_COMPUTE": "local", "PYTHONPATH": places, "HOME": str(folder)}
 
 
 def _last(said: str, folder: Path) -> str:

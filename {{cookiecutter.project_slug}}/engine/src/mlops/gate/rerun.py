@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from ..bundle import verdict
+from ..compute.backend import backend
 from ..errors import ProjectError
 from ..git import extraction
 from ..git.repository import Repository
@@ -96,7 +97,8 @@ def _begun(
 def _heard(repository: Repository, request: Request, report: Path) -> dict[str, Any]:
     from . import judge, markdown, page
 
-    content = judge.judge(repository, request)
+    with backend():
+        content = judge.judge(repository, request)
     verdict.write(report, content, markdown.markdown(content), page.page(content))
     return content
 

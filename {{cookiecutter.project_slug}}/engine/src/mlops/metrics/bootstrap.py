@@ -3,20 +3,20 @@
 Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7, 1979.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from ..progress import progress
+from ..compute.backend import backend
 from .arrays import Array, Index
 
 CHUNK = 1 << 17  # weights in one chunk of draws: 1 MB, which stays in the processor's cache
 BLOCK = 1 << 16  # units counted at a time: more would scatter over memory
 UNDEFINED = 0.1  # share of undefined draws above which an interval would mislead
+LUMPS = 4  # parts of the draws for each worker elsewhere
 ENOUGH = 300  # units from which on Student's t is the normal distribution, to half a percent
 
 
@@ -108,12 +108,15 @@ def _drawn(
     size = max(1, CHUNK // max(rows, 1))
     chunks = [range(at, min(at + size, resamples)) for at in range(0, resamples, size)]
 
-    def one(draws: range) -> Array:
-        return statistic(weights(rows, seed, draws, groups))
+    def drawn(several: Sequence[range]) -> Array:
+        return np.vstack([statistic(weights(rows, seed, draws, groups)) for draws in several])
 
-    # The products are too small for threads of their own, which stall where the machine is busy.
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        return np.vstack(list(_shown(pool.map(one, chunks), len(chunks))))
+    # Where one thread is enough, no other process pays; and the products are too small for threads
+    # of their own, which stall where the machine is busy.
+    with backend(alone=threads == 1) as pool:
+        each = 1 if pool.is_local else math.ceil(len(chunks) / (LUMPS * pool.workers(threads)))
+        lumps = [chunks[at : at + each] for at in range(0, len(chunks), each)]
+        return np.vstack(list(pool.map(drawn, lumps, at_once=threads, title="bootstrap")))
 
 
 def _spread(
@@ -177,8 +180,3 @@ def group_codes(column: NDArray[Any]) -> Index:
         known = {value: code for code, value in enumerate(dict.fromkeys(column.tolist()))}
         return np.array([known[value] for value in column.tolist()], dtype=np.intp)
     return np.unique(column, return_inverse=True)[1].astype(np.intp)
-
-
-def _shown(chunks: Iterator[Array], total: int) -> Iterator[Array]:
-    """Show progress on stderr once it takes longer than a few seconds."""
-    return iter(progress(chunks, "bootstrap", total=total, unit="chunk"))

@@ -4,20 +4,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.ipc
 
 from ..bundle import contents
 from ..bundle.reading import Loaded, parsed
+from ..compute.backend import Pool, backend
+from ..compute.task import check_shared
 from ..contract import Column, Contract
 from ..data import prepared
 from ..data.sources import DataError, Frame, frames
 from ..data.validation import check_names, refuse, validated
 from ..engine import version
+from ..files import scratch
 from ..progress import progress
 from ..runtime.hooks import Before, Veto
 from .delivery import delivered, target, written
@@ -89,19 +94,27 @@ def predict(
         past = stack.enter_context(Past(loaded, at))
         scoring = _Scoring(inputs, loaded, ids, past)
         record = None
+        pool = stack.enter_context(backend())
         if log is not None:
             from .recording.scored import recording
 
             # Entered first and left last: nothing is recorded of answers that nobody has.
             record = stack.enter_context(recording(log, loaded, content.bundle_digest, at))
         delivery = stack.enter_context(delivered(place))
-        for answered in scoring.answers(rows):
-            delivery.write(answered.table)
-            if record is not None:
-                indices = answered.start + answered.whole
-                values = answered.values.iloc[answered.whole]
-                record.add(answered.of.request_id, indices, values, answered.predictions)
-            bar.update(answered.table.num_rows)
+        # What was known at a row's time is read of tables that are open here.
+        if record is None and not (pool.is_local or past.views) and len(inputs) > 1:
+            folder = stack.enter_context(scratch(place.out.with_name(f"{place.out.name}.parts")))
+            for table in scoring.elsewhere(pool, bundle, content.bundle_digest, rows, folder):
+                delivery.write(table)
+                bar.update(table.num_rows)
+        else:
+            for answered in scoring.answers(rows):
+                delivery.write(answered.table)
+                if record is not None:
+                    indices = answered.start + answered.whole
+                    values = answered.values.iloc[answered.whole]
+                    record.add(answered.of.request_id, indices, values, answered.predictions)
+                bar.update(answered.table.num_rows)
         if not scoring.rows:
             raise DataError(f"{called(paths)} has no rows: give at least one")
         scoring.unfit.check(called(paths))
@@ -133,17 +146,56 @@ def _lineage(
     }
 
 
+class _Seen(NamedTuple):
+    """What was seen in one file, whose answers are in a file of their own."""
+
+    answers: Path
+    rows: int
+    ids: list[str] | None
+    said: tuple[str, ...]
+    unfit: Unfit
+
+
+@lru_cache(maxsize=1)
+def _loaded(bundle: Path, digest: str) -> Loaded:
+    """Return the bundle of that digest, once in a process."""
+    return parsed(contents.read(bundle, digest))
+
+
+def _scored(bundle: Path, digest: str, of: Input, ids: bool, rows: int, answers: Path) -> _Seen:
+    """Score one of several files into a file of Arrow batches."""
+    check_shared(answers.parent)
+    loaded = _loaded(bundle, digest)
+    with ExitStack() as stack:
+        scoring = _Scoring([of], loaded, ids, stack.enter_context(Past(loaded, None)), several=True)
+        writer = None
+        for answered in scoring.answers(rows):
+            if writer is None:
+                opened = pa.ipc.new_file(str(answers), answered.table.schema)
+                writer = stack.enter_context(opened)
+            writer.write_table(answered.table)
+    return _Seen(answers, scoring.rows, scoring.ids, tuple(scoring.said), scoring.unfit)
+
+
 class _Scoring:
     """Files on their way through a bundle, and what was seen on it."""
 
-    def __init__(self, inputs: Sequence[Input], loaded: Loaded, ids: bool, past: Past) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[Input],
+        loaded: Loaded,
+        ids: bool,
+        past: Past,
+        several: bool = False,
+    ) -> None:
         self.inputs, self.loaded, self.past = inputs, loaded, past
-        self.unfit = Unfit(loaded.contract, loaded.encoder.inputs, several=len(inputs) > 1)
+        several = several or len(inputs) > 1
+        self.unfit = Unfit(loaded.contract, loaded.encoder.inputs, several)
         self.counts = dict.fromkeys(inputs, 0)
         self._has_ids = ids
         self._before = Before.find(loaded.contract)
-        self._said: dict[str, None] = {}
-        self._ids: list[str] | None = None
+        self.said: dict[str, None] = {}
+        self.ids: list[str] | None = None
 
     @property
     def rows(self) -> int:
@@ -160,6 +212,29 @@ class _Scoring:
                     self._say(f"{one.path} was read as without {contract.target}")
                 yield self._answered(one, frame)
                 self.counts[one] += len(frame.frame)
+
+    def elsewhere(
+        self, pool: Pool, bundle: Path, digest: str, rows: int, folder: Path
+    ) -> Iterator[pa.Table]:
+        """Yield the answers as `answers` has them, each file scored by a task of its own."""
+        ids, places = self._has_ids, [folder / str(at) for at in range(len(self.inputs))]
+
+        def scored(given: tuple[Input, Path]) -> _Seen:
+            return _scored(bundle, digest, given[0], ids, rows, given[1])
+
+        items = list(zip(self.inputs, places, strict=True))
+        for one, seen in zip(self.inputs, pool.map(scored, items), strict=True):
+            if seen.ids is not None:
+                self._check_ids(seen.ids, one.path)
+            for note in seen.said:
+                self._say(note)
+            self.unfit.join(seen.unfit)
+            self.counts[one] = seen.rows
+            if seen.answers.exists():
+                with pa.ipc.open_file(str(seen.answers)) as answers:
+                    for at in range(answers.num_record_batches):
+                        yield pa.Table.from_batches([answers.get_batch(at)])
+                seen.answers.unlink()
 
     def _answered(self, one: Input, frame: Frame) -> Answered:
         contract, encoder = self.loaded.contract, self.loaded.encoder
@@ -183,10 +258,10 @@ class _Scoring:
 
     def _check_ids(self, ids: list[str], path: Path) -> None:
         """Raise DataError for a file that names its rows by other columns than the first does."""
-        if self._ids is None:
-            self._ids = ids
-        if ids != self._ids:
-            differing = ", ".join(sorted(set(ids) ^ set(self._ids)))
+        if self.ids is None:
+            self.ids = ids
+        if ids != self.ids:
+            differing = ", ".join(sorted(set(ids) ^ set(self.ids)))
             raise DataError(
                 f"{path} and {self.inputs[0].path} are no parts of one table ({differing} is in "
                 "one of them alone): give them the same id columns, or score each by itself"
@@ -242,7 +317,7 @@ class _Scoring:
 
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know."""
-        return (*self._said, *self.past.notes(), *self.unfit.notes())
+        return (*self.said, *self.past.notes(), *self.unfit.notes())
 
     def _named(self, ids: list[str], answer: Mapping[str, pa.Array]) -> dict[str, str]:
         """Return what each id is called beside the answer, which may have a column of its name."""
@@ -255,7 +330,7 @@ class _Scoring:
         return named
 
     def _say(self, note: str) -> None:
-        self._said[note] = None
+        self.said[note] = None
 
 
 def _check(

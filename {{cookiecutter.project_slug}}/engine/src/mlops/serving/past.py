@@ -28,14 +28,15 @@ from .delivery import written
 class Past:
     """Gives rows what the model reads of views, where their table has not all of a view itself.
 
-    A row's moment is that of the contract's time; in a table without that column, `at`.
+    A row's moment is that of the contract's time; in a table without that column, `at`. `views` are
+    those that the model reads.
     """
 
     def __init__(self, loaded: Loaded, at: datetime | None, root: Path = Path()) -> None:
         self._contract, self._at, self._root = loaded.contract, at, root
         read = set(loaded.encoder.inputs)
         # Without what the model does not read, which would be computed for nothing.
-        self._views = [
+        self.views = [
             replace(view, features={n: one for n, one in view.features.items() if n in read})
             for view in loaded.settings.features.views.values()
             if read & set(view.features)
@@ -62,7 +63,7 @@ class Past:
 
         Raises DataError where it has neither all columns of a view nor the keys that it asks for.
         """
-        views = [view for view in self._views if not self._is_given(view, frame)]
+        views = [view for view in self.views if not self._is_given(view, frame)]
         if not views:
             return frame, []
         keys = list(dict.fromkeys(name for view in views for name in view.entity.values()))

@@ -22,6 +22,13 @@ class Count:
     place: str = ""
     value: str = ""
 
+    def join(self, later: "Count") -> None:
+        """Add those of later rows."""
+        if not self.unfit:
+            self.place, self.value = later.place, later.value
+        self.present += later.present
+        self.unfit += later.unfit
+
 
 class Unfit:
     """Counts the cells that can be read, but that the contract does not declare.
@@ -57,6 +64,12 @@ class Unfit:
                 values = columns[name]
                 present = int((~np.isnan(values)).sum())
                 self._count(self._counts[name], _unfit(values, column), present, frame, name)
+
+    def join(self, later: "Unfit") -> None:
+        """Add what was counted in rows that come after these."""
+        for mine, theirs in ((self._counts, later._counts), (self._lacking, later._lacking)):
+            for name, count in theirs.items():
+                mine[name].join(count)
 
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each column that has some."""

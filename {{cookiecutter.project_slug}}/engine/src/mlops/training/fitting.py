@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import msgspec
 import numpy as np
 
 from .. import owner
+from ..compute.backend import backend
+from ..compute.local import limited
 from ..config.settings import Settings
 from ..data import prepared
 from ..data.hashing import folds
@@ -150,7 +151,7 @@ class Fitting:
             classes,
         )
         try:
-            with _threads(settings.training.threads):
+            with limited(settings.training.threads):
                 if stopping.rounds:
                     held = tuple(_by_hash(hashes, stopping.folds, "early stopping"))
                     stopped = stop(model, rows, held, stopping.rounds, told)
@@ -172,16 +173,22 @@ class Fitting:
         # The last of a split by time first: its model is the most like the one of all rows.
         splits = list(self.folds(settings.tuning.folds))[::-1]
         question = self._question(splits)
-        with _threads(settings.training.threads):  # around all workers, who would undo each other's
+
+        def scored(asked: tuple[Mapping[str, Any], int]) -> float:
+            changes, fold = asked
+            return float(self._score(changes, splits[fold], [primary])[primary])
+
+        with backend() as pool, pool.sent(scored, settings.training.threads) as score:
             found = tune(
                 settings.model.search,
-                lambda changes, fold: float(self._score(changes, splits[fold], [primary])[primary]),
+                lambda changes, fold: score((changes, fold)),
                 settings.tuning,
                 direction="maximize" if known()[primary].greater_is_better else "minimize",
                 seed=settings.seed,
                 storage=dvc.home() / STUDIES,
                 name=question,
                 first=settings.model.parameters,
+                workers=pool.workers(settings.tuning.workers),
             )
         return dict(found.parameters), {
             "trials": len(found.trials),
@@ -202,16 +209,18 @@ class Fitting:
     def _scores(
         self, changes: Mapping[str, Any], splits: Sequence[Fold], names: Sequence[str]
     ) -> dict[str, list[float]]:
-        from joblib import Parallel, delayed
+        def scored(fold: int) -> dict[str, float]:
+            return self._score(changes, splits[fold], names)
 
-        workers = min(self._settings.tuning.workers, len(splits))
-        with _threads(self._settings.training.threads):
-            results = Parallel(n_jobs=workers, prefer="threads")(
-                delayed(self._score)(changes, fold, names) for fold in splits
-            )
+        with backend() as pool:
+            workers, threads = self._settings.tuning.workers, self._settings.training.threads
+            folds = range(len(splits))
+            results = list(pool.map(scored, folds, at_once=workers, threads=threads))
         return {name: [result[name] for result in results] for name in names}
 
-    def _score(self, changes: Mapping[str, Any], fold: Fold, names: Sequence[str]) -> Any:
+    def _score(
+        self, changes: Mapping[str, Any], fold: Fold, names: Sequence[str]
+    ) -> dict[str, float]:
         return self.measured(self.fitted(changes, fold)[0], fold, names)
 
     def measured(self, fitted: Any, fold: Fold, names: Sequence[str]) -> dict[str, float]:
@@ -322,11 +331,3 @@ def _by_hash(hashes: np.ndarray, count: int, salt: str = "fold") -> Iterator[Fol
     assigned = folds(hashes, count, salt)
     for fold in range(count):
         yield np.flatnonzero(assigned != fold), np.flatnonzero(assigned == fold)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=count):
-        yield

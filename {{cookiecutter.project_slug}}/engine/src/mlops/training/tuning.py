@@ -20,7 +20,8 @@ import numpy as np
 
 from ..config.settings import SearchRange, Tuning
 from .sampling import Direction, Sampler
-from .study import Study, Trial, TuningError
+from .shared_study import History, opened
+from .study import Trial, TuningError
 
 RIVALS = 5  # trials of earlier batches that have to be there before one is ended early
 FORMAT = 1  # of what is asked and kept: another begins another study
@@ -60,20 +61,25 @@ def tune(
     storage: Path,
     name: str,
     first: Mapping[str, Any] | None = None,
+    workers: int | None = None,
 ) -> Search:
     """Return the best of at most `tuning.trials` trials, ended after `patience` in vain.
 
     `objective` returns the score of parameters on a fold. The first trial has the values of
-    `first`, as near as `search` allows; what that lacks is drawn. The study `name` in the SQLite
-    file `storage` keeps the finished trials, for later calls and for other processes: the name has
-    to change with the objective. An exception of `objective` ends the search and leaves what
-    finished before. Raises TuningError.
+    `first`, as near as `search` allows; what that lacks is drawn. `workers` trials are evaluated
+    at once, by default as many as `tuning` says; each has a thread here, which waits where the
+    objective runs elsewhere. The study `name` in the SQLite file `storage`, or in the database
+    that MLOPS_STUDIES names, keeps the finished trials, for later calls and for other processes:
+    the name has to change with the objective. An exception of `objective` ends the search and
+    leaves what finished before. Raises TuningError.
     """
     given = {} if first is None else first
     sampler = Sampler(search, direction, seed=seed, batch=tuning.batch, first=given)
     asked = (search, given, direction, seed, tuning.batch, tuning.folds, tuning.prune)
     question = msgspec.json.encode((FORMAT, version("optuna"), name, asked)).decode()
-    found = _Running(objective, tuning, direction, sampler, Study(storage, question)).search()
+    history = opened(storage, question)
+    at_once = workers or tuning.workers
+    found = _Running(objective, tuning, direction, sampler, history, at_once).search()
     _say(
         f"found {found.value:.6g} in trial {found.best.number + 1} of {len(found.trials)}, "
         f"{found.pruned} of which ended early"
@@ -90,13 +96,15 @@ class _Running:
         tuning: Tuning,
         direction: Direction,
         sampler: Sampler,
-        study: Study,
+        study: History,
+        workers: int,
     ) -> None:
         self._objective = objective
         self._tuning = tuning
         self._sign = -1 if direction == "maximize" else 1
         self._sampler = sampler
         self._study = study
+        self._workers = workers
         self._stop = Event()
 
     def search(self) -> Search:
@@ -136,7 +144,7 @@ class _Running:
 
     def _evaluate(self, earlier: Sequence[Trial], asked: Mapping[int, dict[str, Any]]) -> None:
         """Evaluate every trial that is neither finished nor worked at elsewhere."""
-        workers = min(self._tuning.workers, len(asked))
+        workers = min(self._workers, len(asked))
         if workers == 1:
             self._work(earlier, asked)
             return

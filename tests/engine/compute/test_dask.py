@@ -1,0 +1,194 @@
+"""Work that runs in processes of Dask comes out as it does in this one, whatever dies."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+from baked import SOURCE
+from clusters import installed, killed_once
+from sweeps import thorough
+
+from mlops.compute import dask, task
+from mlops.compute.backend import Pool, backend
+from mlops.compute.choice import Compute, ComputeError
+from mlops.config.settings import Training, Tuning, load
+from mlops.data.errors import DataError
+from mlops.data.prepare import prepare
+from mlops.errors import ProjectError
+from mlops.files import tree_sha256
+from mlops.gate.crossfit import cross_fit
+from mlops.metrics import bootstrap
+from mlops.serving.batch import predict
+from mlops.training.fitting import Fitting
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    installed("dask")
+    with backend(Compute("dask", 2)) as pool:
+        yield pool
+
+
+def test_tasks_run_in_workers_and_come_back_in_order(pool: Pool) -> None:
+    shift = np.arange(20)
+    found = list(pool.map(lambda n: (int(shift[n]) ** 2, os.getpid()), range(20)))
+    assert [value for value, _ in found] == [n**2 for n in range(20)]
+    assert os.getpid() not in {process for _, process in found}
+    assert pool.workers(1) == 2
+    with pool.sent(lambda n: int(shift[n])) as call:
+        assert (call(3), call(4)) == (3, 4)
+
+
+def test_an_error_of_a_task_is_raised_as_it_is(pool: Pool) -> None:
+    def fails(number: int) -> int:
+        if number == 2:
+            raise ProjectError("row 2 is wrong: correct it")
+        return number
+
+    with pytest.raises(ProjectError, match=r"^row 2 is wrong: correct it$"):
+        list(pool.map(fails, range(4)))
+
+
+def test_the_task_of_a_worker_that_died_runs_again(pool: Pool, tmp_path: Path) -> None:
+    assert killed_once(pool, tmp_path, 6) == ([n**2 for n in range(6)], 1)
+
+
+def test_a_worker_of_other_code_is_refused(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = task.likeness()
+    theirs = ours | {"engine/src": "other", "numpy": "1.0"}
+    with pytest.raises(ComputeError, match=r"another engine/src, numpy 1.0 for .* start it in a"):
+        task.check_alike(ours, theirs, "worker x")
+    task.check_alike(ours, dict(ours), "worker x")
+    # As if it were ours that had changed since they started.
+    monkeypatch.setattr(pool._started(), "_ours", theirs)
+    with pytest.raises(ComputeError, match="is not like this project"):
+        list(pool.map(abs, range(2)))
+
+
+def test_draws_and_refits_are_the_same_to_the_bit(pool: Pool) -> None:
+    drawn = np.random.default_rng(3)
+    matrix, fold = drawn.normal(size=(400, 3)), np.arange(400) % 4
+    target = (matrix[:, 0] > 0).astype(np.int64)
+    values = drawn.normal(size=400)
+
+    def figures() -> list[np.ndarray]:
+        fits = cross_fit("binary", matrix, target, fold, matrix[:50], 2)
+        means = bootstrap.resample(lambda w: w @ values[:, None], 400, 500, 1, threads=2)
+        return [fits.own, fits.other, means]
+
+    there = figures()
+    with backend(Compute()):
+        here = figures()
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_parts_and_answers_are_the_same_to_the_byte(
+    pool: Pool, trained: Path, tmp_path: Path
+) -> None:
+    settings = load(trained / "resolved.yaml")
+    raw, bundle = trained / "data/raw", trained / "candidate"
+
+    def made(name: str) -> list[str]:
+        (tmp_path / name).mkdir()
+        with chdir(tmp_path / name):
+            prepare(settings.data, settings.split, raw, Path("prepared"))
+            notes = predict(raw, Path("answers.parquet"), bundle, rows=300, ids=True).notes
+            predict(raw, Path("answers.csv"), bundle, at=None)
+        return [tree_sha256(tmp_path / name), *notes]
+
+    there = made("there")
+    with backend(Compute()):
+        assert made("here") == there
+
+
+def test_broken_cells_are_told_in_the_order_of_the_files(
+    pool: Pool, trained: Path, tmp_path: Path
+) -> None:
+    settings = load(trained / "resolved.yaml")
+    for path in sorted((trained / "data/raw").iterdir()):
+        rows = pd.read_parquet(path)
+        rows.assign(contract_type="odd").to_parquet(tmp_path / path.name)
+    told = []
+    for compute in (None, Compute()):
+        with pytest.raises(DataError) as error, backend(compute):
+            prepare(settings.data, settings.split, tmp_path, tmp_path / "out")
+        told.append(str(error.value))
+    assert told[0] == told[1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_search_finds_the_same(pool: Pool, trained: Path) -> None:
+    settings = msgspec.structs.replace(
+        load(trained / "resolved.yaml"),
+        training=Training(folds=2),
+        tuning=Tuning("optuna", trials=4, folds=2, batch=2),
+    )
+    found = []
+    for compute in (None, Compute()):
+        with backend(compute), chdir(trained):
+            fit = Fitting(settings, Path("data/prepared"))
+            tuned = fit.tuned()
+            found.append((tuned, fit.cross_validated(tuned[0])))
+            (trained / ".mlops/studies.db").unlink()
+    assert found[0] == found[1]
+
+
+INTERRUPTED = """
+import sys, time
+from mlops.cli import main
+from mlops.compute.backend import backend
+from mlops.compute.choice import Compute
+from mlops.cli import stages
+import os
+def slow(_):
+    with backend(Compute("dask", 2)) as pool:
+        pids = [pid for pid in pool.map(lambda n: __import__("os").getpid(), range(8))]
+        print(*sorted(set(pids)), flush=True)
+        list(pool.map(lambda n: __import__("time").sleep(600), range(2)))
+stages.mend = slow
+slow.__name__ = "mend"
+if __name__ == "__main__":
+    sys.exit(main(["mend"]))
+"""
+
+
+def test_no_process_is_left_where_one_is_interrupted(tmp_path: Path) -> None:
+    installed("dask")
+    script = tmp_path / "interrupted.py"
+    script.write_text(INTERRUPTED)
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": str(SOURCE / "engine/src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        workers = [int(text) for text in process.stdout.readline().split()]
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
+        _, said = process.communicate(timeout=120)
+    assert workers
+    assert process.returncode == 130, said
+    assert said.strip().splitlines()[-1] == "mlops mend: interrupted"
+    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+
+
+@thorough
+def test_a_task_that_kills_every_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed("dask")
+    monkeypatch.setattr(dask, "PATIENCE", 10.0)
+    with backend(Compute("dask", 2)) as pool:
+        with pytest.raises(ComputeError, match=r"has ended the worker .* give it more memory, "):
+            list(pool.map(lambda _: os.kill(os.getpid(), signal.SIGKILL), range(2)))
+        with pytest.raises(ComputeError, match=r"no worker of Dask is left .* run this again"):
+            list(pool.map(abs, range(2)))  # Dask gives up starting them after some deaths

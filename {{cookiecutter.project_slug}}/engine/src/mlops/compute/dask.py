@@ -1,0 +1,132 @@
+"""Processes of Dask: of this machine, or of a cluster that is there."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from threading import Event
+from typing import Any
+from uuid import uuid4
+
+from .choice import NAME, Compute, ComputeError
+from .task import Order, check_alike, likeness, run
+
+PATIENCE = 60.0  # seconds until a cluster answers, and for how long it may have no worker
+POLL = 5.0
+# Dask warns of what a task carries; ours is carried once, and has to be there when a worker dies.
+CONFIGURATION = {"distributed.admin.large-graph-warning-threshold": "1TB"}
+
+
+@contextmanager
+def started(compute: Compute) -> Iterator["Dask"]:
+    """Yield workers that are like this process; those started here end with the block.
+
+    Raises ComputeError where the cluster does not answer, or is not like this project.
+    """
+    dask, distributed = import_module("dask"), import_module("distributed")
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set(CONFIGURATION))
+        place = compute.address or stack.enter_context(_cluster(distributed, compute))
+        try:
+            client = distributed.Client(place, timeout=PATIENCE, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ComputeError(
+                f"no Dask scheduler answers at {compute.address} ({_plain(error)}): start one, or "
+                "correct `address` in conf/compute"
+            ) from error
+        stack.enter_context(client)
+        yield Dask(distributed, client, compute.address)
+
+
+def _cluster(distributed: Any, compute: Compute) -> Any:
+    """Return workers of this machine, one task each; nobody else's program can reach them."""
+    return distributed.LocalCluster(
+        n_workers=compute.workers or len(os.sched_getaffinity(0)),
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",  # or it would be seen from outside
+        memory_limit=0,  # the system's own: a fit may need more than its share
+        security=True,  # certificates of its own: what reaches the port could run code
+        silence_logs=logging.CRITICAL,  # an error of a task is told where it is raised again
+        env={NAME: "local", "DASK_LOGGING__DISTRIBUTED": "critical"},
+    )
+
+
+class Dask:
+    """Runs tasks in the workers of a scheduler; those of a worker that died run again."""
+
+    def __init__(self, distributed: Any, client: Any, address: str | None) -> None:
+        self._distributed, self._client = distributed, client
+        self._ours = likeness()
+        self._check(address)
+        self.workers: int | None = len(client.scheduler_info(n_workers=-1)["workers"])
+
+    def _check(self, address: str | None) -> None:
+        try:
+            if address:
+                self._client.wait_for_workers(1, timeout=PATIENCE)
+            told = self._client.run(likeness)
+        except (ImportError, AttributeError, TimeoutError) as error:
+            raise ComputeError(
+                f"the workers at {address} do not run the engine of this project "
+                f"({_plain(error)}): start them in a checkout of this commit, as "
+                "engine/docs/compute.md has it"
+            ) from error
+        for worker, theirs in told.items():
+            check_alike(self._ours, theirs, f"worker {worker}")
+
+    @contextmanager
+    def sent(self, function: Callable[[Any], Any], threads: int) -> Iterator[Callable[[Any], Any]]:
+        """Yield what runs the function in a worker and waits for it."""
+        submit = self._sent(function, threads)
+        yield lambda item: self._result(submit(item))
+
+    def map(
+        self, function: Callable[[Any], Any], items: Sequence[Any], at_once: int, threads: int
+    ) -> Iterator[Any]:
+        """Yield the results in the order of the items."""
+        submit = self._sent(function, threads)
+        futures = [submit(item) for item in items][::-1]  # what nobody holds, a worker forgets
+        while futures:
+            yield self._result(futures.pop())
+
+    def _sent(self, function: Callable[[Any], Any], threads: int) -> Callable[[Any], Any]:
+        import cloudpickle
+
+        order = Order(self._ours, uuid4().hex, threads, os.getcwd())
+        # A task of its own, which the scheduler has made again where the worker that has it dies.
+        payload = self._client.submit(bytes, cloudpickle.dumps(function), pure=False)
+
+        def submit(item: Any) -> Any:
+            return self._client.submit(run, payload, order, item, pure=False)
+
+        return submit
+
+    def _result(self, future: Any) -> Any:
+        alone, done = 0.0, Event()  # seconds
+        future.add_done_callback(lambda _: done.set())
+        try:
+            while not done.wait(POLL):
+                alone = (
+                    0.0 if self._client.scheduler_info(n_workers=-1)["workers"] else alone + POLL
+                )
+                if alone >= PATIENCE:
+                    raise ComputeError(
+                        f"no worker of Dask is left for {alone:g} seconds: see why they end, start "
+                        "them again, and run this again"
+                    )
+            return future.result()
+        except self._distributed.KilledWorker as error:
+            raise ComputeError(
+                f"a task has ended the worker that ran it, again and again ({_plain(error)}): give "
+                "it more memory, with fewer `workers` in conf/compute or on a larger machine"
+            ) from error
+        except self._distributed.CancelledError as error:
+            raise ComputeError(
+                f"the Dask scheduler is gone ({_plain(error)}): run this again once it is back"
+            ) from error
+
+
+def _plain(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

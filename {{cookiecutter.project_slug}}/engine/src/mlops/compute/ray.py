@@ -1,0 +1,108 @@
+"""Processes of Ray: of this machine, or of a cluster that is there."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+from uuid import uuid4
+
+from .choice import NAME, Compute, ComputeError
+from .task import Order, check_alike, likeness, run
+
+RETRIES = 3  # of a task whose worker died
+# It would send figures on its use, and warn of a setting that comes.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+QUIET |= {"RAY_IGNORE_UNHANDLED_ERRORS": "1"}  # they are told where they are raised again
+
+
+@contextmanager
+def started(compute: Compute) -> Iterator["Ray"]:
+    """Yield workers that are like this process; those started here end with the block.
+
+    Raises ComputeError where the cluster does not answer, or is not like this project.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    ray = import_module("ray")
+    told: dict[str, Any] = {"address": compute.address}
+    if compute.address is None:
+        cores = compute.workers or len(os.sched_getaffinity(0))
+        told = {"address": "local", "num_cpus": cores, "include_dashboard": False}
+        told["runtime_env"] = {"env_vars": {NAME: "local"}}
+    try:
+        ray.init(**told, log_to_driver=False, logging_level="ERROR")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ComputeError(
+            f"no Ray cluster answers at {compute.address or 'this machine'} ({_plain(error)}): "
+            "start one, or correct `address` in conf/compute"
+        ) from error
+    try:
+        yield Ray(ray)
+    finally:
+        ray.shutdown()
+
+
+class Ray:
+    """Runs tasks in the workers of a cluster; those of a worker that died run again."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._ours = likeness()
+        self._task = ray.remote(run).options(max_retries=RETRIES, num_cpus=1)
+        try:
+            theirs = ray.get(ray.remote(likeness.__wrapped__).remote())
+        except ray.exceptions.RayError as error:
+            raise ComputeError(
+                f"the workers do not run the engine of this project ({_plain(error)}): start them "
+                "in a checkout of this commit, as engine/docs/compute.md has it"
+            ) from error
+        check_alike(self._ours, theirs, "a worker of Ray")
+        self.workers: int | None = max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    @contextmanager
+    def sent(self, function: Callable[[Any], Any], threads: int) -> Iterator[Callable[[Any], Any]]:
+        """Yield what runs the function in a worker and waits for it."""
+        submit = self._sent(function, threads)
+        yield lambda item: self._result(submit(item))
+
+    def map(
+        self, function: Callable[[Any], Any], items: Sequence[Any], at_once: int, threads: int
+    ) -> Iterator[Any]:
+        """Yield the results in the order of the items."""
+        submit = self._sent(function, threads)
+        waiting = [submit(item) for item in items][::-1]
+        try:
+            while waiting:
+                yield self._result(waiting.pop())
+        finally:
+            for reference in waiting:
+                self._ray.cancel(reference)
+
+    def _sent(self, function: Callable[[Any], Any], threads: int) -> Callable[[Any], Any]:
+        import cloudpickle
+
+        order = Order(self._ours, uuid4().hex, threads, os.getcwd())
+        payload = self._ray.put(cloudpickle.dumps(function))
+        return lambda item: self._task.remote(payload, order, item)
+
+    def _result(self, reference: Any) -> Any:
+        known = self._ray.exceptions
+        try:
+            return self._ray.get(reference)
+        except known.RayTaskError as error:
+            raise error.cause from error
+        except known.WorkerCrashedError as error:
+            raise ComputeError(
+                f"a task has ended the worker that ran it, again and again ({_plain(error)}): give "
+                "it more memory, with fewer `workers` in conf/compute or on a larger machine"
+            ) from error
+        except known.RayError as error:
+            raise ComputeError(
+                f"Ray cannot run a task ({_plain(error)}): run this again, or with MLOPS_COMPUTE="
+                "local"
+            ) from error
+
+
+def _plain(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,93 @@
+"""One task in a process of a cluster: is this process like ours, then the function on the item."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..files import sha256, tree_sha256
+from .choice import NAME, ROOT, ComputeError
+
+# What has to be the same file by file, where we have it.
+CODE = ("engine/src", "src/project", "src/policy")
+LOCK = "requirements/train.txt"
+# What computes figures: another release may round otherwise.
+PACKAGES = (
+    *("numpy", "scipy", "pandas", "pyarrow", "pandera", "scikit-learn", "cloudpickle"),
+    *("lightgbm", "xgboost", "catboost", "interpret-core"),
+)
+KEPT = 2  # functions that a process holds
+
+_loaded: dict[str, Callable[[Any], Any]] = {}
+
+
+class Order(NamedTuple):
+    """What goes with each item: who asks, and how the function is to run.
+
+    `folder` is where paths begin, on a disk that the worker shares.
+    """
+
+    likeness: Mapping[str, str]
+    function: str
+    threads: int
+    folder: str
+
+
+@cache
+def likeness(root: Path = ROOT) -> dict[str, str]:
+    """Return what this process computes with: digests of code and lock, versions, machine."""
+    found = {name: tree_sha256(root / name) for name in CODE if (root / name).is_dir()}
+    if (root / LOCK).is_file():
+        found[LOCK] = sha256(root / LOCK)
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found | {"Python": platform.python_version(), "machine": platform.machine()}
+
+
+def check_alike(ours: Mapping[str, str], theirs: Mapping[str, str], who: str) -> None:
+    """Raise ComputeError where a process has other code or packages than the one that asks it."""
+    unlike = [name for name, value in ours.items() if theirs.get(name) != value]
+    if unlike:
+        said = ", ".join(
+            f"{name} {theirs.get(name, 'none')} for {ours[name]}"
+            if "/" not in name
+            else f"another {name}"
+            for name in unlike
+        )
+        raise ComputeError(
+            f"{who} is not like this project ({said}): start it in a checkout of this commit, in "
+            "which `make setup` ran, as engine/docs/compute.md has it"
+        )
+
+
+def check_shared(folder: Path) -> None:
+    """Raise ComputeError in a worker that does not see a folder of the one that asks it."""
+    if not folder.is_dir():
+        raise ComputeError(
+            f"worker {platform.node()} does not see {folder.absolute()}: put the project on a disk "
+            "that the workers share, or run this with MLOPS_COMPUTE=local"
+        )
+
+
+def run(payload: bytes, order: Order, item: Any) -> Any:
+    """Return what the function of `payload` makes of an item."""
+    from .local import limited
+
+    os.environ[NAME] = "local"  # a task starts no cluster of its own
+    check_alike(order.likeness, likeness(), f"worker {platform.node()}")
+    if order.function not in _loaded:
+        import cloudpickle
+
+        while len(_loaded) >= KEPT:
+            del _loaded[next(iter(_loaded))]
+        _loaded[order.function] = cloudpickle.loads(payload)
+    if os.path.isdir(order.folder):
+        os.chdir(order.folder)
+    with limited(order.threads):
+        return _loaded[order.function](item)
