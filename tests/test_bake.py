@@ -46,11 +46,16 @@ def remote(path: Path) -> str:
     return str(ConfigObj(str(path / ".dvc/config"))['remote "storage"']["url"])
 
 
+def documents(text: str) -> list[Any]:
+    """Return the documents of a YAML file: one, or what a cluster is told at once."""
+    return list(yaml.safe_load_all(text))
+
+
 def unparsable(folder: Path) -> list[str]:
     """Name the YAML, TOML and JSON files of a folder that their formats do not allow."""
     found = []
     for path in sorted(folder.rglob("*")):
-        parse: Any = {".yaml": yaml.safe_load, ".toml": tomllib.loads, ".json": json.loads}.get(
+        parse: Any = {".yaml": documents, ".toml": tomllib.loads, ".json": json.loads}.get(
             path.suffix
         )
         try:

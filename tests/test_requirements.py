@@ -45,7 +45,11 @@ def needed(group: str) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", [*LOCKS, ROOT / "requirements.txt"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [*LOCKS, ROOT / "requirements.txt", ROOT / "tests/airflow.txt"],
+    ids=lambda path: path.name,
+)
 def test_a_lock_is_hashed_and_names_no_place(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert faults(text) == []

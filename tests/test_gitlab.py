@@ -1,0 +1,278 @@
+"""The loop on GitLab, as `gitlab-ci-local` reads and runs its file: in the place of a runner."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from baked import ROOT, SOURCE, Project, sharing
+from linting import run, tool
+from rehearsal.machine import Machine
+from sweeps import thorough
+
+FILE = SOURCE / ".gitlab-ci.yml"
+STAND_IN = ROOT / "tests/engine/release/releasing/stand_in.py"
+REQUEST = {
+    "CI_PIPELINE_SOURCE": "merge_request_event",
+    "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+    "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7",
+    "CI_MERGE_REQUEST_PROJECT_ID": "7",
+}
+FORK = {**REQUEST, "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "8"}
+MAIN = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"}
+NIGHT = {**MAIN, "CI_PIPELINE_SOURCE": "schedule"}
+TRAIN = {**REQUEST, "CI_MERGE_REQUEST_EVENT_TYPE": "merge_train"}
+PREDEFINED = (*TRAIN, *MAIN, "CI_DEFAULT_BRANCH", "CI_COMMIT_SHA", "CI_REGISTRY")
+
+
+def told(variables: Mapping[str, str]) -> list[str]:
+    """Return the arguments that say what GitLab would of a pipeline."""
+    every = {"CI_DEFAULT_BRANCH": "main", **variables}
+    given = [word for name, value in every.items() for word in ("--variable", f"{name}={value}")]
+    return [*given, "--ignore-predefined-vars", ",".join(PREDEFINED)]
+
+
+class Runner(NamedTuple):
+    """A checkout in which the jobs of a pipeline run, and the environment of its machine."""
+
+    path: Path
+    environment: Mapping[str, str]
+
+    def local(self, *arguments: str, check: bool = True) -> str:
+        command = [str(tool("gitlab-ci-local")), *arguments]
+        tool("rsync")
+        done = subprocess.run(
+            command, cwd=self.path, env=dict(self.environment), text=True, capture_output=True
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done.stdout if check else done.stdout + done.stderr
+
+    def jobs(self, variables: Mapping[str, str]) -> set[str]:
+        """Return the jobs that a pipeline of such a kind has."""
+        listed = json.loads(self.local("--list-json", *told(variables)))
+        return {job["name"] for job in listed if job["when"] != "never"}
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    """A repository with the file alone."""
+    path = tmp_path / "checkout"
+    path.mkdir()
+    shutil.copy(FILE, path)
+    environment = sharing(path, tmp_path).environment
+    made = Project(path, environment)
+    made.run("git", "init", "--quiet", "--initial-branch", "main")
+    for name in ("dvc.lock", "params.yaml"):
+        (path / name).touch()
+    made.commit()
+    made.run("git", "remote", "add", "origin", "https://gitlab.invalid/acme/demo.git")
+    made.run("git", "update-ref", "refs/remotes/origin/main", "HEAD")
+    made.run("git", "remote", "set-head", "origin", "main")
+    return Runner(path, environment)
+
+
+@pytest.mark.parametrize(
+    ("kind", "jobs"),
+    [
+        (REQUEST, {"check", "judge", "push"}),
+        (FORK, {"check", "judge"}),
+        (TRAIN, {"check", "judge"}),
+        ({**REQUEST, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "other"}, set()),
+        (MAIN, {"check", "release"}),
+        ({**MAIN, "CI_COMMIT_BRANCH": "other"}, set()),
+        (NIGHT, {"reconcile"}),
+        (
+            {**NIGHT, "MONITOR_LOG": "s3://log", "INGEST": "on", "PREDICT_INPUT": "s3://in"},
+            {"reconcile", "ingest", "monitor", "alert", "refresh", "predict"},
+        ),
+    ],
+    ids=["request", "fork", "train", "other-target", "main", "other", "night", "night-all"],
+)
+def test_each_kind_of_pipeline_has_its_jobs(
+    runner: Runner, kind: dict[str, str], jobs: set[str]
+) -> None:
+    found = runner.jobs(kind) if jobs else runner.local("--list-json", *told(kind), check=False)
+    assert found == jobs or (not jobs and "'judge'" not in found)
+
+
+def jobs(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the jobs of a file, hidden ones too."""
+    kinds = {name: one for name, one in content.items() if isinstance(one, dict)}
+    return {name: one for name, one in kinds.items() if "script" in one or "before_script" in one}
+
+
+CONTENT = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+CALLS = ("make", "git", "test", "export", "mkdir", "printf", 'PUSH_TOKEN="$ENV_TOKEN" make')
+
+
+def test_it_is_well_formed(tmp_path: Path) -> None:
+    schema = (tool("check-jsonschema"), "--builtin-schema", "vendor.gitlab-ci")
+    assert run(*schema, FILE) == ""
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(FILE.read_text().replace("interruptible: true", "interruptible: maybe", 1))
+    assert run(*schema, wrong) != ""
+
+
+def test_it_decides_nothing(tmp_path: Path) -> None:
+    targets = set(
+        re.findall(r"^([a-z]+):.*## ", (SOURCE / "engine/tasks.mk").read_text(), re.MULTILINE)
+    )
+    for name, job in jobs(CONTENT).items():
+        for part in ("before_script", "script", "after_script"):
+            lines = job.get(part, [])
+            file = tmp_path / f"{name}-{part}.sh"
+            file.write_text("#!/bin/bash\n" + "\n".join(lines) + "\n")
+            # What GitLab sets, and what a job before hands over.
+            assert run(tool("shellcheck"), "--exclude", "SC2154,SC2155", file) == ""
+            for line in lines:
+                assert line.startswith(CALLS), line
+                called = re.search(r"\bmake ((?:--silent )?[a-z ]+)", line)
+                assert not called or set(called[1].replace("--silent", "").split()) <= targets
+
+
+def test_only_jobs_of_main_name_what_only_main_may_read() -> None:
+    for name in ("judge", "push", "check"):
+        assert "ENV_TOKEN" not in yaml.safe_dump(CONTENT[name]), name
+    for name in ("release", "reconcile"):
+        assert CONTENT[name]["extends"] == ".containers"
+        assert "merge_request" not in yaml.safe_dump(CONTENT[name]["rules"]), name
+    assert "make" not in " ".join(CONTENT["push"]["script"][:2])  # not before main is checked out
+    assert CONTENT["push"]["script"][1].endswith("--detach origin/main")
+
+
+class Lab(NamedTuple):
+    """A repository as GitLab keeps it, its author's clone, and a machine for runners."""
+
+    folder: Path
+    author: Project
+    machine: Machine
+    engine: Path
+
+    @property
+    def remote(self) -> Path:
+        return self.folder / "remote.git"
+
+    def git(self, *arguments: str) -> str:
+        command = ["git", "-C", str(self.remote), *arguments]
+        return subprocess.run(command, check=True, text=True, capture_output=True).stdout
+
+    def pipeline(
+        self, name: str, at: str, kind: Mapping[str, str], *jobs: str
+    ) -> tuple[Runner, str]:
+        """Run jobs of a pipeline of a commit, in a checkout like a runner's."""
+        path = self.folder / name
+        cloning = ("git", "clone", "--quiet", str(self.remote), str(path))
+        self.author.run(*cloning)
+        runner = Runner(path, self.machine.environment(self.folder / f"home-{name}"))
+        own = Project(path, runner.environment)
+        own.run("git", "checkout", "--quiet", "--detach", at)
+        self.machine.install(path)
+        settings = (self.author.path / ".dvc/config.local").read_text()
+        commit = own.run("git", "rev-parse", "HEAD").stdout.strip()
+        said = {**kind, "DVC_CONFIG": settings, "CI_COMMIT_SHA": commit}
+        before = ("--needs",) if "push" in jobs else ()
+        options = ("--force-shell-executor", *before, "--concurrency", "1")
+        return runner, runner.local(*jobs, *options, *told(said))
+
+
+@pytest.fixture
+def lab(bake: Callable[..., Path], tmp_path: Path) -> Lab:
+    """A project on GitLab, its first candidate trained by nobody yet."""
+    author = sharing(bake(), tmp_path)
+    remote = tmp_path / "remote.git"
+    author.run("git", "init", "--quiet", "--initial-branch", "main")
+    author.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(remote))
+    author.run("git", "remote", "add", "origin", str(remote))
+    storage = f"['remote \"storage\"']\n    url = {tmp_path / 'storage'}\n"
+    (author.path / ".dvc/config.local").write_text(storage)
+    author.run("mlops", "sample", "--rows", "4000", "--months", "3")
+    author.run("dvc", "add", "--quiet", "data/raw")
+    author.run("dvc", "push", "--quiet")
+    author.commit("Start")
+    author.run("git", "push", "--quiet", "origin", "main")
+    engine = tmp_path / "engine"
+    engine.mkdir()
+    machine = Machine(
+        tmp_path / "machine", {"STAND_IN": str(engine), "MLOPS_ENGINE": "podman"}, ("mypy",)
+    )
+    for name in ("podman", "skopeo", "docker"):
+        shutil.copy(STAND_IN, machine.folder / "bin" / name)
+        (machine.folder / "bin" / name).chmod(0o755)
+    (machine.folder / "bin/docker").write_text(f"#!/bin/sh\ncat > {engine}/password\n")
+    return Lab(tmp_path, author, machine, engine)
+
+
+def installed(lab: Lab) -> None:
+    """Say what an image holds, as the release asks it."""
+    module = "import json, sys; from mlops.release import sbom; "
+    code = "print(json.dumps(list(sbom.installed(open(sys.argv[1]).read(), '3.11').items())))"
+    lock = lab.author.path / "requirements/serve.txt"
+    source = {"PYTHONPATH": str(lab.author.path / "engine/src")}
+    command = [sys.executable, "-c", module + code, str(lock)]
+    done = subprocess.run(command, env={**os.environ, **source}, check=True, capture_output=True)
+    (lab.engine / "installed.json").write_bytes(done.stdout)
+
+
+@thorough
+def test_a_request_is_judged_pushed_merged_and_released(lab: Lab) -> None:
+    author = lab.author
+    author.run("git", "checkout", "--quiet", "-b", "better")
+    author.run("git", "commit", "--allow-empty", "--quiet", "--message", "Try")
+    author.run("git", "push", "--quiet", "origin", "better")
+    kind = {**REQUEST, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "better"}
+    # From a fork: judged, and nothing leaves the job.
+    lab.pipeline("fork", "origin/better", {**kind, **FORK}, "judge")
+    assert lab.git("log", "--format=%s", "main..better").splitlines() == ["Try"]
+    # From the project: what passed is on the branch.
+    lab.pipeline("request", "origin/better", kind, "judge", "push")
+    subjects = lab.git("log", "--format=%s", "main..better").splitlines()
+    assert subjects[1:] == ["Run the pipeline", "Try"]
+    assert subjects[0].startswith("Promote")
+    assert "deploy/production/champion.dvc" in lab.git("ls-tree", "-r", "--name-only", "better")
+    # What was pushed is judged too: nothing is left to do.
+    before = lab.git("rev-parse", "better")
+    lab.pipeline("again", "origin/better", kind, "judge", "push")
+    assert lab.git("rev-parse", "better") == before
+    # Merged, it is released, with the password on standard input.
+    author.run("git", "fetch", "--quiet")
+    author.run("git", "checkout", "--quiet", "main")
+    author.run("git", "merge", "--quiet", "--no-ff", "-m", "Merge", "origin/better")
+    author.run("git", "push", "--quiet", "origin", "main")
+    installed(lab)
+    registry = {"CI_REGISTRY": "registry.invalid", "CI_REGISTRY_USER": "robot"}
+    secret = {**registry, "CI_REGISTRY_PASSWORD": "s3cret-password"}
+    _, said = lab.pipeline("release", "origin/main", {**MAIN, **secret}, "release")
+    record = json.loads(lab.git("show", "env/production:release.json"))
+    assert record["commit"] == lab.git("rev-parse", "main").strip()
+    assert (lab.engine / "password").read_text() == "s3cret-password"
+    assert "s3cret-password" not in said
+
+
+def test_a_token_is_asked_of_the_environment_and_kept_nowhere(lab: Lab) -> None:
+    """Where there is one, git asks for it at the project's own address, and nowhere else."""
+    own = {"PUSH_TOKEN": "glpat-s3cret", "CI_PROJECT_URL": "https://gitlab.invalid/acme/demo"}
+    author = Project(lab.author.path, {**lab.author.environment, **own, "PROPOSE": "yes"})
+    lab.machine.install(author.path)
+    author.run("make", "token")
+    assert "glpat" not in (author.path / ".git/config").read_text()
+    url = author.run("git", "remote", "get-url", "--push", "origin").stdout.strip()
+    assert url == "https://gitlab.invalid/acme/demo.git"
+    asked = "protocol=https\nhost=gitlab.invalid\n\n"
+    filled = subprocess.run(
+        ["git", "credential", "fill"],
+        cwd=author.path,
+        env=dict(author.environment),
+        input=asked,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert "password=glpat-s3cret" in filled.stdout
+    assert author.run("git", "config", "push.pushOption").stdout.strip() == "merge_request.create"

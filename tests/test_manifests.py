@@ -1,0 +1,174 @@
+"""What deploys on Kubernetes: each component alone and all together, as kustomize makes them."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from baked import SOURCE
+from linting import kubernetes, kustomized, resources
+
+FOLDER = SOURCE / "deploy/kubernetes"
+GITOPS = sorted((SOURCE / "deploy/gitops").glob("*.yaml"))
+COMPONENTS = sorted(
+    path.parent.name
+    for path in FOLDER.glob("*/kustomization.yaml")
+    if "\nkind: Component\n" in path.read_text(encoding="utf-8")
+)
+TOGETHER = [name for name in COMPONENTS if name != "keda"]  # in the place of autoscaling
+BUILT_IN = ("v1", "apps/", "autoscaling/", "batch/", "policy/", "networking.k8s.io/")
+Objects = list[dict[str, Any]]
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Callable[..., Objects]:
+    """Build the manifests with components, written as their comment says."""
+
+    def build(*components: str) -> Objects:
+        folder = tmp_path / "-".join(components or ["base"])
+        shutil.copytree(FOLDER, folder)
+        if components:
+            with (folder / "kustomization.yaml").open("a", encoding="utf-8") as file:
+                yaml.safe_dump({"components": list(components)}, file)
+        return kustomized(folder)
+
+    return build
+
+
+def faults(objects: Objects, place: Path) -> str:
+    """Return what is wrong with objects, by the schemas of whoever knows their kinds."""
+    own = [one for one in objects if one["apiVersion"].startswith(BUILT_IN)]
+    path = place / "objects.yaml"
+    path.write_text(yaml.safe_dump_all(own), encoding="utf-8")
+    others = [one for one in objects if one not in own]
+    return (kubernetes(path) if own else "") + (resources(others) if others else "")
+
+
+def of_kind(objects: Objects, kind: str) -> dict[str, Any]:
+    (found,) = (one for one in objects if one["kind"] == kind)
+    return found
+
+
+def ports(value: Any) -> Iterator[dict[str, Any]]:
+    """Return each port of containers, services and policies, at whatever depth."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from inner if key == "ports" else ports(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from ports(inner)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_fits(built: Callable[..., Objects], tmp_path: Path, name: str) -> None:
+    assert faults(built(name), tmp_path) == ""
+
+
+def test_all_of_them_fit_together(built: Callable[..., Objects], tmp_path: Path) -> None:
+    objects = built(*TOGETHER)
+    assert faults(objects, tmp_path) == ""
+    assert {one["kind"] for one in objects} == {
+        *("Deployment", "Service", "CronJob", "HorizontalPodAutoscaler", "PodDisruptionBudget"),
+        *("NetworkPolicy", "ServiceMonitor", "Ingress", "HTTPRoute"),
+    }
+
+
+def test_a_comment_names_each_component() -> None:
+    text = (FOLDER / "kustomization.yaml").read_text(encoding="utf-8")
+    assert [name for name in COMPONENTS if name not in text] == []
+
+
+def test_a_port_is_known_by_its_protocol_as_well(built: Callable[..., Objects]) -> None:
+    """Server-side apply merges ports by number and protocol: a manifest has to name both."""
+    objects = [*built(*TOGETHER), *kustomized(FOLDER / "kserve")]
+    assert len(list(ports(objects))) >= 4
+    assert [port for port in ports(objects) if "protocol" not in port] == []
+    assert list(ports({"spec": {"ports": [{"port": 1}]}})) == [{"port": 1}]
+
+
+@pytest.mark.parametrize("name", ["autoscaling", "keda"])
+def test_an_autoscaler_alone_counts_the_pods(built: Callable[..., Objects], name: str) -> None:
+    assert "replicas" in of_kind(built(), "Deployment")["spec"]
+    assert "replicas" not in of_kind(built(name), "Deployment")["spec"]
+
+
+def test_what_selects_the_pods_selects_them(built: Callable[..., Objects]) -> None:
+    objects = built("disruption", "network", "scraping")
+    labels = of_kind(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert of_kind(objects, "Service")["spec"]["selector"] == labels
+    assert of_kind(objects, "PodDisruptionBudget")["spec"]["selector"] == {"matchLabels": labels}
+    assert of_kind(objects, "NetworkPolicy")["spec"]["podSelector"] == {"matchLabels": labels}
+    scraped = of_kind(objects, "ServiceMonitor")["spec"]
+    assert scraped["selector"] == {"matchLabels": of_kind(objects, "Service")["metadata"]["labels"]}
+    (port,) = of_kind(objects, "Service")["spec"]["ports"]
+    assert {one["port"] for one in scraped["endpoints"]} == {port["name"]}
+
+
+def test_the_sidecar_that_ships_is_confined_and_reads_the_log(
+    built: Callable[..., Objects],
+) -> None:
+    pod = of_kind(built("shipping"), "Deployment")["spec"]["template"]["spec"]
+    (sidecar,), (server,) = pod["initContainers"], pod["containers"]
+    assert sidecar["securityContext"] == server["securityContext"]
+    assert sidecar["image"] == "registry.invalid/ship:latest"
+    assert {mount["name"] for mount in sidecar["volumeMounts"]} <= {
+        volume["name"] for volume in pod["volumes"]
+    }
+    mounted = {mount["name"]: mount["mountPath"] for mount in server["volumeMounts"]}
+    assert sidecar["args"][:2] == ["--log", mounted["log"]]
+
+
+def test_kserve_runs_the_same_container() -> None:
+    """But for what KServe names itself, and for what it lets containers alone say."""
+    (service,) = kustomized(FOLDER / "kserve")
+    deployment = yaml.safe_load((FOLDER / "deployment.yaml").read_text(encoding="utf-8"))
+    pod = deployment["spec"]["template"]["spec"]
+    (ours,), (theirs,) = pod["containers"], service["spec"]["predictor"]["containers"]
+    for key in ("image", "env", "resources", "volumeMounts"):
+        assert theirs[key] == ours[key], key
+    for probe in ("readinessProbe", "livenessProbe"):
+        assert theirs[probe]["httpGet"]["path"] == ours[probe]["httpGet"]["path"]
+    said = {**pod["securityContext"], **ours["securityContext"]}
+    assert {key: said.get(key) for key in theirs["securityContext"]} == theirs["securityContext"]
+    assert service["spec"]["predictor"]["volumes"] == pod["volumes"]
+    (port,) = theirs["ports"]
+    assert port["containerPort"] == ours["ports"][0]["containerPort"]
+
+
+def test_argo_cd_and_flux_follow_the_branch_of_production() -> None:
+    objects = [one for path in GITOPS for one in yaml.safe_load_all(path.read_text("utf-8"))]
+    assert resources(objects) == ""
+    source = of_kind(objects, "Application")["spec"]["source"]
+    assert (source["targetRevision"], source["path"]) == ("env/production", FOLDER.name)
+    assert of_kind(objects, "GitRepository")["spec"]["ref"] == {"branch": "env/production"}
+    assert of_kind(objects, "Kustomization")["spec"]["path"] == f"./{FOLDER.name}"
+
+
+def test_a_wrong_manifest_is_found(tmp_path: Path, built: Callable[..., Objects]) -> None:
+    service = of_kind(built(), "Service")
+    assert faults([service], tmp_path) == ""
+    wrong = {**service, "spec": {**service["spec"], "prots": 1}}
+    assert "prots" in faults([wrong], tmp_path)
+    deployment = of_kind(built("disruption"), "Deployment")
+    deployment["spec"]["replicas"] = "two"
+    assert "replicas" in faults([deployment], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "key", "value", "said"),
+    [
+        ("keda", "ScaledObject", "minReplicaCount", "two", "must be integer"),
+        ("keda", "ScaledObject", "minReplicas", 2, "is unknown"),
+        ("scraping", "ServiceMonitor", "selector", None, "required"),
+        ("gateway", "HTTPRoute", "hosts", ["a"], "is unknown"),
+    ],
+)
+def test_a_wrong_custom_resource_is_found(
+    built: Callable[..., Objects], name: str, kind: str, key: str, value: Any, said: str
+) -> None:
+    found = of_kind(built(name), kind)
+    assert resources([found]) == ""
+    found["spec"] = {k: v for k, v in {**found["spec"], key: value}.items() if v is not None}
+    assert said in resources([found])
