@@ -7,6 +7,7 @@ since act knows one, and their steps share one home.
 
 import json
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,6 +28,7 @@ from .results import DEPENDABOT, Event, Job, Run, Step
 from .runner import Runner
 from .shell import Shell
 
+ACT = Path(sys.executable).with_name("act")
 LIMIT = 900  # seconds of one workflow
 FORGIVEN = "Failed but continue next step"
 # What an action of JavaScript does here: it asks the rehearsal, which has the stand-ins.
@@ -112,7 +114,7 @@ class Act(Runner):
             "SHA_REF": event.sha,
         }
         return [
-            *("act", event.name, "--json", "--no-skip-checkout", "--no-cache-server"),
+            *(str(ACT), event.name, "--json", "--no-skip-checkout", "--no-cache-server"),
             *("--workflows", str(path), "--directory", str(path.parents[2])),
             *("--platform", "ubuntu-24.04=-self-hosted", "--actor", event.actor),
             *("--eventpath", str(folder / "event.json"), "--concurrent-jobs", "1"),

