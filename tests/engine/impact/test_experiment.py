@@ -1,24 +1,18 @@
 """Two models that answer, read from a real log: what is said of them, and when nothing may be."""
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
+from arms import CHALLENGER, CHAMPION, Log, filled
 
 from mlops.cli import main
 from mlops.impact.experiment import judge
 from mlops.rollout.declaration import ExperimentError
-from mlops.serving.recording.compaction import compact
-from mlops.serving.recording.segment import Answers, Declaration, Outcomes, encode
 
-CHAMPION, CHALLENGER = "a" * 64, "b" * 64
-START = datetime(2026, 3, 1, tzinfo=UTC)
-DAY = 86_400.0
 DECLARED: dict[str, Any] = {
     "format": 1,
     "champion": CHAMPION,
@@ -35,55 +29,11 @@ DECLARED: dict[str, Any] = {
 }
 
 
-class Log:
-    """A log in the making: units, whom they met, and what came of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.number = folder, 0
-
-    def day(
-        self, ago: int, units: list[str | None], arm: str, values: Mapping[int, float] | None = None
-    ) -> None:
-        """Record a day's units of an arm; `ago` counts from the start. Some bring a value."""
-        self.number += 1
-        moment = START.timestamp() + ago * DAY + 3600
-        ids = [f"{self.number}-{at}" for at in range(len(units))]
-        digest = CHALLENGER if arm == "challenger" else CHAMPION
-        about = Declaration(digest, "binary", ["no", "yes"], 0.5, [("place", "category", True)], [])
-        rows = [("north" if at % 2 else "south",) for at in range(len(units))]
-        answers = Answers(
-            *(digest, arm, ids, [1] * len(units), [moment] * len(units), rows),
-            *(np.full(len(units), 0.5).tobytes(), units, arm, 0.5),
-        )
-        blocks = [encode(about, 1), encode(answers, 1)]
-        if values:
-            told = [
-                (ids[at], 0, moment + 60, "yes", value, "EUR", None) for at, value in values.items()
-            ]
-            blocks.append(encode(Outcomes(*map(list, zip(*told, strict=True))), 1))
-        spool = self.folder / f"spool/server{self.number}"
-        spool.mkdir(parents=True)
-        (spool / "000001.segment").write_bytes(b"".join(blocks))
-        assert not compact(spool).torn
-
-
 def declare(folder: Path, **changed: Any) -> Path:
     place = folder / "deploy/production/experiment.yaml"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(yaml.safe_dump({**DECLARED, **changed}))
     return place
-
-
-def filled(folder: Path, gain: float, days: int = 10, lost: float = 0.0) -> Path:
-    """Write a log of so many days, 200 units each, where the challenger brings more."""
-    random, log = np.random.default_rng(2), Log(folder / "log")
-    for ago in range(days):
-        for arm, more in (("champion", 0.0), ("challenger", gain)):
-            kept = [at for at in range(100) if arm == "champion" or random.random() >= lost]
-            units: list[str | None] = [f"{arm}{ago}-{at}" for at in kept]
-            worth = random.normal(1.0 + more, 1.0, len(units)).round(3)
-            log.day(ago, units, arm, dict(enumerate(worth.tolist())))
-    return folder / "log"
 
 
 def test_a_better_challenger_is_found_and_the_report_says_by_what(tmp_path: Path) -> None:
@@ -198,7 +148,7 @@ def test_the_command_says_what_follows(
     assert main(["experiment", "status", "--log", str(log), "--at", "2026-03-11"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("better: the challenger's value against the champion's is +0.")
-    assert "next: promote the challenger" in said
+    assert "next: `mlops experiment conclude`, then promote" in said
     report = json.loads(Path("reports/experiment/experiment.json").read_text())
     assert report["verdict"] == "better"
     assert main(["experiment", "status", "--log", str(log), "--env", "none"]) == 2

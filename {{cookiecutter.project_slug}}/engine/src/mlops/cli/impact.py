@@ -1,36 +1,108 @@
 """What a model does to people."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from .verb import Arguments, Verb, day
 
 DEPLOY = Path("deploy")
 NEXT = {
-    "better": "promote the challenger: a pull request with its pointer as champion",
-    "worse": "end the experiment: remove experiment.yaml, so that the champion answers everyone",
-    "undecided": "end the experiment: what it could have found is smaller than it was made for",
-    "broken": "stop the experiment, and find what loses or adds units",
+    "better": "`mlops experiment conclude`, then promote the challenger",
+    "worse": "`mlops experiment conclude`, so that the champion answers everyone",
+    "undecided": "`mlops experiment conclude`: what there may be is smaller than it was made for",
+    "broken": "`mlops experiment stop`, and find what loses or adds units",
     "going on": "wait: looking again costs nothing",
 }
 
 
 def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
-    add = verb(experiment, "say what two models that answer did to people, and what follows")
-    add.add_argument("what", choices=["status"], help="status: judge what the log has by now")
-    add.add_argument("--log", metavar="LOG", type=Path, required=True)
-    add.add_argument("--env", metavar="NAME", default="production")
-    add.add_argument("--at", metavar="DATE", type=day, help="the last day (default: yesterday)")
-    add.add_argument("--out", metavar="DIR", type=Path, default=Path("reports/experiment"))
+    add = verb(experiment, "compare two models by what they do to people who meet them")
+    steps = add.add_subparsers(dest="step", required=True, metavar="STEP")
+    start = steps.add_parser("start", help="declare the gated candidate as a challenger")
+    start.add_argument(
+        "--measure", choices=["value", "outcome"], default="outcome", help="what decides"
+    )
+    start.add_argument("--label", help="of the outcome: its share is measured")
+    start.add_argument("--better", choices=["higher", "lower"], default="higher")
+    start.add_argument("--margin", type=float, default=0.0)
+    start.add_argument("--units", type=int, default=10_000, help="how many are expected")
+    start.add_argument("--slice", action="append", default=[], metavar="COLUMN")
+    status = steps.add_parser("status", help="judge what the log has by now")
+    advance = steps.add_parser("advance", help="give the challenger the share of the next step")
+    stop = steps.add_parser("stop", help="remove it, so that the champion answers everyone")
+    conclude = steps.add_parser("conclude", help="end it by what the log says, and keep that")
+    doing = {start: _start, status: _status, advance: _advance, stop: _stop, conclude: _conclude}
+    for one, do in doing.items():
+        one.set_defaults(do=do)
+        one.add_argument("--env", metavar="NAME", default="production")
+    for one in (status, advance, conclude):
+        one.add_argument("--log", metavar="LOG", type=Path, required=True)
+        one.add_argument("--at", metavar="DATE", type=day, help="the last day (default: yesterday)")
+    status.add_argument("--out", metavar="DIR", type=Path, default=Path("reports/experiment"))
 
 
-def experiment(arguments: Arguments) -> int:
+def experiment(arguments: Arguments) -> None:
+    arguments.do(arguments)
+
+
+def _start(arguments: Arguments) -> None:
+    import msgspec
+
+    from ..git.repository import Repository
+    from ..impact.steps import start
+    from ..rollout.declaration import ExperimentError, Primary
+
+    asked = (arguments.measure, arguments.better, arguments.margin, arguments.label)
+    given = dict(zip(("measure", "better", "margin", "label"), asked, strict=True))
+    try:
+        primary = msgspec.convert({**given, "units": arguments.units}, Primary)
+    except msgspec.ValidationError as error:
+        raise ExperimentError(f"what is asked for is none ({error}): correct it") from error
+    repository = Repository()
+    for path in start(repository, arguments.env, primary, tuple(arguments.slice)):
+        print(path.relative_to(repository.root))
+    print("next: look at margin, steps and horizon, commit both, and open the pull request")
+
+
+def _advance(arguments: Arguments) -> None:
+    from ..git.repository import Repository
+    from ..impact.steps import advance
+
+    path, share = advance(Repository(), arguments.env, arguments.log, _at(arguments))
+    print(f"{path.name} gives the challenger {share:g} of the keys: commit it, and have it merged")
+
+
+def _stop(arguments: Arguments) -> None:
+    from ..git.repository import Repository
+    from ..impact.steps import stop
+
+    gone = " and ".join(path.name for path in stop(Repository(), arguments.env))
+    print(f"{gone} removed: commit that, and have it merged; the champion answers everyone then")
+
+
+def _conclude(arguments: Arguments) -> None:
+    from ..git.repository import Repository
+    from ..impact.steps import conclude
+
+    repository = Repository()
+    place, report = conclude(repository, arguments.env, arguments.log, _at(arguments))
+    print(f"{report['verdict']}: {report['reason']}")
+    print(f"kept as {place.relative_to(repository.root)}; the experiment is removed")
+    if report["verdict"] == "better":
+        print("next: `mlops promote`, which has the challenger of the gate served to everyone")
+    print("commit deploy/, and open the pull request")
+
+
+def _at(arguments: Arguments) -> date:
+    return arguments.at or datetime.now(UTC).date() - timedelta(days=1)
+
+
+def _status(arguments: Arguments) -> None:
     from ..impact.experiment import judge, write
     from ..rollout.declaration import NAME
 
-    at = arguments.at or datetime.now(UTC).date() - timedelta(days=1)
-    report = judge(DEPLOY / arguments.env / NAME, arguments.log, at)
+    report = judge(DEPLOY / arguments.env / NAME, arguments.log, _at(arguments))
     place = write(arguments.out, report)
     units = report["units"]
     print(f"{report['verdict']}: {report['reason']}")
@@ -43,4 +115,3 @@ def experiment(arguments: Arguments) -> int:
         print(f"- {one['slice']}: {ends}, p {one['p']:.2g}")
     print(f"next: {NEXT[report['verdict']]}")
     print(place)
-    return 0

@@ -72,7 +72,7 @@ def report(about: Experiment, declared: str, units: Units, at: date) -> dict[str
             "sample_ratio": {"p": _rounded(ratio[-1]), "alpha": RATIO},
             "measure": {"name": about.primary.measure, "label": about.primary.label},
             "means": _means(found),
-            "looks": [look._asdict() for look in looks],
+            "looks": [{**look._asdict(), "units": [*look.units]} for look in looks],
             "slices": _slices(units, about) if verdict != "broken" else [],
             "verdict": verdict,
             "reason": reason,

@@ -47,11 +47,11 @@ class Pointer(NamedTuple):
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
         return cls(dvc.dvc_digest(folder), sum(sizes), len(sizes))
 
-    def text(self) -> str:
-        """Return the pointer as DVC writes it."""
+    def text(self, name: str = NAME) -> str:
+        """Return the pointer to a folder of that name as DVC writes it."""
         return (
             f"outs:\n- md5: {self.md5}\n  size: {self.size}\n  nfiles: {self.nfiles}\n"
-            f"  hash: md5\n  path: {NAME}\n"
+            f"  hash: md5\n  path: {name}\n"
         )
 
 
