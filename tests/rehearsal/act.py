@@ -30,6 +30,7 @@ from .shell import Shell
 
 ACT = Path(sys.executable).with_name("act")
 LIMIT = 900  # seconds of one workflow
+SAID = ("error", "warning", "notice")  # commands that are printed as well
 FORGIVEN = "Failed but continue next step"
 # What an action of JavaScript does here: it asks the rehearsal, which has the stand-ins.
 SCRIPT = """
@@ -247,7 +248,11 @@ def _job(job: Mapping[str, Any], lines: list[dict[str, Any]]) -> Job:
         outcome = next((line["stepResult"] for line in whole if "stepResult" in line), "skipped")
         name = next((line["step"] for line in whole), str(step.get("name", at)))
         forgiven = outcome == "failure" and any(FORGIVEN in line["msg"] for line in whole)
-        output = "".join(line["msg"] for line in own if line.get("raw_output"))
+        output = "".join(
+            line["msg"] if line.get("raw_output") else line["raw"]
+            for line in own
+            if line.get("raw_output") or line.get("command") in SAID
+        )
         output = output if "run" in step else output.removesuffix("\n")
         outputs = {
             line["name"]: line["arg"] for line in whole if line.get("command") == "set-output"
