@@ -4,9 +4,9 @@
 
 `--rows` are those of a day (100,000 by default; 36.5 million in all need some 4 GB of disk). Beside
 the next day a late file for an old one comes, and nothing. `--check` compares the bytes with those
-of everything prepared anew. With `--views` the rows are joined to a table of as many partitions, which
-has half as many events, of the customers of the next days. The peak is that of the largest process
-so far.
+of everything prepared anew. With `--views` the rows are joined to a table of as many partitions,
+with half as many events, of the customers of the next days. The peak is that of the largest
+process so far.
 """
 
 import argparse
