@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
-    parts = verb(
-        features, "feature views: list, show, lineage, build, backfill, check, replay, served"
-    )
+    parts = verb(features, "feature views: list, show, lineage, build, check, replay, served, …")
     of = parts.add_subparsers(dest="part", required=True, metavar="WHAT")
 
     def part(name: str, run: Run, text: str) -> argparse.ArgumentParser:
