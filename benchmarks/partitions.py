@@ -1,10 +1,12 @@
 """What one more day costs: `dvc repro prepare` of 365 daily partitions, and after day 366.
 
-    python benchmarks/partitions.py [--days N] [--rows N] [--check]
+    python benchmarks/partitions.py [--days N] [--rows N] [--views] [--check]
 
 `--rows` are those of a day (100,000 by default; 36.5 million in all need some 4 GB of disk). Beside
 the next day a late file for an old one comes, and nothing. `--check` compares the bytes with those
-of everything prepared anew. The peak is that of the largest process so far.
+of everything prepared anew. With `--views` the rows are joined to a table of as many partitions,
+with half as many events, of the customers of the next days. The peak is that of the largest
+process so far.
 """
 
 import argparse
@@ -34,6 +36,27 @@ from mlops.files import tree_sha256  # noqa: E402
 COPIED = ("conf", "engine", "src", "requirements", "params.yaml", "dvc.yaml", "pyproject.toml")
 FIRST = date(2025, 1, 1)
 MONTHS = 12
+CALLS = """
+keys: [customer_id]
+event_time: called_at
+lag: 1 hour
+tie_break: [ticket]
+columns:
+  customer_id: {type: text}
+  called_at: {type: datetime}
+  ticket: {type: integer}
+  minutes: {type: number}
+"""
+SUPPORT = """
+table: calls
+entity: {customer_id: customer_id}
+ttl: 7 days
+features:
+  last_minutes: {type: number, latest: minutes}
+  calls: {type: integer, sql: count(*), default: 0}
+  minutes: {type: number, sql: sum(minutes), window: 3 days, default: 0.0}
+"""
+AHEAD = 5  # days from an event to the label row of its customer, at most
 
 
 def made(root: Path) -> None:
@@ -50,6 +73,39 @@ def made(root: Path) -> None:
     project.ENVIRONMENT |= {"PATH": ":".join(beside), "PYTHONPATH": ":".join(paths)}
     for line in (["git", "init", "-q"], ["dvc", "init", "-q"]):
         subprocess.run(line, cwd=root, env=project.ENVIRONMENT, check=True)
+
+
+def declared(root: Path) -> None:
+    """Declare a table and a view of it, and have the experiment use that."""
+    written = {"conf/tables/calls.yaml": CALLS, "conf/feature_views/support.yaml": SUPPORT}
+    for name, text in written.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    with (root / "conf/features/churn.yaml").open("a") as choice:
+        choice.write("views: [support]\n")
+
+
+def happen(root: Path, months: list[pa.Table], day: int) -> None:
+    """Write the events of a day, of customers whose label rows are of one of the next days."""
+    draw = np.random.default_rng(day)
+    rows = months[day % MONTHS].num_rows // 2
+    ahead = draw.integers(1, AHEAD + 1, rows)
+    names = [months[(day + days) % MONTHS]["customer_id"] for days in range(AHEAD + 1)]
+    at = draw.integers(0, months[0].num_rows // 2, rows)
+    ids = [
+        f"part{day + days}-{names[days][int(place)]}"
+        for days, place in zip(ahead.tolist(), at, strict=True)
+    ]
+    moment = np.datetime64(FIRST + timedelta(days=day), "us")
+    table = {
+        "customer_id": ids,
+        "called_at": moment + draw.integers(0, 20 * 3600, rows).astype("m8[s]"),
+        "ticket": np.arange(rows),
+        "minutes": draw.uniform(0, 60, rows),
+    }
+    path = root / f"data/tables/calls/date={FIRST + timedelta(days=day)}/part.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(table), path)
 
 
 def put(root: Path, months: list[pa.Table], day: int, name: str = "part") -> None:
@@ -103,6 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--views", action="store_true")
     parser.add_argument("--check", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="partitions-") as place:
@@ -110,11 +167,17 @@ def main() -> None:
         made(root)
         files = write(root / "sample", rows=MONTHS * asked.rows, months=MONTHS)
         months = [pq.read_table(file) for file in files]
+        if asked.views:
+            declared(root)
         for day in range(asked.days):
             put(root, months, day)
+            if asked.views:
+                happen(root, months, day)
         print(f"{asked.days} days of {asked.rows:,} rows", flush=True)
         first = repro(root, "first")
         put(root, months, asked.days)
+        if asked.views:
+            happen(root, months, asked.days)
         repro(root, f"day {asked.days + 1}", first)
         put(root, months, 2, "late")
         repro(root, "a late file for day 3", first)

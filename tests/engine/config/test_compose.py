@@ -15,7 +15,9 @@ from mlops.config.experiment import choices
 from mlops.config.settings import ConfigError, Settings
 
 CONF = SOURCE / "conf"
-PARTS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name != "serving")
+PARTS = sorted(
+    p.name for p in CONF.iterdir() if p.is_dir() and p.name not in ("serving", "compute")
+)
 
 
 def settings(experiment: dict[str, Any]) -> Settings:

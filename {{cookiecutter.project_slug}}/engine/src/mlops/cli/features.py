@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
-    parts = verb(features, "feature views: list, show, lineage, build, backfill, check, replay")
+    parts = verb(features, "feature views: list, show, lineage, build, check, replay, served, …")
     of = parts.add_subparsers(dest="part", required=True, metavar="WHAT")
 
     def part(name: str, run: Run, text: str) -> argparse.ArgumentParser:
@@ -47,6 +47,13 @@ def grammar(verb: Verb) -> None:
     add.add_argument(
         "--bundle", metavar="DIR", type=Path, default=Path("deploy/production/champion")
     )
+
+    add = part("served", _served, "write what a server used and what came of it, to train on")
+    add.add_argument("--log", metavar="DIR", type=Path, required=True)
+    add.add_argument("--out", metavar="FILE", type=Path, required=True, help="a .parquet")
+    add.add_argument("--bundle", metavar="DIR", type=Path, help="only what this bundle answered")
+    add.add_argument("--since", type=day, metavar="DATE", help="the first day")
+    add.add_argument("--until", type=day, metavar="DATE", help="the last day")
 
 
 def features(arguments: Arguments) -> int:
@@ -183,3 +190,30 @@ def _replay(arguments: Arguments) -> int:
     if found.unrecorded:
         print(f"not in the log, as personal data: {', '.join(found.unrecorded)}")
     return 1 if found.differing else 0
+
+
+def _served(arguments: Arguments) -> None:
+    from ..bundle import contents
+    from ..data.errors import DataError
+    from ..engine import version
+    from ..monitoring.served import Asked, lineage, served
+    from ..serving.delivery import delivered, target
+
+    if arguments.out.suffix != ".parquet":
+        raise DataError(f"{arguments.out} must end in .parquet: the rows have columns of columns")
+    bundle = arguments.bundle
+    model = None if bundle is None else contents.read(bundle).bundle_digest[:12]
+    asked = Asked(arguments.log, model, arguments.since, arguments.until)
+    place, rows, known = target(arguments.out), 0, 0
+    with delivered(place) as delivery:
+        for table in served(asked):
+            delivery.write(table)
+            rows += table.num_rows
+            known += table.num_rows - table.column("outcome").null_count
+        if not rows:
+            raise DataError(
+                f"{asked.log} has no such answers: name other days, or the bundle that answered"
+            )
+        told = {"rows": rows, "outcomes": known, **lineage(asked)}
+        delivery.lineage = {"format": 1, "engine": version(), **told}
+    print(f"{rows:,} rows, {known:,} of them with an outcome: {place.out}")

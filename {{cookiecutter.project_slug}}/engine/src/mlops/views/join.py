@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..config.compute import compute
 from ..config.settings import ConfigError
 from ..config.views import Feature, Table, View, seconds
 from ..contract import HIDDEN
@@ -34,7 +35,6 @@ from .values import Values
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = "400MB"  # of DuckDB's, for what it sorts; it spills beyond that
 ROWS = 1 << 19  # in memory at once, or all of one entity
 
 
@@ -46,8 +46,13 @@ class Join:
     """
 
     def __init__(self, root: Path = Path(), threads: int | None = None) -> None:
-        self.root, self._threads = root, threads
-        self._spill = tempfile.TemporaryDirectory(prefix="views-")
+        limits = compute(root)
+        self.root, self._memory = root, limits.memory
+        self._threads = limits.threads if threads is None else threads
+        place = None if limits.spill is None else root / limits.spill
+        if place is not None:
+            place.mkdir(parents=True, exist_ok=True)
+        self._spill = tempfile.TemporaryDirectory(prefix="views-", dir=place)
         is_there = find_spec("duckdb") is not None
         self._scan = None if is_there else Scan(Path(self._spill.name))
 
@@ -59,7 +64,7 @@ class Join:
             ":memory:",
             config={
                 **({} if self._threads is None else {"threads": self._threads}),
-                "memory_limit": MEMORY,
+                "memory_limit": self._memory,
                 "temp_directory": str(Path(self._spill.name) / "duckdb"),
                 "preserve_insertion_order": False,  # it is asked for where it counts
                 "autoinstall_known_extensions": False,
@@ -181,7 +186,7 @@ class Join:
         except duckdb.Error as error:
             raise DataError(
                 f"{table.folder} cannot be joined ({str(error).partition(chr(10))[0]}): make room "
-                "where TMPDIR points, and mend what cannot be read"
+                "where it spills to (conf/compute, TMPDIR), and mend what cannot be read"
             ) from error
         finally:
             self._connection.unregister("entities")
