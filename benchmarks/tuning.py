@@ -27,11 +27,12 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "{{cookiecutter.project_slug}}"
 sys.path[:0] = [str(SOURCE / "engine/src"), str(SOURCE / "src")]
 
+from mlops.compute.local import limited  # noqa: E402
 from mlops.config.compose import composed  # noqa: E402
 from mlops.config.settings import Settings  # noqa: E402
 from mlops.data.prepare import prepare  # noqa: E402
 from mlops.data.sample import write  # noqa: E402
-from mlops.training.fitting import Fitting, _threads  # noqa: E402
+from mlops.training.fitting import Fitting  # noqa: E402
 from mlops.training.sampling import Sampler  # noqa: E402
 
 MODELS = ("lightgbm", "boosting", "forest", "logistic")
@@ -112,7 +113,7 @@ def parallel(name: str, trials: int) -> None:
         "processes, a trial each": lambda: by_trials("processes"),
     }
     seconds: dict[str, float] = {}
-    with _threads(settings.training.threads):
+    with limited(settings.training.threads):
         for _ in range(TURNS):
             for way, work in ways.items():
                 started = time.perf_counter()

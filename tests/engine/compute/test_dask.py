@@ -1,11 +1,13 @@
 """Work that runs in processes of Dask comes out as it does in this one, whatever dies."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import chdir
+from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,7 @@ import pandas as pd
 import pytest
 from baked import SOURCE
 from clusters import installed, killed_once
+from databases import free_port
 from sweeps import thorough
 
 from mlops.compute import dask, task
@@ -192,3 +195,57 @@ def test_a_task_that_kills_every_worker_is_told(monkeypatch: pytest.MonkeyPatch)
             list(pool.map(lambda _: os.kill(os.getpid(), signal.SIGKILL), range(2)))
         with pytest.raises(ComputeError, match=r"no worker of Dask is left .* run this again"):
             list(pool.map(abs, range(2)))  # Dask gives up starting them after some deaths
+
+
+def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed("dask")
+    monkeypatch.setattr(dask, "PATIENCE", 0.5)
+    silent = Compute("dask", address=f"tcp://127.0.0.1:{free_port()}")
+    with (
+        pytest.raises(ComputeError, match=r"no Dask scheduler answers at tcp://.* start one, or"),
+        backend(silent) as pool,
+    ):
+        list(pool.map(abs, range(2)))
+
+
+@contextmanager
+def cluster(folder: Path, engine: Path) -> Iterator[str]:
+    """Run a scheduler and a worker as the documentation says; yield the address."""
+    told, environment = folder / "scheduler.json", dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join([str(engine / "src"), str(SOURCE / "src")])
+    common = ["--scheduler-file", str(told), "--no-dashboard"]
+    command = [sys.executable, "-m", "dask"]
+    with ExitStack() as stack:
+        for given in (["scheduler", "--host", "127.0.0.1", "--port", "0"], ["worker"]):
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [*command, *given, *common],
+                    cwd=folder,
+                    env=environment,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            stack.callback(process.terminate)
+            while not (told.is_file() and told.read_text()):
+                assert process.poll() is None
+        yield str(json.loads(told.read_text())["address"])
+
+
+@thorough
+@pytest.mark.parametrize("same", [True, False])
+def test_a_cluster_of_ones_own_works_where_it_has_this_code(tmp_path: Path, same: bool) -> None:
+    installed("dask")
+    engine = SOURCE / "engine"
+    if not same:
+        engine = tmp_path / "engine"
+        shutil.copytree(SOURCE / "engine", engine)
+        shutil.copytree(SOURCE / "src", tmp_path / "src")
+        shutil.copytree(SOURCE / "requirements", tmp_path / "requirements")
+        edited = engine / "src/mlops/amounts.py"
+        edited.write_text(f"{edited.read_text()}# edited\n")
+    with cluster(tmp_path, engine) as address, ExitStack() as stack:
+        if not same:
+            refused = r"worker tcp://.* is not like this project \(another engine/src\)"
+            stack.enter_context(pytest.raises(ComputeError, match=refused))
+        pool = stack.enter_context(backend(Compute("dask", address=address)))
+        assert list(pool.map(lambda n: os.getppid() != n, [os.getpid()] * 2)) == [True] * 2
