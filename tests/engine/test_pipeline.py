@@ -30,7 +30,6 @@ PLUMBING = {
     "cli": "reads the command line and prints",
     "adoption/transaction.py": "refuses to run in a half-made adoption",
     "compute": "says where work runs, and tests hold that it comes out the same",
-    "config/compute.py": "bounds memory and threads of a join, which change no value",
     "config/compose.py": "what it composes is resolved.yaml",
     "config/experiment.py": "what it composes is resolved.yaml",
     "errors.py": "the class of the errors",

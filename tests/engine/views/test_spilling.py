@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from payments import CHANNELS, TABLE, VIEW
 
-from mlops.config.compute import PLACE, compute
-from mlops.config.settings import ConfigError
+from mlops.compute.choice import CONF, ComputeError, chosen
 from mlops.views import join
 from mlops.views.join import Join
 
+PLACE = CONF / "local.yaml"
 ROWS, CUSTOMERS = 2_000_000, 2000
 DAY = 86_400_000_000
 
@@ -60,7 +60,8 @@ def test_what_was_spilled_gives_the_same_bytes(
     whole = values(project)
     assert not seen
     (project / PLACE).parent.mkdir(parents=True)
-    (project / PLACE).write_text("memory: 80MB\nthreads: 1\nspill: .mlops/spill\n")
+    told = "joins: {memory: 80MB, threads: 1, spill: .mlops/spill}\n"
+    (project / PLACE).write_text(told)
     spilled = values(project)
     assert seen == {".mlops"}
     assert spilled.equals(whole)
@@ -73,8 +74,8 @@ def test_what_was_spilled_gives_the_same_bytes(
 )
 def test_a_setting_that_is_none_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / PLACE).parent.mkdir(parents=True)
-    (tmp_path / PLACE).write_text(text)
-    with pytest.raises(ConfigError, match=said):
-        compute(tmp_path)
-    (tmp_path / PLACE).write_text("")
-    assert compute(tmp_path).memory == "400MB"
+    (tmp_path / PLACE).write_text(f"joins: {{{text}}}")
+    with pytest.raises(ComputeError, match=said):
+        chosen(tmp_path)
+    (tmp_path / PLACE).write_text("backend: local")
+    assert chosen(tmp_path).joins.memory == "400MB"

@@ -6,6 +6,7 @@ branch, which judges, reads the base branch's files.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[4]  # the folder that engine/ lies in
 CONF = Path("conf/compute")
 PROJECT = Path("pyproject.toml")
 DEFAULT = "local"
+SIZE = re.compile(r"[1-9][0-9]*(\.[0-9]+)? ?[KMGT]i?B")
 NAME, WORKERS, ADDRESS = "MLOPS_COMPUTE", "MLOPS_COMPUTE_WORKERS", "MLOPS_COMPUTE_ADDRESS"
 
 
@@ -28,8 +30,26 @@ class ComputeError(ProjectError):
     """What was chosen to run work cannot run it."""
 
 
+class Joins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of DuckDB where it joins tables: they change how long that takes, and no value.
+
+    What does not fit into `memory` is spilled to a folder of its own in `spill`, by default where
+    TMPDIR points. Without `threads` there is one a processor.
+    """
+
+    memory: str = "400MB"
+    threads: int | None = None
+    spill: str | None = None
+
+    def __post_init__(self) -> None:
+        if not SIZE.fullmatch(self.memory):
+            raise ValueError(f"`memory` is {self.memory!r}: write it like `400MB` or `2 GB`")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError("`threads` is at least 1")
+
+
 class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where work runs.
+    """Where work runs, and what it may use there.
 
     `workers` are how many tasks run at once: by default as many as each step says where `backend`
     is local, one a processor core otherwise. `address` is that of a cluster, which has workers of
@@ -39,6 +59,7 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backend: Literal["local", "dask", "ray"] = "local"
     workers: int | None = None
     address: str | None = None
+    joins: Joins = Joins()
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..config.compute import compute
+from ..compute.choice import chosen
 from ..config.settings import ConfigError
 from ..config.views import Feature, Table, View, seconds
 from ..contract import HIDDEN
@@ -46,7 +46,7 @@ class Join:
     """
 
     def __init__(self, root: Path = Path(), threads: int | None = None) -> None:
-        limits = compute(root)
+        limits = chosen(root).joins
         self.root, self._memory = root, limits.memory
         self._threads = limits.threads if threads is None else threads
         place = None if limits.spill is None else root / limits.spill
