@@ -1,5 +1,6 @@
 """Searches of several machines share a real PostgreSQL, and end as one with a file does."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ def test_a_trial_is_one_callers_until_its_process_ends(address: str) -> None:
     study = opened(Path("x"), "question", {PLACE: address})
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, address],
-        env={"PYTHONPATH": str(SOURCE / "engine/src")},
+        env={**os.environ, "PYTHONPATH": str(SOURCE / "engine/src")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
