@@ -193,10 +193,15 @@ def test_units_tell_whose_rows_they_are_and_parts_without_add_up_too() -> None:
     assert tally.counts().repeats == (np.array(rest.repeats) + sketch(np.repeat(units, 5))).tolist()
 
 
+@pytest.mark.parametrize("numbered", [False, True])
 @pytest.mark.parametrize(("units", "each"), [(20_000, 1), (2_000, 10), (50, 400), (1, 3000)])
-def test_the_sketch_estimates_how_often_rows_come_again(units: int, each: int) -> None:
+def test_the_sketch_estimates_how_often_rows_come_again(
+    units: int, each: int, numbered: bool
+) -> None:
+    """Also of units that are numbered in a row, as customers are."""
     random = np.random.default_rng(4)
-    whose = np.repeat(random.integers(0, 1 << 63, units).astype(np.uint64), each)
+    drawn = np.arange(units) + 10**6 if numbered else random.integers(0, 1 << 63, units)
+    whose = np.repeat(drawn.astype(np.uint64), each)
     counts = Counts(len(whose), [], [], repeats=sketch(whose).tolist())
     exact = units * each**2
     assert repetition(counts) == pytest.approx(exact, rel=5 * np.sqrt(2 / BUCKETS))

@@ -250,16 +250,27 @@ def hashes(across: np.ndarray) -> np.ndarray:
 
 
 def sketch(units: np.ndarray) -> np.ndarray:
-    """Return BUCKETS signed sums of hashed units, whose squares add up to their repetitions.
+    """Return BUCKETS signed sums of units, whose squares add up to their repetitions.
 
     The sum of the squares estimates the sum over units of (rows of a unit)^2: Charikar, Chen and
     Farach-Colton, "Finding frequent items in data streams", ICALP 2002; Alon, Matias and Szegedy,
     "The space complexity of approximating the frequency moments", STOC 1996.
     """
-    mixed = units * SPREAD
+    mixed = _mixed(units)
     bucket = (mixed >> np.uint64(54)).astype(np.intp)
     sign = 1.0 - 2.0 * ((mixed >> np.uint64(53)) & np.uint64(1)).astype(np.float64)
     return np.bincount(bucket, sign, minlength=BUCKETS).astype(np.int64)
+
+
+def _mixed(units: np.ndarray) -> np.ndarray:
+    """Return numbers of which each bit hangs on all bits of a unit: numbers in a row cancel else.
+
+    The finalizer of SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number
+    generators", OOPSLA 2014.
+    """
+    mixed = (units ^ (units >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def repetition(counts: Counts) -> float:
