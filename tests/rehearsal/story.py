@@ -126,6 +126,8 @@ class Story(Rehearsal):
             "REGISTRY": "",
             "REGISTRY_USER": "",
             "ATTESTATIONS": "",
+            "COMPUTE": "",
+            "RUNNER": "",
             "MONITOR_LOG": "",
             "REFRESH_EVERY_DAYS": "",
             "INGEST": "",
