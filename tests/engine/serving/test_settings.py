@@ -1,6 +1,7 @@
 """The environment wins over the file, and nothing misspelt is passed over."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from baked import SOURCE
 from pydantic import SecretStr
 
 from mlops.serving import settings
-from mlops.serving.settings import ServingSettings, SettingsError, load
+from mlops.serving.settings import NAMES, ServingSettings, SettingsError, load
 
 PROJECT = SOURCE
 
@@ -142,3 +143,19 @@ def test_a_key_that_no_header_carries_is_refused(monkeypatch: pytest.MonkeyPatch
     ) as raised:
         load()
     assert key.strip() not in str(raised.value)
+
+
+def test_what_other_commands_are_told_is_not_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every variable that the engine or a page of it names, but for the server's own."""
+    named = set()
+    for path in [*(SOURCE / "engine").rglob("*.py"), *(SOURCE / "engine").rglob("*.md")]:
+        named.update(re.findall(r"\bMLOPS_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))
+    own = {f"MLOPS_{name.upper()}" for name in NAMES}
+    others = named - own - {"MLOPS_KEY"}  # an example of one that is misspelt
+    assert {"MLOPS_COMPUTE", "MLOPS_STUDIES", "MLOPS_WEBHOOK_URL"} <= others
+    for name in others:
+        monkeypatch.setenv(name, "anything")
+    load()
+    monkeypatch.setenv("MLOPS_KEY", "anything")
+    with pytest.raises(SettingsError, match="MLOPS_KEY is no setting"):
+        load()

@@ -21,7 +21,8 @@ STANDARD = "standard"
 PREFIX = "MLOPS_"
 # What other commands are told, and what Kubernetes sets for a service whose name begins so.
 FOREIGN = re.compile(
-    r"MLOPS_(ENGINE|BASE|BUILD_OPTIONS|GATE_REQUEST|THOROUGH|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?"
+    r"MLOPS_(ENGINE|BASE|BUILD_OPTIONS|GATE_REQUEST|THOROUGH|CLONE|COMPUTE(_WORKERS|_ADDRESS)?"
+    r"|STUDIES|WEBHOOK_URL|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?"
     r"|(\w+_)?PORT(_\d+_\w+)?)"
 )
 SECRETS = ("api_key", "log_key", "online")  # of which no file holds one
