@@ -21,7 +21,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mlops.bundle import manifest
 from mlops.serving.loading import load
-from mlops.serving.server import ServerError, _bind, _has_v6
+from mlops.serving.sockets import ServerError, _has_v6, bind
 from mlops.training.compilation import convert
 
 SECONDS = 30
@@ -175,7 +175,7 @@ def test_every_address_is_of_both_kinds(start: Start) -> None:
 
 def bound(host: str, port: int = 0) -> list[tuple[str, int]]:
     """Bind, and return where; nothing stays bound."""
-    sockets = _bind(host, port)
+    sockets = bind(host, port)
     try:
         return [one.getsockname()[:2] for one in sockets]
     finally:
@@ -198,7 +198,7 @@ def test_a_name_is_bound_at_each_of_its_addresses(monkeypatch: pytest.MonkeyPatc
     (first, port), second = bound("both")
     assert (first, second) == ("::1", ("127.0.0.1", port))
     with socket.create_server(("127.0.0.1", port)), pytest.raises(ServerError, match="in use"):
-        _bind("both", port)
+        bind("both", port)
     with socket.create_server(("::1", port), family=socket.AF_INET6):
         pass  # nothing was left bound
 
@@ -211,13 +211,13 @@ def test_an_address_that_is_not_there_is_done_without(
     assert [host for host, _ in bound("name")] == ["127.0.0.1"]
     names(monkeypatch, absent, absent)
     with pytest.raises(ServerError, match="cannot be used"):
-        _bind("name", 0)
+        bind("name", 0)
 
 
 def test_without_the_newer_kind_every_address_is_of_the_older(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mlops.serving.server._has_v6", lambda: False)
+    monkeypatch.setattr("mlops.serving.sockets._has_v6", lambda: False)
     assert [host for host, _ in bound("::")] == ["0.0.0.0"]
 
 

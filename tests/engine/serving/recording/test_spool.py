@@ -170,3 +170,23 @@ def test_where_nothing_can_be_made_again_it_is_tried_until_it_can(
     assert spool.mend()
     spool.append(b"kept")
     assert contents(spool, spools.OPEN) == [b"kept"]
+
+
+def test_workers_never_write_more_together_than_the_folder_may_hold(tmp_path: Path) -> None:
+    spools = [Spool(tmp_path, 8 * MIB, workers=3) for _ in range(3)]
+    for one in spools:
+        one.open()
+    block, kept, refused = b"x" * (MIB // 4), 0, set()
+    for turn in range(120):
+        place = turn % 3
+        try:
+            spools[place].append(block)
+            kept += 1
+        except FullError:
+            refused.add(place)
+    assert refused == {0, 1, 2}
+    assert kept > 12  # more than half of what it may hold
+    assert spools[0].measure() <= 8 * MIB
+    for one in spools:
+        one.close()
+        one.release()
