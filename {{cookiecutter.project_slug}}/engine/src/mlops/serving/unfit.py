@@ -69,7 +69,7 @@ class Unfit:
         """Add what was counted in rows that come after these."""
         for mine, theirs in ((self._counts, later._counts), (self._lacking, later._lacking)):
             for name, count in theirs.items():
-                mine[name].join(count)
+                mine.setdefault(name, Count()).join(count)
 
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each column that has some."""
