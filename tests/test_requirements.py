@@ -47,7 +47,7 @@ def needed(group: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "path",
-    [*LOCKS, ROOT / "requirements.txt", ROOT / "tests/airflow.txt"],
+    [*LOCKS, ROOT / "requirements.txt", *(ROOT / "tests").glob("*.txt")],
     ids=lambda path: path.name,
 )
 def test_a_lock_is_hashed_and_names_no_place(path: Path) -> None:

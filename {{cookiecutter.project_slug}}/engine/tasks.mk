@@ -198,7 +198,7 @@ lock: $(BOOTED)  ## compile requirements/*.txt from pyproject.toml; newest versi
 	compile train "$$(of $$engine:train $$own:train)" "-c requirements/dev.txt"; \
 	for group in serve serve-skops batch; do \
 		compile $$group "$$(of $$engine:$$group $$own:serve)" "-c requirements/dev.txt"; done; \
-	for group in uv otel ship; do compile $$group "$$(of $$engine:$$group)" "-c requirements/dev.txt"; done; \
+	for group in uv otel ship tracking; do compile $$group "$$(of $$engine:$$group)" "-c requirements/dev.txt"; done; \
 	for kind in $(STORAGE); do \
 		compile storage-$$kind "$$(of $$engine:$$kind)" "-c requirements/dev.txt"; done; \
 	for model in $(MODELS); do \
