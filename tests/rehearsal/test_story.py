@@ -3,7 +3,8 @@
 Not executed here: the installation from the locks (`test_project.py` does it), `mypy` in
 `make check` (likewise), and its `pytest` but where a project's state is another. Stand-ins: the
 pinned actions, `gh`, and GitHub itself.
-Without a container engine nothing is released; those tests are skipped.
+Without a container engine nothing is released; those tests are skipped. What the engine's own tests
+of gate and release have by itself is told in whole with MLOPS_THOROUGH=1 alone.
 """
 
 import hashlib
@@ -184,6 +185,7 @@ def test_a_better_model_behind_its_lock(sequel: Story) -> None:
         assert sequel.deployed()["model"] == sequel.declared() == sequel.served()
 
 
+@thorough
 def test_what_a_laptop_declared_is_made_again(sequel: Story) -> None:
     """Its verdict is pending: automation settles it, by one commit."""
     sequel.begin("better")
@@ -203,6 +205,7 @@ def test_what_a_laptop_declared_is_made_again(sequel: Story) -> None:
     sequel.accept(number)
 
 
+@thorough
 def test_a_model_that_no_commit_makes_is_rejected(sequel: Story) -> None:
     """Fitted on the holdout by hand, every digest holds; the remedy that is named gets through."""
     sequel.begin("forged")
@@ -278,6 +281,7 @@ def test_a_change_that_concerns_no_model(sequel: Story) -> None:
     assert sequel.deployed() == before
 
 
+@thorough
 def test_the_projects_own_checks_hold_in_every_state(sequel: Story) -> None:
     """After a promotion and a revert the workflow runs them; here, all at once, what else may be.
 
@@ -332,6 +336,7 @@ def test_a_fork_reads_no_secret_and_a_maintainer_is_told(sequel: Story) -> None:
     assert not [one for one in sequel.github.comments.values() if one["issue"] == number]
 
 
+@thorough
 def test_whoever_lacks_something_is_told_what(sequel: Story) -> None:
     """Dependabot, who has no secrets; who has pushed no data; who had another base; the queue."""
     sequel.begin("dependabot/actions")
@@ -419,6 +424,7 @@ def _merge_main(story: Story, name: str) -> None:
     story.author.run("git", "merge", "--quiet", "--strategy-option=ours", "FETCH_HEAD")
 
 
+@thorough
 @contained
 def test_a_stale_verdict_that_reaches_main_is_not_released(two: Story, tmp_path: Path) -> None:
     """An administrator merges past the ruleset: main declares it, and nothing serves it."""
@@ -512,6 +518,7 @@ def test_a_release_that_fails_anywhere_goes_on_where_it_stopped(sequel: Story) -
     assert len(sequel.github.attestations) == made
 
 
+@thorough
 @contained
 def test_reconciliation_repairs_what_somebody_changed(sequel: Story) -> None:
     before = sequel.deployed()
@@ -623,6 +630,7 @@ def loss(story: Story, bundle: Path, tables: list[Path]) -> float:
     return float(log_loss(came["churned"].to_numpy(), said))
 
 
+@thorough
 def test_a_refresh_that_is_no_better_closes_itself(sequel: Story) -> None:
     """By hand; what is served stays."""
     served, main = sequel.declared(), sequel.github.tip("main")

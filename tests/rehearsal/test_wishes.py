@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import generate
+from sweeps import thorough
 
 from rehearsal.story import Story, states
 from rehearsal.wishes import FIRST, JUDGING, MAKING, MEASURED, SECOND, documented, wishes
@@ -35,6 +36,7 @@ def world(
         yield story
 
 
+@thorough
 def test_wishes_are_pull_requests(world: Story) -> None:
     first = granted(world, FIRST)
     resolved = yaml.safe_load(world.at("main", "resolved.yaml"))
