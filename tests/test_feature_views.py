@@ -84,6 +84,22 @@ def test_somebody_finds_it_and_sees_who_uses_it(viewed: Project) -> None:
     assert (failed.returncode, "choose from support" in failed.stdout) == (2, True)
 
 
+def test_a_store_is_filled_with_what_production_reads(viewed: Project, tmp_path: Path) -> None:
+    project = copied(viewed, tmp_path)
+    view = next((project.path / "conf/feature_views").glob("*.yaml"))
+    view.write_text(view.read_text() + "online: true\n")
+    project.run("dvc", "repro")
+    champion = project.path / "deploy/production/champion"
+    shutil.copytree(project.path / "candidate", champion)
+    project.run("dvc", "add", "--quiet", "deploy/production/champion")
+    failed = project.run("make", "materialise", check=False)
+    assert "MLOPS_ONLINE names no store" in failed.stdout
+    store = project.path / "data/online.db"
+    told = Project(project.path, {**project.environment, "MLOPS_ONLINE": f"sqlite:///{store}"})
+    assert " entities as of " in told.run("make", "materialise").stdout
+    assert store.is_file()
+
+
 def test_it_is_checked(viewed: Project) -> None:
     viewed.run("mlops", "features", "check", "--now", "2025-06-01")
     early = viewed.run("mlops", "features", "check", "--now", "2025-01-06", check=False)

@@ -245,9 +245,14 @@ def test_a_machine_of_ones_own_trains_judges_and_predicts_but_never_for_a_fork()
         for name, job in workflow.load(path)["jobs"].items()
         if job["runs-on"] != "ubuntu-24.04"
     ]
-    assert owned == [("model", "judge"), ("predict", "predict")]
-    # No other event of `predict` is a pull request's.
-    assert "pull_request" not in (SOURCE / ".github/workflows/predict.yml").read_text("utf-8")
+    assert owned == [
+        ("materialise", "materialise"),
+        ("model", "judge"),
+        ("predict", "predict"),
+    ]
+    # No event of the others is a pull request's.
+    for name in ("materialise", "predict"):
+        assert "pull_request" not in (SOURCE / f".github/workflows/{name}.yml").read_text("utf-8")
 
 
 def test_owners_and_rules_are_of_what_is_there() -> None:

@@ -112,6 +112,7 @@ class Story(Rehearsal):
         unset = (
             "LOG_CONFIG",
             "INGEST_ENV",
+            "ONLINE_STORE",
             "REGISTRY_PASSWORD",
             "MLFLOW_TRACKING_TOKEN",
             "ENV_KEY",
@@ -131,6 +132,7 @@ class Story(Rehearsal):
             "MONITOR_LOG": "",
             "REFRESH_EVERY_DAYS": "",
             "INGEST": "",
+            "MATERIALISE": "",
             "INGEST_SINCE": "",
             "INGEST_TABLE": "",
             **dict.fromkeys(PREDICT, ""),

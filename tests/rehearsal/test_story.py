@@ -99,6 +99,19 @@ def test_tables_are_scored_on_schedule_where_the_owner_says_which(sequel: Story)
     assert "does not exist" in failed.output
 
 
+def test_a_store_is_filled_where_the_owner_says_so(sequel: Story) -> None:
+    assert sequel.start("materialise.yml", "schedule").jobs["materialise"].result == "skipped"
+    store = sequel.folder / "online.db"
+    sequel.variables = {**sequel.variables, "MATERIALISE": "on"}
+    sequel.secrets = {**sequel.secrets, "ONLINE_STORE": f"sqlite:///{store}"}
+    run = sequel.start("materialise.yml", "schedule")
+    assert run.jobs["materialise"].permissions == {"contents": "read"}
+    # This model has no view; one that has is filled in test_feature_views.py.
+    assert run.result == "failure"
+    assert "no view has `online: true`" in run.output
+    assert not store.exists()
+
+
 ORDERS = """
 keys: [customer]
 event_time: at

@@ -68,7 +68,7 @@ LOG_KEYS = test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && print
 READ_LOG = FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts refresh refreshed ingest predict
+.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts refresh refreshed ingest predict materialise
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -167,6 +167,12 @@ refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close 
 
 ingest: $(INSTALLED)  ## bring rows (from the day SINCE on, to before UNTIL, of TABLE alone) and open the pull request of what changed
 	@mlops ingest --propose $${SINCE:+--since "$$SINCE"} $${UNTIL:+--until "$$UNTIL"} $${TABLE:+--table "$$TABLE"}
+
+materialise: $(INSTALLED)  ## have the store in MLOPS_ONLINE hold the newest features that production reads
+	@test -n "$$MLOPS_ONLINE" || { echo "MLOPS_ONLINE names no store: set it, like redis://host:6379/0" >&2; exit 1; }
+	@$(CHAMPION)
+	@for table in data/tables/*.dvc; do test ! -e "$$table" || dvc pull --quiet "$$table" || exit 1; done
+	@mlops materialise --bundle deploy/production/champion
 
 predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what production declares
 	@$(CHAMPION)
