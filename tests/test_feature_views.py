@@ -15,6 +15,7 @@ TITLE = "A feature of calls to support"
 CALLER, ANOTHER = "C0000001645", "C0000002079"
 FIRST = "data/tables/calls/date=2025-01-07/calls.csv"
 LATE = "data/tables/calls/date=2025-02-20/calls.csv"
+KNOWN = "2025-03-01"
 CALL = f"{ANOTHER},2025-02-20T10:00,2025-02-20T11:00,9,50,bill\n"
 
 
@@ -95,7 +96,9 @@ def test_a_store_is_filled_with_what_production_reads(viewed: Project, tmp_path:
     failed = project.run("make", "materialise", check=False)
     assert "MLOPS_ONLINE names no store" in failed.stdout
     store = project.path / "data/online.db"
-    told = Project(project.path, {**project.environment, "MLOPS_ONLINE": f"sqlite:///{store}"})
+    told = Project(
+        project.path, {**project.environment, "MLOPS_ONLINE": f"sqlite:///{store}", "AT": KNOWN}
+    )
     assert " entities as of " in told.run("make", "materialise").stdout
     assert store.is_file()
 

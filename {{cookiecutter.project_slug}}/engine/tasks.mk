@@ -168,11 +168,11 @@ refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close 
 ingest: $(INSTALLED)  ## bring rows (from the day SINCE on, to before UNTIL, of TABLE alone) and open the pull request of what changed
 	@mlops ingest --propose $${SINCE:+--since "$$SINCE"} $${UNTIL:+--until "$$UNTIL"} $${TABLE:+--table "$$TABLE"}
 
-materialise: $(INSTALLED)  ## have the store in MLOPS_ONLINE hold the newest features that production reads
+materialise: $(INSTALLED)  ## have the store in MLOPS_ONLINE hold the newest features that production reads (as known AT)
 	@test -n "$$MLOPS_ONLINE" || { echo "MLOPS_ONLINE names no store: set it, like redis://host:6379/0" >&2; exit 1; }
 	@$(CHAMPION)
 	@for table in data/tables/*.dvc; do test ! -e "$$table" || dvc pull --quiet "$$table" || exit 1; done
-	@mlops materialise --bundle deploy/production/champion
+	@mlops materialise --bundle deploy/production/champion $${AT:+--at "$$AT"}
 
 predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what production declares
 	@$(CHAMPION)
