@@ -161,7 +161,7 @@ def test_a_store_that_hangs_holds_nobody_up(scheme: str, server: Callable[..., S
             "age_seconds": None,
             "stale": True,
         }
-        said = running.ask("GET", "/metrics").content
+        said = running.ask("GET", "/metrics").content.decode()
         (line,) = (one for one in said.splitlines() if one.startswith("mlops_online_outages_total"))
         assert float(line.split()[1]) > 0
 
