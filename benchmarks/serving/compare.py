@@ -100,7 +100,7 @@ def bundle(folder: Path, csv: Path) -> Path:
             shutil.copytree(place, project / name, ignore=ignored)
         elif place.is_file():
             shutil.copy(place, project / name)
-    (project / "data").mkdir()
+    (project / "data/tables").mkdir(parents=True)
     (project / "reports").mkdir()
     environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
     for command in (

@@ -68,7 +68,7 @@ class Member:
         """Yield what a worker has said since."""
         try:
             self._held += self.channel.recv(1 << 16)
-        except (BlockingIOError, ConnectionError):
+        except (BlockingIOError, ConnectionError, TimeoutError):
             return
         *lines, self._held = self._held.split(b"\n")
         yield from map(json.loads, lines)
