@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from .choice import NAME, Compute, ComputeError
-from .task import Order, check_alike, likeness, run
+from .task import Cluster, Order, check_alike, deadly, likeness, plain, run
 
 PATIENCE = 60.0  # seconds until a cluster answers, and for how long it may have no worker
 POLL = 5.0
@@ -32,7 +32,7 @@ def started(compute: Compute) -> Iterator["Dask"]:
             client = distributed.Client(place, timeout=PATIENCE, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise ComputeError(
-                f"no Dask scheduler answers at {compute.address} ({_plain(error)}): start one, or "
+                f"no Dask scheduler answers at {compute.address} ({plain(error)}): start one, or "
                 "correct `address` in conf/compute"
             ) from error
         stack.enter_context(client)
@@ -53,7 +53,7 @@ def _cluster(distributed: Any, compute: Compute) -> Any:
     )
 
 
-class Dask:
+class Dask(Cluster):
     """Runs tasks in the workers of a scheduler; those of a worker that died run again."""
 
     def __init__(self, distributed: Any, client: Any, address: str | None) -> None:
@@ -70,17 +70,11 @@ class Dask:
         except (ImportError, AttributeError, TimeoutError) as error:
             raise ComputeError(
                 f"the workers at {address} do not run the engine of this project "
-                f"({_plain(error)}): start them in a checkout of this commit, as "
+                f"({plain(error)}): start them in a checkout of this commit, as "
                 "engine/docs/compute.md has it"
             ) from error
         for worker, theirs in told.items():
             check_alike(self._ours, theirs, f"worker {worker}")
-
-    @contextmanager
-    def sent(self, function: Callable[[Any], Any], threads: int) -> Iterator[Callable[[Any], Any]]:
-        """Yield what runs the function in a worker and waits for it."""
-        submit = self._sent(function, threads)
-        yield lambda item: self._result(submit(item))
 
     def map(
         self, function: Callable[[Any], Any], items: Sequence[Any], at_once: int, threads: int
@@ -118,15 +112,8 @@ class Dask:
                     )
             return future.result()
         except self._distributed.KilledWorker as error:
-            raise ComputeError(
-                f"a task has ended the worker that ran it, again and again ({_plain(error)}): give "
-                "it more memory, with fewer `workers` in conf/compute or on a larger machine"
-            ) from error
+            raise deadly(error) from error
         except self._distributed.CancelledError as error:
             raise ComputeError(
-                f"the Dask scheduler is gone ({_plain(error)}): run this again once it is back"
+                f"the Dask scheduler is gone ({plain(error)}): run this again once it is back"
             ) from error
-
-
-def _plain(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

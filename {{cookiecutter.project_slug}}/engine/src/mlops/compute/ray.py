@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from .choice import NAME, Compute, ComputeError
-from .task import Order, check_alike, likeness, run
+from .task import Cluster, Order, check_alike, deadly, likeness, plain, run
 
 RETRIES = 3  # of a task whose worker died
 # It would send figures on its use, and warn of a setting that comes.
@@ -34,7 +34,7 @@ def started(compute: Compute) -> Iterator["Ray"]:
         ray.init(**told, log_to_driver=False, logging_level="ERROR")
     except (OSError, ValueError, RuntimeError) as error:
         raise ComputeError(
-            f"no Ray cluster answers at {compute.address or 'this machine'} ({_plain(error)}): "
+            f"no Ray cluster answers at {compute.address or 'this machine'} ({plain(error)}): "
             "start one, or correct `address` in conf/compute"
         ) from error
     try:
@@ -43,7 +43,7 @@ def started(compute: Compute) -> Iterator["Ray"]:
         ray.shutdown()
 
 
-class Ray:
+class Ray(Cluster):
     """Runs tasks in the workers of a cluster; those of a worker that died run again."""
 
     def __init__(self, ray: Any) -> None:
@@ -54,17 +54,11 @@ class Ray:
             theirs = ray.get(ray.remote(likeness.__wrapped__).remote())
         except ray.exceptions.RayError as error:
             raise ComputeError(
-                f"the workers do not run the engine of this project ({_plain(error)}): start them "
+                f"the workers do not run the engine of this project ({plain(error)}): start them "
                 "in a checkout of this commit, as engine/docs/compute.md has it"
             ) from error
         check_alike(self._ours, theirs, "a worker of Ray")
         self.workers: int | None = max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-    @contextmanager
-    def sent(self, function: Callable[[Any], Any], threads: int) -> Iterator[Callable[[Any], Any]]:
-        """Yield what runs the function in a worker and waits for it."""
-        submit = self._sent(function, threads)
-        yield lambda item: self._result(submit(item))
 
     def map(
         self, function: Callable[[Any], Any], items: Sequence[Any], at_once: int, threads: int
@@ -93,16 +87,9 @@ class Ray:
         except known.RayTaskError as error:
             raise error.cause from error
         except known.WorkerCrashedError as error:
-            raise ComputeError(
-                f"a task has ended the worker that ran it, again and again ({_plain(error)}): give "
-                "it more memory, with fewer `workers` in conf/compute or on a larger machine"
-            ) from error
+            raise deadly(error) from error
         except known.RayError as error:
             raise ComputeError(
-                f"Ray cannot run a task ({_plain(error)}): run this again, or with MLOPS_COMPUTE="
+                f"Ray cannot run a task ({plain(error)}): run this again, or with MLOPS_COMPUTE="
                 "local"
             ) from error
-
-
-def _plain(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -73,6 +74,35 @@ def check_shared(folder: Path) -> None:
             f"worker {platform.node()} does not see {folder.absolute()}: put the project on a disk "
             "that the workers share, or run this with MLOPS_COMPUTE=local"
         )
+
+
+class Cluster:
+    """Base of what has tasks run in processes: how one is sent and waited for is each one's own."""
+
+    @contextmanager
+    def sent(self, function: Callable[[Any], Any], threads: int) -> Iterator[Callable[[Any], Any]]:
+        """Yield what runs the function in a worker and waits for it."""
+        submit = self._sent(function, threads)
+        yield lambda item: self._result(submit(item))
+
+    def _sent(self, function: Callable[[Any], Any], threads: int) -> Callable[[Any], Any]:
+        raise NotImplementedError
+
+    def _result(self, sent: Any) -> Any:
+        raise NotImplementedError
+
+
+def deadly(error: BaseException) -> ComputeError:
+    """Return what is said of a task that ends its workers."""
+    return ComputeError(
+        f"a task has ended the worker that ran it, again and again ({plain(error)}): give it more "
+        "memory, with fewer `workers` in conf/compute or on a larger machine"
+    )
+
+
+def plain(error: BaseException) -> str:
+    """Return what an error says in one line, which a library may have written in many."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def run(payload: bytes, order: Order, item: Any) -> Any:

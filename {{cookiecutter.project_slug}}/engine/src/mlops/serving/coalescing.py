@@ -9,10 +9,9 @@ import numpy as np
 
 from .online.lookup import Looked
 from .predictor import Predictor
-from .problem import Problem
+from .problem import NO_ANSWER, Problem
 from .rows import Row
 
-NO_ANSWER = "no-answer"
 ROWS = 256  # of one call, but for a request that is larger alone
 
 

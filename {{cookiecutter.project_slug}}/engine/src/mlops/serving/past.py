@@ -5,8 +5,7 @@ They are joined as `prepare` joins them, from data/tables as the project pins it
 
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,13 +18,13 @@ from ..data.parsing import parse
 from ..data.parts import typed
 from ..data.sources import DataError, Frame, clean, pandas
 from ..files import sha256
-from ..views.join import Join
+from ..views.join import Joining
 from ..views.partitions import partitions
 from ..views.values import KNOWN_TIME
 from .delivery import written
 
 
-class Past:
+class Past(Joining):
     """Gives rows what the model reads of views, where their table has not all of a view itself.
 
     A row's moment is that of the contract's time; in a table without that column, `at`. `views` are
@@ -33,7 +32,8 @@ class Past:
     """
 
     def __init__(self, loaded: Loaded, at: datetime | None, root: Path = Path()) -> None:
-        self._contract, self._at, self._root = loaded.contract, at, root
+        super().__init__(root)
+        self._contract, self._at = loaded.contract, at
         read = set(loaded.encoder.inputs)
         # Without what the model does not read, which would be computed for nothing.
         self.views = [
@@ -41,22 +41,9 @@ class Past:
             for view in loaded.settings.features.views.values()
             if read & set(view.features)
         ]
-        self._join: Join | None = None  # until a table has to be joined
         self._joined: dict[str, View] = {}
         self._has_one_moment = False
         self._said: dict[str, None] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._join is not None:
-            self._join.__exit__(kind, error, trace)
 
     def filled(self, frame: Frame) -> tuple[Frame, list[str]]:
         """Return a frame with the columns of the views, and the names of what they were found by.
@@ -71,12 +58,11 @@ class Past:
             self._check(view, frame)
         entities = typed(self._parsed(frame, keys), self._contract.columns)
         moments, times = self._moments_of(frame)
-        join = self._join = self._join or Join(self._root)
         found: dict[str, pa.ChunkedArray] = {}
         for view in views:
             self._joined[view.name] = view
             asked = pa.table({key: entities.column(name) for key, name in view.entity.items()})
-            values = join.values_at(view, asked, moments).drop_columns([KNOWN_TIME])
+            values = self._join.values_at(view, asked, moments).drop_columns([KNOWN_TIME])
             found |= dict(zip(values.column_names, values.columns, strict=True))
         more = clean(pandas(pa.table(found)), self._contract.source.missing)
         own = frame.frame.drop(columns=[name for name in found if name in frame.frame])

@@ -7,6 +7,7 @@ import msgspec
 
 MEDIA_TYPE = "application/problem+json"
 PROTOCOL = "/v2"  # where clients of the Open Inference Protocol ask, who look for `error`
+NO_ANSWER = "no-answer"
 LONGEST = 500  # of an `error`, which may quote what was sent
 
 
@@ -35,6 +36,11 @@ class Problem(Exception):  # noqa: N818 (it is what RFC 9457 calls it)
         self.row = row
         self.field = field
         self.headers = dict(headers or {})
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether server or model failed, and the request is not to blame."""
+        return self.status >= 500 or self.slug == NO_ANSWER
 
     def content(self, request_id: str | None = None) -> dict[str, Any]:
         """Return the members of the problem; those that say nothing are left out."""

@@ -339,3 +339,28 @@ def values_at(view: View, entities: pa.Table, at: np.ndarray, root: Path = Path(
     """Return what a view said of entities at moments: `Join.values_at`, opened for this alone."""
     with Join(root) as join:
         return join.values_at(view, entities, at)
+
+
+class Joining:
+    """Base of what opens a join when one is first asked for, and closes it in the end."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._opened: Join | None = None
+
+    @property
+    def _join(self) -> Join:
+        self._opened = self._opened or Join(self._root)
+        return self._opened
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._opened is not None:
+            self._opened.__exit__(kind, error, trace)

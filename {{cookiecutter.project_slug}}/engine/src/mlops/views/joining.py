@@ -5,8 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -18,7 +17,7 @@ from ..config.views import View
 from ..contract import Contract
 from ..data.arrays import plain
 from ..files import sha256, sha256_of
-from .join import Join
+from .join import Joining
 from .partitions import Partition, digest, needed, partitions
 from .values import KNOWN_TIME
 
@@ -44,7 +43,7 @@ class Part(Protocol):
     def last(self) -> np.datetime64 | None: ...
 
 
-class ViewJoins:
+class ViewJoins(Joining):
     """Looks the views of a contract's features up for its rows, at the time of each row.
 
     Raises ConfigError where the contract has no time.
@@ -56,21 +55,9 @@ class ViewJoins:
                 f"{contract.place} has no column of role time, and a feature view says what was "
                 "known at one: give a datetime that role, or take `views` out of conf/features"
             )
-        self._time, self._views, self._root = contract.time, views, root
-        self._opened: Join | None = None  # until a part has to be computed
+        super().__init__(root)
+        self._time, self._views = contract.time, views
         self._digests: dict[Path, str] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._opened is not None:
-            self._opened.__exit__(kind, error, trace)
 
     @property
     def reads(self) -> list[str]:
@@ -101,11 +88,10 @@ class ViewJoins:
         """Return the features of every view for some label rows, in their order."""
         times = rows.column(self._time)
         at = plain(times.cast(pa.timestamp("us")), np.dtype("datetime64[us]"), "NaT")
-        join = self._opened = self._opened or Join(self._root)
         found: dict[str, pa.Array] = {}
         for view in self._views.values():
             entities = pa.table({key: rows.column(name) for key, name in view.entity.items()})
-            values = join.values_at(view, entities, at).drop_columns([KNOWN_TIME])
+            values = self._join.values_at(view, entities, at).drop_columns([KNOWN_TIME])
             found |= {name: values.column(name).combine_chunks() for name in values.column_names}
         return found
 

@@ -8,7 +8,6 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from ..coalescing import NO_ANSWER
 from ..models import ROUTING_KEY, Arms, ServedModels, routing_key
 from ..online.lookup import Looked
 from ..predictor import Predictor
@@ -162,7 +161,7 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
     try:
         decoded, (matrix, predictions), looked = await request.app.predict.answered(predictor, sent)
     except Problem as problem:
-        if problem.status >= 500 or problem.slug == NO_ANSWER:
+        if problem.is_ours:
             state.models.count(predictor, failed=True)
         raise
     content, length = encode(

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from ..coalescing import NO_ANSWER, Coalescing, Done, answered
+from ..coalescing import Coalescing, Done, answered
 from ..models import ROUTING_KEY, ServedModels
 from ..online.lookup import Looked, Lookup
 from ..predictor import Predictor
@@ -138,7 +138,7 @@ class Predict:
         except GoneError:
             self._metrics.rejected("client-gone")
         except Problem as problem:
-            if predictor is not None and (problem.status >= 500 or problem.slug == NO_ANSWER):
+            if predictor is not None and problem.is_ours:
                 self._models.count(predictor, failed=True)
             await self._refuse(problem, request_id, trace, started, send)
         except Exception:
