@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 from pydantic import SecretStr
 
-from ...views.online import key_text
 from ..problem import Problem
 from ..telemetry.logs import told
 from ..telemetry.metrics import MODELS, PREDICT, Metrics, Serving
@@ -228,21 +227,24 @@ class Recorder:
         if predictor.lookup is None:
             return [], []
         assert self._log is not None
-        unit = self._log.unit
-        said = [unit if hidden else key_text for hidden in predictor.lookup.private]
+        unit, hidden = self._log.unit, predictor.lookup.private
         is_same = _looks_up_alike(predictor, requests[0].predictor)
         as_of: list[Any] = []
         entities: list[Any] = []
         for request in requests:
             looked = request.looked if is_same else None
             if looked is None:
-                nothing = (None,) * len(said)
+                nothing = (None,) * len(hidden)
                 as_of += [nothing] * len(request.rows)
                 entities += [nothing] * len(request.rows)
                 continue
             as_of += looked.used
+            if True not in hidden:
+                entities += looked.keys  # which become texts where somebody has time
+                continue
             for keys in looked.keys:
-                entities.append([say(one) for say, one in zip(said, keys, strict=True)])
+                named = zip(hidden, keys, strict=True)
+                entities.append([unit(one) if hides else one for hides, one in named])
         return as_of, entities
 
     def _declared(self, predictor: "Predictor") -> Declared:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ...data.prepared import ARROW
 from ...log_layout import FEATURES, FEEDBACK, FORMAT, PREDICTIONS, stored
 from ...spelling import Spellings, spellings
+from ...views.online import key_text
 from .segment import Answers, Declaration, Outcomes
 
 MOMENT = pa.timestamp("us")
@@ -67,9 +68,13 @@ def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
 
 def _looked_up(block: Answers, about: Declaration) -> dict[str, pa.Array]:
     """Return by view when the values of each row were known, and the entity they are of."""
+    entities = [
+        [key_text(one) if isinstance(one, bytes) else one for one in of_row]
+        for of_row in block.entities
+    ]
     parts = (
         _by_view(block.as_of, about.views, MOMENT),
-        _by_view(block.entities, about.views, pa.string()),
+        _by_view(entities, about.views, pa.string()),
     )
     return dict(zip(FEATURES, parts, strict=True))
 
