@@ -279,6 +279,54 @@ def test_a_stage_that_makes_the_raw_data_is_pinned_by_the_lock(shop: Shop) -> No
     assert (raw["path"], raw["md5"] != out["md5"]) == ("data/raw", True)
 
 
+def ingested(shop: Shop, months: int) -> str:
+    """Have `mlops ingest` bring so many months by day to main; return its commit."""
+    shop.months(months)
+    forget()
+    assert shop.workshop.mlops("ingest") == 0
+    shop.workshop.dvc("add", "--quiet", "data/raw")
+    shop.workshop.dvc("push", "--quiet")
+    shop.workshop.commit(f"{months} months")
+    shop.git("push", "-q", "origin", "main")
+    return str(shop.git("rev-parse", "HEAD"))
+
+
+def test_of_rows_that_ingest_brought_those_of_main_are_learned_from(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(shop.root / "data/raw")
+    partition = "ingest: months, partition: {by: month}"
+    shop.on_main("conf/data/churn.yaml", "ingest: months", partition)
+    of_champion = ingested(shop, 2)
+    release = yaml.safe_load((shop.root / "deploy/production/release.yaml").read_text())
+    shop.on_main("deploy/production/release.yaml", release["commit"], of_champion)
+    known = ingested(shop, 3)
+    shop.months(4)  # which no pull request of `mlops ingest` has brought
+    before = shop.untouched()
+    assert shop.refresh() == 0, capsys.readouterr().err
+    assert shop.untouched() == before
+    branch = shop.remote()[f"refs/heads/refresh/{TODAY}"]
+    assert shop.git("diff", "--name-only", known, branch) == "params.yaml"
+    message = shop.git("log", "-1", "--format=%B", branch)
+    assert "rows of main train that the champion was not trained with" in message
+    assert "The cut-off moves from 2025-02-01 to" in message
+
+
+def test_rows_that_ingest_brought_are_not_learned_from_twice(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(shop.root / "data/raw")
+    partition = "ingest: months, partition: {by: month}"
+    shop.on_main("conf/data/churn.yaml", "ingest: months", partition)
+    of_champion = ingested(shop, 2)
+    release = yaml.safe_load((shop.root / "deploy/production/release.yaml").read_text())
+    shop.on_main("deploy/production/release.yaml", release["commit"], of_champion)
+    shop.on_main("params.yaml", "holdout_days: 20", "holdout_days: 31")
+    assert shop.refresh() == 0
+    assert "0 rows are new and none of them trains" in capsys.readouterr().out
+    assert shop.remote() == {}
+
+
 def test_where_the_cutoff_stands_it_is_moved(shop: Shop) -> None:
     shop.on_main(
         "params.yaml", 'cutoff: "2025-02-01", holdout_days: 20', "holdout_days: {time: 20}"
@@ -327,12 +375,6 @@ REFUSED: dict[str, tuple[Harm, str]] = {
     "no source": (
         lambda shop: shop.on_main("conf/data/churn.yaml", ", ingest: months", ""),
         "name a function of src/project/sources.py",
-    ),
-    "partitions": (
-        lambda shop: shop.on_main(
-            "conf/data/churn.yaml", "ingest: months", "ingest: months, partition: {by: month}"
-        ),
-        "come by partitions or from an origin: run `mlops ingest --propose`",
     ),
     "broken source": (
         lambda shop: shop.on_main("conf/data/churn.yaml", "ingest: months", "ingest: broken"),

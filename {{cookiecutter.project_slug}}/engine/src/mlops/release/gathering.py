@@ -34,10 +34,11 @@ class Gathered(NamedTuple):
     """What a source gave: its pointer for DVC, and what its rows are beside those of before.
 
     `new` rows were not there before, `gone` ones were, and `trains` counts what is new among the
-    rows to train with, of which `cutoff` is the split's, by its rule.
+    rows to train with, of which `cutoff` is the split's, by its rule. There is no pointer where
+    main pins the rows already.
     """
 
-    pointer: str
+    pointer: str | None
     new: int
     gone: int
     trains: int
@@ -56,20 +57,23 @@ def scratch(repository: Repository) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def gathered(repository: Repository, settings: Settings, folder: Path) -> Gathered | None:
-    """Fetch rows to the DVC cache; None where they are to the byte what HEAD pins."""
+def gathered(
+    repository: Repository, settings: Settings, folder: Path, champion: str
+) -> Gathered | None:
+    """Fetch rows to the DVC cache; None where they are to the byte what HEAD pins.
+
+    Rows that `mlops ingest` brings were reviewed in a pull request of their own: of them, those
+    of main are compared with what the commit of the `champion` pins.
+    """
     contract = settings.data
     if contract.source.origin is not None or contract.source.partition is not None:
-        raise GatheringError(
-            f"the rows of conf/data/{contract.name}.yaml come by partitions or from an origin: run "
-            "`mlops ingest --propose`, whose pull request makes a candidate of what is new"
-        )
+        return _arrived(repository, settings, folder, champion)
     if contract.source.ingest is None:
         raise GatheringError(
             f"nothing says where new rows come from: name a function of src/project/sources.py in "
             f"conf/data/{contract.name}.yaml, as `source: {{ingest: …}}`"
         )
-    before = _pinned(repository)
+    before = _pinned(repository, "HEAD")
     raw = folder / RAW.name
     sources.ingest(contract.source, raw)
     found = dvc.dvc_add(repository, raw.relative_to(repository.root))
@@ -78,16 +82,26 @@ def gathered(repository: Repository, settings: Settings, folder: Path) -> Gather
     pointer = (repository.root / found).read_text(encoding="utf-8")
     if _out(pointer)["md5"] == before:
         return None
-    known = f"outs:\n- md5: {before}\n  hash: md5\n  path: {RAW.name}\n"
-    dvc.fetch(repository, known, RAW.name, folder / "known")
+    dvc.fetch(repository, _pointer(before), RAW.name, folder / "known")
+    return _compared(repository, settings, folder, pointer)
+
+
+def _arrived(repository: Repository, settings: Settings, folder: Path, champion: str) -> Gathered:
+    """Compare the rows that main pins with those that a model was made from."""
+    for commit, name in ((champion, "known"), ("HEAD", RAW.name)):
+        dvc.fetch(repository, _pointer(_pinned(repository, commit)), RAW.name, folder / name)
+    return _compared(repository, settings, folder, None)
+
+
+def _compared(
+    repository: Repository, settings: Settings, folder: Path, pointer: str | None
+) -> Gathered:
+    """Prepare what was `known` and what there is now, and say how they differ."""
     made = repository.root / PREPARED
     with joined(settings, repository.root) as joins:
-        prepare(contract, settings.split, folder / "known", folder / "before", joins, known=made)
-        prepare(contract, settings.split, raw, folder / "now", joins, known=folder / "before")
-    return _compared(settings, folder, pointer)
-
-
-def _compared(settings: Settings, folder: Path, pointer: str) -> Gathered:
+        args = (settings.data, settings.split)
+        prepare(*args, folder / "known", folder / "before", joins, known=made)
+        prepare(*args, folder / RAW.name, folder / "now", joins, known=folder / "before")
     contract, split = settings.data, settings.split
     names = roles(contract)
     was, now = (
@@ -110,26 +124,34 @@ def _more(rows: np.ndarray, than: np.ndarray) -> int:
     return int(missing(rows.reshape(-1, 1), than.reshape(-1, 1)).sum())
 
 
-def _pinned(repository: Repository) -> str:
-    """Return what HEAD pins data/raw by: the pointer, or the stage that makes them."""
+def _pinned(repository: Repository, commit: str) -> str:
+    """Return what a commit pins data/raw by: the pointer, or the stage that makes them."""
     try:
-        text = repository.text_at("HEAD", POINTER)
+        text = repository.text_at(commit, POINTER)
         if text is not None:
             return str(_out(text)["md5"])
-        lock = parse_yaml(repository.text_at("HEAD", LOCK) or "")
+        lock = parse_yaml(repository.text_at(commit, LOCK) or "")
         if found := dvc.pinned(lock, RAW):
             return found
     except (yaml.YAMLError, LookupError, TypeError, AttributeError):
         pass
-    raise GatheringError(f"HEAD pins no {RAW}: `dvc add {RAW}`, or `dvc repro`, and commit that")
+    raise GatheringError(
+        f"{commit[:12]} pins no {RAW}: `dvc add {RAW}`, or `dvc repro`, and commit that"
+    )
+
+
+def _pointer(md5: str) -> str:
+    return f"outs:\n- md5: {md5}\n  hash: md5\n  path: {RAW.name}\n"
 
 
 def _out(pointer: str) -> Mapping[str, Any]:
     return dict(parse_yaml(pointer)["outs"][0])
 
 
-def pinning(repository: Repository, pointer: str) -> dict[str, str]:
+def pinning(repository: Repository, pointer: str | None) -> dict[str, str]:
     """Return the file of git by which a commit pins these data, as the project does, with them."""
+    if pointer is None:
+        return {}
     if repository.text_at("HEAD", POINTER) is not None:
         return {POINTER: pointer}
     lock = parse_yaml(repository.text_at("HEAD", LOCK) or "")

@@ -24,7 +24,7 @@ from ..git import commits, dvc, landing
 from ..git.repository import Repository
 from . import gathering, pulls
 from .branch import ORIGIN, fetch, tip
-from .declaration import declared, paths
+from .declaration import Declaration, declared, paths
 from .evidence import PRODUCTION
 from .gathering import Gathered
 
@@ -97,8 +97,9 @@ def refresh(
         if at in standing.days or f"refresh/{at}" in standing.branches:
             raise NotNowError(f"there was a refresh on {at} already: the next is of another day")
         with gathering.scratch(repository) as folder:
-            found = gathering.gathered(repository, settings, folder)
-            if found is None or not found.new:
+            champion = _served(repository, head).commit
+            found = gathering.gathered(repository, settings, folder, champion)
+            if found is None or not (found.new or found.pointer is None):
                 return Refreshed("the source has no row that is new: nothing to refresh")
             if not found.trains:
                 return Refreshed(_only_held_out(settings, found))
@@ -106,7 +107,8 @@ def refresh(
             files |= gathering.pinning(repository, found.pointer)
             message = _message(at, cause, settings, found)
             commit = commits.made(repository, head, files, message)
-            dvc.push(repository, found.pointer, RAW.name)
+            if found.pointer is not None:
+                dvc.push(repository, found.pointer, RAW.name)
         _push(repository, commit, name)
         return _proposed(repository, name, commit, cause, by_gh)
 
@@ -126,9 +128,16 @@ def _main(repository: Repository) -> str:
         raise RefreshError(
             f"this is not the last commit of {MAIN}: `git checkout {MAIN} && git pull`"
         )
-    if declared(repository, head, PRODUCTION) is None:
-        raise RefreshError(f"{PRODUCTION} declares no model: promote a first one by hand")
+    _served(repository, head)
     return head
+
+
+def _served(repository: Repository, head: str) -> Declaration:
+    """Return what production declares."""
+    found = declared(repository, head, PRODUCTION)
+    if found is None:
+        raise RefreshError(f"{PRODUCTION} declares no model: promote a first one by hand")
+    return found.declaration
 
 
 def _report(repository: Repository, path: Path, head: str, at: datetime.date) -> dict[str, Any]:
@@ -142,8 +151,7 @@ def _report(repository: Repository, path: Path, head: str, at: datetime.date) ->
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RefreshError(f"{path} lacks what it should say: run `make monitor` again") from error
-    served = declared(repository, head, PRODUCTION)
-    if served is None or model != served.declaration.bundle_digest:
+    if model != _served(repository, head).bundle_digest:
         raise RefreshError(
             f"{path} is of the model {model[:12]}, and {PRODUCTION} declares another: run "
             "`make monitor` on the log of that"
@@ -325,6 +333,8 @@ def _message(at: datetime.date, cause: Cause, settings: Settings, found: Gathere
     rows = f"{found.new:,} rows are new"
     if found.gone:
         rows += f", {found.gone:,} are gone or changed"
+    if found.pointer is None:
+        rows = f"{found.trains:,} rows of main train that the champion was not trained with"
     moved = ""
     if found.cutoff != settings.split.cutoff:
         moved = f"The cut-off moves from {settings.split.cutoff} to {found.cutoff}, by its rule.\n"
