@@ -1,4 +1,4 @@
-"""This project's server beside mlflow, BentoML and FastAPI as the tutorials have it.
+"""This project's server beside those that people know, and FastAPI as the tutorials have it.
 
     python benchmarks/serving/compare.py [ROUNDS] [SECONDS] [NAME …]
 
@@ -36,8 +36,13 @@ ROWS = 20_000
 PACKAGES = {
     "mlflow": ["mlflow==3.17.2", "scikit-learn==1.9.1", "pandas"],
     "bentoml": ["bentoml", "scikit-learn==1.9.1", "pandas"],
+    "mlserver": ["mlserver", "mlserver-sklearn", "scikit-learn==1.9.1", "pandas"],
+    "litserve": ["litserve", "scikit-learn==1.9.1", "pandas"],
+    "ray": ["ray[serve]", "scikit-learn==1.9.1", "pandas"],
+    "triton": ["nvidia-pytriton", "scikit-learn==1.9.1", "pandas"],
     "fastapi": ["fastapi", "uvicorn", "uvloop", "httptools", "scikit-learn==1.9.1", "pandas"],
 }
+INFER = "/v2/models/boosting/infer"
 POST = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -102,8 +107,19 @@ def bundle(folder: Path, csv: Path) -> Path:
             shutil.copy(place, project / name)
     (project / "data/tables").mkdir(parents=True)
     (project / "reports").mkdir()
-    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    for command in (
+    # The stages call a command that only a project's own environment has.
+    command = folder / "bin/mlops"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mlops.cli "$@"\n')
+    command.chmod(0o755)
+    paths = os.pathsep.join((str(command.parent), str(Path(sys.executable).parent)))
+    environment = {
+        **os.environ,
+        "DVC_NO_ANALYTICS": "1",
+        "PYTHONPATH": CODE,
+        "PATH": f"{paths}{os.pathsep}{os.environ['PATH']}",
+    }
+    for told in (
         "git init -q -b main",
         "git add -A",
         "git -c user.name=b -c user.email=b@example.invalid commit -qm start",
@@ -111,7 +127,7 @@ def bundle(folder: Path, csv: Path) -> Path:
         "dvc repro bundle",
     ):
         subprocess.run(
-            command.split(), cwd=project, env=environment, check=True, stdout=subprocess.DEVNULL
+            told.split(), cwd=project, env=environment, check=True, stdout=subprocess.DEVNULL
         )
     return project / "candidate"
 
@@ -132,16 +148,31 @@ def environment(name: str) -> Path:
     return folder / "bin"
 
 
+def columns(row: dict[str, Any]) -> str:
+    """Return a row as the Open Inference Protocol has it, a tensor a column."""
+    inputs = []
+    for name, value in row.items():
+        kind, read = ("BYTES", "str") if isinstance(value, str) else ("FP64", "np")
+        given = value if kind == "BYTES" else float(value)
+        told = {"content_type": read}
+        inputs.append(
+            {"name": name, "shape": [1, 1], "datatype": kind, "data": [given], "parameters": told}
+        )
+    return json.dumps({"parameters": {"content_type": "pd"}, "inputs": inputs})
+
+
 def servers(candidate: Path, row: dict[str, Any], folder: Path, csv: Path) -> dict[str, Server]:
     """Return every server by name; the others' models are fitted here."""
     one = json.dumps(row)
-    for kind, name in (("mlflow", "mlflow"), ("joblib", "fastapi"), ("joblib", "bentoml")):
+    for name in PACKAGES:
+        kind = "mlflow" if name == "mlflow" else "joblib"
         model = folder / f"{name}-model"
         python = str(environment(name) / "python")
         command = [python, str(SERVERS / "pipeline.py"), kind, str(csv), str(model)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     app = f"python -m uvicorn {UVICORN} --app-dir {SERVERS} --port PORT"
-    ours = f"mlops serve --bundle {candidate} --port PORT"
+    script = f"python {SERVERS}/{{}}.py PORT"
+    ours = f"python -m mlops.cli serve --bundle {candidate} --port PORT"
     return {
         "empty ASGI": Server("project", f"{app} empty_asgi:app", "/predict", one),
         "mlops serve": Server("project", ours, "/predict", one),
@@ -154,6 +185,10 @@ def servers(candidate: Path, row: dict[str, Any], folder: Path, csv: Path) -> di
             "/predict",
             json.dumps({"rows": [row]}),
         ),
+        "LitServe, batching": Server("litserve", script.format("lit"), "/predict", one),
+        "Ray Serve, batching": Server("ray", script.format("ray_serve"), "/predict", one),
+        "MLServer, batching": Server("mlserver", script.format("mlserver"), INFER, columns(row)),
+        "Triton, batching": Server("triton", script.format("triton"), INFER, columns(row)),
         "mlflow": Server(
             "mlflow",
             f"mlflow models serve -m {folder}/mlflow-model --env-manager local -p PORT -w 1",
