@@ -141,7 +141,7 @@ def _arm(about: Actions, found: Judged, name: str, at: date, ratio: float) -> di
         np.cumsum(np.bincount(found.day[found.arm == one], minlength=len(effect.effect)))
         for one in pair
     ]
-    looks = [
+    looks: list[dict[str, Any]] = [
         {
             "day": (found.first_day + timedelta(days=day)).isoformat(),
             "units": [int(one[day]) for one in counts],
@@ -152,21 +152,23 @@ def _arm(about: Actions, found: Judged, name: str, at: date, ratio: float) -> di
     ]
     verdict = "broken" if ratio < RATIO else _side(about, looks, at)
     spent = _spent(found, pair)
-    last = looks[-1] if looks else None
+    net: dict[str, float] | None = None
+    if looks:
+        net = {key: looks[-1][key] for key in ("effect", "low", "high")}
     return {
         "arm": name,
         "verdict": verdict,
-        "net": last and {key: last[key] for key in ("effect", "low", "high")},
+        "net": net,
         "spent": _rounded(spent),
-        "roi": (
-            last
-            and spent > 0
-            and {key: _rounded(last[key] / spent) for key in ("effect", "low", "high")}
-        )
-        or None,
+        "roi": _returned(net, spent) if net and spent > 0 else None,
         "looks": looks,
         "slices": [] if verdict == "broken" else _slices(about, found, pair),
     }
+
+
+def _returned(net: dict[str, float], spent: float) -> dict[str, float]:
+    """Return what each 1 that was spent more brought, beyond itself."""
+    return {key: _rounded(one / spent) for key, one in net.items()}
 
 
 def _pair(about: Actions, found: Judged, name: str) -> tuple[int, int]:
@@ -233,8 +235,8 @@ def _ratio(about: Actions, found: Judged) -> float:
     least = 1.0
     for name in about.others:
         share = about.arms[name].share
-        two = (came[:, place.index(one)] for one in (about.control, name))
-        least = min(least, float(sample_ratio(*two, share / (share + control))[-1]))
+        first, second = (came[:, place.index(one)] for one in (about.control, name))
+        least = min(least, float(sample_ratio(first, second, share / (share + control))[-1]))
     return min(1.0, least * len(about.others))
 
 

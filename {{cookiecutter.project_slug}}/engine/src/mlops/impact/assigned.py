@@ -102,14 +102,15 @@ def _logged(whole: pa.Table, costs: Mapping[str, float], nameless: int) -> Logge
             "the log has actions whose probability is not above 0 and at most 1: leave the days "
             "of such rows out, since nothing follows from them"
         )
-    names = [drawn.field(name).to_numpy(zero_copy_only=False) for name in ("arm", "action")]
+    arm, action = (drawn.field(one).to_numpy(zero_copy_only=False) for one in ("arm", "action"))
     value = whole["value"].to_numpy().astype(float)
-    cost = np.array([costs.get(name, 0.0) for name in names[1]], dtype=float)
+    cost = np.array([costs.get(name, 0.0) for name in action], dtype=float)
     ours = {*NEEDED, "probabilities", "outcome", "outcome_time", "value", "currency", "action"}
     return Logged(
         np.unique(whole["unit"].to_numpy().astype(str), return_inverse=True)[1],
         whole["time"].to_numpy(),
-        *names,
+        arm,
+        action,
         propensity,
         np.where(np.isfinite(value), value, 0.0),
         cost,

@@ -10,7 +10,9 @@ from .assigned import Logged
 
 FOLDS = 5
 ENOUGH = 50.0  # effective rows and units, below which nothing is said
-APART = 4.0  # standard errors that the mean weight may be from 1
+APART = 5.0  # standard errors that the mean weight may be from 1: weights are skewed
+PARTS = 10  # of the rows, by their probability, in each of which a policy has to be supported
+RARE = 1e-4  # chance of nobody's having got an action that was drawn
 RIDGE = 1e-3
 FEW = 30  # rows of an action, below which only their mean is known
 CONFIDENCE = 0.95
@@ -47,9 +49,8 @@ def evaluated(logged: Logged, wanted: np.ndarray) -> Counterfactual:
 
     Self-normalised inverse propensity scores (Swaminathan and Joachims, NIPS 2015) and the doubly
     robust estimator (Dudik, Langford and Li, ICML 2011), whose model of rewards is fitted on other
-    units than it is used for. Intervals are by unit: rows of one are not independent; Student's t
-    has as many degrees of freedom as there are effective rows. Raises ExperimentError where the log
-    cannot tell.
+    units than it is used for. Intervals are by unit, since rows of one are not independent. Raises
+    ExperimentError where the log cannot tell.
     """
     units = int(logged.unit.max()) + 1
     agrees = logged.action == wanted
@@ -58,10 +59,9 @@ def evaluated(logged: Logged, wanted: np.ndarray) -> Counterfactual:
     effective = float(total**2 / np.square(weight).sum()) if total else 0.0
     acting = len(np.unique(logged.unit[agrees]))
     _check(logged, wanted, agrees, min(effective, float(acting)))
-    freedom = min(effective, float(acting)) - 1
-    weighed = _mean(weight, logged.unit, units, freedom)
-    error = (weighed.high - weighed.value) / stdtrit(freedom, (1 + CONFIDENCE) / 2)
-    if abs(weighed.value - 1) > APART * error + 1e-9:
+    _check_everywhere(logged, wanted, agrees)
+    weighed = _mean(weight, logged.unit, units)
+    if abs(weighed.value - 1) > APART * _error(weight, 1.0, logged.unit, units) + 1e-9:
         raise ExperimentError(
             f"the log does not support this policy: its rows weigh {weighed.value:.3f} in the mean "
             "where 1 is due, so that some of what it does was never drawn, or not with the "
@@ -70,7 +70,7 @@ def evaluated(logged: Logged, wanted: np.ndarray) -> Counterfactual:
         )
     net = logged.net
     snips = float((weight * net).sum() / total)
-    spread = _mean(weight * (net - snips) / weight.mean(), logged.unit, units, freedom)
+    spread = _mean(weight * (net - snips) / weight.mean(), logged.unit, units)
     here, there = _rewards(logged, wanted)
     robust = there + weight * (net - here)
     return Counterfactual(
@@ -80,20 +80,21 @@ def evaluated(logged: Logged, wanted: np.ndarray) -> Counterfactual:
         float(agrees.mean()),
         weighed,
         Found(snips, *(snips + one - spread.value for one in (spread.low, spread.high))),
-        _mean(robust, logged.unit, units, freedom),
-        _mean(net, logged.unit, units, units - 1),
-        _mean(robust - net, logged.unit, units, freedom),
+        _mean(robust, logged.unit, units),
+        _mean(net, logged.unit, units),
+        _mean(robust - net, logged.unit, units),
     )
 
 
 def report(found: Counterfactual) -> dict[str, Any]:
     """Return the figures as plain data."""
-    return {
-        name: _rounded(one)
-        if not isinstance(one, tuple)
-        else {key: _rounded(number) for key, number in zip(Found._fields, one, strict=True)}
-        for name, one in zip(found._fields, found, strict=True)
-    }
+
+    def plain(one: Any) -> Any:
+        if isinstance(one, Found):
+            return {key: _rounded(number) for key, number in one._asdict().items()}
+        return one if isinstance(one, int) else _rounded(one)
+
+    return {name: plain(one) for name, one in found._asdict().items()}
 
 
 def _check(logged: Logged, wanted: np.ndarray, agrees: np.ndarray, effective: float) -> None:
@@ -111,13 +112,43 @@ def _check(logged: Logged, wanted: np.ndarray, agrees: np.ndarray, effective: fl
         )
 
 
-def _mean(each: np.ndarray, unit: np.ndarray, units: int, freedom: float) -> Found:
-    """Return the mean of rows with its interval, by the spread of the units' sums."""
+def _check_everywhere(logged: Logged, wanted: np.ndarray, agrees: np.ndarray) -> None:
+    """Raise ExperimentError where an action was never drawn for rows of some probability."""
+    p = logged.probability
+    if not np.isfinite(p).all():
+        return
+    part = np.searchsorted(np.quantile(p, np.arange(1, PARTS) / PARTS), p)
+    for action in np.unique(wanted.astype(str)):
+        least = float(logged.propensity[logged.action == action].min())
+        for at in range(PARTS):
+            rows = (part == at) & (wanted == action)
+            units = len(np.unique(logged.unit[rows]))
+            if not agrees[rows].any() and (1 - least) ** units < RARE:
+                raise ExperimentError(
+                    f"the log does not support this policy: of {units:,} units with a probability "
+                    f"from {p[rows].min():.3g} to {p[rows].max():.3g} nobody was given {action}: "
+                    "draw it for all of them with some share (engine/docs/value.md)"
+                )
+
+
+def _mean(each: np.ndarray, unit: np.ndarray, units: int) -> Found:
+    """Return the mean of rows with its interval, by the spread of the units' sums.
+
+    Where a few units carry most of it, that spread is itself known by so few alone: Student's t has
+    as many degrees of freedom as equal squares would add up to the same.
+    """
     mean = float(each.mean())
-    sums = np.bincount(unit, each - mean, units)
-    error = np.sqrt(np.square(sums).sum() * units / max(1, units - 1)) / len(each)
-    half = float(stdtrit(max(1.0, freedom), (1 + CONFIDENCE) / 2) * error)
+    squares = np.square(np.bincount(unit, each - mean, units))
+    error = _error(each, mean, unit, units)
+    alike = float(squares.sum() ** 2 / max(np.square(squares).sum(), 1e-300))
+    half = float(stdtrit(max(1.0, alike), (1 + CONFIDENCE) / 2) * error)
     return Found(mean, mean - half, mean + half)
+
+
+def _error(each: np.ndarray, mean: float, unit: np.ndarray, units: int) -> float:
+    """Return the standard error of a mean of rows, of which those of a unit depend on another."""
+    squares = np.square(np.bincount(unit, each - mean, units))
+    return float(np.sqrt(squares.sum() * units / max(1, units - 1)) / len(each))
 
 
 def _rewards(logged: Logged, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -56,8 +56,13 @@ def replayed(log: Path, champion: Path, challenger: Path, asked: Asked) -> dict[
     _check_alike(loaded)
     since = datetime(asked.first.year, asked.first.month, asked.first.day, tzinfo=UTC)
     about = Experiment(
-        *(1, *digests, asked.salt, (Step(asked.share),), since),
-        Primary("value", units=asked.planned),
+        format=1,
+        champion=digests[0],
+        challenger=digests[1],
+        salt=asked.salt,
+        steps=(Step(asked.share),),
+        since=since,
+        primary=Primary("value", units=asked.planned),
         maturity=asked.maturity,
         horizon=f"{max(1, (asked.last - asked.first).days + 1)}d",
         min_units=asked.min_units,

@@ -180,8 +180,8 @@ class Predictor:
             each = zip(said, self.lookup.said(looked), strict=True)
             said = [b"%b,%b}" % (item[:-1], features) for item, features in each]
         if assigned:
-            each = zip(said, assigned, strict=True)
-            said = [b'%b,"assigned":%b}' % (item[:-1], encode(one._asdict())) for item, one in each]
+            told = [b',"assigned":%b}' % encode(one._asdict()) for one in assigned]
+            said = [item[:-1] + one for item, one in zip(said, told, strict=True)]
         items = b",".join(said)
         return b'%b%b","predictions":[%b]}' % (self._head, request_id.encode(), items)
 
@@ -234,9 +234,9 @@ class Predictor:
             item["properties"]["features"] = _object(dict.fromkeys(self.lookup.names, of_view))
             item["required"].append("features")
         number, name = {**share, "description": "of the action"}, {"type": "string"}
-        told = {"arm": name, "action": name, "propensity": number}
+        drawn = _object({"arm": name, "action": name, "propensity": number})
         about = "what is to be done, in an experiment of actions"
-        item["properties"]["assigned"] = {**_object(told), "description": about}
+        item["properties"]["assigned"] = {**drawn, "description": about}
         said = "digest of the bundle that answered"
         threshold = {"threshold": share} if self._task == "binary" else {}
         if self._intervals is not None:

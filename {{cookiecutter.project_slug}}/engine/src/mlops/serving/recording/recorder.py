@@ -288,16 +288,19 @@ class Recorder:
             [self._log.unit(request.key) if request.key else None for request in requests],
             *drawn,
             *self._features(predictor, requests),
-            _assigned(requests) if predictor is requests[0].predictor else [],
+            assigned=_assigned(requests) if predictor is requests[0].predictor else [],
         )
         self._log.write(encode(answers, len(rows)), len(rows), predictor.bundle_digest, declaration)
 
 
-def _assigned(requests: list[Request]) -> list[Assigned | None]:
+def _assigned(requests: list[Request]) -> list[tuple[str, str, float] | None]:
     """Return what is to be done with each row; nothing where nobody's was assigned."""
     if not any(request.assigned for request in requests):
         return []
-    return [one for request in requests for one in (request.assigned or [None] * len(request.rows))]
+    nothing: tuple[None] = (None,)
+    return [
+        one for request in requests for one in (request.assigned or nothing * len(request.rows))
+    ]
 
 
 def _looks_up_alike(one: "Predictor", other: "Predictor") -> bool:
