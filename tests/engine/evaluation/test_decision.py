@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -25,7 +26,9 @@ from mlops.config.value import Value
 from mlops.evaluation.evaluate import evaluate
 from mlops.features.agreement import check
 from mlops.runtime.decision import HELD_OUT, DecisionError
+from mlops.serving.endpoints.model import described
 from mlops.serving.loading import load
+from mlops.serving.protocol import outputs
 
 
 def changed(valued: Path, root: Path, table: dict[str, Any] | None) -> Path:
@@ -103,6 +106,21 @@ def test_the_server_answers_with_the_decision(valued: Path) -> None:
     schema = predictor.answer_schema()["properties"]["predictions"]["items"]
     assert schema["properties"]["action"]["enum"] == ["nothing", "call"]
     assert "action" in schema["required"]
+
+
+def test_the_protocol_and_the_page_of_the_model_say_it_as_well(valued: Path) -> None:
+    predictor = load(valued / "candidate")
+    decision = predictor.loaded.decision
+    assert decision is not None
+    p = np.array([0.0, decision.threshold, np.nextafter(decision.threshold, 1)])
+    contract = predictor.loaded.contract
+    found = {
+        one.name: one.values.tolist()
+        for one in outputs(p, contract, predictor.threshold, actions=decision.actions)
+    }
+    assert found["action"] == ["nothing", "nothing", "call"]
+    assert found["prediction"] == ["false", "false", "true"]
+    assert described(predictor).actions == ["nothing", "call"]
 
 
 def test_a_table_is_scored_with_its_actions(valued: Path, tmp_path: Path) -> None:

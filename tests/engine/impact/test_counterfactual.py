@@ -1,10 +1,13 @@
 """What policies would have earned: intervals hold the truth; what nothing supports is refused."""
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from baked import SOURCE
 
 from mlops.impact.assigned import Logged
 from mlops.impact.counterfactual import evaluated
@@ -91,6 +94,15 @@ def test_policies_are_named() -> None:
     assert set(parse("always:call").act(log)) == {"call"}
     above = parse("threshold:0.7", ("nothing", "call")).act(log)
     assert ((above == "call") == (log.probability > 0.7)).all()
+
+
+def test_the_rule_of_the_page_is_one() -> None:
+    page = (SOURCE / "engine/docs/value.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    named: dict[str, Any] = {}
+    exec(code, named)
+    columns = {"tenure_months": np.array([30.0, 30, 3]), "probability": np.array([0.9, 0.1, 0.9])}
+    assert named["loyal_first"](columns).tolist() == ["call", "nothing", "nothing"]
 
 
 @pytest.mark.parametrize(
