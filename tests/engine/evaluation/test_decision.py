@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from argparse import Namespace
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -19,6 +20,7 @@ from valued import TABLE, small
 from mlops.bundle.contents import read as verified
 from mlops.bundle.manifest import BundleError
 from mlops.bundle.reading import load as loaded
+from mlops.cli import stages
 from mlops.config.compose import resolve
 from mlops.config.settings import ConfigError, Settings
 from mlops.config.settings import load as settings_of
@@ -73,6 +75,20 @@ def test_the_holdout_has_no_say(valued: Path, tmp_path: Path) -> None:
         evaluate(settings_of())
     assert figures(root)["threshold"] == figures(valued)["threshold"]
     assert figures(root)["per_row"] != figures(valued)["per_row"]
+
+
+def test_the_stage_says_what_it_is_worth(
+    valued: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "said"
+    shutil.copytree(valued, root)
+    with chdir(root):
+        stages.evaluate(Namespace())
+    found = figures(valued)
+    assert (
+        f"call above {found['threshold']:g}: a row brings {found['per_row']['value']} EUR, "
+        f"{found['gain']['nothing']['value']} (" in capsys.readouterr().out
+    )
 
 
 def test_bundle_card_and_report_show_it(valued: Path) -> None:
