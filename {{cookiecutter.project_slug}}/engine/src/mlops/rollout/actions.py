@@ -83,6 +83,7 @@ class Draw:
         self._edges = [int(end * PLACES) for end in ends[:-1]]
         self._salt = about.salt.encode()
         self.decides = any(arm.policy for arm in self._arms)
+        self._known: dict[tuple[int, str], Assigned] = {}  # few: what is decided is one of two
 
     def arm(self, key: bytes) -> int:
         """Return the number in `names` of the arm of a key: always the same, in any process."""
@@ -90,10 +91,13 @@ class Draw:
 
     def assigned(self, arm: int, decided: str) -> Assigned:
         """Return what is done in an arm with a row that the model decides on so."""
+        if (known := self._known.get((arm, decided))) is not None:
+            return known
         actions = [one.action or decided for one in self._arms]
         action = actions[arm]
         shares = (a.share for a, what in zip(self._arms, actions, strict=True) if what == action)
-        return Assigned(self.names[arm], action, min(1.0, sum(shares)))
+        found = Assigned(self.names[arm], action, min(1.0, sum(shares)))
+        return self._known.setdefault((arm, decided), found)
 
 
 def read(path: Path) -> Actions:

@@ -1,6 +1,7 @@
 """One loaded bundle that answers requests."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import compress
 from time import time
 from typing import Any
@@ -180,8 +181,7 @@ class Predictor:
             each = zip(said, self.lookup.said(looked), strict=True)
             said = [b"%b,%b}" % (item[:-1], features) for item, features in each]
         if assigned:
-            told = [b',"assigned":%b}' % encode(one._asdict()) for one in assigned]
-            said = [item[:-1] + one for item, one in zip(said, told, strict=True)]
+            said = [item[:-1] + _assigned(a) for item, a in zip(said, assigned, strict=True)]
         items = b",".join(said)
         return b'%b%b","predictions":[%b]}' % (self._head, request_id.encode(), items)
 
@@ -268,6 +268,12 @@ SAY: dict[str, Callable[[Predictor, Any], bytes]] = {
     "binary": Predictor._binary,
     "multiclass": Predictor._multiclass,
 }
+
+
+@lru_cache(maxsize=256)
+def _assigned(one: Assigned) -> bytes:
+    """Return the end of a row's JSON: there are few arms, actions and probabilities."""
+    return b',"assigned":%b}' % encode(one._asdict())
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
