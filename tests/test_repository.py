@@ -31,14 +31,15 @@ def commands(text: str) -> set[str]:
     )
     found: set[str] = set()
     for line in code:
-        found |= set(re.findall(r"(?:^|&& |\()((?:make|mlops) [a-z]+)", line.strip()))
+        found |= set(re.findall(r"(?:^|&& |\()((?:make|mlops) [a-z-]+)", line.strip()))
     return found
 
 
 def verbs() -> set[str]:
     """Return the verbs that the modules of the command declare."""
     modules = (SOURCE / "engine/src/mlops/cli").glob("*.py")
-    return {v for path in modules for v in re.findall(r"\bverb\((\w+),", path.read_text("utf-8"))}
+    named = {v for path in modules for v in re.findall(r"\bverb\((\w+),", path.read_text("utf-8"))}
+    return {name.replace("_", "-") for name in named}
 
 
 def weaknesses(workflow: dict[Any, Any]) -> list[str]:

@@ -88,6 +88,14 @@ def promising(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     return project
 
 
+@pytest.fixture(scope="session")
+def valued(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project whose stages have run with a value table. Not to be changed."""
+    import valued
+
+    return valued.make(tmp_path_factory.mktemp("valued"))
+
+
 SUMMED = """\
 model: {use: ebm, outer_bags: 2, max_bins: 32, interactions: %d}
 evaluation: {resamples: 20, importance_rows: 50}

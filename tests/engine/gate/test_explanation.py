@@ -35,4 +35,5 @@ def test_an_unknown_rule_is_refused_with_those_that_are() -> None:
 
 def test_a_setting_that_is_a_mapping_shows_what_is_in_it() -> None:
     said = explanation("value", RULES)
-    assert "  outcomes: mapping\n    true_positive: float\n" in said
+    assert "  outcomes: mapping, None where it is left out\n    true_positive: float\n" in said
+    assert "    actions: dict[str, mapping]\n" in said

@@ -152,6 +152,20 @@ def test_files_of_an_older_server_are_read(log: Path) -> None:
     ]
 
 
+def test_an_input_that_was_called_as_a_draw_is_one(log: Path) -> None:
+    """In a file of the server before, which drew no actions."""
+    (path,) = (log / "predictions").rglob("*first*.parquet")
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    before = table.rename_columns({"input_value": "assigned"})
+    metadata = {**table.schema.metadata, b"format": b"2"}
+    pq.write_table(before.replace_schema_metadata(metadata), path)
+    read = joined(log)
+    assert "assigned" not in read.column_names
+    assert read["input_assigned"].to_pylist()[:2] == [1.5, 1.5]
+    assert read["arm"].to_pylist()[0] == "champion"
+
+
 def test_predictions_without_any_outcome(log: Path) -> None:
     assert set(found(log).values()) == {None}
     assert joined(log).schema.field("outcome").type == pa.string()

@@ -187,6 +187,7 @@ def other(champion: Predictor, task: str, target: dict[str, Any]) -> Predictor:
         settings=loaded.settings,
         model=loaded.model,
         intervals=None,
+        decision=None,
     )
     return Predictor(changed, "d" * 64)  # type: ignore[arg-type]
 

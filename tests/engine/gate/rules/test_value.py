@@ -47,6 +47,32 @@ def test_money_is_compared_on_the_same_rows(workshop: Any, answered: Callable[..
     assert (allowed.verdict, allowed.threshold) == ("passed", -9.0)
 
 
+def test_a_table_judges_each_model_by_the_threshold_that_it_serves(
+    workshop: Any, answered: Callable[..., Any]
+) -> None:
+    case = workshop.case()
+    labels = case.settings.data.labels
+    table = {
+        "currency": "EUR",
+        "actions": {
+            "nothing": {"brings": dict(zip(labels, (0, -2), strict=True))},
+            "call": {"brings": dict(zip(labels, (0, 15), strict=True)), "cost": 5},
+        },
+    }
+    given = {"outcomes": None, "currency": "", "table": table}
+    (found,) = rule(**given, at_least=-9.0).judge(case)
+    limit = case.candidate.bundle.settings.evaluation.threshold
+    acted = case.candidate.predictions > limit
+    worth = np.where(case.target == 1, np.where(acted, 10, -2), np.where(acted, -5, 0))
+    assert found.value == pytest.approx(worth.mean())
+    assert f"EUR (thresholds {limit:.3g})" in found.reason
+    random = answered(case, np.random.default_rng(1).random(len(case.target)))
+    (worse,) = rule(**given, margin=0.1).judge(
+        replace(case, candidate=random, champion=case.candidate)
+    )
+    assert worse.verdict == "rejected"
+
+
 def test_one_sided_intervals_doubt_less(workshop: Any, answered: Callable[..., Any]) -> None:
     case = workshop.case()
     case = replace(case, champion=answered(case, case.candidate.predictions**3 * 0.9))
@@ -125,6 +151,9 @@ def test_answers_that_are_no_probabilities_are_errors(
         {"at_least": 0, "outcomes": TABLE | {"true_positive": float("inf")}},
         {"at_least": 0, "outcomes": {"true_positive": 1}},
         {"at_least": 0, "sides": "both"},
+        {"at_least": 0, "outcomes": None},
+        {"at_least": 0, "currency": ""},
+        {"at_least": 0, "table": {"currency": "EUR", "actions": {}}},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:

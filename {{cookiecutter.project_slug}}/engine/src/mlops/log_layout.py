@@ -12,11 +12,13 @@ SPOOL = "spool"
 OPEN, CLOSED = ".open", ".segment"  # segments of the spool: written to, waiting
 KEY, KEY_BYTES = "unit.key", 32  # by which all servers on a folder know a routing key
 BEFORE = ("request_id", "row", "time", "digest", "role", "unit", "arm", "propensity")
+ASSIGNED = "assigned"  # in an experiment of actions
 FEATURES = ("features_as_of", "features_of")  # by view, where features are looked up
 AFTER = ("prediction", "probabilities")
 REPORTED = ("outcome", "outcome_time", "value", "currency", "action")  # beside them when joined
 TAKEN = (
     *BEFORE,
+    ASSIGNED,
     *FEATURES,
     *AFTER,
     *REPORTED,
@@ -25,8 +27,11 @@ TAKEN = (
 )  # `date` and `model` are read from the path
 # Of a file of predictions, in its metadata. One that says none was written when an input might
 # have one of the names that were taken since.
-FORMAT = "2"
-TAKEN_SINCE = ("unit", "arm", "propensity", *FEATURES, *REPORTED)
+FORMAT = "3"
+TAKEN_SINCE = {
+    "": ("unit", "arm", "propensity", ASSIGNED, *FEATURES, *REPORTED),
+    "2": (ASSIGNED,),
+}
 
 
 def stored(name: str) -> str:

@@ -17,6 +17,7 @@ from ..features.encoding import Encoder
 from ..files import atomic_directory
 from ..git.repository import Repository
 from ..runtime import model as runtime
+from ..runtime.decision import DECISION, HELD_OUT, Decision, decided
 from ..runtime.hooks import After, answering
 from ..runtime.intervals import INTERVALS
 from . import card, edges, golden, lineage, manifest, profile
@@ -60,6 +61,11 @@ def bundle(
     measured = {
         name: json.loads((reports / name).read_text(encoding="utf-8")) for name in (METRICS, SLICES)
     }
+    decision = None
+    if settings.evaluation.value is not None:
+        found = measured[METRICS]["value"]
+        decision = Decision.of(settings, found["threshold"], found["share"])
+        settings = decided(settings, decision)
     prints = fingerprints.fingerprints(data / "holdout", contract)
     content: dict[str, Any] = {
         "format": 1,
@@ -82,7 +88,7 @@ def bundle(
     thresholds = {n: t for n, t in about.get("thresholds", {}).items() if n not in hidden}
     beyond = edges.edges(held, contract, thresholds, answer)
     with atomic_directory(out) as folder:
-        for file in sorted(model.iterdir()):
+        for file in sorted(file for file in model.iterdir() if file.name != HELD_OUT):
             shutil.copyfile(file, folder / file.name)
         for name in (METRICS, SLICES):
             shutil.copyfile(reports / name, folder / name)
@@ -94,6 +100,8 @@ def bundle(
         _write_json(folder / EDGES, beyond)
         if around is not None:
             (folder / INTERVALS).write_bytes(msgspec.json.format(msgspec.json.encode(around)))
+        if decision is not None:
+            (folder / DECISION).write_bytes(msgspec.json.format(msgspec.json.encode(decision)))
         np.save(folder / HOLDOUT, prints)
         text = card.card(settings, about, measured[METRICS], measured[SLICES], content)
         (folder / CARD).write_text(text, encoding="utf-8")

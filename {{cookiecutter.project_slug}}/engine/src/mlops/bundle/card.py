@@ -56,6 +56,7 @@ def card(
         f"{settings.evaluation.confidence:.0%} of {settings.evaluation.resamples} bootstrap draws.",
         _metrics(metrics["holdout"]),
         *_intervals(contract, metrics),
+        *_decision(settings, metrics),
         "## Slices",
         _slices(slices, settings.evaluation.primary),
         "## Fairness",
@@ -130,6 +131,27 @@ def _intervals(contract: Contract, metrics: dict[str, Any]) -> list[str]:
         f"With each prediction comes {what} that holds the truth of {promised:.1%} of all "
         f"rows{each} (of the holdout: {_number(share['value'])}, {_interval(share)}; mean "
         f"width {_number(told['width'])})."
+    ]
+
+
+def _decision(settings: Settings, metrics: dict[str, Any]) -> list[str]:
+    """Return what is decided by the value table, and what that is worth, where there is one."""
+    if settings.evaluation.value is None:
+        return []
+    (below, above), told = settings.evaluation.value.names, metrics["value"]
+    currency, mine = settings.evaluation.value.currency, told["per_row"]
+    limited = "" if told["share"] == 1 else f"; at most {told['share']:.1%} of all rows"
+    rows = [
+        f"| {name} | {_number(told['otherwise'][name]['value'])} | {_number(one['value'])} | "
+        f"{_interval(one)} |"
+        for name, one in told["gain"].items()
+    ]
+    return [
+        "## Decision",
+        f"Above a probability of {told['threshold']:g} it is {above}, else {below}{limited}. The "
+        f"threshold was chosen on training rows by fits that had not seen them. A row of the "
+        f"holdout brings {_number(mine['value'])} {currency} ({_interval(mine)}).",
+        "\n".join(["| otherwise | a row brings | gained | interval |", "|---|---|---|---|", *rows]),
     ]
 
 

@@ -13,9 +13,11 @@ from ..config.settings import Settings
 from ..contract import Contract
 from ..features.encoding import Encoder
 from ..files import LOADER, parse_yaml
+from ..runtime import decision as deciding
 from ..runtime import intervals as ranges
 from ..runtime import model as runtime
 from ..runtime import terms as sums
+from ..runtime.decision import Decision
 from ..runtime.hooks import After
 from ..runtime.intervals import Intervals
 from ..runtime.terms import Terms
@@ -56,6 +58,7 @@ class Loaded(msgspec.Struct, frozen=True, dict=True):
     files: Mapping[str, bytes] = {}
     intervals: Intervals | None = None
     terms: Terms | None = None
+    decision: Decision | None = None
 
     def answer(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return what is served for columns: the model's predictions, and what `after` makes of it.
@@ -97,21 +100,30 @@ def parsed(content: Contents, threads: int = 1, encoder: Encoder | None = None) 
     try:
         around = ranges.parsed(files.get(ranges.INTERVALS), contract)
         terms = sums.parsed(files.get(sums.TERMS), contract, encoder.names, model.predict)
-    except (ranges.IntervalError, sums.TermsError) as error:
+        decision = deciding.parsed(files.get(deciding.DECISION), settings)
+    except (ranges.IntervalError, sums.TermsError, deciding.DecisionError) as error:
         raise BundleError(str(error)) from error
-    return Loaded(content.manifest, contract, encoder, model, settings, files, around, terms)
+    known = (content.manifest, contract, encoder, model, settings, files)
+    return Loaded(*known, around, terms, decision)
 
 
 def declared(content: Contents) -> tuple[Contract, Settings]:
-    """Return contract and settings of a verified bundle; raises BundleError or ConfigError."""
+    """Return contract and settings of a verified bundle; raises BundleError or ConfigError.
+
+    Where a value table decides, the settings have the threshold that was chosen by it.
+    """
     for name in (CONTRACT, CONFIG):
         if name not in content.files:
             raise BundleError(f"the bundle has no {name}: rebuild it with `dvc repro`")
     try:
         contract = msgspec.json.decode(content.files[CONTRACT], type=Contract)
-        return contract, Settings.parse(plain_yaml(content.files[CONFIG]))
+        settings = Settings.parse(plain_yaml(content.files[CONFIG]))
+        decision = deciding.parsed(content.files.get(deciding.DECISION), settings)
+    except deciding.DecisionError as error:
+        raise BundleError(str(error)) from error
     except UNREAD as error:
         raise _unread(error) from error
+    return contract, deciding.decided(settings, decision)
 
 
 def plain_yaml(text: bytes) -> Any:

@@ -25,6 +25,7 @@ from . import (
     releasing,
     stages,
     table,
+    value,
 )
 from .verb import Run
 
@@ -48,6 +49,7 @@ MODULES = (
     monitoring,
     alerting,
     impact,
+    value,
     history,
 )
 DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call them in order."
@@ -82,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(run: Run, text: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(run.__name__, help=text, description=text)
+        added = verbs.add_parser(run.__name__.replace("_", "-"), help=text, description=text)
         added.set_defaults(run=run)
         return added
 

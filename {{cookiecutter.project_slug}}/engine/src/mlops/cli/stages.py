@@ -83,6 +83,14 @@ def evaluate(_: Arguments) -> None:
     known = None not in (low, high)
     interval = f"{low:.4g} to {high:.4g}" if known else "no interval: too few rows of some class"
     print(f"{primary} {shown} ({interval}): reports/report.html")
+    if (value := settings.evaluation.value) is not None:
+        told = figures["value"]
+        brings, gain = told["per_row"], told["gain"]["nothing"]
+        print(
+            f"{value.names[1]} above {told['threshold']:g}: a row brings {brings['value']} "
+            f"{value.currency}, {gain['value']} ({gain['low']} to {gain['high']}) more than "
+            f"{value.names[0]} for everyone"
+        )
     for told in figures["check"]:
         print(f"check: {told}")
     _check_declared("evaluate")

@@ -9,6 +9,7 @@ from msgspec import inspect
 from ..contract import Column, Contract, Task
 from ..errors import ProjectError
 from ..files import read_yaml
+from .value import Value
 from .views import View
 
 RESOLVED = Path("resolved.yaml")
@@ -225,12 +226,14 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `primary` is the metric that tuning optimises and reports lead with; intervals hold
     `confidence` of the bootstrap distribution of `resamples` draws. Permutation importance
     shuffles each feature `importance_repeats` times on at most `importance_rows` rows.
-    `threshold` is the probability above which the last of two labels is the decision.
+    `threshold` is the probability above which the last of two labels is the decision; with a
+    `value` table, a bundle has the one that is worth most by it in its place.
     """
 
     primary: str
     metrics: list[str]
     threshold: float = 0.5
+    value: Value | None = None
     resamples: int = 500
     confidence: float = 0.95
     importance_rows: int = 1000
@@ -240,7 +243,8 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not 0 < self.confidence < 1:
             raise ValueError("`confidence` is a share between 0 and 1")
-        if not 0 <= self.threshold < 1:
+        # 1 decides for nobody: where a value table says so, and as nobody's own choice.
+        if not 0 <= self.threshold <= 1 or (self.threshold == 1 and self.value is None):
             raise ValueError("`threshold` is a probability from 0 to below 1")
         if min(self.resamples, self.importance_rows, self.importance_repeats) < 1:
             raise ValueError(

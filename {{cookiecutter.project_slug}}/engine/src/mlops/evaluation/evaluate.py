@@ -52,7 +52,9 @@ def evaluate(
     from ..features.encoding import Encoder
     from ..runtime import model as runtime
     from ..runtime import terms as sums
+    from ..runtime.decision import decided
     from ..runtime.hooks import After
+    from . import decision as deciding
     from . import intervals
     from .suspicion import missed, scarce, suspicions
 
@@ -66,9 +68,16 @@ def evaluate(
     predictions = predict(matrix)
     if (after := After.find(contract)) is not None:  # measured is what is served
         predictions = after({name: columns[name] for name in encoder.inputs}, predictions)
+    asked, decision, chosen = settings, None, 0.0
+    if settings.evaluation.value is not None:
+        decision, chosen = deciding.chosen(settings, holdout.parent, model)
+        settings = decided(settings, decision)  # measured is what is served
     around = intervals.calibrated(settings, holdout.parent, encoder, predict)
     found = evaluation(settings, columns, target, predictions, predict, matrix, encoder.features)
-    covered = None
+    covered = worth = None
+    if decision is not None:
+        drawn = found.measurement.units
+        worth = deciding.confirmed(*(decision, chosen, asked, columns, target, predictions, drawn))
     if around is not None:
         measured = found.measurement
         covered = intervals.coverage(around, settings, columns, target, predictions, measured)
@@ -86,10 +95,14 @@ def evaluate(
         figures["intervals"] = covered.figures()
         for part, share in covered.slices:
             figures["slices"][part.name]["coverage"] = estimated(share)
+    if worth is not None:
+        figures["value"] = worth.figures()
     threshold = settings.evaluation.threshold
     tables = plots.tables(contract, target, found.predictions, found.importances, threshold)
     few = found.measurement.units.few
     told = suspicions(contract.task, target, found.predictions, found.importances)
+    if worth is not None:
+        told = [*deciding.told(worth), *told]
     told = [*([few] if few else []), *scarce(settings, target), *missed(settings, covered), *told]
     html = page.page(
         settings,
@@ -101,6 +114,7 @@ def evaluate(
         told=told,
         covered=covered,
         terms=terms,
+        worth=worth,
     )
     plots.write(out / "plots", tables)
     write_text(out / "report.html", html)

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from ..config.settings import Settings
+from ..config.settings import ConfigError, Settings
 from ..data.splitting import keys, moved
 from .encoding import INDIRECT, Encoder, FeatureError
 
 
 def check(settings: Settings, used: Mapping[str, str]) -> None:
-    """Raise FeatureError or SplitError where features, model or split name what the data lack.
+    """Raise FeatureError, SplitError or ConfigError where a part names what the data lack.
 
     `used` is the choice of each part, whose file the error names.
     """
@@ -23,6 +23,11 @@ def check(settings: Settings, used: Mapping[str, str]) -> None:
             f"from {', '.join(encoder.features)}"
         )
     keys(settings.data, settings.split)
+    if settings.evaluation.value is not None:
+        try:
+            settings.evaluation.value.check(settings.data, settings.training.folds)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
 
 def unread(settings: Settings) -> str | None:

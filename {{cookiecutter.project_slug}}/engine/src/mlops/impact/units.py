@@ -47,6 +47,15 @@ def read(log: Path, about: Experiment, at: date) -> Units:
     A unit is judged by what is known of its rows of `maturity` from its first one on, once that
     has gone by. Raises ExperimentError where the log has no units of these models.
     """
+    since = utc(about.since)
+    return collected(_rows(log, about, since - lasting(about.before), at), about, at)
+
+
+def collected(rows: Iterator[pa.Table | int], about: Experiment, at: date) -> Units:
+    """Return the units of rows: tables of unit, challenger, time, y and s0, s1, … of the slices.
+
+    A number among them is how many rows have no unit.
+    """
     since, until = utc(about.since), datetime(at.year, at.month, at.day) + timedelta(days=1)
     with tempfile.TemporaryDirectory(prefix="mlops-") as spill, closing(duckdb.connect()) as base:
         base.execute(f"SET memory_limit = '{MEMORY}'")
@@ -58,14 +67,19 @@ def read(log: Path, about: Experiment, at: date) -> Units:
             "CREATE TABLE rows (unit VARCHAR, challenger BOOLEAN, time TIMESTAMP, y DOUBLE"
             f"{', ' if columns else ''}{columns})"
         )
-        nameless = sum(_rows(base, log, about, since - lasting(about.before), at))
+        nameless = 0
+        for some in rows:
+            if isinstance(some, int):
+                nameless += some
+                continue
+            base.register("batch", some)
+            base.execute("INSERT INTO rows SELECT * FROM batch")
+            base.unregister("batch")
         return _units(base, about, since, until, nameless)
 
 
-def _rows(
-    base: duckdb.DuckDBPyConnection, log: Path, about: Experiment, first: datetime, at: date
-) -> Iterator[int]:
-    """Put the rows of both models into the table; yield how many have no unit."""
+def _rows(log: Path, about: Experiment, first: datetime, at: date) -> Iterator[pa.Table | int]:
+    """Yield the rows of both models, and how many have no unit."""
     sliced = [stored(name) for name in about.slices]
     wanted = ["unit", "arm", "time", "digest", *sliced]
     known = {about.champion: False, about.challenger: True}
@@ -87,9 +101,7 @@ def _rows(
         columns = [batch["unit"], challenger, batch["time"], _measured(batch, about.primary)]
         columns += [batch[name].cast(pa.string()) for name in sliced]
         names = ["unit", "challenger", "time", "y", *(f"s{n}" for n in range(len(sliced)))]
-        base.register("batch", pa.Table.from_arrays(columns, names))
-        base.execute("INSERT INTO rows SELECT * FROM batch")
-        base.unregister("batch")
+        yield pa.Table.from_arrays(columns, names)
 
 
 def _measured(batch: pa.RecordBatch, asked: Primary) -> pa.Array:

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import ProjectError
-from ..log_layout import FEEDBACK, FORMAT, PREDICTIONS, REPORTED, TAKEN_SINCE
+from ..log_layout import FEEDBACK, PREDICTIONS, REPORTED, TAKEN_SINCE
 
 MEMORY = "320MB"  # of DuckDB; what is more spills into a temporary folder (TMPDIR)
 THREADS = 2
@@ -290,10 +290,10 @@ def _part(path: Path) -> Part:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except UNREADABLE as error:
         raise _unreadable(path) from error
-    is_old = (schema.metadata or {}).get(b"format", b"") != FORMAT.encode()
+    taken = TAKEN_SINCE.get((schema.metadata or {}).get(b"format", b"").decode(), ())
     names, fields = {}, []
     for field in schema:
-        name = f"input_{field.name}" if is_old and field.name in TAKEN_SINCE else field.name
+        name = f"input_{field.name}" if field.name in taken else field.name
         names[name] = field.name
         fields.append(pa.field(name, _plain(field.type)))
     return Part(path, rows, pa.schema(fields, schema.metadata), names)

@@ -4,10 +4,14 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
 from .rule import Kind, PolicyError, Registry, Rule
+
+UNIONS = (Union, UnionType)
 
 
 def explanation(name: str, registry: Registry[Kind]) -> str:
@@ -59,7 +63,8 @@ def _settings(kind: type[Rule]) -> Iterator[str]:
 def _fields(kind: type[msgspec.Struct], indent: str) -> Iterator[str]:
     """Yield a line for each field, and for those of a mapping below it."""
     for field in msgspec.structs.fields(kind):
-        mapping = isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+        choices = get_args(field.type) if get_origin(field.type) in UNIONS else (field.type,)
+        mapping = next(filter(_is_mapping, choices), None)
         text = "mapping" if mapping else _type(field.type)
         if not field.required:
             default = field.default
@@ -68,11 +73,24 @@ def _fields(kind: type[msgspec.Struct], indent: str) -> Iterator[str]:
             text += f", {default!r} where it is left out"
         yield f"{indent}{field.name}: {text}"
         if mapping:
-            yield from _fields(field.type, f"{indent}  ")
+            yield from _fields(mapping, f"{indent}  ")
 
 
-def _type(kind: object) -> str:
+def _is_mapping(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _type(kind: Any) -> str:
     """Return a type as people write it."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _type(parts[0])
+    if origin in UNIONS:
+        return " | ".join(map(_type, parts))
+    if origin is dict:
+        return f"dict[{', '.join(map(_type, parts))}]"
+    if kind is NoneType or _is_mapping(kind):
+        return "None" if kind is NoneType else "mapping"
     plain = isinstance(kind, type) and not hasattr(kind, "__args__")
     return getattr(kind, "__name__", "") if plain else str(kind).replace("typing.", "")
 

@@ -287,7 +287,8 @@ class _Scoring:
             _check(self._before, columns, frame, rows)
         shape = (0, len(contract.labels)) if contract.task == "multiclass" else 0
         predictions = self.loaded.answer(columns) if len(rows) else np.empty(shape)
-        answer = _answer(predictions, contract, threshold)
+        decision = self.loaded.decision
+        answer = _answer(predictions, contract, threshold, decision.actions if decision else None)
         answer |= self._around(columns, predictions)
         if len(rows) < len(whole):
             place = pa.array(np.cumsum(whole) - 1, mask=~whole)
@@ -373,7 +374,12 @@ def _plain(values: pd.Series, column: Column) -> np.ndarray:
     return values.to_numpy()
 
 
-def _answer(predictions: np.ndarray, contract: Contract, threshold: float) -> dict[str, pa.Array]:
+def _answer(
+    predictions: np.ndarray,
+    contract: Contract,
+    threshold: float,
+    actions: tuple[str, str] | None,
+) -> dict[str, pa.Array]:
     """Return the output columns: the decision first, then what it was made from."""
     labels = contract.labels
     if contract.task == "regression":
@@ -387,4 +393,5 @@ def _answer(predictions: np.ndarray, contract: Contract, threshold: float) -> di
             f"probability_{label}": pa.array(np.ascontiguousarray(predictions[:, code]))
             for code, label in enumerate(labels)
         }
-    return {"prediction": pa.array(labels).take(pa.array(decided)), **probabilities}
+    followed = {} if actions is None else {"action": pa.array(actions).take(pa.array(decided))}
+    return {"prediction": pa.array(labels).take(pa.array(decided)), **followed, **probabilities}

@@ -1,6 +1,7 @@
 """One loaded bundle that answers requests."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import compress
 from time import time
 from typing import Any
@@ -9,6 +10,7 @@ import msgspec
 import numpy as np
 
 from ..bundle.reading import Loaded
+from ..rollout.actions import Assigned
 from ..runtime.hooks import After, Before, Veto
 from ..runtime.intervals import Intervals
 from .cells import Unseen
@@ -74,8 +76,13 @@ class Predictor:
         self._say = SAY[self._task]
         labels = [encode(label).replace(b"%", b"%%") for label in loaded.contract.labels]
         parts = b",".join(label + b":%b" for label in labels)
+        decision = loaded.decision
+        follows = [b""] * len(labels)
+        if decision is not None:
+            follows = [b'"action":%b,' % encode(a).replace(b"%", b"%%") for a in decision.actions]
         self._decided = [
-            b'{"prediction":%b,"probabilities":{%b}}' % (label, parts) for label in labels
+            b'{"prediction":%b,%b"probabilities":{%b}}' % (label, follow, parts)
+            for label, follow in zip(labels, follows, strict=True)
         ]
         decided = b'"threshold":%b,' % encode(self.threshold) if self._task == "binary" else b""
         if self._intervals is not None:
@@ -156,11 +163,12 @@ class Predictor:
         request_id: str,
         rows: Sequence[Row] | None = None,
         looked: Looked | None = None,
+        assigned: Sequence[Assigned] = (),
     ) -> bytes:
         """Return the JSON answer: for each row the prediction and what it was made from.
 
         With the `rows`, also what names each of them, where that may be sent; with what was
-        `looked` up, how old that is.
+        `looked` up, how old that is; with what is `assigned`, what is to be done with each.
         """
         say = self._say
         said = [say(self, value) for value in predictions.tolist()]
@@ -172,6 +180,8 @@ class Predictor:
         if looked is not None and self.lookup is not None:
             each = zip(said, self.lookup.said(looked), strict=True)
             said = [b"%b,%b}" % (item[:-1], features) for item, features in each]
+        if assigned:
+            said = [item[:-1] + _assigned(a) for item, a in zip(said, assigned, strict=True)]
         items = b",".join(said)
         return b'%b%b","predictions":[%b]}' % (self._head, request_id.encode(), items)
 
@@ -205,7 +215,11 @@ class Predictor:
         item = _object({"prediction": prediction})
         if labels:
             probabilities = _object(dict.fromkeys(labels, share))
-            item = _object({"prediction": prediction, "probabilities": probabilities})
+            follows = {}
+            if (decision := self.loaded.decision) is not None:
+                told = "what is worth most by the value table of the bundle"
+                follows = {"action": {"enum": [*decision.actions], "description": told}}
+            item = _object({"prediction": prediction, **follows, "probabilities": probabilities})
         if self._intervals is not None:
             pair = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
             among = {"type": "array", "items": {"enum": labels}, "minItems": 1}
@@ -219,6 +233,10 @@ class Predictor:
             of_view = _object({"as_of": as_of, "age_seconds": age, "stale": {"type": "boolean"}})
             item["properties"]["features"] = _object(dict.fromkeys(self.lookup.names, of_view))
             item["required"].append("features")
+        number, name = {**share, "description": "of the action"}, {"type": "string"}
+        drawn = _object({"arm": name, "action": name, "propensity": number})
+        about = "what is to be done, in an experiment of actions"
+        item["properties"]["assigned"] = {**drawn, "description": about}
         said = "digest of the bundle that answered"
         threshold = {"threshold": share} if self._task == "binary" else {}
         if self._intervals is not None:
@@ -250,6 +268,12 @@ SAY: dict[str, Callable[[Predictor, Any], bytes]] = {
     "binary": Predictor._binary,
     "multiclass": Predictor._multiclass,
 }
+
+
+@lru_cache(maxsize=256)
+def _assigned(one: Assigned) -> bytes:
+    """Return the end of a row's JSON: there are few arms, actions and probabilities."""
+    return b',"assigned":%b}' % encode(one._asdict())
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class ServingSettings(BaseSettings):
     `expect` is the digest that the bundle must have. `workers` is how many processes serve.
     `root_path` is what a proxy has before every path, whether it takes that off or not.
     `challenger_share` is the share of keys that a challenger in mode `share` answers; an
-    `experiment` is a file that says it instead.
+    `experiment` is a file that says it instead, and `actions` one of what is done with answers.
     `slow_seconds` is how long a client may take to send a request; `drain_seconds` how long /readyz
     says no before the socket closes; `watch_seconds` how often the bundles are looked at (0: only
     at SIGHUP). `log_sample` is the share of requests that the prediction log in `log_folder` keeps,
@@ -60,6 +60,7 @@ class ServingSettings(BaseSettings):
     challenger_mode: Literal["shadow", "share"] = "shadow"
     challenger_share: float = Field(default=0.1, ge=0, le=1)
     experiment: Path | None = None
+    actions: Path | None = None
     unseen: Literal["encode", "refuse"] = "encode"
     extra: Literal["refuse", "ignore"] = "refuse"
     max_body_bytes: int = Field(default=MIB, ge=1)
@@ -79,7 +80,7 @@ class ServingSettings(BaseSettings):
     online_seconds: float = Field(default=0.1, gt=0, allow_inf_nan=False)
     docs: bool = True
 
-    @field_validator("expect", "challenger", "experiment", "log_folder", mode="before")
+    @field_validator("expect", "challenger", "experiment", "actions", "log_folder", mode="before")
     @classmethod
     def _absent(cls, value: Any) -> Any:
         """Read an empty variable as none given; an empty secret is refused instead."""

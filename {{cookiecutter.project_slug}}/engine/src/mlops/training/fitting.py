@@ -21,6 +21,7 @@ from ..features.encoding import Encoder
 from ..files import atomic_directory
 from ..git import dvc
 from ..metrics.catalogue import OWN, compute, known, own
+from ..runtime.decision import HELD_OUT
 from ..runtime.model import ABOUT, Predict, estimator
 from ..runtime.target_encoding import FOLDS
 from . import estimators, terms
@@ -48,8 +49,10 @@ def train(settings: Settings, data: Path = DATA, out: Path = MODEL) -> str:
     fit = Fitting(settings, data)
     chosen, search = fit.tuned()
     about: dict[str, Any] = {"task": settings.data.task, "parameters": chosen, "search": search}
+    held_out: np.ndarray | None = None
     if settings.training.folds:
-        about["cross_validation"] = fit.cross_validated(chosen)
+        held_out = fit.held_out(chosen)
+        about["cross_validation"] = fit.validated(held_out)
     fitted, stopped = fit.fitted(chosen)
     if stopped is not None:
         about["early_stopping"] = stopped.told()
@@ -83,6 +86,8 @@ def train(settings: Settings, data: Path = DATA, out: Path = MODEL) -> str:
             "rows": len(fit.target),
         }
         (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        if held_out is not None and settings.data.task == "binary":
+            np.save(folder / HELD_OUT, held_out)
     why = f" since {compiled.reason}" if compiled.reason else ""
     why += _elsewhere(settings, estimators.device(fitted))
     return f"{settings.model.target} on {len(fit.target):,} rows runs in {compiled.runtime}{why}"
@@ -199,24 +204,43 @@ class Fitting:
 
     def cross_validated(self, changes: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         """Return mean and standard deviation over the folds of each metric."""
-        splits = list(self.folds(self._settings.training.folds))
-        scores = self._scores(changes, splits, self._settings.evaluation.metrics)
-        return {
-            name: {"mean": float(np.mean(values)), "std": float(np.std(values))}
-            for name, values in scores.items()
-        }
+        return self.validated(self.held_out(changes))
 
-    def _scores(
-        self, changes: Mapping[str, Any], splits: Sequence[Fold], names: Sequence[str]
-    ) -> dict[str, list[float]]:
-        def scored(fold: int) -> dict[str, float]:
-            return self._score(changes, splits[fold], names)
+    def held_out(self, changes: Mapping[str, Any]) -> np.ndarray:
+        """Return the prediction of each row by the fit that has not seen it.
+
+        NaN where no fold tests a row, as the first ones of a split by time.
+        """
+        splits = list(self.folds(self._settings.training.folds))
+
+        def answered(fold: int) -> np.ndarray:
+            fitted = self.fitted(changes, splits[fold])[0]
+            predict: Predict = estimator(fitted, self._settings.data.task)
+            return predict(self._train[splits[fold][1]])
 
         with backend() as pool:
             workers, threads = self._settings.tuning.workers, self._settings.training.threads
-            folds = range(len(splits))
-            results = list(pool.map(scored, folds, at_once=workers, threads=threads))
-        return {name: [result[name] for result in results] for name in names}
+            answers = list(pool.map(answered, range(len(splits)), at_once=workers, threads=threads))
+        held_out = np.full((len(self.target), *answers[0].shape[1:]), np.nan)
+        for (_, test), answer in zip(splits, answers, strict=True):
+            held_out[test] = answer
+        return held_out
+
+    def validated(self, held_out: np.ndarray) -> dict[str, dict[str, float]]:
+        """Return the metrics of such predictions: mean and standard deviation over the folds."""
+        asked, task = self._settings.evaluation, self._settings.data.task
+        scores = [
+            compute(
+                *(task, asked.metrics, self.target[test], held_out[test]),
+                threshold=asked.threshold,
+            )
+            for _, test in self.folds(self._settings.training.folds)
+        ]
+        return {
+            name: {"mean": float(np.mean(values)), "std": float(np.std(values))}
+            for name in asked.metrics
+            for values in ([one[name] for one in scores],)
+        }
 
     def _score(
         self, changes: Mapping[str, Any], fold: Fold, names: Sequence[str]

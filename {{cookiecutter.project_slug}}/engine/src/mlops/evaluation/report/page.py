@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...config.settings import Settings
 from ...metrics.arrays import Array
 from ...metrics.catalogue import known
+from ..decision import Confirmed
 from ..importance import Importance
 from ..intervals import Coverage
 from ..measurement import Measurement
@@ -34,12 +35,13 @@ def page(
     told: Sequence[str] = (),
     covered: Coverage | None = None,
     terms: Shown | None = None,
+    worth: Confirmed | None = None,
 ) -> str:
     """Return the report, which needs neither the network nor a script.
 
     `training` is what model/training.json holds, `told` what to look at before believing it,
     `covered` what intervals hold, where the contract promises some, `terms` what the model adds
-    up, where it is a sum.
+    up, where it is a sum, `worth` what its decisions bring, where there is a value table.
     Where `templates` holds a report.html, it is rendered in place of the engine's, with the same
     context.
     """
@@ -72,6 +74,7 @@ def page(
         "primary": next(one for one in metrics if one["name"] == asked.primary),
         "answers": answers.sections,
         "intervals": None if covered is None else sections.intervals(settings, covered),
+        "worth": None if worth is None else sections.worth(worth),
         "slices": sections.slices(measurement),
         "shown": sections.SHOWN,
         "importance": [one._asdict() for one in importances],

@@ -10,6 +10,7 @@ from ...config.settings import Settings
 from ...metrics.arrays import Array
 from ...metrics.bootstrap import Estimate
 from ...metrics.catalogue import known
+from ..decision import Confirmed
 from ..intervals import Coverage
 from ..measurement import Estimates, Measurement
 from ..slices import Slice
@@ -124,6 +125,29 @@ def intervals(settings: Settings, covered: Coverage) -> Section:
         "unit": f"of {settings.data.target}" if regression else "labels",
         "by": settings.data.intervals and settings.data.intervals.by,
         "missed": [part.name for part, _ in covered.missed],
+    }
+
+
+def worth(found: Confirmed) -> Section:
+    """Return what the decision brings on the holdout, and what it gains over others."""
+    (below, above), share = found.decision.actions, found.decision.share
+    named = {
+        "nothing": f"{below} for everyone",
+        "everyone": f"{above} for everyone" if share >= 1 else f"{above} for {share:.1%}, by lot",
+        "default": "at the threshold before",
+    }
+    return {
+        "currency": found.decision.currency,
+        "threshold": found.decision.threshold,
+        "above": above,
+        "below": below,
+        "acted": found.acted,
+        "share": share,
+        "mine": found.worth._asdict(),
+        "others": [
+            {"name": named[name], "worth": one._asdict(), "gain": found.gains[name]._asdict()}
+            for name, one in found.others.items()
+        ],
     }
 
 

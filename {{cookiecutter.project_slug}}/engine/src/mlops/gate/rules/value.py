@@ -7,10 +7,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ...config.value import Value as Table
+from ...evaluation.decision import worth
 from ...metrics.arrays import Array, mean
 from ...metrics.bootstrap import Estimate, estimate
 from ...metrics.catalogue import prepare
-from ..case import Case
+from ...metrics.decisions import best_threshold
+from ..case import Case, Judged
 from ..resampling import Sides, bounded, draws, level
 from ..rule import Finding, Rule
 
@@ -38,17 +41,19 @@ class Outcomes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Value(Rule, frozen=True, kw_only=True):
     """The decisions bring enough money a row, and not less than the champion's by a margin.
 
-    Each half of the holdout is decided by the threshold that is best on the other half, so the
-    figure is not flattered by its own choice; both models get theirs. Thresholds are kept while
-    rows are resampled. `margin` is what a row may bring less than with the champion, by the
-    lower end of the paired bootstrap interval.
+    With a `table`, as evaluation.value has one, rows are decided as each bundle decides them when
+    it serves. With `outcomes` in its place, each half of the holdout is decided by the threshold
+    that is best on the other half, so the figure is not flattered by its own choice; both models
+    get theirs. Thresholds are kept while rows are resampled. `margin` is what a row may bring less
+    than with the champion, by the lower end of the paired bootstrap interval.
     """
 
     source: ClassVar[str] = 'Elkan, "The foundations of cost-sensitive learning", IJCAI 2001'
 
-    outcomes: Outcomes
-    currency: str
     sides: Sides
+    outcomes: Outcomes | None = None
+    currency: str = ""
+    table: Table | None = None
     at_least: float | None = None
     margin: float | None = None
 
@@ -56,35 +61,41 @@ class Value(Rule, frozen=True, kw_only=True):
         given = [limit for limit in (self.at_least, self.margin) if limit is not None]
         if not given or not all(map(math.isfinite, given)) or (self.margin or 0) < 0:
             raise ValueError("give `at_least` or `margin` as finite numbers, `margin` 0 or more")
+        if [self.table is None] * 2 != [self.outcomes is not None, bool(self.currency)]:
+            raise ValueError("give `outcomes` and their `currency`, or a `table`, which has one")
 
     def judge(self, case: Case) -> list[Finding]:
         """Compare with the floor, and with the champion on the same rows."""
         if case.settings.data.task != "binary":
             return [Finding("not applicable", "the outcomes are those of a binary decision")]
-        halves = _halves(case)
-        mine, limits = self._gained(case, case.candidate.predictions, halves)
+        mine, limits = self._gained(case, case.candidate)
         at = " and ".join(f"{limit:.3g}" for limit in limits)
+        currency = self.table.currency if self.table else self.currency
         found = []
         if self.at_least is not None:
-            said = f"what a row brings in {self.currency} (thresholds {at})"
-            worth = _estimated(case, mine, "two")
-            found.append(bounded(worth, self.at_least, said, "candidate", by="value"))
+            said = f"what a row brings in {currency} (thresholds {at})"
+            brought = _estimated(case, mine, "two")
+            found.append(bounded(brought, self.at_least, said, "candidate", by="value"))
         if self.margin is not None and case.champion is not None:
-            theirs, _ = self._gained(case, case.champion.predictions, halves)
+            theirs, _ = self._gained(case, case.champion)
             said = (
-                f"a row brings {mine.mean():.4g} {self.currency} against {theirs.mean():.4g} "
+                f"a row brings {mine.mean():.4g} {currency} against {theirs.mean():.4g} "
                 f"(thresholds {at}): what it gains"
             )
             paired = _estimated(case, mine - theirs, self.sides)
             found.append(bounded(paired, -self.margin, said, "champion"))
         return found or [Finding("not applicable", "there is no champion yet")]
 
-    def _gained(
-        self, case: Case, predictions: NDArray[Any], second: NDArray[np.bool_]
-    ) -> tuple[Array, list[float]]:
-        """Return what each row brings, and the threshold for the first and the second half."""
+    def _gained(self, case: Case, judged: Judged) -> tuple[Array, list[float]]:
+        """Return what each row brings, and the thresholds by which they are decided."""
+        predictions = judged.predictions
         prepare("binary", case.target, predictions)
-        gained, limits = np.empty(len(case.target)), []
+        if self.table is not None:
+            brings = worth(self.table, case.settings.data, case.target, case.columns)
+            limit = judged.bundle.settings.evaluation.threshold
+            return brings.of(predictions > limit), [limit]
+        assert self.outcomes is not None
+        gained, limits, second = np.empty(len(case.target)), [], _halves(case)
         positive, negative = self.outcomes.gains(case.target)
         for half in (~second, second):
             limit = best_threshold(predictions[~half], positive[~half], negative[~half])
@@ -92,20 +103,6 @@ class Value(Rule, frozen=True, kw_only=True):
             gained[half] = np.where(taken, positive[half], negative[half])
             limits.append(limit)
         return gained, limits
-
-
-def best_threshold(predictions: Array, positive: Array, negative: Array) -> float:
-    """Return the probability from which on taking rows for positive brings most.
-
-    `positive` and `negative` are what each row brings when taken for one or the other. Infinite
-    where no row is to be taken; the highest of equally good ones.
-    """
-    order = np.argsort(-predictions, kind="stable")
-    ranked = predictions[order]
-    gains = np.cumsum((positive - negative)[order])
-    ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    best = ends[np.argmax(gains[ends])]
-    return float(ranked[best]) if gains[best] > 0 else math.inf
 
 
 def _halves(case: Case) -> NDArray[np.bool_]:

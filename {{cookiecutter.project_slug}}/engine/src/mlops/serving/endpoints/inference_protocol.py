@@ -116,6 +116,9 @@ def described(models: ServedModels, predictor: Predictor) -> dict[str, Any]:
         answers.append(
             {"name": "probability", "datatype": "FP64", "shape": shape, "parameters": labels}
         )
+    if (decision := predictor.loaded.decision) is not None:
+        named = {"labels": list(decision.actions)}
+        answers.append({"name": "action", "datatype": "BYTES", "shape": [-1], "parameters": named})
     if contract.intervals is not None:
         about: dict[str, Any] = {"coverage": contract.intervals.coverage}
         if contract.labels:
@@ -172,6 +175,7 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
             predictor.threshold,
             predictor.loaded.intervals,
             predictor.codes(decoded),
+            decision.actions if (decision := predictor.loaded.decision) else None,
         ),
         {
             "model_name": name,

@@ -47,6 +47,9 @@ class ModelOut(BaseModel):
     target: str
     labels: list[str] = Field(description="of the classes, in the order of their codes")
     threshold: float | None = Field(description="above which the last of two labels is decided")
+    actions: list[str] = Field(
+        description="what follows at or below the threshold, and above it, by the value table"
+    )
     coverage: float | None = Field(
         description="share of rows whose truth the interval or set of an answer holds"
     )
@@ -97,6 +100,7 @@ def described(predictor: Predictor, challenger: str | None = None) -> ModelOut:
         target=contract.target,
         labels=list(contract.labels),
         threshold=predictor.threshold if contract.task == "binary" else None,
+        actions=[*loaded.decision.actions] if loaded.decision else [],
         coverage=contract.intervals.coverage if contract.intervals else None,
         description=contract.description,
         digest=predictor.bundle_digest,

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from time import perf_counter
@@ -11,6 +11,8 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
+from ...rollout.actions import Assigned
+from ..actions import ActionTrial
 from ..coalescing import Coalescing, Done, answered
 from ..models import ROUTING_KEY, ServedModels
 from ..online.lookup import Looked, Lookup
@@ -114,6 +116,9 @@ class Predict:
         self._max_rows = settings.max_rows
         self._coalescing = Coalescing(settings.deadline_seconds)
         self._thread = ThreadPoolExecutor(1, "large-requests")
+        self._actions = (
+            ActionTrial(settings.actions, settings.watch_seconds) if settings.actions else None
+        )
         self.bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -134,7 +139,11 @@ class Predict:
             predictor = self._models.route(key or request_id.encode())
             arms = self._models.arms
             rows, (matrix, predictions), looked = await self.answered(predictor, body)
-            answer = predictor.answer(predictions, request_id, rows, looked)
+            assigned: Sequence[Assigned] = ()
+            if self._actions is not None:
+                by = key or request_id.encode()
+                assigned = self._actions.assigned(predictor, by, predictions)
+            answer = predictor.answer(predictions, request_id, rows, looked, assigned)
         except GoneError:
             self._metrics.rejected("client-gone")
         except Problem as problem:
@@ -156,6 +165,7 @@ class Predict:
             self._recorder.add(
                 *(predictor, request_id, rows, matrix, predictions, seconds, arms, key, PREDICT),
                 looked,
+                assigned,
             )
             if trace is not None:
                 self._traces.end(trace, 200)

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from pydantic import SecretStr
 
+from ...rollout.actions import Assigned
 from ..problem import Problem
 from ..telemetry.logs import told
 from ..telemetry.metrics import MODELS, PREDICT, Metrics, Serving
@@ -64,6 +65,7 @@ class Request(NamedTuple):
     seconds: float
     time: float
     looked: "Looked | None" = None
+    assigned: Sequence[Assigned] = ()
 
 
 class Recorder:
@@ -129,14 +131,16 @@ class Recorder:
         key: bytes | None,
         route: str = PREDICT,
         looked: "Looked | None" = None,
+        assigned: Sequence[Assigned] = (),
     ) -> None:
         """Take one answered request; everything else is done in a later turn of the loop.
 
-        `key` is the routing key, where the client sent one, `looked` what was looked up.
+        `key` is the routing key, where the client sent one, `looked` what was looked up, `assigned`
+        what is to be done with each row.
         """
         buffer = self._buffer
         what = (predictor, route, arms, key, request_id, rows, matrix, predictions, seconds, time())
-        buffer.append((*what, looked))
+        buffer.append((*what, looked, assigned))
         self._rows += len(rows)
         if (self._rows >= self._most or len(buffer) >= REQUESTS) and not self._due:
             self._due = True
@@ -286,8 +290,19 @@ class Recorder:
             [self._log.unit(request.key) if request.key else None for request in requests],
             *drawn,
             *self._features(predictor, requests),
+            assigned=_assigned(requests) if predictor is requests[0].predictor else [],
         )
         self._log.write(encode(answers, len(rows)), len(rows), predictor.bundle_digest, declaration)
+
+
+def _assigned(requests: list[Request]) -> list[tuple[str, str, float] | None]:
+    """Return what is to be done with each row; nothing where nobody's was assigned."""
+    if not any(request.assigned for request in requests):
+        return []
+    nothing: tuple[None] = (None,)
+    return [
+        one for request in requests for one in (request.assigned or nothing * len(request.rows))
+    ]
 
 
 def _looks_up_alike(one: "Predictor", other: "Predictor") -> bool:

@@ -39,7 +39,8 @@ class Answers(msgspec.Struct, frozen=True, array_like=True, tag="answers"):
     routing keys, `arm` who was drawn to answer and `propensity` with which probability; a
     segment of before these were recorded holds none of them. `as_of` and `entities` have of each
     row and view when its values were known (microseconds since 1970) and of whom: the key as the
-    store has it, and a text where it is hidden.
+    store has it, and a text where it is hidden. `assigned` has of each row the arm, the action and
+    its probability, in an experiment of actions.
     """
 
     bundle_digest: str
@@ -54,6 +55,7 @@ class Answers(msgspec.Struct, frozen=True, array_like=True, tag="answers"):
     propensity: float | None = None
     as_of: list[tuple[int | None, ...]] = []
     entities: list[tuple[Any, ...]] = []
+    assigned: list[tuple[str, str, float] | None] = []
 
 
 class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag="outcomes"):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...data.prepared import ARROW
-from ...log_layout import FEATURES, FEEDBACK, FORMAT, PREDICTIONS, stored
+from ...log_layout import ASSIGNED, FEATURES, FEEDBACK, FORMAT, PREDICTIONS, stored
 from ...spelling import Spellings, spellings
 from ...views.online import key_text
 from .segment import Answers, Declaration, Outcomes
@@ -53,6 +53,8 @@ def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
         "arm": pa.array([block.arm] * rows, pa.string()).dictionary_encode(),
         "propensity": pa.array([block.propensity] * rows, pa.float64()),
     }
+    if block.assigned:
+        columns[ASSIGNED] = _assigned(block)
     if about.views:
         columns |= _looked_up(block, about)
     values = zip(*block.rows, strict=True)
@@ -64,6 +66,14 @@ def _answers(block: Answers, about: Declaration) -> pa.RecordBatch:
     labels = json.dumps(about.labels, ensure_ascii=False)
     told = {"format": FORMAT, "task": about.task, "labels": labels}
     return pa.RecordBatch.from_pydict(columns, metadata=told)
+
+
+def _assigned(block: Answers) -> pa.StructArray:
+    """Return a struct of the arm, the action and its probability, null of what was not assigned."""
+    names = ("arm", "action", "propensity")
+    kind = pa.struct(list(zip(names, (pa.string(), pa.string(), pa.float64()), strict=True)))
+    rows = [one and dict(zip(names, one, strict=True)) for one in block.assigned]
+    return pa.array(rows, kind)
 
 
 def _looked_up(block: Answers, about: Declaration) -> dict[str, pa.Array]:

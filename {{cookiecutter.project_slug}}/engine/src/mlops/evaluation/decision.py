@@ -1,0 +1,231 @@
+"""The decision that a value table implies: chosen on training rows, confirmed on the holdout."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config.settings import Settings
+from ..config.value import Action, Capacity, Value, split
+from ..contract import Contract
+from ..data import prepared
+from ..data.splitting import roles
+from ..features.encoding import Encoder
+from ..metrics import bootstrap
+from ..metrics.arrays import Array, mean
+from ..metrics.bootstrap import Estimate
+from ..metrics.decisions import best_cut, most_above
+from ..runtime.decision import HELD_OUT, Decision, DecisionError
+from ..runtime.hooks import After
+from .measurement import estimated, rounded
+from .units import Units
+
+Columns = Mapping[str, NDArray[Any]]
+PERIODS = {"day": "datetime64[D]", "week": "datetime64[W]", "month": "datetime64[M]"}
+FEW = 100  # rows, below which a threshold is chosen by chance
+
+
+class Worth(NamedTuple):
+    """What each row brings, less the costs, with the first action and with the second."""
+
+    below: Array
+    above: Array
+
+    def of(self, acted: NDArray[np.bool_]) -> Array:
+        """Return what each row brings where the second action is taken of some."""
+        return np.where(acted, self.above, self.below)
+
+
+class Confirmed(NamedTuple):
+    """What a holdout row is worth: by the decision, otherwise, and by how much more.
+
+    `others` and `gains` have nothing done, everyone acted on, and the threshold before, by name.
+    `acted` is the share of rows that the second action is taken of, `chosen` what a training row
+    was worth at the choice.
+    """
+
+    decision: Decision
+    worth: Estimate
+    others: dict[str, Estimate]
+    gains: dict[str, Estimate]
+    acted: float
+    chosen: float
+
+    def figures(self) -> dict[str, Any]:
+        """Return what metrics.json says of it."""
+        return {
+            "threshold": self.decision.threshold,
+            "share": rounded(self.decision.share),
+            "acted": rounded(self.acted),
+            "chosen": rounded(self.chosen),
+            "per_row": estimated(self.worth),
+            "otherwise": {name: estimated(one) for name, one in self.others.items()},
+            "gain": {name: estimated(one) for name, one in self.gains.items()},
+        }
+
+
+def worth(value: Value, contract: Contract, target: NDArray[Any], columns: Columns) -> Worth:
+    """Return what rows bring: `target` has their codes, `columns` what amounts are read from."""
+    return Worth(*(_worth(one, contract, target, columns) for one in value.actions.values()))
+
+
+def chosen(settings: Settings, data: Path, model: Path) -> tuple[Decision, float]:
+    """Return the decision that brings most on training rows, and what one of them brings by it.
+
+    Each row is predicted by a fit that has not seen it. Raises DecisionError where there are none
+    of these predictions.
+    """
+    value, contract = settings.evaluation.value, settings.data
+    assert value is not None
+    try:
+        value.check(contract, settings.training.folds)
+        held_out = np.load(model / HELD_OUT, allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise DecisionError(f"{error}: then run `dvc repro`") from error
+    encoder = Encoder.build(contract, settings.features)
+    names = [*dict.fromkeys([*value.columns, contract.target])]
+    columns = prepared.read(data / "train", contract, names)
+    predictions = _served(held_out, data / "train", contract, encoder)
+    known = np.isfinite(predictions)
+    if known.sum() < FEW:
+        raise DecisionError(
+            f"evaluation.value chooses a threshold on {int(known.sum())} training rows, which "
+            f"chance would do: give {FEW} or more, or leave it out"
+        )
+    brings = worth(value, contract, prepared.target(columns, contract), columns)
+    share = capacity(value, data, contract)
+    gained = (brings.above - brings.below)[known]
+    threshold = best_cut(predictions[known], gained, share)
+    per_row = brings.of(predictions > threshold)[known].mean()
+    return Decision.of(settings, threshold, share), float(per_row)
+
+
+def capacity(value: Value, data: Path, contract: Contract) -> float:
+    """Return the share of rows that the second action may be taken of, as the rows come."""
+    asked = value.capacity
+    if asked is None:
+        return 1.0
+    if asked.share is not None:
+        return asked.share
+    most = asked.most if asked.most is not None else _afforded(asked, value)
+    return min(1.0, most / _rows_a_period(data, contract, PERIODS[asked.per or "day"]))
+
+
+def confirmed(
+    decision: Decision,
+    chosen: float,
+    settings: Settings,
+    columns: Columns,
+    target: NDArray[Any],
+    predictions: Array,
+    units: Units,
+) -> Confirmed:
+    """Measure on the holdout what a decision is worth, and what it gains, drawn as metrics are."""
+    asked = settings.evaluation
+    assert asked.value is not None
+    brings = worth(asked.value, settings.data, target, columns)
+    rows = dict(_alternatives(decision, asked.threshold, brings, predictions))
+    acted = predictions > decision.threshold
+    mine = brings.of(acted)
+    figures = [mine, *rows.values(), *(mine - one for one in rows.values())]
+    stacked = np.column_stack(figures)
+
+    def measured(weights: Array) -> Array:
+        return np.column_stack([mean(weights, one) for one in stacked.T])
+
+    draws = bootstrap.resample(measured, len(target), asked.resamples, settings.seed, units.codes)
+    found = [
+        bootstrap.estimate(float(values.mean()), drawn, asked.confidence)
+        for values, drawn in zip(stacked.T, draws.T, strict=True)
+    ]
+    names, count = list(rows), len(rows)
+    return Confirmed(
+        decision,
+        found[0],
+        dict(zip(names, found[1 : 1 + count], strict=True)),
+        dict(zip(names, found[1 + count :], strict=True)),
+        float(acted.mean()),
+        chosen,
+    )
+
+
+def _alternatives(
+    decision: Decision, before: float, brings: Worth, predictions: Array
+) -> Iterator[tuple[str, Array]]:
+    """Yield what each row brings by what else could be done, within the same capacity."""
+    yield "nothing", brings.below
+    yield "everyone", brings.below + decision.share * (brings.above - brings.below)
+    limit = max(before, most_above(predictions, decision.share))
+    yield "default", brings.of(predictions > limit)
+
+
+def told(found: Confirmed) -> list[str]:
+    """Return what to look at before a decision is believed."""
+    notes, (below, above) = [], found.decision.actions
+    gain = found.gains["nothing"]
+    if found.decision.threshold == 1:
+        notes.append(f"no row is worth {above} by the value table: everyone gets {below}")
+    elif not gain.low > 0:
+        notes.append(
+            f"{above} above {found.decision.threshold:g} may bring no more than {below} for "
+            f"everyone: a row gains {gain.value:.4g} {found.decision.currency} "
+            f"({gain.low:.4g} to {gain.high:.4g})"
+        )
+    if found.acted > found.decision.share * 1.2:
+        notes.append(
+            f"{found.acted:.1%} of the holdout get {above}, and the capacity is "
+            f"{found.decision.share:.1%}: probabilities moved since the training rows"
+        )
+    return notes
+
+
+def _worth(action: Action, contract: Contract, target: NDArray[Any], columns: Columns) -> Array:
+    by_label = action.by_label()
+    brought = np.choose(target, [_amounts(by_label[one], columns) for one in contract.labels])
+    return np.asarray(brought - _amounts(action.cost, columns), dtype=np.float64)
+
+
+def _amounts(amount: Any, columns: Columns) -> Any:
+    name, number = split(amount)
+    return number * columns[name] if name else number
+
+
+def _served(held_out: Array, rows: Path, contract: Contract, encoder: Encoder) -> Array:
+    """Return predictions as they would be served: what `after` makes of them, if anything."""
+    if (after := After.find(contract)) is None:
+        return held_out
+    answers, start = held_out.copy(), 0
+    for columns in prepared.batches(rows, contract, encoder.inputs):
+        end = start + len(columns[encoder.inputs[0]])
+        known = np.flatnonzero(np.isfinite(held_out[start:end]))
+        some = {name: values[known] for name, values in columns.items()}
+        if len(known):
+            answers[start + known] = after(some, held_out[start + known])
+        start = end
+    return answers
+
+
+def _afforded(asked: Capacity, value: Value) -> float:
+    """Return of how many rows of a period a budget pays the second action."""
+    name, cost = split(value.actions[value.names[1]].cost)
+    if name or cost <= 0:
+        raise DecisionError(
+            f"evaluation.value.capacity spends on {value.names[1]}, whose cost is no number above "
+            "0: give it one, or say how many are the `most`"
+        )
+    assert asked.spend is not None
+    return asked.spend / cost
+
+
+def _rows_a_period(data: Path, contract: Contract, unit: str) -> float:
+    """Return how many rows of all roles come in a day, a week or a month that has any."""
+    assert contract.time is not None
+    each = [
+        prepared.read(data / role, contract, [contract.time])[contract.time]
+        for role in roles(contract)
+    ]
+    moments = np.concatenate(each)
+    known = moments[~np.isnat(moments)].astype(unit)
+    return len(moments) / max(1, len(np.unique(known)))
