@@ -5,6 +5,8 @@ project has.
 """
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,9 +175,10 @@ def _crlf(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
 
-def _reformat(path: Path) -> None:
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join(" " * (len(li) - len(li.lstrip())) + li for li in lines) + "\n")
+def _reformat(at: Path) -> None:
+    edit(at / "pyproject.toml", "line-length = 100", "line-length = 70")
+    ruff = str(Path(sys.executable).with_name("ruff"))
+    subprocess.run([ruff, "format", "--quiet", "src/policy/metrics.py"], cwd=at, check=True)
 
 
 def _own_table(at: Path) -> None:
@@ -215,6 +218,10 @@ def _remove(path: str) -> Change:
     return lambda at: (at / path).unlink()
 
 
+def _move(old: str, new: str) -> Change:
+    return lambda at: (at / old).rename(at / new) and None
+
+
 OWN_FUNCTION = '''
 
 @feature("number")
@@ -222,32 +229,104 @@ def halved(amount: Floats) -> Floats:
     """Return half of an amount."""
     return amount / 2
 '''
-INSERTED = "        assert case is not None  # mine\n        spread = float(case"
-EDITS = (
+INSERTED = '''    at_least: float
+
+    def is_low(self, spread: float) -> bool:
+        """Say whether it is too little."""
+        return spread < self.at_least
+'''
+BESIDE = "        assert case is not None  # mine\n        spread = float(case"
+TRAINING, CHECK = "conf/training/standard.yaml", ".github/workflows/check.yml"
+RUNNER = "runs-on: ubuntu-24.04\n    timeout-minutes: 30"
+OWN_RUNNER = "runs-on: [self-hosted, gpu]\n    timeout-minutes: 30"
+SAID = "Predicts which customers will cancel"
+# The kinds that upgrades by other means were tried with; uncommitted work has a test of its own.
+TRIED = (
     Edit("untouched", lambda at: None),
-    Edit("conf, another line", _edit("conf/training/standard.yaml", "weight: none", "weight: balanced"), ("class_weight: balanced",)),
-    Edit("conf, the same line", _edit("params.yaml", "lightgbm: 170", "lightgbm: 175"), ("lightgbm: 175",), conflict=True),
-    Edit("conf, the line beside", _edit("conf/training/standard.yaml", "folds: 0", "folds: 5"), ("folds: 5",)),
-    Edit("README, first paragraph", _edit("README.md", "Predicts which customers will cancel", "We keep customers."), ("We keep customers.",)),
-    Edit("README, rewritten", _write("README.md", "# Ours\n\nAll of it is ours.\n"), ("All of it is ours.",), conflict=True),
-    Edit("own file", _write("src/project/prices.py", '"""Prices."""\n'), ('"""Prices."""',)),
-    Edit("own file, of the template too", _write("conf/model/nearest.yaml", "_target_: own\n"), ("_target_: own",), conflict=True),
-    Edit("deleted, changed there", _remove("conf/model/forest.yaml"), gone=("conf/model/forest.yaml",)),
+    Edit(
+        "conf, another line",
+        _edit(TRAINING, "weight: none", "weight: balanced"),
+        ("class_weight: balanced",),
+    ),
+    Edit(
+        "conf, the same line",
+        _edit("params.yaml", "lightgbm: 170", "lightgbm: 175"),
+        ("lightgbm: 175",),
+        conflict=True,
+    ),
+    Edit(
+        "README, first paragraph",
+        _edit("README.md", SAID, "We keep customers."),
+        ("We keep customers.",),
+    ),
+    Edit(
+        "README, rewritten",
+        _write("README.md", "# Ours\n\nAll of it is ours.\n"),
+        ("All of it is ours.",),
+        conflict=True,
+    ),
+    Edit("own file", _write("src/project/prices.py", "PRICES = 1\n"), ("PRICES = 1",)),
+    Edit(
+        "own file, of the template too",
+        _write("conf/model/nearest.yaml", "_target_: own\n"),
+        ("_target_: own",),
+        conflict=True,
+    ),
+    Edit(
+        "deleted, changed there",
+        _remove("conf/model/forest.yaml"),
+        gone=("conf/model/forest.yaml",),
+    ),
     Edit("deleted, left there", _remove("conf/model/ebm.yaml"), gone=("conf/model/ebm.yaml",)),
-    Edit("renamed, changed there", lambda at: (at / "conf/split/hash.yaml").rename(at / "conf/split/mine.yaml") and None, gone=("conf/split/hash.yaml",)),
-    Edit("edited, deleted there", _edit("conf/model/quantile.yaml", "quantile: 0.9", "quantile: 0.95"), ("quantile: 0.95",), conflict=True),
-    Edit("edited, renamed there", _edit("deploy/services/prometheus.yml", "15s,", "30s,"), ("scrape_interval: 30s",)),
-    Edit("appended where appended", _append("src/project/features.py", OWN_FUNCTION), ("def halved(",)),
-    Edit("inserted amid", _edit("src/policy/rules.py", "        spread = float(case", INSERTED), ("# mine",), conflict=True),
+    Edit(
+        "renamed, changed there",
+        _move("conf/split/hash.yaml", "conf/split/mine.yaml"),
+        gone=("conf/split/hash.yaml",),
+    ),
+    Edit(
+        "edited, deleted there",
+        _edit("conf/model/quantile.yaml", "quantile: 0.9", "quantile: 0.95"),
+        ("quantile: 0.95",),
+        conflict=True,
+    ),
+    Edit(
+        "edited, renamed there",
+        _edit("deploy/services/prometheus.yml", "15s,", "30s,"),
+        ("scrape_interval: 30s",),
+    ),
+    Edit(
+        "function appended where one is",
+        _append("src/project/features.py", OWN_FUNCTION),
+        ("def halved(",),
+    ),
+    Edit(
+        "function inserted amid changes",
+        _edit("src/policy/rules.py", "    at_least: float\n", INSERTED),
+        ("def is_low(",),
+    ),
     Edit("dependency and lock", _depend, ("humanize>=4", "humanize==4.9.0")),
-    Edit("reformatted", lambda at: _reformat(at / "src/policy/metrics.py"), ("        order = np.argsort",), conflict=True),
+    Edit("reformatted", _reformat, ('\n    title="Recall in the top tenth",\n',)),
     Edit("executable bit and link", _links),
-    Edit("runner of a workflow", _edit(".github/workflows/check.yml", "runs-on: ubuntu-24.04\n    timeout-minutes: 30", "runs-on: [self-hosted, gpu]\n    timeout-minutes: 30"), ("[self-hosted, gpu]",)),
+    Edit("runner of a workflow", _edit(CHECK, RUNNER, OWN_RUNNER), ("[self-hosted, gpu]",)),
     Edit("own table", _own_table, ("use: loans", "name: loans"), gone=("conf/data/churn.yaml",)),
-    Edit("the same change", _edit("conf/training/standard.yaml", "threads: 1", "threads: 2")),
+    Edit("the same change", _edit(TRAINING, "threads: 1", "threads: 2")),
     Edit("CRLF", lambda at: _crlf(at / "src/project/cleaning.py"), ("\r\n",)),
     Edit("answer changed by hand", _answer, ("Predicts who leaves",)),
     Edit("ignored secret", _write(".env", "TOKEN=abc\n"), ("TOKEN=abc",)),
+)
+FOUND = (
+    Edit("conf, the line beside", _edit(TRAINING, "folds: 0", "folds: 5"), ("folds: 5",)),
     Edit("line of a list", _append(".gitignore", "/ours\n"), ("/ours",)),
-    Edit("own file in a folder", _write("conf/model/own.yaml", "_target_: mine\n"), ("_target_: mine",)),
-)  # fmt: skip
+    Edit(
+        "own file in a folder",
+        _write("conf/model/own.yaml", "_target_: mine\n"),
+        ("_target_: mine",),
+    ),
+    Edit(
+        "statement beside a changed one",
+        _edit("src/policy/rules.py", "        spread = float(case", BESIDE),
+        ("# mine",),
+        conflict=True,
+    ),
+)
+EDITS = (*TRIED, *FOUND)

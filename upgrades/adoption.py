@@ -1,4 +1,4 @@
-"""The version that a project without a record follows: the one whose engine is most like its own."""
+"""The version that a project without a record follows: its engine is most like the project's."""
 
 import hashlib
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from .origin import FILE, parsed
 from .repository import Git, Tree, UpgradeError
 
+ENGINE = "{{cookiecutter.project_slug}}/engine/"
 NEEDED = ("cookiecutter.json", "hooks", "{{cookiecutter.project_slug}}")
 
 
@@ -22,16 +23,24 @@ class Rendered(NamedTuple):
 def rendered(project: Git, template: Git, commit: str, answers: Mapping[str, Any]) -> Rendered:
     """Return what a fresh project of a version has, its objects written to the project's git.
 
-    Questions that have no answer yet take their defaults.
+    Questions that have no answer yet take their defaults. The engine is the same in every project:
+    its objects are taken as they are, which saves most of the files.
     """
+    files = template.tree(commit, *NEEDED)
+    engine = {path: entry for path, entry in files.items() if path.startswith(ENGINE)}
+    if project.lend(template, [entry.object for entry in engine.values()]):
+        files = {path: entry for path, entry in files.items() if path not in engine}
+    else:
+        engine = {}
     with tempfile.TemporaryDirectory() as scratch:
         source, out = Path(scratch, "template"), Path(scratch, "out")
         out.mkdir()
-        template.extract(template.tree(commit, *NEEDED), source)
+        template.extract(files, source)
         asked = _questions(source, commit)
         known = {name: answer for name, answer in answers.items() if name in asked}
         made = _generate(source, out, Path(scratch), known, commit)
         tree = _added(project, made, Path(scratch, "index"))
+    tree |= {path.partition("/")[2]: entry for path, entry in engine.items()}
     told = tree.pop(FILE, None)
     said = parsed(project.blob(told.object).decode()).answers if told else known
     return Rendered(tree, dict(said))

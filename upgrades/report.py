@@ -44,14 +44,12 @@ def text(git: Git, plan: Plan, rerun: Sequence[str] | None) -> str:
 
 
 def _where(plan: Plan) -> Iterator[str]:
-    yield (
-        f"Template {plan.target.template or '(no address)'}, commit {(plan.origin.commit or '')[:12]} "
-        f"to {(plan.target.commit or '')[:12]}."
-    )
+    old, new = (one.commit or "" for one in (plan.origin, plan.target))
+    yield f"Template {plan.target.template or '(no address)'}, commit {old[:12]} to {new[:12]}."
     if plan.files_off is not None:
         yield (
-            f"This project did not say what it came from: of all versions, {plan.origin.name} has the "
-            f"engine that is most like its own ({plan.files_off} files differ)."
+            f"This project did not say what it came from: of all versions, {plan.origin.name} has "
+            f"the engine that is most like its own ({plan.files_off} files differ)."
         )
     if plan.origin.dirty:
         yield (
@@ -90,8 +88,8 @@ def _to_do(plan: Plan) -> list[str]:
         )
     if plan.stale:
         found.append(
-            f"`make lock`: {', '.join(f'`{p}`' for p in plan.stale)} changed on both sides and could "
-            "not be compiled here; until then the template's pins and yours stand side by side"
+            f"`make lock`: {', '.join(_listed(plan.stale))} changed on both sides and could not be "
+            "compiled here; until then the template's pins and yours stand side by side"
         )
     found.append("`make install check`, then push the branch as any other pull request")
     return found
@@ -135,9 +133,9 @@ def _rerun(rerun: Sequence[str] | None) -> list[str]:
 def _judged(plan: Plan, rerun: Sequence[str] | None) -> list[str]:
     changed = [p for p in _differing(plan.ours, plan.result) if p.startswith(JUDGE)]
     found = [
-        "The pull request of this upgrade is judged by the policy and the engine of its base, as any "
-        "other: the champion is scored again on the same rows, and a candidate that is no better than "
-        "it within its margins is rejected."
+        "The pull request of this upgrade is judged by the policy and the engine of its base, as "
+        "any other: the champion is scored again on the same rows, and a candidate that loses more "
+        "to it than the margins is rejected."
     ]
     if rerun == []:
         found = ["No stage runs again, so that there is no new candidate: nothing is judged."]

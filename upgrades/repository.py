@@ -127,6 +127,22 @@ class Git:
             start = end + size + 2
         return found
 
+    def lend(self, other: "Git", names: Sequence[str]) -> bool:
+        """Have objects of another repository here; say whether both name them alike."""
+        if self._format() != other._format():
+            return False
+        asked = "".join(f"{name}\n" for name in dict.fromkeys(names)).encode()
+        told = self.run("cat-file", "--batch-check=%(objecttype)", text=asked).stdout
+        kinds = zip(dict.fromkeys(names), told.decode().splitlines(), strict=True)
+        absent = "".join(f"{name}\n" for name, kind in kinds if kind.endswith("missing"))
+        if absent:
+            pack = other.run("pack-objects", "--quiet", "--stdout", text=absent.encode()).stdout
+            self.run("unpack-objects", "-q", text=pack)
+        return True
+
+    def _format(self) -> str:
+        return self.say("rev-parse", "--show-object-format")
+
     def blob(self, name: str) -> bytes:
         """Return the content of one object."""
         return self.run("cat-file", "blob", name).stdout

@@ -5,6 +5,8 @@ Each way is held to what it promises before it is believed; what has no one answ
 
 import ast
 import re
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -40,7 +42,23 @@ def settled(
         both = _union(content, path.endswith(".py"))
         if both is not None and (not path.endswith(".py") or _has_all(both, base, ours, theirs)):
             return both, "what both sides added stands there, ours first"
+    if path.endswith(".py"):
+        was, there = (_formatted(git, path, one) for one in (base, theirs))
+        if was and there and was != base:
+            content, whole = _by_lines(git, was, ours, there)
+            return (content, "by lines, formatted as this project is") if whole else None
     return None
+
+
+def _formatted(git: Git, path: str, content: bytes) -> bytes | None:
+    """Return a module as this project's own formatter leaves it; None where there is none."""
+    own = git.root / ".venv/bin/ruff"
+    ruff = str(own) if own.is_file() else shutil.which("ruff")
+    if ruff is None:
+        return None
+    told = [ruff, "format", "--quiet", "--stdin-filename", path, "-"]
+    done = subprocess.run(told, cwd=git.root, input=content, capture_output=True)
+    return done.stdout if done.returncode == 0 else None
 
 
 def _by_lines(git: Git, base: bytes, ours: bytes, theirs: bytes) -> tuple[bytes, bool]:

@@ -23,9 +23,9 @@ TRAILER = re.compile(r"^Template-Upgrade: ", re.MULTILINE)
 WORKFLOWS = ".github/workflows/"
 STARTS = "STARTS"  # set where the token may change workflows, and starts them itself
 INTRODUCTION = (
-    "What `make upgrade` made of main: the workflows `model` and `check` judge it as any other pull "
-    "request. Each run of the workflow `upgrade` writes this branch anew until it is merged; close "
-    "it to have that version left out until the next."
+    "What `make upgrade` made of main: the workflows `model` and `check` judge it as any other "
+    "pull request. Each run of the workflow `upgrade` writes this branch anew until it is merged; "
+    "close it, and leave the branch, to have that version left out until the next."
 )
 
 
@@ -51,9 +51,9 @@ def propose(repository: Repository, folder: Path, onto: str) -> str:
     if before is not None:
         _check_own(repository, before, onto)
     opened = pulls.of(BRANCH)
-    if any(one.state == "CLOSED" and one.commit == before for one in opened):
-        if _title(repository, str(before)) == title:
-            return f"{title}: its pull request was closed, and is not opened again"
+    closed = any(one.state == "CLOSED" and one.commit == before for one in opened)
+    if before is not None and closed and _title(repository, before) == title:
+        return f"{title}: its pull request was closed, and is not opened again"
     if before is None or not _is_same(repository, before, commit):
         move(repository, BRANCH, commit, before)
     if not starts:

@@ -1,9 +1,9 @@
-"""Take back what an upgrade left half done in the working tree: a machine that stopped, a full disk.
+"""Take back what an upgrade left half done in the working tree, because a machine stopped.
 
-Nothing is half done but in the one step that git takes at the end, and of that there is a note. Files
-of the engine may then be of two versions, so that `make upgrade` starts from the copy of this module
-that HEAD has: `git cat-file blob HEAD:./engine/src/mlops/upgrading/recovery.py | python3 -`. Needs
-Python and git alone.
+Nothing is half done but in the one step that git takes at the end, and of that there is a note.
+Files of the engine may then be of two versions, so that `make upgrade` starts from the copy of this
+module that HEAD has: `git cat-file blob HEAD:./engine/src/mlops/upgrading/recovery.py | python3 -`.
+Needs Python and git alone.
 """
 
 import json
