@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,34 +29,24 @@ def address(template: str) -> str | None:
 
 def git(*arguments: str) -> str:
     """Return what git says of the template; nothing where it has none."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", CONTEXT["_repo_dir"], *arguments], capture_output=True, text=True
-        )
-    except OSError:
-        return ""
-    return "" if done.returncode else done.stdout.strip()
+    told = ["git", "-C", CONTEXT["_repo_dir"], *arguments]
+    done = subprocess.run(told, capture_output=True, text=True) if shutil.which("git") else None
+    return done.stdout.strip() if done and done.returncode == 0 else ""
 
 
 def origin() -> dict[str, object]:
     """Return address, commit and answers; of a folder on this machine, the address it came from."""
-    whole = bool(git("rev-parse", "HEAD")) and not git("rev-parse", "--show-prefix")
+    commit = "" if git("rev-parse", "--show-prefix") else git("rev-parse", "HEAD")
     template = address(CONTEXT["_template"])
-    if template is None and whole:
+    if template is None and commit:
         clone = address(git("config", "--get", "remote.origin.url"))
         template = None if clone and clone.startswith("file:") else clone
-    found: dict[str, object] = {
-        "template": template,
-        "commit": git("rev-parse", "HEAD") if whole else None,
-        "checkout": CONTEXT["_checkout"],
-        "context": {
-            "cookiecutter": {k: v for k, v in CONTEXT.items() if not k.startswith("_")},
-        },
-    }
-    if whole and git("status", "--porcelain"):
+    answers = {name: said for name, said in CONTEXT.items() if not name.startswith("_")}
+    found = {"template": template, "commit": commit or None, "checkout": CONTEXT["_checkout"]}
+    dirty = bool(commit and git("status", "--porcelain"))
+    if dirty:
         print("check: the template has changes that its commit has not: upgrades start from that")
-        found["dirty"] = True
-    return found
+    return {**found, "context": {"cookiecutter": answers}, **({"dirty": True} if dirty else {})}
 
 
 locks = "".join(path.read_text() for path in Path("requirements").glob("*.txt"))

@@ -4,11 +4,11 @@ So a fault of the upgrade that is mended in the template is mended for projects 
 This end only fetches that code, gives it an environment of its own, and runs it.
 """
 
-import importlib.util
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..files import sha256
@@ -33,9 +33,9 @@ def upgrade(repository: Repository, to: str | None, address: str | None, lock: b
         template.clone.extract(commit, [CODE], Path(folder))
         if not Path(folder, LOCK).is_file():
             raise TemplateError(f"{ref} is older than upgrades: name a later version (TO=…)")
-        python = _python(repository, Path(folder, LOCK))
-        told = ["--clone", str(template.clone.root), "--to", ref, *_address(template, address)]
         own = {**os.environ, "PYTHONPATH": folder}
+        python = _python(repository, Path(folder, LOCK), own)
+        told = ["--clone", str(template.clone.root), "--to", ref, *_address(template, address)]
         command = [python, "-P", "-m", CODE, *told, *([] if lock else ["--no-lock"])]
         return subprocess.run(command, cwd=repository.root, env=own).returncode
 
@@ -44,9 +44,10 @@ def _address(template: Template, given: str | None) -> list[str]:
     return ["--address", template.address] if given and template.address else []
 
 
-def _python(repository: Repository, lock: Path) -> str:
+def _python(repository: Repository, lock: Path, environment: Mapping[str, str]) -> str:
     """Return a Python that has what the lock says: this one, or one that is set up for it."""
-    if importlib.util.find_spec("cookiecutter") is not None:
+    asked = [sys.executable, "-P", "-m", f"{CODE}.ready"]
+    if subprocess.run(asked, env=dict(environment)).returncode == 0:
         return sys.executable
     place = repository.root / ENVIRONMENTS / sha256(lock)[:12]
     python = place / "bin/python"
