@@ -2,15 +2,20 @@
 
 import json
 import os
+import random
 import shutil
+import signal
 import stat
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from baked import Project, sharing
-from sweeps import thorough
+from sweeps import some, thorough
 from versions import EDITS, GONE, LATER, OUTDATED, SECOND, TRIED, Edit, history
 
 REPORT = "reports/upgrade/upgrade.md"
@@ -291,3 +296,98 @@ def test_a_project_in_a_folder_of_a_repository(first: Path, tmp_path: Path) -> N
     assert "lightgbm: 190" in (project.path / "params.yaml").read_text()
     assert whole.run("git", "status", "--porcelain").stdout == ""
     assert (tmp_path / "all/theirs").read_text() == "another's\n"
+
+
+class Started:
+    """An upgrade that runs, to be killed."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.process = subprocess.Popen(
+            ["mlops", "upgrade", "--no-lock", "--to", "v4"],
+            cwd=project.path,
+            env=dict(project.environment),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def wait_for_the_last_step(self) -> None:
+        """Return as soon as git may be at the files, or the upgrade has ended."""
+        note = self.project.path / ".git/mlops-upgrade"
+        while not note.exists() and self.process.poll() is None:
+            time.sleep(0.001)
+
+    def kill(self, git_too: bool) -> None:
+        """Kill it and its children; what git was detached as, only if asked for."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        while there := self._gits():
+            if git_too:
+                for number in there:
+                    with suppress(ProcessLookupError):
+                        os.kill(number, signal.SIGKILL)
+            time.sleep(0.001)
+
+    def _gits(self) -> list[int]:
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.readlink(place / "cwd") == str(self.project.path):
+                    found.append(int(place.name))
+        return found
+
+
+@pytest.mark.parametrize("number", some(range(50), every=17))
+def test_killed_at_any_moment_it_is_the_old_tree_or_a_merge_to_go_on_with(
+    make: Make, number: int
+) -> None:
+    chance = random.Random(number)
+    conflicting = [edit for edit in EDITS if edit.name == "conf, the same line"]
+    project = make(*conflicting * (number % 2))
+    before = project.run("git", "rev-parse", "HEAD").stdout
+    started = Started(project)
+    if number % 5 < 3:
+        started.wait_for_the_last_step()
+        time.sleep(chance.uniform(0, 0.2))
+    else:
+        time.sleep(chance.uniform(0, 4))
+    started.kill(git_too=chance.random() < 0.6)
+    module = "engine/src/mlops/upgrading/recovery.py"
+    copy = project.run("git", "cat-file", "blob", f"HEAD:{module}").stdout
+    project.run(sys.executable, "-P", "-c", copy)
+    status = project.run("git", "status", "--porcelain", "--untracked-files=all").stdout
+    after = project.run("git", "rev-parse", "HEAD").stdout
+    if (project.path / ".git/CHERRY_PICK_HEAD").exists():
+        assert unmerged(project) == ["params.yaml"]
+    elif after == before:
+        assert status == ""
+        upgrade(project, "--to", "v4", code=number % 2)
+    else:
+        assert status == ""
+        assert project.run("git", "rev-parse", "HEAD~1").stdout == before
+    upgrade(project, "--undo")
+    assert project.run("git", "rev-parse", "HEAD").stdout == before
+    assert project.run("git", "status", "--porcelain", "--untracked-files=all").stdout == ""
+
+
+def test_a_machine_that_stopped_amid_the_files_is_put_back(make: Make) -> None:
+    """And what somebody did since is kept aside."""
+    project = make()
+    before = project.run("git", "rev-parse", "HEAD").stdout.strip()
+    upgrade(project, "--to", "v2")
+    after = project.run("git", "rev-parse", "HEAD").stdout.strip()
+    project.run("git", "reset", "--quiet", "--hard", before)
+    project.run("git", "checkout", after, "--", "params.yaml", "engine/tasks.mk")
+    project.run("git", "reset", "--quiet")
+    (project.path / "conf/model/nearest.yaml").write_text("half of i")
+    (project.path / "README.md").write_text("mine, since\n")
+    (project.path / ".git/index.lock").touch()
+    note = json.dumps({"before": before, "after": after})
+    (project.path / ".git/mlops-upgrade").write_text(note)
+    assert "an upgrade was cut off" in upgrade(project, "--undo")
+    assert project.run("git", "status", "--porcelain").stdout == ""
+    kept = project.run("git", "show", "refs/mlops/interrupted:README.md").stdout
+    assert kept == "mine, since\n"
+    assert "no commit of this branch is an upgrade" in upgrade(project, "--undo", code=2)
