@@ -173,7 +173,7 @@ def test_a_migration_on_a_project_before_and_after(
         conf__splits__a_dot_yaml="a: 1\nb: 1\nc: 2\n",
     )
     sides = [migrations.applied(git, one, names) for one in (base, mine)]
-    made = merge(git, *sides, theirs)
+    made = merge(git, sides[0], sides[1], theirs)
     assert not made.conflicts
     assert set(made.tree) == {"params.yaml", "conf/splits/a.yaml", "conf/splits/own.yaml"}
     text = git.blob(made.tree["params.yaml"].object).decode()

@@ -111,7 +111,7 @@ def _merge(
     before = [_with(tree, base, chosen.files) for tree in (base, ours)]
     sides = [migrations.applied(git, tree, plan.migrations) for tree in before]
     new = _with(new, new, chosen.files)
-    merged = plan.merged = merge(git, *sides, new)
+    merged = plan.merged = merge(git, sides[0], sides[1], new)
     result = merged.tree
     if chosen.stale and lock and not merged.conflicts:
         say(f"compiling the locks again, which both sides changed: {', '.join(chosen.stale)}")

@@ -110,7 +110,7 @@ class _Merge:
         return there
 
     def _mapping(
-        self, base: Any, ours: Any, theirs: Any, here: yaml.Node, there: yaml.Node
+        self, base: Any, ours: Any, theirs: Any, here: Any, there: Any
     ) -> dict[Any, Plain]:
         made = {key: _plain(value) for key, (_, value) in ours.items()}
         before: tuple[yaml.Node, yaml.Node] | None = None  # of ours, the last that theirs has too
@@ -162,8 +162,8 @@ class _Merge:
         self,
         entry: tuple[yaml.Node, yaml.Node],
         before: tuple[yaml.Node, yaml.Node] | None,
-        here: yaml.Node,
-        there: yaml.Node,
+        here: Any,
+        there: Any,
     ) -> None:
         if here.flow_style or there.flow_style:
             self._insert_inline(entry, before, here)
@@ -176,7 +176,7 @@ class _Merge:
             text = f"\n{text}"
         self.edits.append(Edit(place, place, text))
 
-    def _insert_inline(self, entry: Any, before: Any, here: yaml.Node) -> None:
+    def _insert_inline(self, entry: Any, before: Any, here: Any) -> None:
         key, value = entry
         if not here.flow_style or before is None or not _is_inline(value, self.theirs):
             raise _AmbiguousError
@@ -185,7 +185,7 @@ class _Merge:
         said = self.theirs[value.start_mark.index : value.end_mark.index]
         self.edits.append(Edit(place, place, f", {name}: {said}"))
 
-    def _remove(self, base: Any, ours: Any, here: yaml.Node) -> None:
+    def _remove(self, base: Any, ours: Any, here: Any) -> None:
         old, mine = _lines(self.base, *base), _lines(self.ours, *ours)
         if here.flow_style or self.base[slice(*old)] != self.ours[slice(*mine)]:
             raise _AmbiguousError
@@ -214,7 +214,11 @@ def _is_inline(node: yaml.Node, text: str) -> bool:
     if isinstance(node, yaml.ScalarNode):
         span = text[node.start_mark.index : node.end_mark.index]
         return node.style not in ("|", ">") and "\n" not in span
-    return bool(node.flow_style)
+    return _is_flow(node)
+
+
+def _is_flow(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.CollectionNode) and bool(node.flow_style)
 
 
 def _line_start(text: str, node: yaml.Node) -> int:
@@ -236,7 +240,7 @@ def _lines(text: str, key: yaml.Node, value: yaml.Node, above: bool = False) -> 
 
 def _last(text: str, key: yaml.Node, value: yaml.Node) -> int:
     """Return where the last character of an entry is: a block node's own end is that of gaps."""
-    if isinstance(value, yaml.ScalarNode) or value.flow_style:
+    if isinstance(value, yaml.ScalarNode) or _is_flow(value):
         end = value.end_mark.index
         return max(len(text[:end].rstrip()), key.end_mark.index)
     return max(_last(text, key, one) for one in _children(value))

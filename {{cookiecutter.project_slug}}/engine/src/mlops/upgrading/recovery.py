@@ -26,11 +26,10 @@ def recover(root: Path) -> str:
     said = json.loads(note.read_text(encoding="utf-8"))
     lock = _place(root, "index.lock")
     for _ in range(WAITS):
-        if lock is None or not lock.exists():
-            break
-        time.sleep(WAIT)
-    else:
-        lock.unlink()  # of a git that is gone: the note says whose it was
+        if lock and lock.exists():
+            time.sleep(WAIT)
+    if lock:
+        lock.unlink(missing_ok=True)  # of a git that is gone: the note says whose it was
     head, before, after = _git(root, "rev-parse", "HEAD"), said["before"], said["after"]
     pick = _place(root, "CHERRY_PICK_HEAD")
     done = ""

@@ -35,8 +35,8 @@ def upgrade(repository: Repository, to: str | None, address: str | None, lock: b
             raise TemplateError(f"{ref} is older than upgrades: name a later version (TO=…)")
         own = {**os.environ, "PYTHONPATH": folder}
         python = _python(repository, Path(folder, LOCK), own)
-        told = ["--clone", str(template.clone.root), "--to", ref, *_address(template, address)]
-        command = [python, "-P", "-m", CODE, *told, *([] if lock else ["--no-lock"])]
+        where = ["--clone", str(template.clone.root), "--to", ref, *_address(template, address)]
+        command = [python, "-P", "-m", CODE, *where, *([] if lock else ["--no-lock"])]
         return subprocess.run(command, cwd=repository.root, env=own).returncode
 
 
