@@ -14,7 +14,7 @@ from pathlib import Path
 from baked import SOURCE, Project, clean_environment
 
 PARTS = ("cookiecutter.json", "hooks", "upgrades", SOURCE.name)
-Change = Callable[[Path], None]
+Change = Callable[[Path], object]
 TRAILER = "Template-Upgrade"
 
 # What the later versions bring, as a text that stands somewhere in a project afterwards.
@@ -203,7 +203,7 @@ def _answer(at: Path) -> None:
 
 
 def _write(path: str, text: str) -> Change:
-    return lambda at: (at / path).write_text(text) and None
+    return lambda at: (at / path).write_text(text)
 
 
 def _edit(path: str, old: str, new: str) -> Change:
@@ -219,7 +219,7 @@ def _remove(path: str) -> Change:
 
 
 def _move(old: str, new: str) -> Change:
-    return lambda at: (at / old).rename(at / new) and None
+    return lambda at: (at / old).rename(at / new)
 
 
 OWN_FUNCTION = '''

@@ -27,19 +27,11 @@ class Edit(NamedTuple):
     text: str
 
 
-class Side(NamedTuple):
-    """A text, and the node that it is as a whole."""
-
-    text: str
-    node: yaml.Node
-
-
 def merged(base: str, ours: str, theirs: str) -> str | None:
     """Return our text with what the template changed; None where people have to decide."""
     try:
-        sides = [Side(text, _composed(text)) for text in (base, ours, theirs)]
-        merge = _Merge(*(side.text for side in sides))
-        wanted = merge.walk(*(side.node for side in sides))
+        merge = _Merge(base, ours, theirs)
+        wanted = merge.walk(*map(_composed, (base, ours, theirs)))
         made = _applied(ours, merge.edits)
         return made if _plain(_composed(made)) == wanted else None
     except (yaml.YAMLError, _AmbiguousError, RecursionError):
@@ -81,7 +73,7 @@ def _key(node: yaml.Node) -> tuple[str, str]:
     return (node.tag, node.value)
 
 
-def _entries(node: yaml.MappingNode) -> dict[tuple[str, str], tuple[yaml.Node, yaml.Node]]:
+def _entries(node: yaml.Node) -> dict[tuple[str, str], tuple[yaml.Node, yaml.Node]]:
     return {_key(key): (key, value) for key, value in node.value}
 
 
@@ -96,7 +88,8 @@ class _Merge:
         """Collect the edits by which `ours` takes the template's changes; return what it holds."""
         nodes = (base, ours, theirs)
         if all(isinstance(node, yaml.MappingNode) for node in nodes):
-            return self._mapping(*map(_entries, nodes), ours, theirs)
+            was, here, there = map(_entries, nodes)
+            return self._mapping(was, here, there, ours, theirs)
         was, here, there = (_plain(node) for node in nodes)
         if there in (was, here):
             return here
