@@ -113,6 +113,7 @@ def second(template: Path) -> None:
     edit(at / "pyproject.toml", '"ANN"', '"ANN", "C4"')
     edit(at / "requirements/serve.txt", "annotated-doc==0.0.7", "annotated-doc==0.0.8")
     append(at / ".gitignore", "/of-v2\n")
+    (at / "resolved.yaml").write_text("of: the template\n")
     edit(at / "orchestration/airflow.py", "The daily work", "The work of a day")
     append(at / "engine/tasks.mk", "# Of v2.\n")
     (at / "engine/src/mlops/novel.py").write_text('"""Of v2."""\n')
@@ -200,6 +201,21 @@ def _links(at: Path) -> None:
 def _answer(at: Path) -> None:
     for name in ("README.md", "pyproject.toml"):
         edit(at / name, "Predicts which customers will cancel", "Predicts who leaves")
+
+
+WRITTEN = {
+    "dvc.lock": "schema: '2.0' # of a run\n",
+    "resolved.yaml": "of: the pipeline\n",
+    "data/raw.dvc": "outs: [] # data\n",
+    "deploy/production/champion.dvc": "outs: [] # promoted\n",
+    "deploy/production/release.yaml": "of: a promotion\n",
+}
+
+
+def _run(at: Path) -> None:
+    for name, text in WRITTEN.items():
+        (at / name).parent.mkdir(exist_ok=True)
+        (at / name).write_text(text)
 
 
 def _write(path: str, text: str) -> Change:
@@ -316,6 +332,7 @@ TRIED = (
 )
 FOUND = (
     Edit("conf, the line beside", _edit(TRAINING, "folds: 0", "folds: 5"), ("folds: 5",)),
+    Edit("what a run and a promotion write", _run, tuple(WRITTEN.values())),
     Edit("line of a list", _append(".gitignore", "/ours\n"), ("/ours",)),
     Edit(
         "own file in a folder",

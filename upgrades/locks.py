@@ -53,8 +53,8 @@ def _with_own(old: str, own: str, new: str) -> str:
     return new + "".join(pin if pin.endswith("\n") else f"{pin}\n" for pin in added)
 
 
-def compiled(git: Git, tree: Tree) -> Tree | None:
-    """Return the locks that `make lock` compiles of a project's files; None where it cannot."""
+def compiled(git: Git, tree: Tree) -> tuple[Tree, str]:
+    """Return the locks that `make lock` compiles of a project's files, or why there are none."""
     with tempfile.TemporaryDirectory() as folder:
         git.extract({path: one for path, one in tree.items() if _is_needed(path)}, Path(folder))
         own: Mapping[str, str] = {k: v for k, v in os.environ.items() if k not in OWN}
@@ -62,12 +62,15 @@ def compiled(git: Git, tree: Tree) -> Tree | None:
             ["make", "--no-print-directory", "lock"], cwd=folder, env=own, capture_output=True
         )
         if done.returncode:
-            return None
-        return {
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            said = [line for line in lines if not line.startswith("make: ")]
+            return {}, (said or ["no reason given"])[-1]
+        made = {
             path: Entry(PLAIN, git.put(Path(folder, path).read_bytes()))
             for path in tree
             if is_lock(path)
         }
+        return made, ""
 
 
 def _is_needed(path: str) -> bool:

@@ -35,7 +35,8 @@ class Plan:
     files_off: int | None = None  # of the engine of a project that was adopted
     asked: dict[str, Any] = field(default_factory=dict)  # new questions and their defaults
     migrations: list[str] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)  # locks that nobody could compile
+    stale: list[str] = field(default_factory=list)  # locks that are still to be compiled
+    uncompiled: str = ""  # why they could not be
     compiled: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)  # files of the template that are the owner's
 
@@ -115,9 +116,9 @@ def _merge(
     result = merged.tree
     if chosen.stale and lock and not merged.conflicts:
         say(f"compiling the locks again, which both sides changed: {', '.join(chosen.stale)}")
-        made = locks.compiled(git, result)
-        result |= made or {}
-        plan.compiled, plan.stale = (list(made), []) if made else ([], chosen.stale)
+        made, plan.uncompiled = locks.compiled(git, result)
+        result |= made
+        plan.compiled, plan.stale = list(made), [] if made else chosen.stale
     else:
         plan.stale = chosen.stale
     result[FILE] = Entry(PLAIN, git.put(plan.target.text().encode()))

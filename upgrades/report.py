@@ -31,6 +31,7 @@ def text(git: Git, plan: Plan, rerun: Sequence[str] | None) -> str:
             "Merged without asking",
             [f"`{p}`: {how}" for p, how in sorted(plan.merged.settled.items())],
         ),
+        ("Compiled again, as both sides changed locks", _listed(plan.compiled)),
         ("Stays deleted, though the template changed it", _listed(sorted(plan.merged.kept_away))),
         ("Not taken, since a run or a promotion writes there", _listed(sorted(plan.refused))),
         ("What changed", _changes(git, plan)),
@@ -87,9 +88,10 @@ def _to_do(plan: Plan) -> list[str]:
             "in `src/` (engine/docs/owning.md)"
         )
     if plan.stale:
+        why = f" and could not be compiled ({plan.uncompiled})" if plan.uncompiled else ""
         found.append(
-            f"`make lock`: {', '.join(_listed(plan.stale))} changed on both sides and could not be "
-            "compiled here; until then the template's pins and yours stand side by side"
+            f"`make lock`: {', '.join(_listed(plan.stale))} changed on both sides{why}; until then "
+            "the template's pins and yours stand side by side"
         )
     found.append("`make install check`, then push the branch as any other pull request")
     return found
@@ -167,9 +169,11 @@ def rerun(git: Git) -> list[str] | None:
     """Return the stages that DVC would run; None where it cannot say."""
     if not (git.root / "dvc.lock").is_file():
         return None
+    own = git.root / ".venv/bin/dvc"
+    dvc = str(own.resolve()) if own.is_file() else "dvc"
     try:
         done = subprocess.run(
-            ["dvc", "status", "--json"], cwd=git.root, capture_output=True, timeout=PATIENCE
+            [dvc, "status", "--json"], cwd=git.root, capture_output=True, timeout=PATIENCE
         )
         found = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
