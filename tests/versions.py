@@ -340,6 +340,11 @@ FOUND = (
         ("_target_: mine",),
     ),
     Edit(
+        "renamed, renamed there otherwise",
+        _move("deploy/services/prometheus.yml", "deploy/services/own.yml"),
+        conflict=True,
+    ),
+    Edit(
         "statement beside a changed one",
         _edit("src/policy/rules.py", "        spread = float(case", BESIDE),
         ("# mine",),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import adoption, locks, migrations
-from .merging import Merged, merge, of_commits
+from .merging import Merged, Stages, merge, of_commits
 from .origin import FILE, Origin, guessed, parsed
 from .rendering import rendered
 from .repository import PLAIN, Entry, Git, Tree, UpgradeError
@@ -77,7 +77,8 @@ def _origin(
         if not template.has(found.commit):
             raise UpgradeError(
                 f"{found.template or 'the template'} has no commit {found.commit[:12]}, which "
-                f"{FILE} names: give the address that has it (TEMPLATE=…)"
+                f"{FILE} names: give the address that has it (TEMPLATE=…), or write null for it "
+                "and commit, and the nearest version is found"
             )
         return found, None
     nearest, files_off = adoption.nearest(git, ours, template, commit)
@@ -163,16 +164,18 @@ def _pick(
                 else:
                     (parent if stage == 1 else pick)[place] = stages[stage]
         made = _committed(git, plan, parent, pick, prefix, whole, message)
-        if _leaves(git, plan, made) == set(plan.merged.conflicts):
+        if _leaves(git, plan, made).keys() == plan.merged.conflicts.keys():
             return made
     except LookupError:
         pass
     # Then all of it is git's.
-    plan.merged.settled = {}
     kept = {p: e for p, e in head.items() if p.startswith(ENGINE) or locks.is_lock(p) or p == FILE}
     parent = {p: e for p, e in old.items() if not p.startswith(ENGINE) and not locks.is_lock(p)}
     pick = {**new, FILE: plan.result[FILE]}
-    return _committed(git, plan, {**parent, **kept}, pick, prefix, whole, message)
+    made = _committed(git, plan, {**parent, **kept}, pick, prefix, whole, message)
+    plan.merged.settled, plan.merged.kept_away = {}, []
+    plan.merged.conflicts = _leaves(git, plan, made)
+    return made
 
 
 def _source(tree: Tree, path: str, entry: Entry) -> str:
@@ -193,12 +196,13 @@ def _committed(
     return git.commit(after, [root], message)
 
 
-def _leaves(git: Git, plan: Plan, pick: str) -> set[str]:
-    """Return the paths in conflict, from the project's folder, where HEAD takes a commit over."""
+def _leaves(git: Git, plan: Plan, pick: str) -> dict[str, Stages]:
+    """Return the conflicts, by paths from the project's folder, where HEAD takes a commit over."""
     root = git.say("rev-parse", f"{pick}^")
     here = git.commit(git.say("rev-parse", f"{plan.before}^{{tree}}"), [root], "Project")
     prefix = git.say("rev-parse", "--show-prefix")
-    return {path.removeprefix(prefix) for path in of_commits(git, here, pick).conflicts}
+    left = of_commits(git, here, pick).conflicts
+    return {path.removeprefix(prefix): stages for path, stages in left.items()}
 
 
 def _edited(git: Git, base: Tree, ours: Tree) -> str:

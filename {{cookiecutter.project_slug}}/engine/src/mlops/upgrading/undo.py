@@ -4,6 +4,7 @@ import re
 
 from ..git.repository import Repository, RepositoryError
 from .recovery import recover
+from .template import FILE
 
 TRAILER = "Template-Upgrade"
 
@@ -26,9 +27,9 @@ def undo(repository: Repository) -> str:
         return "the upgrade is taken back: files are as before it"
     if changed := repository.git("diff", "--name-only", "HEAD", "--").splitlines():
         raise UndoError(f"{changed[0]} differs from the last commit: commit it, or `git stash`")
-    made = next((c for c in repository.line("HEAD") if _is_upgrade(repository, c)), None)
+    made = _last(repository)
     if made is None:
-        raise UndoError("no commit of this branch is an upgrade: nothing to take back")
+        raise UndoError("this branch has no upgrade that it still follows: nothing to take back")
     title = _message(repository, made).partition("\n")[0]
     if made == repository.commit_of("HEAD") and not _is_pushed(repository, made):
         repository.git("reset", "--quiet", "--keep", f"{made}~1")
@@ -41,6 +42,13 @@ def undo(repository: Repository) -> str:
             "`git status` names, `git add` them, `git revert --continue`"
         ) from error
     return f"reverted by a new commit: {title}"
+
+
+def _last(repository: Repository) -> str | None:
+    """Return the upgrade that the project still follows; one that was reverted is none."""
+    now = repository.text_at("HEAD", FILE)
+    made = (one for one in repository.line("HEAD") if _is_upgrade(repository, one))
+    return next((one for one in made if repository.text_at(one, FILE) == now), None)
 
 
 def _is_upgrade(repository: Repository, commit: str) -> bool:
