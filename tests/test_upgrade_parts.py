@@ -88,6 +88,19 @@ def test_keys_that_people_decide(ours: tuple[str, str], theirs: tuple[str, str])
     assert yaml_keys.merged(BASE, BASE.replace(*ours), BASE.replace(*theirs)) is None
 
 
+def test_comments_of_the_template_come_too_and_those_that_do_not_are_told(git: Git) -> None:
+    ours = BASE.replace("last: 1", "last: 1\nown: 1")
+    theirs = BASE.replace("# Of the", "# Of a new").replace("last: 1", "last: 2")
+    found = settled(git, "a.yaml", *(text.encode() for text in (BASE, ours, theirs)))
+    assert found == (theirs.replace("last: 2", "last: 2\nown: 1").encode(), "by key")
+    theirs = theirs.replace("last: 2", "# why\nlast: 2")
+    found = settled(git, "a.yaml", *(text.encode() for text in (BASE, ours, theirs)))
+    assert found is not None
+    assert b"# Of a new template" in found[0]
+    assert b"# why" not in found[0]  # where ours has something else
+    assert found[1] == "by key, but for comments of the template: # why"
+
+
 ONE = '"""A module."""\n\nimport os\n\n\ndef first():\n    return os\n'
 MINE, THEIRS = "\n\ndef mine():\n    return 1\n", "\n\ndef theirs():\n    return 2\n"
 

@@ -53,7 +53,7 @@ def _check_yaml(git: Git, merged: Merged, base: Tree, ours: Tree, theirs: Tree) 
         if yaml_keys.is_sound(git.blob(entry.object).decode(errors="replace")):
             continue
         found = _settled(git, path, dict(enumerate(sides, start=1)))
-        if found and found[1] == yaml_keys.HOW:
+        if found and found[1].startswith(yaml_keys.HOW):
             merged.tree[path] = Entry(entry.mode, git.put(found[0]))
             merged.settled[path] = found[1]
         else:

@@ -19,6 +19,7 @@ HUNK = re.compile(
     rb"(?P<theirs>(?:.*\n)*?)^>{7} .*\n",
     re.MULTILINE,
 )
+COMMENT = re.compile(r"(?:^|(?<=\s))#.*\S", re.MULTILINE)
 # Lists of lines, in which what both sides added stands beside each other.
 LISTS = (".gitignore", ".dvcignore", "CODEOWNERS")
 
@@ -33,10 +34,8 @@ def settled(
         content, whole = _by_lines(git, base, plain, theirs)
         found = (content, told) if whole else settled(git, path, base, plain, theirs)
         return (found[0].replace(LF, CRLF), told) if found else None
-    if path.endswith(yaml_keys.SUFFIXES):
-        merged = yaml_keys.merged(*(_text(one) for one in (base, ours, theirs)))
-        if merged is not None:
-            return merged.encode(errors="surrogateescape"), yaml_keys.HOW
+    if path.endswith(yaml_keys.SUFFIXES) and (keyed := _by_key(git, base, ours, theirs)):
+        return keyed
     if path.endswith(".py") or path.rpartition("/")[2] in LISTS:
         content, _ = _by_lines(git, base, ours, theirs)
         both = _union(content, path.endswith(".py"))
@@ -50,6 +49,21 @@ def settled(
     return None
 
 
+def _by_key(git: Git, base: bytes, ours: bytes, theirs: bytes) -> tuple[bytes, str] | None:
+    """Merge YAML by key, and the template's comments by lines where ours has nothing else there."""
+    keyed = yaml_keys.merged(*(_text(one) for one in (base, ours, theirs)))
+    if keyed is None:
+        return None
+    made = keyed.encode(errors="surrogateescape")
+    more, _ = _by_lines(git, base, made, theirs, "--ours")
+    if yaml_keys.is_alike(_text(more), keyed):
+        made = more
+    known = _text(base) + _text(made)
+    left = [one for one in COMMENT.findall(_text(theirs)) if one not in known]
+    told = f", but for comments of the template: {'; '.join(left)}" if left else ""
+    return made, f"{yaml_keys.HOW}{told}"
+
+
 def _formatted(git: Git, path: str, content: bytes) -> bytes | None:
     """Return a module as this project's own formatter leaves it; None where there is none."""
     own = git.root / ".venv/bin/ruff"
@@ -61,14 +75,16 @@ def _formatted(git: Git, path: str, content: bytes) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _by_lines(git: Git, base: bytes, ours: bytes, theirs: bytes) -> tuple[bytes, bool]:
+def _by_lines(
+    git: Git, base: bytes, ours: bytes, theirs: bytes, *options: str
+) -> tuple[bytes, bool]:
     """Merge three texts as git does; say whether without a conflict."""
     with tempfile.TemporaryDirectory() as folder:
         places = []
         for name, content in (("ours", ours), ("base", base), ("theirs", theirs)):
             places.append(str(Path(folder, name)))
             Path(folder, name).write_bytes(content)
-        told = (*MERGING, "merge-file", "--stdout", "--diff3", "--quiet", *places)
+        told = (*MERGING, "merge-file", "--stdout", "--diff3", "--quiet", *options, *places)
         done = git.run(*told, accept=range(128))
     return done.stdout, done.returncode == 0
 

@@ -46,6 +46,14 @@ def is_sound(text: str) -> bool:
         return False
 
 
+def is_alike(one: str, other: str) -> bool:
+    """Say whether two texts are YAML that holds the same."""
+    try:
+        return bool(_plain(_composed(one)) == _plain(_composed(other)))
+    except (yaml.YAMLError, _AmbiguousError, RecursionError):
+        return False
+
+
 def _composed(text: str) -> yaml.Node:
     if any(isinstance(token, HARD) for token in yaml.scan(text, yaml.SafeLoader)):
         raise _AmbiguousError
