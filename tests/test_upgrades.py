@@ -153,6 +153,8 @@ def test_all_edits_at_once(make: Make, to: str, shallow: bool) -> None:
         "src/policy/rules.py",
     ], said
     check_nothing_is_lost(project, TOGETHER, to == "v4")
+    training = (project.path / "conf/training/standard.yaml").read_text()
+    assert f"\n{'transform' if to == 'v2' else 'mapping'}: sqrt" in training
     mode = (project.path / "orchestration/airflow.py").stat().st_mode
     assert mode & stat.S_IXUSR
     assert os.readlink(project.path / "pages") == "engine/docs"

@@ -45,6 +45,7 @@ LATER = (
     ("src/project/features.py", "def squared("),
     ("conf/training/standard.yaml", "tolerance: 1.0e-4"),
     ("orchestration/cron.txt", "of v3"),
+    ("conf/training/standard.yaml", "mapping: "),
     ("params.yaml", "lightgbm: 190"),
     ("README.md", "Which version this is"),
     ("conf/split/date.yaml", "method: time"),
@@ -67,6 +68,15 @@ SQUARED = '''
 def squared(amount: Floats) -> Floats:
     """Return the square of an amount."""
     return amount**2
+'''
+
+
+MIGRATION = '''"""Training maps a target."""
+
+
+def migrate(files):
+    for pattern in ("conf/training/*.yaml", "resolved.yaml"):
+        files.rename_key(pattern, ["transform"], "mapping")
 '''
 
 
@@ -128,6 +138,8 @@ def third(template: Path) -> None:
     append(at / "src/project/features.py", SQUARED)
     edit(at / "conf/training/standard.yaml", "tolerance: 1.0e-5", "tolerance: 1.0e-4")
     (at / "orchestration/cron.txt").write_text("of v3\n")
+    edit(at / "conf/training/standard.yaml", "transform: none", "mapping: none")
+    (template / "upgrades/001_mapping.py").write_text(MIGRATION)
 
 
 def fourth(template: Path) -> None:
@@ -205,7 +217,7 @@ def _answer(at: Path) -> None:
 
 WRITTEN = {
     "dvc.lock": "schema: '2.0' # of a run\n",
-    "resolved.yaml": "of: the pipeline\n",
+    "resolved.yaml": "transform: of the pipeline\n",
     "data/raw.dvc": "outs: [] # data\n",
     "deploy/production/champion.dvc": "outs: [] # promoted\n",
     "deploy/production/release.yaml": "of: a promotion\n",
@@ -332,6 +344,11 @@ TRIED = (
 )
 FOUND = (
     Edit("conf, the line beside", _edit(TRAINING, "folds: 0", "folds: 5"), ("folds: 5",)),
+    Edit(
+        "key that is renamed later",
+        _edit(TRAINING, "transform: none", "transform: sqrt"),
+        (": sqrt",),
+    ),
     Edit("what a run and a promotion write", _run, tuple(WRITTEN.values())),
     Edit("line of a list", _append(".gitignore", "/ours\n"), ("/ours",)),
     Edit(

@@ -101,13 +101,14 @@ def _merge(
     git: Git, plan: Plan, base: Tree, new: Tree, prefix: str, whole: Tree, lock: bool, say: Say
 ) -> None:
     ours = {path: entry for path, entry in plan.ours.items() if path != FILE}
+    written = {path: entry for path, entry in ours.items() if _is_the_owners(path, ours)}
     plan.engine = _edited(git, base, ours)
     if plan.engine:
         say("engine/ was edited here: it is replaced whole, and the edit kept as a patch")
     plan.refused = [path for path in new if _is_the_owners(path, ours)]
-    base, new = (
+    base, ours, new = (
         {path: entry for path, entry in tree.items() if not _is_the_owners(path, ours)}
-        for tree in (base, new)
+        for tree in (base, ours, new)
     )
     chosen = locks.chosen(git, base, ours, new)
     before = [_with(tree, base, chosen.files) for tree in (base, ours)]
@@ -115,6 +116,7 @@ def _merge(
     new = _with(new, new, chosen.files)
     merged = plan.merged = merge(git, sides[0], sides[1], new)
     result = merged.tree
+    result |= written  # which no merge and no migration has seen
     if chosen.stale and lock and not merged.conflicts:
         say(f"compiling the locks again, which both sides changed: {', '.join(chosen.stale)}")
         made, plan.uncompiled = locks.compiled(git, result)
