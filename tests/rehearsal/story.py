@@ -116,6 +116,7 @@ class Story(Rehearsal):
             "REGISTRY_PASSWORD",
             "MLFLOW_TRACKING_TOKEN",
             "ENV_KEY",
+            "UPGRADE_TOKEN",
             *PREDICT_KEYS,
         )
         self.secrets = {
@@ -133,6 +134,7 @@ class Story(Rehearsal):
             "REFRESH_EVERY_DAYS": "",
             "INGEST": "",
             "MATERIALISE": "",
+            "UPGRADE": "",
             "INGEST_SINCE": "",
             "INGEST_TABLE": "",
             **dict.fromkeys(PREDICT, ""),

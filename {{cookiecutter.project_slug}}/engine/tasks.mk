@@ -68,7 +68,7 @@ LOG_KEYS = test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && print
 READ_LOG = FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts refresh refreshed ingest predict materialise
+.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts refresh refreshed ingest predict materialise upgrade upgraded
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -179,6 +179,15 @@ predict: $(INSTALLED)  ## score PREDICT_INPUT into PREDICT_OUTPUT with what prod
 	@mlops predict "$${PREDICT_INPUT:?name the tables}" --out "$${PREDICT_OUTPUT:?name the answers}" --ids \
 		--bundle deploy/production/champion $${PREDICT_PARTITION:+--partition "$$PREDICT_PARTITION"} \
 		$${PREDICT_LOG:+--log "$$PREDICT_LOG"}
+
+# An upgrade that a machine cut off may have left files of two versions: HEAD has whole ones.
+upgrade:  ## follow the template to its last release, or to TO=v2; UNDO=1 takes the last upgrade back
+	@git cat-file blob HEAD:./engine/src/mlops/upgrading/recovery.py 2>/dev/null | $(PYTHON) -P -
+	@$(MAKE) --no-print-directory install
+	@$(MIRROR) mlops upgrade $${TO:+--to "$$TO"} $${TEMPLATE:+--template "$$TEMPLATE"} $${UNDO:+--undo}
+
+upgraded:  ## push the upgrade of ONTO that reports/upgrade has, and open or edit its pull request
+	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.upgraded reports/upgrade --onto "$$ONTO"
 
 test: $(INSTALLED)  ## run the tests
 	pytest -n auto --maxprocesses 4 --dist loadfile

@@ -25,6 +25,7 @@ from . import (
     releasing,
     stages,
     table,
+    upgrading,
     value,
 )
 from .verb import Run
@@ -51,6 +52,7 @@ MODULES = (
     impact,
     value,
     history,
+    upgrading,
 )
 DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call them in order."
 
@@ -58,8 +60,8 @@ DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call th
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code.
 
-    It is 0, or 2 for a failure that the printed sentence helps to mend; `gate`, `monitor` and
-    `features check` have 1 as well.
+    It is 0, or 2 for a failure that the printed sentence helps to mend; `gate`, `monitor`,
+    `features check` and `upgrade` have 1 as well.
     """
     arguments = parser().parse_args(argv)
     try:

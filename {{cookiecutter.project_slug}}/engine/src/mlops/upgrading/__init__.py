@@ -1,0 +1,1 @@
+"""The way to a later version of the template, whose own code does the work."""
