@@ -133,6 +133,7 @@ class Story(Rehearsal):
             "REFRESH_EVERY_DAYS": "",
             "INGEST": "",
             "MATERIALISE": "",
+            "EXPERIMENT": "",
             "INGEST_SINCE": "",
             "INGEST_TABLE": "",
             **dict.fromkeys(PREDICT, ""),

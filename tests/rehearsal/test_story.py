@@ -127,6 +127,81 @@ source:
 """
 
 
+UNITS = Path(__file__).with_name("canary.py")
+CANARY = """
+format: 1
+mode: canary
+champion: {champion}
+challenger: {challenger}
+salt: story
+steps: [{{share: 0.1, for: 1h}}, {{share: 0.5, for: 1d}}]
+since: 2026-03-01T00:00:00Z
+"""
+
+
+def test_an_experiment_goes_a_step_on_and_is_stopped_by_pull_requests(
+    sequel: Story, tmp_path: Path
+) -> None:
+    """The job that reads the log may write nothing; what a server took back, a revert follows."""
+    assert {*states(sequel.start("experiment.yml", "schedule")).values()} == {"skipped"}
+    log, champion = tmp_path / "log", sequel.declared()
+    sequel.author.run("python", str(UNITS), str(log), champion, "b" * 64)
+    sequel.watch(log)
+    sequel.variables = {**sequel.variables, "EXPERIMENT": "on"}
+    none = sequel.start("experiment.yml", "schedule")
+    assert states(none) == {"status": "success", "propose": "skipped"}, none.output
+    assert "nothing to judge" in none.output
+    sequel.begin("main")
+    path = "deploy/production/experiment.yaml"
+    sequel.write(path, CANARY.format(champion=champion, challenger="b" * 64))
+    sequel.write("deploy/production/challenger.dvc", OUTSIDE)
+    sequel.write("deploy/production/challenger.json", "{}")
+    sequel.author.commit("Try another")
+    sequel.push(sequel.author.path, "main")
+
+    def proposed() -> int:
+        run = sequel.start("experiment.yml", "schedule")
+        assert states(run) == {"status": "success", "propose": "success"}, run.output
+        assert run.jobs["status"].permissions == {"contents": "read"}
+        assert run.jobs["propose"].permissions == {
+            name: "write" for name in ("actions", "contents", "pull-requests")
+        }
+        number, pull = max(sequel.github.pulls.items())
+        assert (pull.state, pull.branch) == ("OPEN", "experiment/production")
+        assert pull.author == "github-actions[bot]"
+        started = sequel.dispatched()
+        assert {one.workflow for one in started} == {"model", "check"}
+        assert {one.result for one in started} == {"success"}, [one.output for one in started]
+        return number
+
+    number = proposed()
+    assert sequel.github.pulls[number].title == "production: bbbbbbbbbbbb meets 50%"
+    assert "step: 1" not in sequel.at("main", path)
+    sequel.accept(number)
+    assert "step: 1" in sequel.at("main", path)
+    sequel.begin("main")
+    sequel.author.run("python", str(UNITS), str(log), path, "5 of 20 requests failed")
+    number = proposed()
+    pull = sequel.github.pulls[number]
+    assert pull.title == "production: stop the experiment of bbbbbbbbbbbb"
+    assert "5 of 20 requests failed" in pull.body
+    sequel.accept(number)
+    files = git(sequel.github.bare(), "ls-tree", "-r", "--name-only", "main", "deploy/production")
+    assert "experiment.yaml" not in files
+    assert "challenger" not in files
+    assert "deploy/production/experiments/" in files
+    assert sequel.declared() == champion
+
+
+OUTSIDE = f"""outs:
+- md5: {"a" * 32}.dir
+  size: 1
+  nfiles: 1
+  hash: md5
+  path: challenger
+"""
+
+
 def test_new_data_come_as_one_pull_request_that_says_what_changed(sequel: Story) -> None:
     """Of a table that no model reads yet: nothing is trained, and the merge has the pointer."""
     place = sequel.folder / "shop.db"
