@@ -127,6 +127,7 @@ source:
 """
 
 
+TRIED = "deploy/production/experiment.yaml"
 UNITS = Path(__file__).with_name("canary.py")
 CANARY = """
 format: 1
@@ -139,12 +140,10 @@ since: 2026-03-01T00:00:00Z
 """
 
 
-def test_an_experiment_goes_a_step_on_and_is_stopped_by_pull_requests(
-    sequel: Story, tmp_path: Path
-) -> None:
-    """The job that reads the log may write nothing; what a server took back, a revert follows."""
-    assert {*states(sequel.start("experiment.yml", "schedule")).values()} == {"skipped"}
-    log, champion = tmp_path / "log", sequel.declared()
+@pytest.fixture
+def tried(sequel: Story) -> Story:
+    """Production with a canary of which three people are in the log, and the workflow on."""
+    log, champion = sequel.folder / "log", sequel.declared()
     sequel.author.run("python", str(UNITS), str(log), champion, "b" * 64)
     sequel.watch(log)
     sequel.variables = {**sequel.variables, "EXPERIMENT": "on"}
@@ -152,45 +151,56 @@ def test_an_experiment_goes_a_step_on_and_is_stopped_by_pull_requests(
     assert states(none) == {"status": "success", "propose": "skipped"}, none.output
     assert "nothing to judge" in none.output
     sequel.begin("main")
-    path = "deploy/production/experiment.yaml"
-    sequel.write(path, CANARY.format(champion=champion, challenger="b" * 64))
+    sequel.write(TRIED, CANARY.format(champion=champion, challenger="b" * 64))
     sequel.write("deploy/production/challenger.dvc", OUTSIDE)
     sequel.write("deploy/production/challenger.json", "{}")
     sequel.author.commit("Try another")
     sequel.push(sequel.author.path, "main")
+    return sequel
 
-    def proposed() -> int:
-        run = sequel.start("experiment.yml", "schedule")
-        assert states(run) == {"status": "success", "propose": "success"}, run.output
-        assert run.jobs["status"].permissions == {"contents": "read"}
-        assert run.jobs["propose"].permissions == {
-            name: "write" for name in ("actions", "contents", "pull-requests")
-        }
-        number, pull = max(sequel.github.pulls.items())
-        assert (pull.state, pull.branch) == ("OPEN", "experiment/production")
-        assert pull.author == "github-actions[bot]"
-        started = sequel.dispatched()
-        assert {one.workflow for one in started} == {"model", "check"}
-        assert {one.result for one in started} == {"success"}, [one.output for one in started]
-        return number
 
-    number = proposed()
-    assert sequel.github.pulls[number].title == "production: bbbbbbbbbbbb meets 50%"
-    assert "step: 1" not in sequel.at("main", path)
-    sequel.accept(number)
-    assert "step: 1" in sequel.at("main", path)
-    sequel.begin("main")
-    sequel.author.run("python", str(UNITS), str(log), path, "5 of 20 requests failed")
-    number = proposed()
-    pull = sequel.github.pulls[number]
+def proposed(story: Story) -> int:
+    """Run the workflow; return the pull request that it opens, and that `model` has nothing to."""
+    run = story.start("experiment.yml", "schedule")
+    assert states(run) == {"status": "success", "propose": "success"}, run.output
+    assert run.jobs["status"].permissions == {"contents": "read"}
+    assert run.jobs["propose"].permissions == {
+        name: "write" for name in ("actions", "contents", "pull-requests")
+    }
+    number, pull = max(story.github.pulls.items())
+    assert (pull.state, pull.branch) == ("OPEN", "experiment/production")
+    assert pull.author == "github-actions[bot]"
+    started = story.dispatched()
+    assert {one.workflow for one in started} == {"model", "check"}
+    assert {one.result for one in started} == {"success"}, [one.output for one in started]
+    return int(number)
+
+
+def test_an_experiment_goes_a_step_on_by_a_pull_request(tried: Story) -> None:
+    number = proposed(tried)
+    assert tried.github.pulls[number].title == "production: bbbbbbbbbbbb meets 50%"
+    assert "step: 1" not in tried.at("main", TRIED)
+    tried.accept(number)
+    assert "step: 1" in tried.at("main", TRIED)
+    tried.variables = {**tried.variables, "EXPERIMENT": ""}
+    off = tried.start("experiment.yml", "schedule")
+    assert {*states(off).values()} == {"skipped"}
+
+
+@thorough
+def test_what_servers_took_back_is_taken_back_by_a_pull_request(tried: Story) -> None:
+    champion, log = tried.declared(), tried.folder / "log"
+    tried.author.run("python", str(UNITS), str(log), TRIED, "5 of 20 requests failed")
+    number = proposed(tried)
+    pull = tried.github.pulls[number]
     assert pull.title == "production: stop the experiment of bbbbbbbbbbbb"
     assert "5 of 20 requests failed" in pull.body
-    sequel.accept(number)
-    files = git(sequel.github.bare(), "ls-tree", "-r", "--name-only", "main", "deploy/production")
+    tried.accept(number)
+    files = git(tried.github.bare(), "ls-tree", "-r", "--name-only", "main", "deploy/production")
     assert "experiment.yaml" not in files
     assert "challenger" not in files
     assert "deploy/production/experiments/" in files
-    assert sequel.declared() == champion
+    assert tried.declared() == champion
 
 
 OUTSIDE = f"""outs:
