@@ -153,7 +153,7 @@ def tried(sequel: Story) -> Story:
     sequel.begin("main")
     sequel.write(TRIED, CANARY.format(champion=champion, challenger="b" * 64))
     sequel.write("deploy/production/challenger.dvc", OUTSIDE)
-    sequel.write("deploy/production/challenger.json", "{}")
+    sequel.write("deploy/production/challenger.gate.json", "{}")
     sequel.author.commit("Try another")
     sequel.push(sequel.author.path, "main")
     return sequel

@@ -120,7 +120,7 @@ accept:  ## push the commits of that file, if they follow ONTO and hold results 
 	PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.transfer $(HANDOVER) --onto "$$ONTO" --branch "$$BRANCH"
 
 signed:  ## verify, by `gh`, that the workflow `model` has signed what this commit declares
-	@for verdict in deploy/*/gate.json; do test ! -e "$$verdict" || gh attestation verify "$$verdict" \
+	@for verdict in deploy/*/*gate.json; do test ! -e "$$verdict" || gh attestation verify "$$verdict" \
 		--repo "$$GITHUB_REPOSITORY" --signer-workflow "$$GITHUB_REPOSITORY/.github/workflows/model.yml" || exit 1; done
 
 deployer:  ## push with $ENV_KEY, the deploy key on GitHub that alone may write env/*, if there is one; needs `gh`

@@ -91,7 +91,7 @@ def test_the_image_has_both_and_a_step_is_a_file_of_the_branch(following: Any) -
 
 
 def test_a_challenger_without_evidence_is_not_released(following: Any, tmp_path: Path) -> None:
-    workshop, path = following.workshop, Path(following.root, FOLDER, "challenger.json")
+    workshop, path = following.workshop, Path(following.root, FOLDER, "challenger.gate.json")
     whole = path.read_text()
     content = json.loads(whole)
 
@@ -108,7 +108,7 @@ def test_a_challenger_without_evidence_is_not_released(following: Any, tmp_path:
     for text in (json.dumps({**content, "seed": 9}), "{}"):
         with pytest.raises(VerdictError, match="run `make gate` again"):
             planned(text)
-    with pytest.raises(ChallengerError, match=r"has no deploy/production/challenger.json as"):
+    with pytest.raises(ChallengerError, match=r"has no deploy/production/challenger.gate.json as"):
         planned(None)
     path.write_text(whole)
     workshop.commit("As it was")
@@ -137,7 +137,7 @@ def test_its_pull_request_is_verified_and_not_promoted(following: Any) -> None:
     head = workshop.git("rev-parse", "HEAD")
     assert workshop.mlops("promote", "--against", before) == 0
     assert workshop.git("rev-parse", "HEAD") == head
-    path = Path(following.root, FOLDER, "challenger.json")
+    path = Path(following.root, FOLDER, "challenger.gate.json")
     path.write_text("{}\n")
     workshop.commit("Lost")
     with pytest.raises(VerdictError, match="run `make gate` again"):

@@ -17,7 +17,7 @@ from . import evidence
 from .declaration import DEPLOY, DeclarationError, Pointer, report_text
 
 NAME = "challenger"
-POINTER, REPORT = f"{NAME}.dvc", f"{NAME}.json"
+POINTER, REPORT = f"{NAME}.dvc", f"{NAME}.gate.json"
 ENDED = "experiments"  # beside them: what those that ended came to
 WINS = ("better", "passed")
 REMEDY = "take the file as an earlier commit has it, or end it by `mlops experiment stop`"

@@ -24,7 +24,7 @@ from ..git import extraction
 RESULTS = re.compile(r"dvc\.lock|resolved\.yaml|reports(/[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*)+")
 PLACES = ("dvc.lock", "resolved.yaml", "reports")
 PROMOTED = re.compile(
-    r"deploy/[a-z][a-z0-9-]*/(champion\.dvc|release\.yaml|gate\.json|challenger\.json)"
+    r"deploy/[a-z][a-z0-9-]*/(champion\.dvc|release\.yaml|gate\.json|challenger\.gate\.json)"
 )
 REF = "refs/handover/commits"
 MOST = 5  # commits: one of results, one for each promotion
