@@ -22,7 +22,12 @@ class Log:
         self.bundles = dict(zip(("champion", "challenger"), bundles, strict=True))
 
     def day(
-        self, ago: int, units: list[str | None], arm: str, values: Mapping[int, float] | None = None
+        self,
+        ago: int,
+        units: list[str | None],
+        arm: str,
+        values: Mapping[int, float] | None = None,
+        probability: float = 0.5,
     ) -> None:
         """Record a day's units of an arm; `ago` counts from the start. Some bring a value."""
         self.number += 1
@@ -33,7 +38,7 @@ class Log:
         rows = [("north" if at % 2 else "south",) for at in range(len(units))]
         answers = Answers(
             *(digest, arm, ids, [1] * len(units), [moment] * len(units), rows),
-            *(np.full(len(units), 0.5).tobytes(), units, arm, 0.5),
+            *(np.full(len(units), 0.5).tobytes(), units, arm, probability),
         )
         blocks = [encode(about, 1), encode(answers, 1)]
         if values:

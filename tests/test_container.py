@@ -1,5 +1,6 @@
 """A release as it really is: an image built, pushed, pulled, confined, and asked over HTTP."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -283,6 +284,53 @@ def test_tables_are_scored_in_an_image_of_another_lock_as_the_cron_job_says(
     assert said["engine"] == (shipped.project.path / "engine/VERSION").read_text().strip()
     assert (folder / "part.parquet").is_file()
     assert len(list(data.glob(f"log/predictions/date=2026-11-27/model={model[:12]}/*"))) == 1
+
+
+def test_a_challenger_beside_it_answers_its_share_by_a_file_that_is_mounted(
+    shipped: Shipped, tmp_path: Path
+) -> None:
+    """Both in one image; a step is followed without a restart."""
+    context = gathered(shipped, tmp_path / "context")
+    shutil.copytree(context / "bundle", context / "challenger")
+    manifest = context / "challenger/manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"name": "another"}))
+    digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    champion = shipped.record()["model"]
+    given = [f"BASE={engine.BASE}", f"MODEL={champion}", "CHALLENGER=challenger"]
+    told = ["build", "--quiet", "--file", str(shipped.project.path / "deploy/Dockerfile")]
+    wrong, right = (f"CHALLENGER_MODEL={one}" for one in ("c" * 64, digest))
+    told += [word for argument in given for word in ("--build-arg", argument)]
+    done = shipped.podman(*told, "--build-arg", wrong, str(context), check=False)
+    assert done.returncode != 0
+    image = shipped.podman(*told, "--build-arg", right, str(context)).stdout.split()[-1]
+    steps = [{"share": 0.3}, {"share": 0.6}]
+    about = {"format": 1, "champion": champion, "challenger": digest, "salt": "a", "steps": steps}
+    about |= {"since": "2026-12-01T00:00:00Z", "primary": {"measure": "value"}}
+    folder = tmp_path / "experiment"
+    folder.mkdir()
+
+    def declare(step: int) -> None:
+        (folder / "next").write_text(json.dumps({**about, "step": step}))
+        (folder / "next").rename(folder / "experiment.yaml")
+
+    row = json.dumps(json.loads((context / "bundle/golden.json").read_text())[0]["row"])
+    declare(0)
+    mounted = ("--volume", f"{folder}:/app/experiment:ro", "--env", "MLOPS_WATCH_SECONDS=0.1")
+    with running(shipped, image, *mounted) as answering:
+
+        def share() -> float:
+            """Return the challenger's share of a hundred requests, each of which is another key."""
+            replies = [answering.ask("POST", "/predict", row) for _ in range(100)]
+            return sum(json.loads(body)["model"] == digest for _, body in replies) / 100
+
+        assert 0.1 < share() < 0.5
+        declare(1)
+        end = time.monotonic() + PATIENCE
+        while share() < 0.5:
+            assert time.monotonic() < end
+        (folder / "experiment.yaml").unlink()
+        while share():
+            assert time.monotonic() < end
 
 
 def test_a_damaged_bundle_is_not_built(shipped: Shipped, tmp_path: Path) -> None:

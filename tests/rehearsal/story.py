@@ -135,6 +135,7 @@ class Story(Rehearsal):
             "INGEST": "",
             "MATERIALISE": "",
             "UPGRADE": "",
+            "EXPERIMENT": "",
             "INGEST_SINCE": "",
             "INGEST_TABLE": "",
             **dict.fromkeys(PREDICT, ""),

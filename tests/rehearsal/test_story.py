@@ -127,6 +127,91 @@ source:
 """
 
 
+TRIED = "deploy/production/experiment.yaml"
+UNITS = Path(__file__).with_name("canary.py")
+CANARY = """
+format: 1
+mode: canary
+champion: {champion}
+challenger: {challenger}
+salt: story
+steps: [{{share: 0.1, for: 1h}}, {{share: 0.5, for: 1d}}]
+since: 2026-03-01T00:00:00Z
+"""
+
+
+@pytest.fixture
+def tried(sequel: Story) -> Story:
+    """Production with a canary of which three people are in the log, and the workflow on."""
+    log, champion = sequel.folder / "log", sequel.declared()
+    sequel.author.run("python", str(UNITS), str(log), champion, "b" * 64)
+    sequel.watch(log)
+    sequel.variables = {**sequel.variables, "EXPERIMENT": "on"}
+    none = sequel.start("experiment.yml", "schedule")
+    assert states(none) == {"status": "success", "propose": "skipped"}, none.output
+    assert "nothing to judge" in none.output
+    sequel.begin("main")
+    sequel.write(TRIED, CANARY.format(champion=champion, challenger="b" * 64))
+    sequel.write("deploy/production/challenger.dvc", OUTSIDE)
+    sequel.write("deploy/production/challenger.gate.json", "{}")
+    sequel.author.commit("Try another")
+    sequel.push(sequel.author.path, "main")
+    return sequel
+
+
+def proposed(story: Story) -> int:
+    """Run the workflow; return the pull request that it opens, and that `model` has nothing to."""
+    run = story.start("experiment.yml", "schedule")
+    assert states(run) == {"status": "success", "propose": "success"}, run.output
+    assert run.jobs["status"].permissions == {"contents": "read"}
+    assert run.jobs["propose"].permissions == {
+        name: "write" for name in ("actions", "contents", "pull-requests")
+    }
+    number, pull = max(story.github.pulls.items())
+    assert (pull.state, pull.branch) == ("OPEN", "experiment/production")
+    assert pull.author == "github-actions[bot]"
+    started = story.dispatched()
+    assert {one.workflow for one in started} == {"model", "check"}
+    assert {one.result for one in started} == {"success"}, [one.output for one in started]
+    return int(number)
+
+
+def test_an_experiment_goes_a_step_on_by_a_pull_request(tried: Story) -> None:
+    number = proposed(tried)
+    assert tried.github.pulls[number].title == "production: bbbbbbbbbbbb meets 50%"
+    assert "step: 1" not in tried.at("main", TRIED)
+    tried.accept(number)
+    assert "step: 1" in tried.at("main", TRIED)
+    tried.variables = {**tried.variables, "EXPERIMENT": ""}
+    off = tried.start("experiment.yml", "schedule")
+    assert {*states(off).values()} == {"skipped"}
+
+
+@thorough
+def test_what_servers_took_back_is_taken_back_by_a_pull_request(tried: Story) -> None:
+    champion, log = tried.declared(), tried.folder / "log"
+    tried.author.run("python", str(UNITS), str(log), TRIED, "5 of 20 requests failed")
+    number = proposed(tried)
+    pull = tried.github.pulls[number]
+    assert pull.title == "production: stop the experiment of bbbbbbbbbbbb"
+    assert "5 of 20 requests failed" in pull.body
+    tried.accept(number)
+    files = git(tried.github.bare(), "ls-tree", "-r", "--name-only", "main", "deploy/production")
+    assert "experiment.yaml" not in files
+    assert "challenger" not in files
+    assert "deploy/production/experiments/" in files
+    assert tried.declared() == champion
+
+
+OUTSIDE = f"""outs:
+- md5: {"a" * 32}.dir
+  size: 1
+  nfiles: 1
+  hash: md5
+  path: challenger
+"""
+
+
 def test_new_data_come_as_one_pull_request_that_says_what_changed(sequel: Story) -> None:
     """Of a table that no model reads yet: nothing is trained, and the merge has the pointer."""
     place = sequel.folder / "shop.db"

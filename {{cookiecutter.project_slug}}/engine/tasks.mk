@@ -46,6 +46,7 @@ BASE := build/base
 HANDOVER := build/handover/commits.bundle
 KEYS := build/keys
 MONITORED := reports/monitor/monitor.json
+EXPERIMENTED := reports/experiment/experiment.json
 
 # The raw data: by their pointer, unless a stage of dvc.yaml makes them.
 FETCHED := $(shell awk '/^    [a-z]/ {outs = /^    outs:/} \
@@ -68,7 +69,7 @@ LOG_KEYS = test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && print
 READ_LOG = FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts refresh refreshed ingest predict materialise upgrade upgraded
+.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts experiment proposed refresh refreshed ingest predict materialise upgrade upgraded
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,7 +120,7 @@ accept:  ## push the commits of that file, if they follow ONTO and hold results 
 	PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.transfer $(HANDOVER) --onto "$$ONTO" --branch "$$BRANCH"
 
 signed:  ## verify, by `gh`, that the workflow `model` has signed what this commit declares
-	@for verdict in deploy/*/gate.json; do test ! -e "$$verdict" || gh attestation verify "$$verdict" \
+	@for verdict in deploy/*/*gate.json; do test ! -e "$$verdict" || gh attestation verify "$$verdict" \
 		--repo "$$GITHUB_REPOSITORY" --signer-workflow "$$GITHUB_REPOSITORY/.github/workflows/model.yml" || exit 1; done
 
 deployer:  ## push with $ENV_KEY, the deploy key on GitHub that alone may write env/*, if there is one; needs `gh`
@@ -158,6 +159,15 @@ replay: $(INSTALLED)  ## say what this policy of the monitor would have alerted 
 
 alerts: $(INSTALLED)  ## open, edit and close the issues of what the monitor found
 	mlops alerts $(MONITORED)
+
+experiment: $(INSTALLED)  ## say what the log LOG knows of the experiment that production declares, if any
+	@$(LOG_KEYS)
+	@rm -rf $(dir $(EXPERIMENTED))
+	@$(READ_LOG) mlops experiment status --if-any --log "$$LOG" --at "$$(date -u +%F)" >&2
+	@test ! -e $(EXPERIMENTED) || echo "report=yes"
+
+proposed: $(INSTALLED)  ## open the pull request of what follows of that report
+	mlops experiment propose --report $(EXPERIMENTED)
 
 refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for the report BECAUSE, EVERY so many days, or now
 	@mlops refresh $${BECAUSE:+--because "$$BECAUSE"} $${EVERY:+--every "$$EVERY"} || test $$? = 1

@@ -114,7 +114,7 @@ def test_outcomes_are_measured_by_their_label(tmp_path: Path) -> None:
         ({"challenger": CHAMPION}, "the same bundle"),
         ({"step": 2}, "no step 2: the last one is 1"),
         ({"steps": [{"share": 0.5}, {"share": 0.1}]}, "shares of the steps fall"),
-        ({"steps": [{"share": 1.0}]}, "is no experiment"),
+        ({"steps": [{"share": 1.5}]}, "is no experiment"),
         ({"since": "2026-03-01T00:00:00"}, "no time zone"),
         ({"primary": {"measure": "value", "label": "yes"}}, "`label` is of the measure"),
         ({"colour": "red"}, "unknown field `colour`"),

@@ -88,7 +88,10 @@ def test_a_step_follows_when_its_time_is_over_and_somebody_met_the_challenger(
     with pytest.raises(ExperimentError, match="nobody met the challenger"):
         on(1)
     assert place.read_text() == before
-    log.day(0, ["c"], "challenger")
+    log.day(0, ["c"], "challenger")  # by another share, as before a step is followed
+    with pytest.raises(ExperimentError, match="nobody met the challenger"):
+        on(1)
+    log.day(0, ["d"], "challenger", probability=0.01)
     assert on(1) == 0.1
     about = read(place)
     assert (about.step, about.since) == (1, NOW + timedelta(hours=1))
@@ -136,8 +139,22 @@ def test_it_is_stopped_at_any_time_and_twice_is_said(
 ) -> None:
     place = begun(second)
     assert second.mlops("experiment", "stop") == 0
-    assert "experiment.yaml and challenger.dvc removed" in capsys.readouterr().out
+    assert (
+        "experiment.yaml, challenger.dvc, challenger.gate.json removed" in capsys.readouterr().out
+    )
     assert not place.exists()
+    (kept,) = (place.parent / "experiments").iterdir()
+    assert json.loads(kept.read_text())["verdict"] == "stopped"
+    second.commit("Stop")
+    assert second.mlops("promote") == 0
+    told = capsys.readouterr().out
+    assert "is not promoted: it did not win against the champion" in told
+    assert second.mlops("history") == 0
+    assert f"experiment of {bundles(second)[1][:12]} against" in capsys.readouterr().out
+    second.git("rm", "-q", f"deploy/production/experiments/{kept.name}")  # as that says
+    second.git("commit", "-q", "-m", "Once more")
+    assert second.mlops("promote") == 0
+    assert "declares" in capsys.readouterr().out
     assert second.mlops("experiment", "stop") == 2
     assert "there is nothing to stop" in capsys.readouterr().err
 

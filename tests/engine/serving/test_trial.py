@@ -3,16 +3,24 @@
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from mlops.bundle import manifest
 from mlops.files import write_text
+from mlops.rollout import stops
+from mlops.rollout.assignment import edge, place
+from mlops.rollout.declaration import ExperimentError, read
 from mlops.serving.models import ServedModels
+from mlops.serving.recording.compaction import compact
 from mlops.serving.settings import ServingSettings
 
 KEYS = [b"%d" % number for number in range(4000)]
@@ -39,7 +47,7 @@ class Declared:
         self.content |= changed
         write_text(self.path, yaml.safe_dump(self.content))
 
-    def run(self, work: Callable[[ServedModels], Awaitable[None]]) -> None:
+    def run(self, work: Callable[[ServedModels], Awaitable[None]], **more: Any) -> None:
         """Run started models that follow it."""
 
         async def main() -> None:
@@ -48,6 +56,7 @@ class Declared:
                 challenger=self.challenger,
                 experiment=self.path,
                 watch_seconds=0,
+                **more,
             )
             models = ServedModels(settings)
             await models.start()
@@ -198,3 +207,201 @@ def test_a_real_server_stops_one_that_is_slow_and_says_so(
     text = started.ask("GET", "/metrics").content.decode()
     assert "mlops_experiment_stopped 1.0" in text
     assert "mlops_experiment_share 0.0" in text
+
+
+SLOW = {"errors": 0.01, "slow": {"seconds": 1e-9, "at_most": 0.1}}
+
+
+def asked(server: Any, row: Any, keys: int = 80) -> set[str]:
+    """Ask with so many keys; return the digests of who answered."""
+    replies = [
+        server.ask(
+            "POST",
+            "/predict",
+            json.dumps(row),
+            {"x-routing-key": str(key), "content-type": "application/json"},
+        )
+        for key in range(keys)
+    ]
+    assert {reply.status for reply in replies} == {200}
+    return {reply.content["model"] for reply in replies}
+
+
+def test_what_was_stopped_stays_so_in_a_server_that_was_killed_and_in_another_one(
+    declared: Declared, server: Callable[..., Any], golden: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    declared.write(step=2, guardrails=SLOW)
+    both = {manifest.bundle_digest(declared.champion), manifest.bundle_digest(declared.challenger)}
+    champion = {manifest.bundle_digest(declared.champion)}
+    settings = {"bundle": declared.champion, "challenger": declared.challenger}
+    settings |= {"experiment": declared.path, "log_folder": tmp_path / "log"}
+    first = server(**settings)
+    assert asked(first, golden[0]) == both
+    first.process.kill()
+    first.process.wait()
+    declared.write(step=1)  # a step that follows is the same experiment
+    for workers in (1, 2):
+        second = server(**settings, workers=workers)
+        assert asked(second, golden[0]) == champion
+        assert "the challenger is stopped" in second.ask("GET", "/readyz").content["reason"]
+        assert "mlops_experiment_stopped 1.0" in second.ask("GET", "/metrics").content.decode()
+    declared.write(step=2, salt="anew", guardrails={"errors": 0.01})
+    assert asked(server(**settings), golden[0]) == both
+
+
+def test_a_server_on_the_same_log_takes_it_back_as_well(declared: Declared, tmp_path: Path) -> None:
+    async def work(models: ServedModels) -> None:
+        assert drawn(models)
+        stops.keep(tmp_path / "log", read(declared.path), "another server saw enough")
+        await models.reload()
+        assert drawn(models) == set()
+        assert models.reason == "another server saw enough"
+        path = stops.place(tmp_path / "log", stops.key(read(declared.path)))
+        path.write_text("{")
+        declared.write(step=2)
+        await models.reload()
+        assert drawn(models) == set()
+
+    declared.run(work, log_folder=tmp_path / "log")
+    declared.run(work_stopped, log_folder=tmp_path / "log")
+
+
+async def work_stopped(models: ServedModels) -> None:
+    assert drawn(models) == set()
+    assert "and cannot be read" in models.reason
+
+
+def test_where_it_cannot_be_kept_the_server_says_so(declared: Declared, tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log/stopped").write_text("in the way")
+
+    async def work(models: ServedModels) -> None:
+        assert models.challenger is not None
+        while drawn(models):
+            models.count(models.challenger, failed=True)
+        assert "a restart would bring it back" in models.reason
+        said.append(models.reason)
+
+    said: list[str] = []
+    declared.run(work)
+    declared.run(work, log_folder=tmp_path / "log")
+    assert "set MLOPS_LOG_FOLDER" in said[0]
+    assert "stopped" in said[1]
+    assert "cannot be written" in said[1]
+    (tmp_path / "log/stopped").unlink()  # and given back to it, as that says
+    declared.run(work_kept, log_folder=tmp_path / "log")
+    declared.run(work_gone, log_folder=tmp_path / "log")
+
+
+async def work_kept(models: ServedModels) -> None:
+    assert models.challenger is not None
+    while drawn(models):
+        models.count(models.challenger, failed=True)
+    assert "a restart" not in models.reason
+
+
+async def work_gone(models: ServedModels) -> None:
+    assert drawn(models) == set()
+
+
+def test_a_shadow_answers_nobody_and_is_asked_for_its_share(
+    declared: Declared, server: Callable[..., Any], golden: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    steps = [{"share": 0.5, "for": "1h"}, {"share": 1, "for": "1d"}]
+    del declared.content["primary"]
+    declared.write(mode="shadow", steps=steps, step=0)
+    started = server(
+        bundle=declared.champion,
+        challenger=declared.challenger,
+        experiment=declared.path,
+        log_folder=tmp_path / "log",
+        log_key="a secret of servers",
+    )
+    assert asked(started, golden[0]) == {manifest.bundle_digest(declared.champion)}
+    started.process.terminate()
+    assert started.process.wait(30) == 0
+    compact(*(tmp_path / "log/spool").glob("*"))
+    files = [*(tmp_path / "log/predictions").rglob("*.parquet")]
+    rows = [one for file in files for one in pq.read_table(file).to_pylist()]
+    beside = {row["request_id"] for row in rows if row["role"] == "shadow"}
+    assert 20 < len(beside) < 60
+    assert len([row for row in rows if row["role"] == "champion"]) == 80
+    expected = {str(key) for key in range(80) if place(b"%d" % key, b"first") < edge(0.5)}
+    assert len(beside) == len(expected)
+
+
+def test_a_shadow_that_decides_otherwise_is_no_longer_asked(declared: Declared) -> None:
+    steps = [{"share": 1, "for": "1d"}]
+    del declared.content["primary"]
+    declared.write(mode="shadow", steps=steps, step=0, guardrails={"disagree": 0.1})
+
+    async def work(models: ServedModels) -> None:
+        assert models.shadow is models.challenger is not None
+        for number in range(1000):
+            models.count_shadow(False, disagreed=number % 20 == 0)
+        assert models.shadow is not None
+        while models.shadow is not None:
+            models.count_shadow(False, disagreed=True)
+        assert "(disagree)" in models.reason
+        assert drawn(models) == set()
+
+    declared.run(work)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"mode": "canary"}, "has no `primary`"),
+        ({"mode": "ab", "primary": None}, "`primary` is missing"),
+        ({"mode": "canary", "primary": None}, "has no `for`"),
+        ({"guardrails": {"disagree": 0.1}}, "`disagree` is of a shadow"),
+        ({"steps": [{"share": 1}], "step": 0}, "a share of 1 leaves nobody"),
+        ({"mode": "shadow", "primary": None, "steps": [{"share": 1, "for": "1d"}], "step": 0,
+          "guardrails": SLOW}, "nobody waits for a shadow"),
+    ],
+)  # fmt: skip
+def test_what_a_mode_has_and_lacks(declared: Declared, changed: dict[str, Any], said: str) -> None:
+    content = {key: one for key, one in {**declared.content, **changed}.items() if one is not None}
+    declared.path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ExperimentError, match=said):
+        read(declared.path)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from mlops.files import write_text
+path, *texts = map(Path, sys.argv[1:])
+texts = [text.read_text() for text in texts]
+print("ready", flush=True)
+while True:
+    for text in texts:
+        write_text(path, text)
+"""
+
+
+def test_killed_at_any_moment_of_a_change_there_is_the_old_share_or_the_new_one(
+    declared: Declared, tmp_path: Path
+) -> None:
+    """A dozen of kills here; benchmarks/delivery.py has more."""
+    random = Random(5)
+    for step in (0, 2):
+        declared.write(step=step)
+        shutil.copy(declared.path, tmp_path / f"step{step}.yaml")
+    given = [str(one) for one in (declared.path, tmp_path / "step0.yaml", tmp_path / "step2.yaml")]
+
+    async def work(models: ServedModels) -> None:
+        for _ in range(12):
+            with subprocess.Popen(
+                [sys.executable, "-c", WRITER, *given], stdout=subprocess.PIPE
+            ) as writer:
+                assert writer.stdout is not None
+                writer.stdout.readline()
+                await asyncio.sleep(random.random() * 0.01)
+                writer.kill()
+            await models.reload()
+            assert models.reason == ""
+            found = len(drawn(models)) / len(KEYS)
+            assert abs(found - 0.01) < 0.01 or abs(found - 0.5) < 0.03
+
+    declared.run(work)

@@ -288,6 +288,13 @@ def test_an_experiment_is_taken_back_by_all_where_one_has_seen_enough(
     assert digests[1] in models
     until(lambda: {one["model"] for one in asked_of_both(server, body).values()} == {digests[0]})
     assert {ask(server, body).content["model"] for _ in range(20)} == {digests[0]}
+    # Nor does one give the share back that starts in the place of another.
+    victim = min(workers(server))
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: len(workers(server) - {victim}) == 2)
+    asked_of_both(server, body)
+    until(lambda: {one["model"] for one in asked_of_both(server, body).values()} == {digests[0]})
+    assert {ask(server, body).content["model"] for _ in range(20)} == {digests[0]}
     # Another salt begins anew, in all of them at once.
     path.write_text(json.dumps({**content, "salt": "b", "guardrails": {"errors": 0.01}}))
     server.process.send_signal(signal.SIGHUP)

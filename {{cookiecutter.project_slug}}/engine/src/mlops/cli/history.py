@@ -30,12 +30,14 @@ def grammar(verb: Verb) -> None:
 
 def history(arguments: Arguments) -> None:
     from ..git.repository import Repository
-    from ..release.history import at, history, shown
+    from ..release.history import at, experiments, history, shown
 
-    entries = history(Repository(), arguments.environment, arguments.ref)
+    repository = Repository()
+    entries = history(repository, arguments.environment, arguments.ref)
+    tried = experiments(repository, arguments.environment, arguments.ref)
     if arguments.at is not None:
-        entries = at(entries, arguments.at)
-    print(shown(entries, arguments.environment, arguments.json))
+        entries, tried = at(entries, arguments.at), []
+    print(shown(entries, arguments.environment, arguments.json, tried))
 
 
 def diff(arguments: Arguments) -> None:

@@ -104,7 +104,11 @@ def promote(arguments: Arguments) -> None:
 
     found = promote(Repository(), arguments.environment, arguments.report, arguments.against)
     what = f"{found.name} {found.bundle_digest[:12]}"
-    if found.commit is None:
+    if found.held:
+        print(f"{what} is not promoted: it {found.held}")
+        if found.commit:
+            print(f"its report stands beside it from commit {found.commit[:12]} on")
+    elif found.commit is None:
         print(f"{found.environment} declares {what} already: nothing to do")
     else:
         print(f"{found.environment} declares {what} from commit {found.commit[:12]} on")

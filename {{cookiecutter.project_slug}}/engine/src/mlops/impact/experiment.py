@@ -10,7 +10,9 @@ import numpy as np
 from ..bundle.verdict import sealed
 from ..files import sha256, write_text
 from ..monitoring.statistics import holm
+from ..rollout import stops
 from ..rollout.declaration import Experiment, Primary, lasting, read, utc
+from . import passing, shadow
 from . import units as unit
 from .sequences import Difference, Sums, chance, difference, sample_ratio
 from .units import Units
@@ -39,21 +41,51 @@ def judge(path: Path, log: Path, at: date) -> dict[str, Any]:
     its units.
     """
     about = read(path)
-    return report(about, sha256(path), unit.read(log, about, at), at)
+    taken_back = stops.kept(log, stops.key(about))
+    alike = shadow.agreement(log, about, at) if about.mode == "shadow" else None
+    return report(about, sha256(path), unit.read(log, about, at), at, taken_back, alike)
 
 
-def report(about: Experiment, declared: str, units: Units, at: date) -> dict[str, Any]:
-    """Return the sealed report of units."""
+def nobody(path: Path, log: Path, at: date) -> dict[str, Any]:
+    """Return the report of an experiment that no unit came to yet."""
+    about = read(path)
+    none = np.zeros(0)
+    empty = Units(
+        *(none.astype(int), none.astype(int), none, none, {}, utc(about.since).date()),
+        *(np.zeros((1, 2), dtype=int), 0, (0, 0), 0, 0),
+    )
+    return report(about, sha256(path), empty, at, stops.kept(log, stops.key(about)))
+
+
+def report(
+    about: Experiment,
+    declared: str,
+    units: Units,
+    at: date,
+    taken_back: str = "",
+    alike: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the sealed report of units.
+
+    `taken_back` says why servers stopped the challenger, `alike` how it agreed as a shadow.
+    """
     came = np.cumsum(units.met, axis=0).astype(float)
-    ratio = sample_ratio(came[:, 0], came[:, 1], about.share)
+    ratio = np.ones(1)
+    if about.share < 1:
+        ratio = sample_ratio(came[:, 0], came[:, 1], about.share)
     found = _sequence(units, about)
-    looks = _looks(units, found)
-    verdict, reason = _verdict(about, looks, float(ratio[-1]), at)
+    looks = _looks(units, found) if about.mode == "ab" else []
     met = units.met.sum(axis=0)
+    verdict, reason = _verdict(about, looks, float(ratio[-1]), at)
+    if taken_back:
+        verdict, reason = "stopped", taken_back
+    elif about.mode != "ab" and verdict != "broken":
+        verdict, reason = passing.verdict(about, int(met[1]), at)
     return sealed(
         {
             "format": FORMAT,
             "declaration": declared,
+            "mode": about.mode,
             "champion": about.champion,
             "challenger": about.challenger,
             "step": about.step,
@@ -72,8 +104,9 @@ def report(about: Experiment, declared: str, units: Units, at: date) -> dict[str
             "sample_ratio": {"p": _rounded(ratio[-1]), "alpha": RATIO},
             "measure": {"name": about.primary.measure, "label": about.primary.label},
             "means": _means(found),
+            "shadow": alike,
             "looks": [{**look._asdict(), "units": [*look.units]} for look in looks],
-            "slices": _slices(units, about) if verdict != "broken" else [],
+            "slices": [] if about.mode != "ab" or verdict == "broken" else _slices(units, about),
             "verdict": verdict,
             "reason": reason,
         }

@@ -69,14 +69,14 @@ def difference(champion: Sums, challenger: Sums, planned: float, alpha: float) -
         units = champion.n + challenger.n
         variance = units * spread
         effect = means[1] - means[0]
+        # The level of the means is of no meaning once the past is taken out: that of all units is.
+        level = slope * (champion.x + challenger.x) / units
     half = np.array(
         [
             half_width(n, one, planned, alpha) if n > 3 and np.isfinite(one) else math.inf
             for n, one in zip(units, variance, strict=True)
         ]
     )
-    # The level of the means is of no meaning once the past is taken out: that of all units is.
-    level = slope * (champion.x + challenger.x) / units
     return Difference(units, (means[0] + level, means[1] + level), effect, half, variance)
 
 

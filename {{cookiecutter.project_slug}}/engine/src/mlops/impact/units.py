@@ -17,6 +17,12 @@ from ..rollout.declaration import Experiment, ExperimentError, Primary, lasting,
 
 MEMORY = "320MB"  # of DuckDB; what is more spills into a temporary folder (TMPDIR)
 ROLES = ("champion", "challenger")
+TOLERANCE = 1e-9
+BESIDE = ("champion", "shadow")  # where the challenger answers nobody
+
+
+class NobodyError(ExperimentError):
+    """No unit came to the two models yet."""
 
 
 class Units(NamedTuple):
@@ -81,10 +87,11 @@ def collected(rows: Iterator[pa.Table | int], about: Experiment, at: date) -> Un
 def _rows(log: Path, about: Experiment, first: datetime, at: date) -> Iterator[pa.Table | int]:
     """Yield the rows of both models, and how many have no unit."""
     sliced = [stored(name) for name in about.slices]
-    wanted = ["unit", "arm", "time", "digest", *sliced]
+    wanted = ["unit", "arm", "time", "digest", "propensity", *sliced]
     known = {about.champion: False, about.challenger: True}
-    for batch in outcomes(log, first.date(), at, at=at, columns=wanted, roles=ROLES):
-        for name in (*wanted[:4], *sliced):
+    roles = BESIDE if about.mode == "shadow" else ROLES
+    for batch in outcomes(log, first.date(), at, at=at, columns=wanted, roles=roles):
+        for name in wanted:
             if name not in batch.schema.names:
                 raise ExperimentError(
                     f"the log has no {name}: have it recorded (engine/docs/serving-log.md), or "
@@ -95,13 +102,29 @@ def _rows(log: Path, about: Experiment, first: datetime, at: date) -> Iterator[p
         named = batch["unit"].is_valid()
         yield batch.num_rows - int(np.count_nonzero(named.to_numpy(zero_copy_only=False)))
         batch = batch.filter(named)
+        met = np.array([known[one] for one in batch["digest"].to_pylist()], dtype=bool)
+        drawn = _drawn(batch, met, about)
+        batch, challenger = batch.filter(pa.array(drawn)), pa.array(met[drawn])
         if batch.num_rows == 0:
             continue
-        challenger = pa.array([known[one] for one in batch["digest"].to_pylist()], pa.bool_())
         columns = [batch["unit"], challenger, batch["time"], _measured(batch, about.primary)]
         columns += [batch[name].cast(pa.string()) for name in sliced]
         names = ["unit", "challenger", "time", "y", *(f"s{n}" for n in range(len(sliced)))]
         yield pa.Table.from_arrays(columns, names)
+
+
+def _drawn(batch: pa.RecordBatch, met: np.ndarray, about: Experiment) -> np.ndarray:
+    """Return which rows were drawn by the share of this step, or are of the time before it.
+
+    A step is declared before it is merged and followed: until then, servers draw by the one before.
+    """
+    if about.mode == "shadow":
+        return np.ones(len(met), dtype=bool)
+    probability = batch["propensity"].to_numpy(zero_copy_only=False).astype(float)
+    expected = np.where(met, about.share, 1 - about.share)
+    same = np.isnan(probability) | (np.abs(probability - expected) < TOLERANCE)
+    times = batch["time"].to_numpy(zero_copy_only=False).astype("datetime64[us]")
+    return same | (times < np.datetime64(utc(about.since), "us"))
 
 
 def _measured(batch: pa.RecordBatch, asked: Primary) -> pa.Array:
@@ -149,12 +172,14 @@ def _units(
     """
     found = base.sql(sql, params=given).to_arrow_table()
     if found.num_rows == 0:
-        raise ExperimentError(
+        raise NobodyError(
             f"no unit came to these two models since {about.since}: read the log of the servers "
             "that have the experiment, and send `x-routing-key` with each request"
         )
     column = {name: found[name].to_numpy(zero_copy_only=False) for name in found.column_names}
     crossed = column["crossed"].astype(bool)
+    if about.mode == "shadow":  # whom a shadow was asked for as well, the champion answered
+        crossed = np.zeros(len(crossed), dtype=bool)
     arm = column["arm"].astype(int)
     came = column["came"].astype("datetime64[D]").astype(int)
     met = np.bincount(

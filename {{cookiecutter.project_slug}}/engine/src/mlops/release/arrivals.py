@@ -1,20 +1,14 @@
-"""The pull request of what was ingested: one branch, made anew from main by each run.
+"""The pull request of what was ingested: one branch, made anew from main by each run."""
 
-The commit is made beside the working tree, and pushed before the pull request is opened or
-written anew: a run that is killed is completed by the next.
-"""
-
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ProjectError
-from ..git import commits, dvc
+from ..git import dvc
 from ..git.repository import Repository
-from . import pulls
-from .branch import fetch, move, tip
+from . import standing_branch
 
-MAIN, BRANCH = "main", "ingest/data"
+BRANCH = "ingest/data"
 INTRODUCTION = (
     "Rows that `mlops ingest` brought. The workflow `model` makes a candidate of them and judges "
     "it; each run of the workflow `ingest` writes this branch anew until it is merged or closed."
@@ -26,16 +20,11 @@ class ArrivalsError(ProjectError):
 
 
 def prepare(repository: Repository, folders: Sequence[Path]) -> str:
-    """Have the data here that main pins, and return its commit; raises ArrivalsError elsewhere.
+    """Have the data here that main pins, and return its commit; raises a ProjectError elsewhere.
 
     Nothing but the data of these folders may differ from what main is at the remote.
     """
-    head = repository.commit_of("HEAD")
-    if head != tip(repository, MAIN):
-        raise ArrivalsError(
-            f"this is not the last commit of {MAIN} at the remote: `git checkout {MAIN}`, then "
-            "`git pull` and `git push`"
-        )
+    head = standing_branch.head(repository)
     own = {f"{folder.as_posix()}.dvc" for folder in folders}
     own |= {(folder.parent / ".gitignore").as_posix() for folder in folders}
     told = repository.git("status", "--porcelain", "-z", "--untracked-files=all")
@@ -88,44 +77,14 @@ def propose(
 ) -> str:
     """Push data and branch, open or edit the pull request, and say where it is.
 
-    Raises ArrivalsError where somebody else pushed to the branch.
+    Raises StandingBranchError where somebody else pushed to the branch.
     """
     for path, text in files.items():
         if path.endswith(".dvc"):
             dvc.push(repository, text, Path(path).with_suffix("").name)
-    before = tip(repository, BRANCH)
-    if before is not None:
-        _check_own(repository, before, onto)
-    if before is None or not _has(repository, before, onto, files):
-        commit = commits.made(repository, onto, files, title)
-        move(repository, BRANCH, commit, before)
-    if not pulls.usable():
-        return f"{BRANCH} is pushed: open a pull request from it into {MAIN}"
-    if "GITHUB_ACTIONS" in os.environ:
-        for workflow in ("model.yml", "check.yml"):
-            pulls.start(workflow, BRANCH)
-    opened = next((one for one in pulls.of(BRANCH) if one.state == "OPEN"), None)
-    whole = f"{INTRODUCTION}\n\n{body}"
-    if opened is None:
-        return f"{pulls.create(BRANCH, title, whole)} is open"
-    pulls.edit(opened.number, title, whole)
-    return f"{opened.url} has the new data"
-
-
-def _has(repository: Repository, commit: str, onto: str, files: Mapping[str, str]) -> bool:
-    """Say whether a branch has these files already, on what main is now."""
-    same = all(repository.text_at(commit, path) == text for path, text in files.items())
-    return same and repository.is_ancestor(onto, commit)
-
-
-def _check_own(repository: Repository, commit: str, onto: str) -> None:
-    """Raise ArrivalsError where a commit of the branch is by somebody other than who runs this."""
-    fetch(repository, commit)
-    me = repository.git("var", "GIT_COMMITTER_IDENT").rpartition(" <")[2].partition(">")[0]
-    # A merge of main into the branch, as GitHub's button makes one, is nobody's work.
-    told = repository.git("log", "--no-merges", "--format=%ce", f"{onto}..{commit}").split()
-    if others := sorted({one for one in told if one != me}):
-        raise ArrivalsError(
-            f"{BRANCH} has commits of {', '.join(others)}, which would be lost: merge its pull "
-            "request, or close it and delete the branch"
-        )
+    where, is_new = standing_branch.propose(
+        repository, BRANCH, onto, files, title, f"{INTRODUCTION}\n\n{body}"
+    )
+    if not where:
+        return f"{BRANCH} is pushed: open a pull request from it into {standing_branch.MAIN}"
+    return f"{where} {'is open' if is_new else 'has the new data'}"

@@ -22,7 +22,7 @@ POINTER, RELEASE, REPORT = f"{NAME}.dvc", "release.yaml", "gate.json"
 FILES = (POINTER, RELEASE, REPORT)
 OUTS = re.compile(
     r"outs:\n- md5: ([0-9a-f]{32}\.dir)\n  size: ([0-9]+)\n  nfiles: ([0-9]+)\n"
-    rf"  hash: md5\n  path: {NAME}\n"
+    r"  hash: md5\n  path: ([a-z]+)\n"
 )
 
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -46,6 +46,14 @@ class Pointer(NamedTuple):
         """Return the pointer to a folder as it is."""
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
         return cls(dvc.dvc_digest(folder), sum(sizes), len(sizes))
+
+    @classmethod
+    def read(cls, text: str, name: str = NAME) -> "Pointer | None":
+        """Return the pointer of a text to a folder of that name; None for what is none."""
+        found = OUTS.fullmatch(text)
+        if found is None or found[4] != name:
+            return None
+        return cls(found[1], int(found[2]), int(found[3]))
 
     def text(self, name: str = NAME) -> str:
         """Return the pointer to a folder of that name as DVC writes it."""
@@ -132,14 +140,13 @@ def parsed(texts: Mapping[str, str | None], environment: str, where: str) -> Dec
     if missing := sorted(set(texts) - set(present)):
         raise DeclarationError(f"{folder} lacks {', '.join(missing)}: {remedy}")
     pointer, release, report = present.values()
-    found = OUTS.fullmatch(pointer)
+    found = Pointer.read(pointer)
     try:
         declaration = msgspec.convert(parse_yaml(release), Declaration)
         content = json.loads(report)
         if not isinstance(content, dict) or found is None:
             raise ValueError("champion.dvc or gate.json is none")
-        md5, size, nfiles = found.groups()
-        one = Declared(declaration, Pointer(md5, int(size), int(nfiles)), content)
+        one = Declared(declaration, found, content)
         wrong = [path for path, text in one.texts.items() if present.get(path) != text]
     except (msgspec.ValidationError, yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())

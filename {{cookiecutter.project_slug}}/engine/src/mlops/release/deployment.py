@@ -13,6 +13,7 @@ from ..files import parse_yaml
 from ..git.commits import Content
 from ..git.extraction import PLAIN, SUBMODULE
 from ..git.repository import Entry, Repository, RepositoryError, UnreadableError, named
+from ..rollout.declaration import NAME as DECLARATION
 from . import branch
 from .declaration import DEPLOY, Commit, Sha256
 from .image import Image
@@ -20,6 +21,7 @@ from .image import Image
 RECORD = "release.json"
 COMPOSE, DOTENV = "compose.yaml", ".env"
 KUBERNETES = "kubernetes"
+EXPERIMENT = "experiment"  # a folder of compose.yaml, and the ConfigMap of Kubernetes
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 PLACEHOLDER = "model"  # as deploy/kubernetes/deployment.yaml names the image
 TRIES = 5
@@ -78,7 +80,8 @@ def files(repository: Repository, said: Record) -> Files:
     """Return the files of the branch: the record, and what deployers read, from its commit.
 
     What deployers read is there as the commit has it, at whatever depth and of whatever kind. The
-    image is pinned in each kustomization: an overlay may add what runs it.
+    image is pinned in each kustomization: an overlay may add what runs it. An experiment comes as a
+    file, so that a step of it is followed without a restart.
     """
     found: Files = {RECORD: said.text(), DOTENV: f"IMAGE={said.pinned}\n"}
     sources = [f"{DEPLOY}/{name}" for name in (COMPOSE, KUBERNETES)]
@@ -91,7 +94,29 @@ def files(repository: Repository, said: Record) -> Files:
         if Path(path).name in KUSTOMIZATIONS:
             found[path] = _pinned(repository.text(entry, where) or "", said, where)
     _check_single(found, said)
-    return found
+    return found | _experiment(repository, said, found)
+
+
+def _experiment(repository: Repository, said: Record, found: Files) -> Files:
+    """Return the experiment of the environment as compose.yaml and Kubernetes mount it."""
+    path = f"{DEPLOY}/{said.environment}/{DECLARATION}"
+    entry = repository.entries(said.commit, [path]).get(path)
+    if entry is None:
+        return {}
+    added: Files = {f"{EXPERIMENT}/{DECLARATION}": entry}
+    for name in KUSTOMIZATIONS:
+        root = f"{KUBERNETES}/{name}"
+        text = found.get(root)
+        if isinstance(text, str):
+            content = parse_yaml(text)
+            maps = [m for m in content.get("configMapGenerator") or [] if m["name"] != EXPERIMENT]
+            # Always under one name: a new one would have every pod replaced at each step.
+            options = {"disableNameSuffixHash": True}
+            one = {"name": EXPERIMENT, "files": [DECLARATION], "options": options}
+            content["configMapGenerator"] = [*maps, one]
+            added[root] = str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+            added[f"{KUBERNETES}/{DECLARATION}"] = entry
+    return added
 
 
 def _check_single(found: Files, said: Record) -> None:

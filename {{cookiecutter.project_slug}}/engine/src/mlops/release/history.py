@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..bundle.figures import estimate
 from ..errors import ProjectError
 from ..git.repository import Repository
 from ..git.steps import Step
+from .challenger import ended
 from .declaration import DeclarationError, Declared, declared, paths
 
 NUMBER = re.compile(r"^Merge pull request #(\d+)|\(#(\d+)\)$")
@@ -73,6 +75,27 @@ def history(repository: Repository, environment: str, ref: str = "HEAD") -> list
     return found[::-1]
 
 
+class Experimented(msgspec.Struct, frozen=True):
+    """What an experiment came to, as it is kept beside the declaration."""
+
+    path: str
+    at: str
+    mode: str
+    champion: str
+    challenger: str
+    verdict: str
+    reason: str
+
+
+def experiments(repository: Repository, environment: str, ref: str = "HEAD") -> list[Experimented]:
+    """Return the experiments that ended, the newest first."""
+    fields = ("at", "mode", "champion", "challenger", "verdict", "reason")
+    return [
+        Experimented(path, *(str(content.get(name, "")) for name in fields))
+        for path, content in ended(repository, repository.commit_of(ref), environment)
+    ]
+
+
 def _entry(repository: Repository, environment: str, step: Step, before: str | None) -> Entry:
     one, trouble = None, None
     try:
@@ -125,15 +148,26 @@ def at(entries: list[Entry], date: str) -> list[Entry]:
     return [one for one in entries if datetime.fromisoformat(one.since) <= moment.astimezone()][:1]
 
 
-def shown(entries: list[Entry], environment: str, as_json: bool = False) -> str:
-    """Return the entries as text, or as one JSON object."""
+def shown(
+    entries: list[Entry],
+    environment: str,
+    as_json: bool = False,
+    tried: Sequence[Experimented] = (),
+) -> str:
+    """Return the entries and the experiments as text, or as one JSON object."""
     if as_json:
-        declarations = msgspec.to_builtins(entries)
-        content = {"environment": environment, "declarations": declarations}
+        content = {"environment": environment, "declarations": msgspec.to_builtins(entries)}
+        content["experiments"] = msgspec.to_builtins([*tried])
         return json.dumps(content, indent=2, ensure_ascii=False)
     if not entries:
         return f"{environment} declared nothing"
-    return "\n\n".join("\n".join(map(_printable, _lines(one))) for one in entries)
+    blocks = [_lines(one) for one in entries] + [_tried(one) for one in tried]
+    return "\n\n".join("\n".join(map(_printable, lines)) for lines in blocks)
+
+
+def _tried(one: Experimented) -> list[str]:
+    pair = f"{one.challenger[:12]} against {one.champion[:12]}"
+    return [f"{one.at}: experiment of {pair}: {one.verdict}", f"  {one.reason}", f"  {one.path}"]
 
 
 def _printable(line: str) -> str:

@@ -12,7 +12,7 @@ from ..git.repository import Blobs, Repository
 
 DOCKERFILE = "deploy/Dockerfile"
 RECIPE = ".dockerignore"
-BUNDLE = "bundle"
+BUNDLE, CHALLENGER = "bundle", "challenger"
 BASE = re.compile(r"^FROM (\S+) AS python$", re.MULTILINE)
 LOCKS = {"onnx": "serve.txt", "skops": "serve-skops.txt"}
 SHIP = "ship.txt"  # of the target beside it, which ships the log
@@ -59,14 +59,18 @@ def describe(
     bundle_digest: str,
     runtime: str,
     base: str | None,
+    challenger: str | None = None,
 ) -> Image:
     """Return the image of a bundle as the code of a commit serves it.
 
-    `base` stands in for the image that the Dockerfile starts from.
+    `base` stands in for the image that the Dockerfile starts from; `challenger` is the digest of a
+    second bundle in it, if there is one.
     """
     if not repository_name:
         raise ImageError("pyproject.toml names no image under [tool.mlops]: name the repository")
     told = {"LOCK": LOCKS[runtime]} | ({"BASE": base} if base else {})
+    if challenger:
+        told |= {"CHALLENGER": CHALLENGER, "CHALLENGER_MODEL": challenger}
     digest = hashlib.sha256(repr(sorted(told.items())).encode())
     for path, blob in sorted(_blobs(repository, commit, runtime).items()):
         digest.update(f"{path}\0{blob}\n".encode())
@@ -92,17 +96,21 @@ def lock(repository: Repository, commit: str, runtime: str) -> str:
     return text
 
 
-def context(repository: Repository, commit: str, bundle: Path, out: Path) -> None:
+def context(
+    repository: Repository, commit: str, bundle: Path, out: Path, challenger: Path | None = None
+) -> None:
     """Write to the folder `out` what the image is built from."""
     repository.extract(commit, [RECIPE, DOCKERFILE, *_recipe(repository, commit)], out)
     shutil.copytree(bundle, out / BUNDLE)
+    if challenger is not None:
+        shutil.copytree(challenger, out / CHALLENGER)
 
 
 def _recipe(repository: Repository, commit: str) -> list[str]:
-    """Return the files and folders that .dockerignore lets through, without the bundle."""
+    """Return the files and folders that .dockerignore lets through, without the bundles."""
     text = repository.text_at(commit, RECIPE) or ""
     named = [line[1:].strip() for line in text.splitlines() if line.startswith("!")]
-    return [name for name in named if name != BUNDLE and "*" not in name]
+    return [name for name in named if name not in (BUNDLE, CHALLENGER) and "*" not in name]
 
 
 def _blobs(repository: Repository, commit: str, runtime: str) -> Blobs:

@@ -18,6 +18,7 @@ from ..git import commits, dvc, landing
 from ..git.repository import Repository
 from . import environments, evidence
 from .declaration import NAME, Declaration, DeclarationError, Declared, Pointer, declared, paths
+from .vouching import Held, held
 
 LOCK = "dvc.lock"
 
@@ -29,7 +30,8 @@ class PromotionError(ProjectError):
 class Promotion(NamedTuple):
     """What an environment declares now; without a commit, it did so before.
 
-    `pending` is what is still to come of its verdict, and has to before it is released.
+    `pending` is what is still to come of its verdict, and has to before it is released; `held` why
+    it was not promoted.
     """
 
     environment: str
@@ -37,6 +39,7 @@ class Promotion(NamedTuple):
     bundle_digest: str
     commit: str | None
     pending: list[str]
+    held: str = ""
 
 
 class Subject(NamedTuple):
@@ -75,6 +78,11 @@ def promote(
         source = None if before is None else _declared(repository, head, before, environment)
         subject = _candidate(repository, head) if source is None else _subject(source)
         place = (report or repository.root / verdict.FOLDER) / verdict.REPORT
+        if source is None and (
+            told := _held(repository, environment, subject, head, place, against)
+        ):
+            named = (subject.name, subject.bundle_digest)
+            return Promotion(environment, *named, told.commit, [], told.why)
         standing = _standing(repository, environment, subject, head, against)
         if standing and not (evidence.pending(standing) and _settles(place, subject)):
             known = (subject.name, subject.bundle_digest, None, evidence.pending(standing))
@@ -90,6 +98,21 @@ def promote(
         landing.land(repository, new, head, paths(environment), "mlops promote")
         coming = evidence.pending(one)
         return Promotion(environment, subject.name, subject.bundle_digest, new, coming)
+
+
+def _held(
+    repository: Repository,
+    environment: str,
+    subject: Subject,
+    head: str,
+    place: Path,
+    against: str | None,
+) -> Held | None:
+    """Return why an experiment keeps the candidate from being promoted, if one does."""
+    base = repository.commit_of(against) if against else head
+    if not against and place.is_file():
+        base = repository.commit_of(verdict.read(place)["against"]["ref"])
+    return held(repository, environment, head, subject.bundle_digest, place, base)
 
 
 def _declared(repository: Repository, head: str, before: str, environment: str) -> Declared:

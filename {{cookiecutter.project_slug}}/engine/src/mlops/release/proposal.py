@@ -12,7 +12,7 @@ from ..errors import ProjectError
 from ..files import parse_yaml
 from ..git import dvc
 from ..git.repository import Repository, short
-from . import environments, evidence
+from . import challenger, environments, evidence
 from .declaration import NAME, declared, paths
 
 LOCK = "dvc.lock"
@@ -37,6 +37,8 @@ def known(repository: Repository, against: str) -> str:
     since = None if as_before else _judged_before(repository, head, first, base)
     if standing is not None and standing.pointer.md5 == found and (as_before or since):
         return f"{short(against)} serves this candidate already"
+    if held := _held(repository, base, head, first, found):
+        return held
     own = declared(repository, head, first) if since else None
     if since and own and own.pointer.md5 == found:
         name = short(against)
@@ -51,6 +53,21 @@ def _judged_before(repository: Repository, head: str, environment: str, base: st
     return None if before is None or evidence.pending(before) else since
 
 
+def _held(repository: Repository, base: str, head: str, environment: str, pointer: str) -> str:
+    """Return why no verdict is asked for: an experiment decides on the candidate, or has."""
+    one = challenger.challenged(repository, head, environment)
+    before = challenger.challenged(repository, base, environment)
+    stays = one and before and one.pointer == before.pointer and not before.pending
+    if one and stays and one.pointer.md5 == pointer:
+        return f"this candidate is the challenger of {environment}, whose experiment decides"
+    standing = declared(repository, head, environment)
+    if standing is None or one is not None:
+        return ""
+    champion = standing.declaration.bundle_digest
+    path = challenger.lost(repository, head, environment, champion, pointer)
+    return f"this candidate did not win against the champion ({path})" if path else ""
+
+
 def is_declared(repository: Repository) -> bool:
     """Say whether HEAD declares the candidate that its dvc.lock pins."""
     return bool(known(repository, "HEAD"))
@@ -60,14 +77,16 @@ def verify(repository: Repository, against: str) -> list[str]:
     """Verify what HEAD declares and a commit does not; return the environments.
 
     Champion, policy and order are those of that commit, as they will be at the merge; of what it
-    declared before and HEAD brings back, those of then. Raises a ProjectError for a declaration
-    that does not hold, or that is gone.
+    declared before and HEAD brings back, those of then. A challenger that is new is verified as
+    well. Raises a ProjectError for a declaration that does not hold, or that is gone.
     """
     base, head = (repository.commit_of(ref) for ref in (against, "HEAD"))
     changed = []
     for environment in dict.fromkeys(
         [*environments.order(repository, base), *environments.order(repository, head)]
     ):
+        if _has_challenger(repository, environment, base, head):
+            changed.append(f"the challenger of {environment}")
         files = paths(environment)
         if repository.blobs(base, files) == repository.blobs(head, files):
             continue
@@ -82,6 +101,17 @@ def verify(repository: Repository, against: str) -> list[str]:
                 )
         changed.append(environment)
     return changed
+
+
+def _has_challenger(repository: Repository, environment: str, base: str, head: str) -> bool:
+    """Verify the challenger that HEAD declares and a commit does not, and say if there is one."""
+    one = challenger.challenged(repository, head, environment)
+    files = challenger.paths(environment)
+    if one is None or repository.blobs(base, files[1:]) == repository.blobs(head, files[1:]):
+        return False
+    with tempfile.TemporaryDirectory(prefix="declared-") as folder:
+        challenger.verify(repository, one, head, Path(folder, challenger.NAME), base)
+    return True
 
 
 def page(

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable
 from tomllib import TOMLDecodeError
 
 from ..git.repository import Repository, RepositoryError
-from . import branch, deployment, evidence, image
+from . import branch, challenger, deployment, evidence, image
 from .declaration import DeclarationError, declared
 from .deployment import Deployed, DeploymentError, Record
 
@@ -43,8 +43,11 @@ def undeclared(repository: Repository, said: Record, environment: str, bases: Ba
     try:
         one = declared(repository, said.commit, environment)
         place = evidence.image(repository, said.commit)
+        second = challenger.beside(repository, said.commit, environment, said.bundle_digest)
+        digest = second.experiment.challenger if second else None
+        known = (repository, said.commit, place, said.bundle_digest)
         tags = {
-            image.describe(repository, said.commit, place, said.bundle_digest, runtime, base).tag
+            image.describe(*known, runtime, base, digest).tag
             for runtime in image.LOCKS
             for base in bases
         }

@@ -17,7 +17,7 @@ from ..bundle import manifest
 from ..errors import ProjectError
 from ..files import write_text
 from ..git.repository import Repository
-from . import branch, deployment, environments, evidence, image, records, sbom, smoke
+from . import branch, challenger, deployment, environments, evidence, image, records, sbom, smoke
 from .containers import Engine, engine
 from .declaration import Declaration
 from .deployment import Deployed, Record
@@ -48,7 +48,8 @@ class Released(NamedTuple):
 class Plan(NamedTuple):
     """A verified declaration on its way: its commit, its bundle in `folder`, its image.
 
-    `runtime` is what its model runs in, which decides the lock.
+    `runtime` is what its model runs in, which decides the lock; `second` has the bundle that an
+    experiment compares it with, if there is one.
     """
 
     repository: Repository
@@ -58,6 +59,7 @@ class Plan(NamedTuple):
     runtime: str
     image: Image
     base: str
+    second: Path | None = None
 
     @property
     def environment(self) -> str:
@@ -83,24 +85,34 @@ def release(
         plan = planned(repository, environment, commit, Path(folder, "bundle"), base)
         if plan is None:
             return None
-        say("verify", f"{plan.said.name} {plan.image.bundle_digest[:12]}")
+        beside = " and its challenger" if plan.second else ""
+        say("verify", f"{plan.said.name} {plan.image.bundle_digest[:12]}{beside}")
         return released(plan, say)
 
 
 def planned(
     repository: Repository, environment: str, commit: str, out: Path, base: str | None
 ) -> Plan | None:
-    """Verify what a commit declares and bring its bundle to `out`; None where there is nothing."""
+    """Verify what a commit declares and bring its bundle to `out`; None where there is nothing.
+
+    The challenger of an experiment comes beside it.
+    """
     _check_main(repository, commit)
     verified = environments.verify(repository, commit, environment, out)
     if verified is None:
         return None
     said = verified.declared.declaration
-    runtime = manifest.read(out)["runtime"]
+    runtime, second, digest = manifest.read(out)["runtime"], None, None
+    one = challenger.beside(repository, commit, environment, said.bundle_digest)
+    if one is not None:
+        second, digest = out.with_name(challenger.NAME), one.experiment.challenger
+        challenger.verify(repository, one, commit, second)
+        runtime = max(runtime, manifest.read(second)["runtime"])  # the lock of skops has both
     place = evidence.image(repository, commit)  # of now: a declaration has that of its promotion
-    described = image.describe(repository, commit, place, said.bundle_digest, runtime, base)
+    known = (said.bundle_digest, runtime, base, digest)
+    described = image.describe(repository, commit, place, *known)
     base = base or image.base(repository, commit)
-    return Plan(repository, commit, said, out, runtime, described, base)
+    return Plan(repository, commit, said, out, runtime, described, base, second)
 
 
 def _check_main(repository: Repository, commit: str) -> None:
@@ -216,7 +228,7 @@ def found(plan: Plan, runs: Engine) -> Pushed:
 def _build(plan: Plan, runs: Engine) -> None:
     title = _project(plan)["tool"]["mlops"].get("title", "")
     with tempfile.TemporaryDirectory() as folder:
-        image.context(plan.repository, plan.commit, plan.folder, Path(folder))
+        image.context(plan.repository, plan.commit, plan.folder, Path(folder), plan.second)
         arguments = {
             **plan.image.arguments,
             "MODEL": plan.image.bundle_digest,

@@ -23,7 +23,9 @@ from ..git import extraction
 # reports/ that is whatever a stage leaves there, but no name that git or an editor heeds.
 RESULTS = re.compile(r"dvc\.lock|resolved\.yaml|reports(/[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*)+")
 PLACES = ("dvc.lock", "resolved.yaml", "reports")
-PROMOTED = re.compile(r"deploy/[a-z][a-z0-9-]*/(champion\.dvc|release\.yaml|gate\.json)")
+PROMOTED = re.compile(
+    r"deploy/[a-z][a-z0-9-]*/(champion\.dvc|release\.yaml|gate\.json|challenger\.gate\.json)"
+)
 REF = "refs/handover/commits"
 MOST = 5  # commits: one of results, one for each promotion
 

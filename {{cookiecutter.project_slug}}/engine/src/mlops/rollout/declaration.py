@@ -18,7 +18,7 @@ NAME = "experiment.yaml"
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Rate = Annotated[float, msgspec.Meta(gt=0, lt=0.5)]
-Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Duration = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,4}[mhdw]$")]
 
 
@@ -43,12 +43,14 @@ class Slow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Guardrails(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What has a server take the challenger back by itself: rates of its requests.
 
-    `errors` is the most that may fail. `alpha` is the chance, over all requests and both rates,
-    that a challenger is stopped which keeps them.
+    `errors` is the most that may fail, `disagree` the most that a shadow may decide otherwise than
+    the champion. `alpha` is the chance, over all requests and all rates together, that a challenger
+    is stopped which keeps them.
     """
 
     errors: Rate = 0.01
     slow: Slow | None = None
+    disagree: Rate | None = None
     alpha: Annotated[float, msgspec.Meta(gt=0, le=0.2)] = 0.05
 
 
@@ -71,11 +73,15 @@ class Primary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is declared of one experiment.
 
+    In mode `shadow` the challenger answers nobody: it is asked beside the champion, for the share,
+    and its answers are logged. In `canary` it answers the share, and guardrails alone decide; in
+    `ab` the `primary` measure does.
     `champion` and `challenger` are the digests of two bundles. `salt` decides who meets which.
     `step` counts from 0; it began at `since`. Units are judged once they are as old as `maturity`
     and at least `min_units` of either arm are; `alpha` is the chance of a wrong decision over all
     looks, and at the `horizon` it ends undecided. `before` is how long before `since` a unit's own
-    past is looked at, by which chance is lessened.
+    past is looked at, by which chance is lessened. Without traffic a step is held, or the
+    experiment is to be stopped.
     """
 
     format: Literal[1]
@@ -84,7 +90,9 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salt: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
     since: datetime
-    primary: Primary
+    primary: Primary = Primary("value")  # of mode ab, which has to say it
+    mode: Literal["shadow", "canary", "ab"] = "ab"
+    no_traffic: Literal["hold", "stop"] = "hold"
     step: Annotated[int, msgspec.Meta(ge=0)] = 0
     alpha: Annotated[float, msgspec.Meta(gt=0, le=0.2)] = 0.05
     maturity: Duration = "7d"
@@ -112,7 +120,8 @@ def read(path: Path) -> Experiment:
 def parse(content: bytes, place: str) -> Experiment:
     """Return what the content of a file declares."""
     try:
-        found = msgspec.convert(parse_yaml(content.decode()), Experiment)
+        told = parse_yaml(content.decode())
+        found = msgspec.convert(told, Experiment)
     except (ValueError, yaml.YAMLError) as error:
         said = str(error).replace("Object ", "the file ")
         raise ExperimentError(f"{place} is no experiment: {said}: correct it") from error
@@ -121,6 +130,7 @@ def parse(content: bytes, place: str) -> Experiment:
     if found.step >= len(found.steps):
         last = len(found.steps) - 1
         raise ExperimentError(f"{place}: there is no step {found.step}: the last one is {last}")
+    _check_mode(found, "primary" in told, place)
     shares = [step.share for step in found.steps]
     if shares != sorted(shares):
         raise ExperimentError(
@@ -131,6 +141,28 @@ def parse(content: bytes, place: str) -> Experiment:
     if found.since.tzinfo is None:
         raise ExperimentError(f"{place}: `since` has no time zone: write it like …T00:00:00Z")
     return found
+
+
+def _check_mode(found: Experiment, has_primary: bool, place: str) -> None:
+    if found.mode == "ab" and not has_primary:
+        raise ExperimentError(f"{place}: `primary` is missing, which decides an ab: write it")
+    if found.mode != "ab" and has_primary:
+        raise ExperimentError(
+            f"{place}: a {found.mode} has no `primary`, since guardrails decide: leave it out, or "
+            "write `mode: ab`"
+        )
+    if found.mode != "shadow" and found.steps[-1].share == 1:
+        raise ExperimentError(f"{place}: a share of 1 leaves nobody to compare with: write less")
+    if found.mode != "ab" and found.steps[-1].lasts is None:
+        raise ExperimentError(
+            f"{place}: the last step of a {found.mode} has no `for`, by which it ends: write it"
+        )
+    if found.mode != "shadow" and found.guardrails.disagree is not None:
+        raise ExperimentError(
+            f"{place}: `disagree` is of a shadow, where both models answer the same: leave it out"
+        )
+    if found.mode == "shadow" and found.guardrails.slow is not None:
+        raise ExperimentError(f"{place}: nobody waits for a shadow: leave `slow` out")
 
 
 def lasting(text: str) -> timedelta:

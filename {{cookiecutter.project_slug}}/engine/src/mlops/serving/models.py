@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..rollout.assignment import edge, place
+from ..rollout.assignment import PLACES, edge, place
 from .batching import Batching
 from .problem import Problem
 from .settings import ServingSettings
@@ -43,6 +43,17 @@ class Arms(NamedTuple):
         return "challenger", self.share
 
 
+class Shadowed(NamedTuple):
+    """Whose requests a shadow is asked beside the champion: keys below the place `edge`."""
+
+    edge: int = 0
+    salt: bytes = b""
+
+    def has(self, key: bytes) -> bool:
+        """Say whether a key is among them."""
+        return self.edge == PLACES or place(key, self.salt) < self.edge
+
+
 class ServedModels:
     """Champion and challenger of one server.
 
@@ -59,6 +70,7 @@ class ServedModels:
         self.champion: Predictor | None = None
         self.challenger: Predictor | None = None
         self.arms = Arms()
+        self.shadowed = Shadowed()
         self.draining = False
         self.batching = Batching()
         self.online = _online(settings)
@@ -66,7 +78,7 @@ class ServedModels:
         self._challenger = (
             Slot(settings.challenger, settings, online=self.online) if settings.challenger else None
         )
-        self.trial = Trial(settings.experiment) if settings.experiment else None
+        self.trial = _trial(settings)
         self._sharing = self.trial is not None or settings.challenger_mode == "share"
         self._probability = settings.challenger_share
         self._watch_seconds = settings.watch_seconds
@@ -76,7 +88,7 @@ class ServedModels:
         self._thread = ThreadPoolExecutor(1, "bundles")
         self._watch: asyncio.Task[None] | None = None
         self.elsewhere: Callable[[], Awaitable[None]] | None = None
-        self.tell_stop: Callable[[str], None] | None = None  # the other workers
+        self.tell_stop: Callable[[str, str], None] | None = None  # the other workers
         self._before: State | None = None  # of the experiment
         self._prepared: list[tuple[Slot, Predictor | None, str]] = []
 
@@ -102,8 +114,8 @@ class ServedModels:
 
     @property
     def shadow(self) -> "Predictor | None":
-        """The challenger, where it answers nobody."""
-        return None if self._sharing else self.challenger
+        """The challenger, where it answers nobody and is asked beside the champion."""
+        return self.challenger if self.shadowed.edge else None
 
     def route(self, key: bytes) -> "Predictor":
         """Return who answers for a key: always the same, in any process.
@@ -122,13 +134,22 @@ class ServedModels:
         """Count a request of who was drawn; enough that went wrong take the challenger back."""
         trial = self.trial
         if trial is not None and predictor is self.arms.challenger and trial.count(failed, seconds):
-            self._take()
-            if self.tell_stop is not None:
-                self.tell_stop(trial.stopped)
+            self._taken_back(trial)
 
-    def stop_trial(self, reason: str) -> None:
-        """Take the challenger back, since another worker has."""
-        if self.trial is not None:
+    def count_shadow(self, failed: bool, disagreed: bool = False) -> None:
+        """Count a request that a shadow was asked; enough that went wrong end that."""
+        trial = self.trial
+        if trial is not None and trial.is_shadow and trial.count(failed, disagreed=disagreed):
+            self._taken_back(trial)
+
+    def _taken_back(self, trial: Trial) -> None:
+        self._take()
+        if self.tell_stop is not None:
+            self.tell_stop(trial.stopped, trial.key)
+
+    def stop_trial(self, reason: str, key: str) -> None:
+        """Take the challenger back, since another worker has, of the experiment of this key."""
+        if self.trial is not None and self.trial.key == key:
             self.trial.stopped = self.trial.stopped or reason
             self._take()
 
@@ -246,15 +267,29 @@ class ServedModels:
             self._unpaired = "the challenger takes other columns, or gives other labels"
             challenger = None
         self.champion, self.challenger = champion, challenger
-        self.arms = self._drawn(champion, challenger)
+        self.arms, self.shadowed = self._drawn(champion, challenger)
 
-    def _drawn(self, champion: "Predictor | None", challenger: "Predictor | None") -> Arms:
-        if champion is None or challenger is None or not self._sharing:
-            return Arms()
+    def _drawn(
+        self, champion: "Predictor | None", challenger: "Predictor | None"
+    ) -> tuple[Arms, Shadowed]:
+        """Return who answers whom, and whose requests a shadow is asked."""
+        if champion is None or challenger is None:
+            return Arms(), Shadowed()
+        if not self._sharing:
+            return Arms(), Shadowed(PLACES)
         if self.trial is None:
-            return Arms(challenger, self._probability, edge(self._probability))
+            return Arms(challenger, self._probability, edge(self._probability)), Shadowed()
         digests = champion.bundle_digest, challenger.bundle_digest
-        return Arms(challenger, *self.trial.share(*digests))
+        share, below, salt = self.trial.share(*digests)
+        if self.trial.is_shadow:
+            return Arms(), Shadowed(below, salt)
+        return Arms(challenger, share, below, salt), Shadowed()
+
+
+def _trial(settings: ServingSettings) -> Trial | None:
+    if settings.experiment is None:
+        return None
+    return Trial(settings.experiment, settings.log_folder)
 
 
 def _online(settings: ServingSettings) -> "Online | None":

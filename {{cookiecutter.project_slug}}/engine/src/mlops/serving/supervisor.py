@@ -101,6 +101,7 @@ class Supervisor:
         self._round = self._settled = 0
         self._asked: set[int] = set()  # who has not answered yet in this round
         self._is_wanted = False  # another round
+        self._stopped: dict[str, str] = {}  # the experiment that was stopped last, for who follows
         self._seen = self._signatures()
         self._look = settings.watch_seconds
         self._look_at = time.monotonic() + settings.watch_seconds
@@ -196,6 +197,8 @@ class Supervisor:
                     member.bundles = told["bundles"]
                 case "serving":
                     member.answers = True
+                    if self._stopped:
+                        member.tell("stop", **self._stopped)
                 case "prepared":
                     member.bundles = told["bundles"]
                     member.reason = told["reason"]
@@ -204,8 +207,9 @@ class Supervisor:
                 case "reload":
                     self._is_wanted = True
                 case "stopped":
+                    self._stopped = {"reason": told["reason"], "key": told["key"]}
                     for other in self._answering():
-                        other.tell("stop", reason=told["reason"])
+                        other.tell("stop", **self._stopped)
                 case "failed":
                     member.reason = told["reason"]
 

@@ -4,13 +4,15 @@ import logging
 from pathlib import Path
 
 from ..files import sha256_of
+from ..rollout import stops
 from ..rollout.assignment import edge
 from ..rollout.declaration import Experiment, ExperimentError, Guardrails, parse
 from ..rollout.guard import Guard
 from .telemetry.logs import logger
 
 Signature = tuple[int, int, int]
-State = tuple[Experiment | None, str, list["Guarded"], float, str]
+State = tuple[Experiment | None, str, list["Guarded"], float, str, str]
+UNKEPT = "a restart would bring it back, since {why}"
 
 
 class Guarded:
@@ -33,12 +35,15 @@ class Guarded:
 class Trial:
     """An experiment.yaml, as long as it is there and nothing stops it.
 
-    What
-    stopped an experiment is forgotten by a restart, and with another file: counting begins anew.
+    What stopped an experiment is kept in the log's folder, so that a restart does not bring the
+    challenger back, nor a worker or a server that starts there; another salt, other bundles or
+    guardrails begin anew.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, log_folder: Path | None = None) -> None:
         self.path = path
+        self._log_folder = log_folder
+        self.key = ""  # by which a stop is known
         self.stopped = ""
         self.shared = 0.0
         self.declared: Experiment | None = None
@@ -46,21 +51,22 @@ class Trial:
         self.slow = float("inf")
         self.digest = ""
         self._tried: Signature | None = None
-        self._unread = self._unused = ""
+        self._unread = self._unused = self._unkept = ""
 
     @property
     def reason(self) -> str:
         """Why the challenger answers nobody, or the file is not followed; else empty."""
-        return "; ".join(filter(None, (self._unread, self.stopped or self._unused)))
+        told = (self._unread, self.stopped or self._unused, self.stopped and self._unkept)
+        return "; ".join(filter(None, told))
 
     @property
     def state(self) -> State:
         """What is declared and counted, to go back to."""
-        return self.declared, self.digest, self.guards, self.slow, self.stopped
+        return self.declared, self.digest, self.guards, self.slow, self.stopped, self.key
 
     def restore(self, state: State) -> None:
         """Go back to what was declared before, and try anew whatever the file has next."""
-        self.declared, self.digest, self.guards, self.slow, self.stopped = state
+        self.declared, self.digest, self.guards, self.slow, self.stopped, self.key = state
         self._tried = None
 
     @property
@@ -84,10 +90,14 @@ class Trial:
         return declared.share, edge(declared.share), declared.salt.encode()
 
     def refresh(self) -> bool:
-        """Read the file where it changed; return whether what is declared did.
+        """Read the file where it changed; return whether what is declared did, or is stopped.
 
         One that cannot be read leaves the share as it was, and `reason` says why.
         """
+        is_another = self._read()
+        return self._recall() or is_another
+
+    def _read(self) -> bool:
         now = signature(self.path)
         if now == self._tried and now is not None:
             return False
@@ -113,27 +123,67 @@ class Trial:
         logger.log(logging.INFO, "experiment read", extra=extra)
         return True
 
-    def count(self, failed: bool, seconds: float) -> bool:
+    @property
+    def is_shadow(self) -> bool:
+        """Whether the challenger answers nobody, and is asked beside the champion."""
+        return self.declared is not None and self.declared.mode == "shadow"
+
+    def count(self, failed: bool, seconds: float = 0.0, disagreed: bool = False) -> bool:
         """Count a request that the challenger answered; return whether that stops it."""
         if self.stopped:
             return False
-        slow = seconds > self.slow
+        went = {"errors": failed, "slow": seconds > self.slow, "disagree": disagreed}
         for guard in self.guards:
-            if guard.count(failed if guard.name == "errors" else slow):
+            if guard.count(went[guard.name]):
                 self.stopped = (
                     f"the challenger is stopped: {guard.failures} of its {guard.requests} requests "
                     f"failed ({guard.name}), of which at most {guard.limit:g} may"
                 )
                 logger.error("experiment stopped", extra={"reason": self.stopped})
+                self._keep()
                 return True
         return False
 
+    def _keep(self) -> None:
+        """Have a restart know of the stop, or say why it will not."""
+        assert self.declared is not None
+        if self._log_folder is None:
+            self._unkept = UNKEPT.format(
+                why="there is no log beside which that is kept: set MLOPS_LOG_FOLDER"
+            )
+        else:
+            try:
+                stops.keep(self._log_folder, self.declared, self.stopped)
+            except OSError as error:
+                why = f"{stops.place(self._log_folder, self.key)} cannot be written "
+                why += f"({error.strerror}): give its folder to this user"
+                self._unkept = UNKEPT.format(why=why)
+        if self._unkept:
+            logger.error("stop not kept", extra={"reason": self._unkept})
+
+    def _recall(self) -> bool:
+        """Take over what a server on this log stopped; return whether there is something new."""
+        if self.stopped:
+            return False
+        self.stopped = self._known(self.key)
+        return bool(self.stopped)
+
+    def _known(self, key: str) -> str:
+        """Return why a server on this log stopped the experiment of a key, if one did."""
+        if not key or self._log_folder is None:
+            return ""
+        stopped = stops.kept(self._log_folder, key)
+        if stopped:
+            logger.error("experiment stays stopped", extra={"reason": stopped})
+        return stopped
+
     def _take(self, declared: Experiment | None, digest: str) -> None:
-        before = self.declared
-        self.declared, self.digest = declared, digest
-        if before is None or declared is None or _asked(before) != _asked(declared):
-            self.stopped = ""
+        key = "" if declared is None else stops.key(declared)
+        if key != self.key:  # a step that follows goes on with the counts of the one before
+            self.stopped, self._unkept = self._known(key), ""  # before it could give any share
+            self.key = key
             self._begin(declared.guardrails if declared else None)
+        self.declared, self.digest = declared, digest
 
     def _begin(self, asked: Guardrails | None) -> None:
         self.guards, self.slow = [], float("inf")
@@ -142,12 +192,9 @@ class Trial:
         limits = {"errors": asked.errors}
         if asked.slow is not None:
             limits["slow"], self.slow = asked.slow.at_most, asked.slow.seconds
+        if asked.disagree is not None:
+            limits["disagree"] = asked.disagree
         self.guards = [Guarded(n, one, asked.alpha / len(limits)) for n, one in limits.items()]
-
-
-def _asked(declared: Experiment) -> tuple[str, str, str, Guardrails]:
-    """Return what counting is of: a step that follows goes on with the counts of the one before."""
-    return declared.champion, declared.challenger, declared.salt, declared.guardrails
 
 
 def signature(path: Path) -> Signature | None:

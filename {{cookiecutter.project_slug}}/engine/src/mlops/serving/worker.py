@@ -48,7 +48,7 @@ class Worker:
         """Say that this worker serves, and do from now on what all do."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's
         models.elsewhere = self.reload
-        models.tell_stop = lambda reason: self.say("stopped", reason=reason)
+        models.tell_stop = lambda reason, key: self.say("stopped", reason=reason, key=key)
         # Kept: a writer that nobody holds closes the channel.
         reader, self._writer = await asyncio.open_connection(sock=self._channel.dup())
         self._tasks += [
@@ -77,7 +77,7 @@ class Worker:
                 bundles = await models.prepare()
                 self.say("prepared", round=self._round, bundles=bundles, reason=models.refusal)
             elif told["do"] == "stop":
-                models.stop_trial(told["reason"])
+                models.stop_trial(told["reason"], told["key"])
             else:
                 models.settle(told["reason"])
                 waiting, self._reloads = self._reloads, []

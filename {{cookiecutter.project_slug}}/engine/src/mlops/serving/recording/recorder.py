@@ -183,8 +183,21 @@ class Recorder:
         self._metrics.observe(seconds, predictor, matrix, predictions, route)
         self._record(predictor, drawn[0], drawn, requests, predictions)
         shadow = self._models.shadow
-        if shadow is not None and shadow is not predictor:
+        if shadow is None or shadow is predictor:
+            return
+        has = self._models.shadowed.has
+        chosen = [has(request.key or request.request_id.encode()) for request in requests]
+        if not all(chosen):
+            requests = [one for one, keep in zip(requests, chosen, strict=True) if keep]
+            if not requests:
+                return
+            matrix = _joined([request.matrix for request in requests])
+        try:
             self._score(shadow, predictor, drawn, requests, matrix)
+        except Exception:
+            for _ in requests:
+                self._models.count_shadow(failed=True)
+            raise
 
     def _score(
         self,
@@ -207,6 +220,13 @@ class Recorder:
         predictions = shadow.after(rows, shadow.predict(matrix))
         self._metrics.distributed(shadow, matrix, predictions)
         self._record(shadow, "shadow", drawn, requests, predictions)
+        said = _decisions(predictor, _joined([request.predictions for request in requests]))
+        differs = said != _decisions(shadow, predictions)
+        start = 0
+        for request in requests:
+            stop = start + len(request.rows)
+            self._models.count_shadow(False, disagreed=bool(differs[start:stop].any()))
+            start = stop
 
     def _reread(
         self, shadow: "Predictor", predictor: "Predictor", requests: list[Request]
@@ -323,6 +343,16 @@ def _reread(shadow: "Predictor", predictor: "Predictor", request: Request) -> Re
     body = msgspec.json.encode([{name: r[name] for name in shadow.schema.columns} for r in records])
     rows = shadow.decode(body)
     return request._replace(rows=rows, matrix=shadow.matrix(rows))
+
+
+def _decisions(predictor: "Predictor", predictions: np.ndarray) -> np.ndarray:
+    """Return what is decided of each row: a label's code; of numbers nothing, so that all agree."""
+    task = predictor.loaded.contract.task
+    if task == "regression":
+        return np.zeros(len(predictions), dtype=int)
+    if task == "binary":
+        return (predictions > predictor.threshold).astype(int)
+    return predictions.argmax(axis=1)
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:

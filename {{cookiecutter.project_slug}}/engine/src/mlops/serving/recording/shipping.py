@@ -12,14 +12,16 @@ from threading import Event
 from types import FrameType
 
 from ...errors import ProjectError
-from ...files import claimed
+from ...files import atomic_file, claimed
 from ...log_layout import CLOSED, SPOOL
+from ...rollout import stops
 from . import spool
 from .standing import bring, standing, wanted
 from .store import Shipped, ShippingError, Store, shipped, store
 
 SHIPPING, COLLECTING = "ship.lock", "collect.lock"
 COLLECTED = "collected.txt"
+SENT = ".shipped"  # beside a stop that the place has
 
 
 def ship(log_folder: Path, url: str) -> int:
@@ -41,6 +43,7 @@ def ship(log_folder: Path, url: str) -> int:
                 spool.release(folder, lock)
         for folder in sorted((log_folder / SPOOL).glob("[!.]*")):
             moved += _ship(folder, place)
+        _ship_stops(log_folder, place)
         return moved
 
 
@@ -58,6 +61,24 @@ def _ship(folder: Path, place: Store) -> int:
         segment.unlink(missing_ok=True)
         moved += 1
     return moved
+
+
+def _ship_stops(log_folder: Path, place: Store) -> None:
+    """Have a place know which experiments a server stopped; here they stay, for a restart."""
+    for path in sorted((log_folder / stops.FOLDER).glob("*.json")):
+        name, sent = f"{stops.FOLDER}/{path.name}", path.with_suffix(SENT)
+        if stops.NAME.fullmatch(name) and not sent.exists():
+            place.put(name, path.read_bytes())
+            sent.touch()
+
+
+def _collect_stops(log_folder: Path, place: Store) -> None:
+    for name in place.names():
+        path = log_folder / name
+        if stops.NAME.fullmatch(name) and not path.exists():
+            content = place.get(name)
+            with atomic_file(path) as staging:
+                staging.write_bytes(content)
 
 
 def keep_shipping(log_folder: Path, url: str, seconds: float, tell: Callable[[str], None]) -> None:
@@ -171,6 +192,7 @@ def collect(url: str, log_folder: Path, settled: str | None = None) -> Collectio
                 done.torn += compacted.torn
             _remember(log_folder, one)
             known[one.process, one.number] = one.digest
+        _collect_stops(log_folder, place)
         tables, done.others = standing(place)
         for table in wanted(tables, log_folder, settled):
             if bring(place, table, log_folder):

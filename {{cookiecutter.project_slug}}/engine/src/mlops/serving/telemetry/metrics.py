@@ -33,6 +33,12 @@ class Tried(Protocol):
     def counts(self) -> Mapping[tuple[str, str], int]: ...
 
 
+class Chosen(Protocol):
+    """What is asked of the requests that a shadow is asked, too."""
+
+    def has(self, key: bytes) -> bool: ...
+
+
 class Serving(Protocol):
     """What is asked of ServedModels."""
 
@@ -43,7 +49,10 @@ class Serving(Protocol):
     @property
     def shadow(self) -> "Predictor | None": ...
     @property
+    def shadowed(self) -> Chosen: ...
+    @property
     def trial(self) -> Tried | None: ...
+    def count_shadow(self, failed: bool, disagreed: bool = False) -> None: ...
     @property
     def outages(self) -> int: ...
 
