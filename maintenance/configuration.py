@@ -1,4 +1,4 @@
-"""The configuration of a project as a page: every key of conf/, its value, and what is said of it."""
+"""A project's configuration as a page: every key of conf/, its value, and what is said of it."""
 
 import html
 import re
@@ -25,8 +25,8 @@ def page(conf: Path) -> str:
     groups = sorted(path for path in conf.iterdir() if path.is_dir())
     parts = [
         "# Configuration",
-        "`params.yaml` chooses a file of each group (`model: {use: logistic}`) and changes keys of it. "
-        "These are the files that a project starts with; they are its owner's.",
+        "`params.yaml` chooses a file of each group (`model: {use: logistic}`) and changes keys of "
+        "it. These are the files that a project starts with; they are its owner's.",
     ]
     for group in groups:
         parts.append(f"## {group.name}")
@@ -42,7 +42,10 @@ def section(text: str) -> list[str]:
         f"| {_cell(html.escape(one.comment, quote=False))} |"
         for one in entries(text)
     ]
-    return [html.escape(_heading(text), quote=False), "\n".join(["| key | value | |", "|---|---|---|", *rows])]
+    return [
+        html.escape(_heading(text), quote=False),
+        "\n".join(["| key | value | |", "|---|---|---|", *rows]),
+    ]
 
 
 def entries(text: str) -> Iterator[Entry]:
@@ -52,9 +55,7 @@ def entries(text: str) -> Iterator[Entry]:
         yield from _entries(node, text.splitlines(), text, "")
 
 
-def _entries(
-    mapping: yaml.MappingNode, lines: list[str], text: str, above: str
-) -> Iterator[Entry]:
+def _entries(mapping: yaml.MappingNode, lines: list[str], text: str, above: str) -> Iterator[Entry]:
     for key, value in mapping.value:
         name = f"{above}{key.value}"
         block = isinstance(value, yaml.MappingNode) and not value.flow_style

@@ -1,7 +1,7 @@
 """The pictures of the documentation, drawn from a project that walked the tutorial.
 
-`make pictures FROM=build/tutorial/tumours` opens its report, the gate's, the monitor's and the page of
-its server in Chromium, and writes docs/pictures.
+`make pictures FROM=build/tutorial/tumours` opens its report, the gate's, the monitor's and the page
+of its server in Chromium, and writes docs/pictures.
 """
 
 import os

@@ -1,13 +1,20 @@
-"""The reference of rules and verbs, by the code itself: run in a project's folder, it prints JSON."""
+"""The reference of rules and verbs, as the code itself tells it.
+
+Run in a project's folder, with its code on the path, it prints the pages as JSON.
+"""
 
 import argparse
 import json
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlops.policy.rule import Registry
 
 
-def rules(kind: str, registry) -> str:
+def rules(kind: str, registry: "Registry") -> str:
     """Return the page of the rules of one policy."""
     from mlops.policy.explanation import explanation
 

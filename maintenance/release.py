@@ -199,7 +199,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=["state", "tag"])
     parser.add_argument("version")
-    parser.add_argument("--check", nargs="+", help="the command where no test run is known")
+    parser.add_argument(
+        "--check", nargs=argparse.REMAINDER, help="the command where no test run is known"
+    )
     told = parser.parse_args(argv)
     template = Template(Path.cwd())
     try:

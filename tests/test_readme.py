@@ -58,9 +58,12 @@ def test_the_demo_runs_from_a_clone(clone: Path) -> None:
 def test_both_languages_have_the_same_commands(
     english: Path, japanese: Path, language: str
 ) -> None:
-    told = [blocks(path.read_text(encoding="utf-8"), language) for path in (english, japanese)]
-    assert told[0]
-    assert [list(map(bare, one)) for one in told][0] == list(map(bare, told[1]))
+    first, second = (
+        [bare(block) for block in blocks(path.read_text(encoding="utf-8"), language)]
+        for path in (english, japanese)
+    )
+    assert first
+    assert first == second
 
 
 def test_both_readmes_have_the_same_tree() -> None:

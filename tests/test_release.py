@@ -14,14 +14,14 @@ NOTES = "### Upgrading\n- Nothing to do.\n"
 CHECK = "check: $(INSTALLED)"
 
 
-@pytest.fixture
-def clone(template: Path, tmp_path: Path) -> Project:
-    """A clone whose origin can be pushed to, and in which `make check` is quick: it says so."""
-    origin = tmp_path / "origin.git"
-    made = Project(tmp_path / "clone", clean_environment(tmp_path / "home"))
-    at = Project(tmp_path, made.environment)
-    at.run("git", "clone", "--quiet", "--bare", str(template), str(origin))
-    at.run("git", "clone", "--quiet", str(origin), str(made.path))
+@pytest.fixture(scope="module")
+def original(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an origin and a clone of it, in which `make check` is quick and says so."""
+    folder = tmp_path_factory.mktemp("original")
+    at = Project(folder, clean_environment(folder / "home"))
+    at.run("git", "clone", "--quiet", "--bare", str(template), "origin.git")
+    at.run("git", "clone", "--quiet", "origin.git", "clone")
+    made = Project(folder / "clone", at.environment)
     makefile = (made.path / "Makefile").read_text()
     start, end = makefile.index(CHECK), makefile.index("\nformat:")
     quick = "check:  ## quick\n\t@mkdir -p build && touch build/checked && test ! -e build/broken\n"
@@ -29,9 +29,19 @@ def clone(template: Path, tmp_path: Path) -> Project:
     changes = made.path / "CHANGELOG.md"
     text = re.sub(r"### Upgrading\n(- .*\n(  .*\n)*)+", "", changes.read_text())
     changes.write_text(text.replace("## Unreleased\n", f"## Unreleased\n{NOTES}", 1))
-    made.commit("A check that is quick")
+    unread = ("tests", "benchmarks", "docs", "requirements.txt")  # of a release
+    made.run("git", "rm", "-r", "--quiet", *unread)
+    made.commit("A check that is quick, and fewer files")
+    made.run("git", "remote", "set-url", "origin", "../origin.git")
     made.run("git", "push", "--quiet", "origin", "main")
-    return made
+    return folder
+
+
+@pytest.fixture
+def clone(original: Path, tmp_path: Path) -> Project:
+    """Both of these, for one test."""
+    shutil.copytree(original, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Project(tmp_path / "clone", clean_environment(tmp_path / "home"))
 
 
 @pytest.fixture
@@ -53,9 +63,9 @@ def tags(clone: Project) -> list[str]:
 
 def test_a_version_is_stated_and_tagged_here_alone(stated: Project) -> None:
     today = datetime.datetime.now(datetime.UTC).date()
-    assert f"## Unreleased\n\n## {VERSION} - {today}\n" in (
-        stated.path / "CHANGELOG.md"
-    ).read_text(encoding="utf-8")
+    assert f"## Unreleased\n\n## {VERSION} - {today}\n" in (stated.path / "CHANGELOG.md").read_text(
+        encoding="utf-8"
+    )
     said = released(stated)
     assert f"git push --atomic origin main v{VERSION}" in said
     assert (stated.path / "build/checked").exists()
@@ -118,24 +128,19 @@ def test_a_release_says_what_to_do_about_it(clone: Project) -> None:
     assert tags(clone) == []
 
 
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (("git", "switch", "--quiet", "--create", "other"), "other is checked out: `git switch"),
-        (("git", "checkout", "--quiet", "--detach"), "a detached HEAD is checked out: `git switch"),
-        (("touch", "new"), "the tree is not as committed (?? new): commit it, or `git stash"),
-        (("truncate", "--size=9", "README.md"), "the tree is not as committed (M README.md)"),
-    ],
-    ids=["branch", "detached", "untracked", "changed"],
-)
-def test_another_commit_than_that_of_main_is_refused(
-    stated: Project, damage: tuple[str, ...], said: str
-) -> None:
-    stated.run(*damage)
-    assert said in released(stated)
-    assert tags(stated) == []
-    stated.run("git", "stash", "--include-untracked")
-    stated.run("git", "switch", "--quiet", "main")
+def test_another_commit_than_that_of_main_is_refused(stated: Project) -> None:
+    """And so is a tree with something uncommitted in it; the remedies mend each."""
+    for said, *damage in (
+        ("other is checked out: `git switch main`", "git", "switch", "--create", "other"),
+        ("a detached HEAD is checked out: `git switch main`", "git", "checkout", "--detach"),
+        ("the tree is not as committed (?? new): commit it, or `git stash", "touch", "new"),
+        ("the tree is not as committed (M README.md)", "truncate", "--size=9", "README.md"),
+    ):
+        stated.run(*damage)
+        assert said in released(stated)
+        assert tags(stated) == []
+        stated.run("git", "stash", "--include-untracked")
+        stated.run("git", "switch", "--quiet", "main")
     released(stated)
     assert tags(stated) == [f"v{VERSION}"]
 
@@ -159,18 +164,17 @@ def test_an_engine_with_another_digest_is_refused(stated: Project) -> None:
     assert tags(stated) == []
 
 
-@pytest.mark.parametrize("version", ["", "1", "v1.0.0", "1.0.0rc1", "01.0.0", "0.1.0"])
-def test_what_is_no_later_version_is_refused(clone: Project, version: str) -> None:
-    told = ("make", "version", f"VERSION={version}")
-    said = clone.run(*told, check=False).stdout
-    assert "give three numbers" in said or "give a later version" in said
+def test_what_is_no_later_version_is_refused(clone: Project) -> None:
+    for version in ("", "1", "v1.0.0", "1.0.0rc1", "01.0.0", "0.1.0"):
+        said = clone.run("make", "version", f"VERSION={version}", check=False).stdout
+        assert "give three numbers" in said or "give a later version" in said, version
     assert clone.run("git", "status", "--porcelain").stdout == ""
 
 
 def test_the_version_stands_alike_everywhere_and_each_release_says_how_to_upgrade() -> None:
     texts = release.Template(ROOT).texts()
     assert len(set(release.stated(texts).values())) == 1
-    assert list(release.sections(texts[release.CHANGES]))[0] == "Unreleased"
+    assert next(iter(release.sections(texts[release.CHANGES]))) == "Unreleased"
     for heading, text in release.sections(texts[release.CHANGES]).items():
         assert heading == "Unreleased" or release.UPGRADING.search(text), heading
 

@@ -13,11 +13,16 @@ from test_repository import MAKEFILES, commands, targets, verbs
 
 HOOKS = {
     hook["id"]: hook
-    for repository in yaml.safe_load((SOURCE / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+    for repository in yaml.safe_load((SOURCE / ".pre-commit-config.yaml").read_text("utf-8"))[
+        "repos"
+    ]
     for hook in repository["hooks"]
 }
 PAGES = [
-    *(ROOT / name for name in ("README.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md")
+    ),
     *(SOURCE / name for name in ("README.md", "README.ja.md", "AGENTS.md", "SECURITY.md")),
 ]
 
@@ -97,8 +102,9 @@ def test_a_container_is_set_up_by_a_task() -> None:
     run = [value for key, value in content.items() if key.endswith("Command")]
     assert run == ["make setup"]
     assert {command.removeprefix("make ") for command in run} <= set(tasks)
-    assert str(yaml.safe_load((SOURCE / "conf/serving/standard.yaml").read_text())["port"]) in (
-        content["portsAttributes"]
+    assert (
+        str(yaml.safe_load((SOURCE / "conf/serving/standard.yaml").read_text())["port"])
+        in (content["portsAttributes"])
     )
     assert set(map(str, content["forwardPorts"])) == set(content["portsAttributes"])
 

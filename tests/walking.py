@@ -43,6 +43,7 @@ def pipx(beside: Path, config: Path, project: Path) -> Path:
 def walk(scripts: Sequence[str], folder: Path, environment: dict[str, str]) -> str:
     """Run blocks one after the other in one shell, as somebody does who follows a page."""
     told = "".join(f"echo '-- {at}'\n{script}\n" for at, script in enumerate(scripts, 1))
+    told = f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{told}"
     code, said = ended(("bash", "-e", "-o", "pipefail", "-c", told), folder, environment)
     assert code == 0, f"{code}\n{said}"
     return said
