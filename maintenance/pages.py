@@ -27,8 +27,8 @@ CONFIGURED = re.compile(r"\]\(\.\./\.\./conf/(\w+)/(\w+)\.yaml\)")
 def written() -> dict[str, str]:
     """Return every page by its path in the site."""
     pages = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in OWN}
-    for name, path in SHARED.items():
-        pages[name] = (ROOT / path).read_text(encoding="utf-8")
+    for name, source in SHARED.items():
+        pages[name] = (ROOT / source).read_text(encoding="utf-8")
     for path in sorted((PROJECT / "engine/docs").glob("*.md")):
         text = path.read_text(encoding="utf-8")
         pages[f"how-to/{path.name}"] = CONFIGURED.sub(_configured, text)

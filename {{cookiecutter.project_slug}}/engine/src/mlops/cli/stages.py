@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
     add = verb(resolve, "stage: compose params.yaml and conf/ into resolved.yaml")
-    add.add_argument("--check", action="store_true", help="write nothing: exit 2 if they do not fit")
+    add.add_argument(
+        "--check", action="store_true", help="write nothing: exit 2 if they do not fit"
+    )
     verb(prepare, "stage: validate the raw data and split it")
     verb(train, "stage: fit the model and compile it")
     verb(evaluate, "stage: measure the model on the holdout and draw the report")
