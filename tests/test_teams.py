@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,19 @@ def test_data_go_with_a_push_and_come_with_a_checkout(candidate: Project) -> Non
     code, said = hooked(candidate, "checkout", PRE_COMMIT_CHECKOUT_TYPE="1")
     assert code == 0, said
     assert raw.exists()
+    (candidate.path / ".git/rebase-merge").mkdir()
+    raw.unlink()
+    assert hooked(candidate, "checkout", PRE_COMMIT_CHECKOUT_TYPE="1")[0] == 0
+    assert not raw.exists()
+
+
+def test_a_checkout_without_its_data_is_no_failure(candidate: Project) -> None:
+    """As after a clone: DVC alone calls that one, and so would every `git switch` be."""
+    shutil.rmtree(candidate.path / ".dvc/cache")
+    shutil.rmtree(candidate.path / "data/raw")
+    assert candidate.run("dvc", "checkout", check=False).returncode != 0
+    code, said = hooked(candidate, "checkout", PRE_COMMIT_CHECKOUT_TYPE="1")
+    assert code == 0, said
 
 
 def test_a_container_is_set_up_by_a_task() -> None:
