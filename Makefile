@@ -76,6 +76,7 @@ format: $(INSTALLED)  ## bring the code into shape
 digest: $(INSTALLED)  ## state the engine's digest, by which a project knows whether it was edited
 	@PYTHONPATH="$(PROJECT)/engine/src" python -c "$$DIGEST" "$(PROJECT)/engine"
 
+# zensical from 0.1 on needs zensical-ui, which not every mirror has.
 lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--upgrade
 	rm -rf build/lock
 	cookiecutter --no-input --output-dir build . project_slug=lock
