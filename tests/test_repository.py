@@ -115,8 +115,23 @@ def test_an_open_workflow_is_refused() -> None:
 
 
 def test_ci_runs_what_a_developer_runs() -> None:
+    """On a forge the same script, on every Python that a project may have."""
     assert (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()[-1] == "exec make test"
-    assert "run: make test" in WORKFLOWS[0].read_text(encoding="utf-8")
+    jobs = yaml.safe_load(WORKFLOWS[0].read_text(encoding="utf-8"))["jobs"]
+    assert jobs["test"]["steps"][-1]["run"] == 'sudo env "PATH=$PATH" bash .ci/run'
+    assert jobs["test"]["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(11, 15)]
+    scripts = [step["run"] for step in jobs["macos"]["steps"] if "run" in step]
+    assert scripts[-2:] == ["make check demo", "make -C build/demo check"]
+
+
+def test_what_is_skipped_on_a_laptop_fails_in_ci() -> None:
+    """Each test that needs a program asks by a variable whether it has to be there."""
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    asked = set(re.findall(r'"([A-Z]+_REQUIRED)"', tests))
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^export (.+)$", script, re.MULTILINE)
+    assert {f"{name}=1" for name in asked} == {one for one in line.split() if "_REQUIRED" in one}
+    assert len(asked) > 3
 
 
 @pytest.fixture

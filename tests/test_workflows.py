@@ -78,7 +78,11 @@ def test_the_other_files_of_the_project() -> None:
     actions = sorted((SOURCE / "engine/actions").glob("*/action.yml"))
     assert actions
     assert [schema("github-actions")(path) for path in actions] == [""] * len(actions)
-    assert schema("dependabot")(SOURCE / ".github/dependabot.yml") == ""
+    for folder in FOLDERS:
+        assert schema("dependabot")(folder / "dependabot.yml") == ""
+    forms = sorted(path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("[fw]*.yml"))
+    assert len(forms) == 2
+    assert [schema("github-issue-forms")(path) for path in forms] == ["", ""]
     assert [shellcheck(path) for path in SCRIPTS] == [""] * len(SCRIPTS)
 
 

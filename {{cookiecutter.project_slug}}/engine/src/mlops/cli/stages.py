@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def grammar(verb: Verb) -> None:
     """Declare the verbs of this module."""
-    verb(resolve, "stage: compose params.yaml and conf/ into resolved.yaml")
+    add = verb(resolve, "stage: compose params.yaml and conf/ into resolved.yaml")
+    add.add_argument(
+        "--check", action="store_true", help="write nothing: exit 2 if they do not fit"
+    )
     verb(prepare, "stage: validate the raw data and split it")
     verb(train, "stage: fit the model and compile it")
     verb(evaluate, "stage: measure the model on the holdout and draw the report")
@@ -28,7 +31,7 @@ def grammar(verb: Verb) -> None:
     verb(mend, "repair what DVC left unreadable when it was killed while writing")
 
 
-def resolve(_: Arguments) -> None:
+def resolve(arguments: Arguments) -> None:
     from ..adoption.transaction import check_settled
     from ..config.compose import resolve
     from ..config.settings import RESOLVED, load
@@ -40,7 +43,7 @@ def resolve(_: Arguments) -> None:
         before = load() if RESOLVED.is_file() else None
     except ProjectError:  # of another version, or half a merge
         before = None
-    settings = resolve(check=check)
+    settings = resolve(out=None if arguments.check else RESOLVED, check=check)
     print(f"resolved.yaml: {settings.model.target} on {settings.data.name}")
     for told in filter(None, (changed_sides(before, settings), unread(settings))):
         print(told)

@@ -40,11 +40,11 @@ class _LateError(BaseException):
 def resolve(
     conf: Path = CONF,
     experiment: Path = EXPERIMENT,
-    out: Path = RESOLVED,
+    out: Path | None = RESOLVED,
     check: Callable[[Settings, Mapping[str, str]], None] | None = None,
     say: Callable[[str], object] = print,
 ) -> Settings:
-    """Compose the experiment, check it, and write it to `out`.
+    """Compose the experiment, check it, and write it to `out`, if anywhere.
 
     `check` gets the settings and the choice of each part, and raises where they do not fit; `say`
     gets what was left out of the experiment.
@@ -56,9 +56,10 @@ def resolve(
     check_metrics(settings.evaluation.measured, settings.data.task)
     if check is not None:
         check(settings, Experiment.parse(conf, asked).used)
-    content = written(resolved)
-    body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
-    write_text(out, HEADER + body)
+    if out is not None:
+        content = written(resolved)
+        body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+        write_text(out, HEADER + body)
     return settings
 
 

@@ -79,7 +79,7 @@ def _assigned(block: Answers) -> pa.StructArray:
 def _looked_up(block: Answers, about: Declaration) -> dict[str, pa.Array]:
     """Return by view when the values of each row were known, and the entity they are of."""
     entities = [
-        [key_text(one) if isinstance(one, bytes) else one for one in of_row]
+        tuple(key_text(one) if isinstance(one, bytes) else one for one in of_row)
         for of_row in block.entities
     ]
     parts = (
