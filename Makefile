@@ -42,7 +42,7 @@ export DIGEST
 .PHONY: help demo test check format digest lock linters airflow services docs pictures bench version release clean anew
 
 help:  ## list these tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 demo: $(INSTALLED)  ## generate a project in build/demo, run it on its sample data, show the result
 	cookiecutter --no-input --overwrite-if-exists --output-dir build . project_name=Demo

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import yaml
 
-LONGEST = 72  # characters of a value
+LONGEST = 160  # characters of a value
 COMMENT = re.compile(r"^[\s,\]}]*#\s*(.*)$")
 
 

@@ -31,7 +31,7 @@ def commands(text: str) -> set[str]:
     )
     found: set[str] = set()
     for line in code:
-        found |= set(re.findall(r"(?:^|&& |\()((?:make|mlops) [a-z-]+)", line.strip()))
+        found |= set(re.findall(r"(?:^|&& |\()((?:make|mlops) [a-z][a-z-]*)", line.strip()))
     return found
 
 
