@@ -35,6 +35,7 @@ sys.path[:0] = [
 ]
 
 import compare  # noqa: E402
+from workers import processor  # noqa: E402
 
 from mlops.bundle import manifest  # noqa: E402
 from mlops.files import write_text  # noqa: E402
@@ -84,16 +85,16 @@ class Pair:
         write_text(self.path, self.text(step))
 
     @contextmanager
-    def server(self, watch: float = 2.0, tried: bool = True) -> Iterator[str]:
-        """Yield the address of a server, with or without the challenger."""
+    def server(self, watch: float = 2.0, tried: bool = True) -> Iterator[tuple[str, int]]:
+        """Yield address and process of a server, with or without the challenger."""
         settings = {"challenger": self.challenger, "experiment": self.path, "watch_seconds": watch}
         told = {f"MLOPS_{name.upper()}": str(value) for name, value in settings.items()}
         command = f"mlops serve --bundle {self.champion} --port PORT"
         one = compare.Server("project", command, "/predict", json.dumps(self.row))
         os.environ.update(told if tried else {})
         try:
-            with compare.running(one, self.folder) as (url, _, _):
-                yield url
+            with compare.running(one, self.folder) as (url, _, leader):
+                yield url, leader
         finally:
             for name in told:
                 os.environ.pop(name, None)
@@ -138,7 +139,7 @@ def keys(pair: Pair) -> None:
     met = []
     for _ in range(3):
         pair.write(1)
-        with pair.server() as url:
+        with pair.server() as (url, _):
             met.append(_met(url, json.dumps(pair.row)))
             pair.write(2)
     share = sum(met[0].values()) / KEYS
@@ -189,7 +190,7 @@ def changes(pair: Pair) -> None:
                 counts["dropped"] += 1
                 connection = _connection(url)
 
-    with pair.server(watch=0.02) as url:
+    with pair.server(watch=0.02) as (url, _):
         clients = [threading.Thread(target=ask, args=(url, number)) for number in range(2)]
         for one in clients:
             one.start()
@@ -199,6 +200,7 @@ def changes(pair: Pair) -> None:
                 pair.write(step)
                 wanted = f"mlops_experiment_share {float(str(STEPS[step]['share']))}"
                 _until(lambda: wanted in _metrics(url))  # noqa: B023
+                _until(lambda: counts["answered"] > 50 * change)  # noqa: B023
                 shares.add(wanted)
         finally:
             done.set()
@@ -224,22 +226,27 @@ def _until(holds: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def cost(pair: Pair) -> None:
-    """Load a server with an experiment and one without by turns; print the ratio of each round."""
+    """Load a server with an experiment and one without by turns, and print how they compare.
+
+    Processor time of a request says it on a machine that others use as well.
+    """
     pair.write(2)
     body = json.dumps(pair.row)
     rates: dict[bool, list[float]] = {True: [], False: []}
+    costs: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(ROUNDS):
         for which in (True, False) if turn % 2 else (False, True):
-            with pair.server(tried=which) as url:
+            with pair.server(tried=which) as (url, leader):
                 compare.load(url, body, 1, pair.folder)
-                rates[which].append(compare.load(url, body, SECONDS, pair.folder).rate)
-    ratios = [a / b for a, b in zip(rates[True], rates[False], strict=True)]
-    quartiles = statistics.quantiles(ratios, n=4)
-    print(
-        f"an experiment of half of the keys: {statistics.median(ratios):.3f} of the requests a "
-        f"second without one (quartiles {quartiles[0]:.3f} to {quartiles[2]:.3f}, {ROUNDS} rounds, "
-        f"{statistics.median(rates[False]):,.0f} a second)"
-    )
+                before = processor(leader)
+                rate = compare.load(url, body, SECONDS, pair.folder).rate
+                costs[which].append((processor(leader) - before) / (rate * SECONDS))
+                rates[which].append(rate)
+    print("an experiment of half of the keys, beside none, in the same rounds:")
+    for name, found in (("requests a second", rates), ("processor time", costs)):
+        ratios = [a / b for a, b in zip(found[True], found[False], strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        print(f"  {name}: {middle:.3f} (quartiles {low:.3f} to {high:.3f})")
 
 
 def main(*names: str) -> None:

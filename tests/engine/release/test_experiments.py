@@ -139,7 +139,9 @@ def test_it_is_stopped_at_any_time_and_twice_is_said(
 ) -> None:
     place = begun(second)
     assert second.mlops("experiment", "stop") == 0
-    assert "experiment.yaml, challenger.dvc, challenger.gate.json removed" in capsys.readouterr().out
+    assert (
+        "experiment.yaml, challenger.dvc, challenger.gate.json removed" in capsys.readouterr().out
+    )
     assert not place.exists()
     (kept,) = (place.parent / "experiments").iterdir()
     assert json.loads(kept.read_text())["verdict"] == "stopped"
