@@ -29,8 +29,9 @@ from mlops.config.settings import (
 )
 from mlops.contract import Contract
 from mlops.features.encoding import Encoder
+from mlops.rollout.assignment import PLACES
 from mlops.runtime import model as runtime
-from mlops.serving.models import Arms
+from mlops.serving.models import Arms, Shadowed
 from mlops.serving.predictor import Predictor
 from mlops.serving.recording.recorder import Recorder
 from mlops.serving.telemetry.metrics import Metrics
@@ -111,6 +112,10 @@ class Serving:
     challenger: Predictor | None = None
     shadow: Predictor | None = None
     outages: int = 0
+    shadowed: Shadowed = Shadowed(PLACES)
+
+    def count_shadow(self, failed: bool, disagreed: bool = False) -> None:
+        """Take a count that nothing here asks for."""
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """How a server's log folder is laid out: what writes it and what reads it both ask here."""
 
+import re
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
@@ -9,6 +10,8 @@ PREDICTIONS = "predictions"
 FEEDBACK = "feedback"
 COUNTS = "counts"  # of each day, by what reads the log
 SPOOL = "spool"
+STOPPED = "stopped"  # experiments that a server stopped
+STOP = re.compile(rf"{STOPPED}/([0-9a-f]{{64}})\.json")  # one of them, below the folder
 OPEN, CLOSED = ".open", ".segment"  # segments of the spool: written to, waiting
 KEY, KEY_BYTES = "unit.key", 32  # by which all servers on a folder know a routing key
 BEFORE = ("request_id", "row", "time", "digest", "role", "unit", "arm", "propensity")

@@ -1,7 +1,6 @@
 """What a server took back stays so: a file beside its log for each experiment that it stopped."""
 
 import json
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -9,11 +8,10 @@ from typing import Literal
 import msgspec
 
 from ..files import sha256_of, write_text
+from ..log_layout import STOPPED
 from .declaration import Experiment, Sha256
 
-FOLDER = "stopped"
 LARGEST = 1 << 16  # bytes: what is larger is none
-NAME = re.compile(rf"{FOLDER}/([0-9a-f]{{64}})\.json")  # below a log's folder
 
 
 class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +37,7 @@ def key(declared: Experiment) -> str:
 
 def place(log_folder: Path, known_by: str) -> Path:
     """Return where the stop of an experiment is kept."""
-    return log_folder / FOLDER / f"{known_by}.json"
+    return log_folder / STOPPED / f"{known_by}.json"
 
 
 def keep(log_folder: Path, declared: Experiment, reason: str) -> None:

@@ -13,8 +13,7 @@ from types import FrameType
 
 from ...errors import ProjectError
 from ...files import atomic_file, claimed
-from ...log_layout import CLOSED, SPOOL
-from ...rollout import stops
+from ...log_layout import CLOSED, SPOOL, STOP, STOPPED
 from . import spool
 from .standing import bring, standing, wanted
 from .store import Shipped, ShippingError, Store, shipped, store
@@ -65,9 +64,9 @@ def _ship(folder: Path, place: Store) -> int:
 
 def _ship_stops(log_folder: Path, place: Store) -> None:
     """Have a place know which experiments a server stopped; here they stay, for a restart."""
-    for path in sorted((log_folder / stops.FOLDER).glob("*.json")):
-        name, sent = f"{stops.FOLDER}/{path.name}", path.with_suffix(SENT)
-        if stops.NAME.fullmatch(name) and not sent.exists():
+    for path in sorted((log_folder / STOPPED).glob("*.json")):
+        name, sent = f"{STOPPED}/{path.name}", path.with_suffix(SENT)
+        if STOP.fullmatch(name) and not sent.exists():
             place.put(name, path.read_bytes())
             sent.touch()
 
@@ -75,7 +74,7 @@ def _ship_stops(log_folder: Path, place: Store) -> None:
 def _collect_stops(log_folder: Path, place: Store) -> None:
     for name in place.names():
         path = log_folder / name
-        if stops.NAME.fullmatch(name) and not path.exists():
+        if STOP.fullmatch(name) and not path.exists():
             content = place.get(name)
             with atomic_file(path) as staging:
                 staging.write_bytes(content)
