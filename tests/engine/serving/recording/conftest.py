@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ class Serving:
     challenger: Predictor | None = None
     shadow: Predictor | None = None
     outages: int = 0
-    shadowed: Shadowed = Shadowed(PLACES)
+    shadowed: Shadowed = field(default_factory=lambda: Shadowed(PLACES))
 
     def count_shadow(self, failed: bool, disagreed: bool = False) -> None:
         """Take a count that nothing here asks for."""
