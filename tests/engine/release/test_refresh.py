@@ -291,15 +291,20 @@ def ingested(shop: Shop, months: int) -> str:
     return str(shop.git("rev-parse", "HEAD"))
 
 
-def test_of_rows_that_ingest_brought_those_of_main_are_learned_from(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
-) -> None:
+def partitioned(shop: Shop) -> None:
+    """Have the champion be of two months that `mlops ingest` brought."""
     shutil.rmtree(shop.root / "data/raw")
     partition = "ingest: months, partition: {by: month}"
     shop.on_main("conf/data/churn.yaml", "ingest: months", partition)
     of_champion = ingested(shop, 2)
     release = yaml.safe_load((shop.root / "deploy/production/release.yaml").read_text())
     shop.on_main("deploy/production/release.yaml", release["commit"], of_champion)
+
+
+def test_of_rows_that_ingest_brought_those_of_main_are_learned_from(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    partitioned(shop)
     known = ingested(shop, 3)
     shop.months(4)  # which no pull request of `mlops ingest` has brought
     before = shop.untouched()
@@ -315,12 +320,7 @@ def test_of_rows_that_ingest_brought_those_of_main_are_learned_from(
 def test_rows_that_ingest_brought_are_not_learned_from_twice(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.rmtree(shop.root / "data/raw")
-    partition = "ingest: months, partition: {by: month}"
-    shop.on_main("conf/data/churn.yaml", "ingest: months", partition)
-    of_champion = ingested(shop, 2)
-    release = yaml.safe_load((shop.root / "deploy/production/release.yaml").read_text())
-    shop.on_main("deploy/production/release.yaml", release["commit"], of_champion)
+    partitioned(shop)
     shop.on_main("params.yaml", "holdout_days: 20", "holdout_days: 31")
     assert shop.refresh() == 0
     assert "0 rows are new and none of them trains" in capsys.readouterr().out

@@ -44,7 +44,7 @@ def propose(
     """
     before = tip(repository, branch)
     if before is not None:
-        _check_own(repository, branch, before, onto)
+        check_own(repository, branch, before, onto)
     if before is None or not _has(repository, before, onto, files):
         move(repository, branch, _made(repository, onto, files, title), before)
     if not pulls.usable():
@@ -76,8 +76,8 @@ def _has(repository: Repository, commit: str, onto: str, files: Files) -> bool:
     return same and repository.is_ancestor(onto, commit)
 
 
-def _check_own(repository: Repository, branch: str, commit: str, onto: str) -> None:
-    """Raise where a commit of the branch is by somebody other than who runs this."""
+def check_own(repository: Repository, branch: str, commit: str, onto: str) -> None:
+    """Raise StandingBranchError where a commit of the branch is by another than who runs this."""
     fetch(repository, commit)
     me = repository.git("var", "GIT_COMMITTER_IDENT").rpartition(" <")[2].partition(">")[0]
     # A merge of main into the branch, as GitHub's button makes one, is nobody's work.

@@ -14,7 +14,8 @@ from pathlib import Path
 from ..errors import ProjectError
 from ..git.repository import Repository, RepositoryError
 from . import pulls
-from .branch import fetch, move, tip
+from .branch import move, tip
+from .standing_branch import check_own
 
 MAIN, BRANCH = "main", "upgrade/template"
 REF = "refs/handover/upgrade"
@@ -36,7 +37,8 @@ class UpgradedError(ProjectError):
 def propose(repository: Repository, folder: Path, onto: str) -> str:
     """Push the commit that a folder has a bundle of, open or edit its pull request; say where.
 
-    Raises UpgradedError for what is no upgrade of `onto`, and where somebody else pushed.
+    Raises UpgradedError for what is no upgrade of `onto`, StandingBranchError where somebody else
+    pushed.
     """
     commit = _accepted(repository, folder / BUNDLE, onto)
     starts = bool(os.environ.get(STARTS))
@@ -49,7 +51,7 @@ def propose(repository: Repository, folder: Path, onto: str) -> str:
     before = tip(repository, BRANCH)
     title = _title(repository, commit)
     if before is not None:
-        _check_own(repository, before, onto)
+        check_own(repository, BRANCH, before, onto)
     opened = pulls.of(BRANCH)
     closed = any(one.state == "CLOSED" and one.commit == before for one in opened)
     if before is not None and closed and _title(repository, before) == title:
@@ -84,18 +86,6 @@ def _is_same(repository: Repository, one: str, other: str) -> bool:
     """Say whether two commits have the same files and follow the same commit."""
     trees = {repository.git("rev-parse", f"{commit}^{{tree}}") for commit in (one, other)}
     return len(trees) == 1 and repository.parent(one) == repository.parent(other)
-
-
-def _check_own(repository: Repository, commit: str, onto: str) -> None:
-    """Raise UpgradedError where a commit of the branch is by somebody other than who runs this."""
-    fetch(repository, commit)
-    me = repository.git("var", "GIT_COMMITTER_IDENT").rpartition(" <")[2].partition(">")[0]
-    told = repository.git("log", "--no-merges", "--format=%ce", f"{onto}..{commit}").split()
-    if others := sorted({one for one in told if one != me}):
-        raise UpgradedError(
-            f"{BRANCH} has commits of {', '.join(others)}, which would be lost: merge its pull "
-            "request, or close it and delete the branch"
-        )
 
 
 def _title(repository: Repository, commit: str) -> str:
