@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,12 +30,11 @@ import numpy as np
 import yaml
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [
-    str(ROOT / "{{cookiecutter.project_slug}}" / name) for name in ("engine/src", "src")
-]
+SOURCE = ROOT / "{{cookiecutter.project_slug}}"
+sys.path[:0] = [*(str(SOURCE / name) for name in ("engine/src", "src")), str(ROOT / "benchmarks")]
 
 import compare  # noqa: E402
-from workers import processor  # noqa: E402
+from traffic import loaded  # noqa: E402
 
 from mlops.bundle import manifest  # noqa: E402
 from mlops.files import write_text  # noqa: E402
@@ -44,7 +43,8 @@ from mlops.serving.models import ServedModels  # noqa: E402
 from mlops.serving.settings import ServingSettings  # noqa: E402
 
 STEPS = [{"share": 0.01, "for": "1h"}, {"share": 0.25, "for": "1h"}, {"share": 0.5}]
-KILLS, CHANGES, KEYS, ROUNDS, SECONDS = 300, 100, 2000, 12, 3
+KILLS, CHANGES, KEYS, TURNS = 300, 100, 2000, 40
+SERVER_CORE, CLIENT_CORE = 0, 1
 JSON = {"content-type": "application/json"}
 WRITER = """
 import sys
@@ -228,21 +228,28 @@ def _until(holds: Callable[[], bool], seconds: float = 30) -> None:
 def cost(pair: Pair) -> None:
     """Load a server with an experiment and one without by turns, and print how they compare.
 
-    Processor time of a request says it on a machine that others use as well.
+    Both run all the time on one core, and the client on another: a turn is short, so that what else
+    the machine does meets both.
     """
     pair.write(2)
-    body = json.dumps(pair.row)
     rates: dict[bool, list[float]] = {True: [], False: []}
     costs: dict[bool, list[float]] = {True: [], False: []}
-    for turn in range(ROUNDS):
-        for which in (True, False) if turn % 2 else (False, True):
-            with pair.server(tried=which) as (url, leader):
-                compare.load(url, body, 1, pair.folder)
-                before = processor(leader)
-                rate = compare.load(url, body, SECONDS, pair.folder).rate
-                costs[which].append((processor(leader) - before) / (rate * SECONDS))
-                rates[which].append(rate)
-    print("an experiment of half of the keys, beside none, in the same rounds:")
+    with ExitStack() as stack:
+        servers = {}
+        for tried in (True, False):
+            url, leader = stack.enter_context(pair.server(tried=tried))
+            for thread in Path(f"/proc/{leader}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), {SERVER_CORE})
+            servers[tried] = int(url.split("/")[2].partition(":")[2]), leader
+        os.sched_setaffinity(0, {CLIENT_CORE})
+        for tried in servers:
+            loaded(*servers[tried], [pair.row], 2)
+        for turn in range(TURNS):
+            for tried in (True, False) if turn % 2 else (False, True):
+                found = loaded(*servers[tried], [pair.row], 1)
+                rates[tried].append(found.rate)
+                costs[tried].append(found.cost)
+    print(f"an experiment of half of the keys, beside none, {TURNS} turns of a second each:")
     for name, found in (("requests a second", rates), ("processor time", costs)):
         ratios = [a / b for a, b in zip(found[True], found[False], strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)

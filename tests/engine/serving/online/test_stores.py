@@ -45,6 +45,30 @@ def test_what_was_loaded_is_read_in_one_call_in_the_order_of_the_keys(reader: St
     assert reader.read(TABLE, [b"nobody"]) == (ONE, [None])
 
 
+def test_keys_of_every_kind_are_told_apart(store: Store, addresses: dict[str, str]) -> None:
+    """What is short, and one large whole number, SQLite has as a row's number; the rest by name."""
+    edges = [0, 1, 127, 128, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1]
+    whole = [*edges, *(-n for n in edges if 0 < n <= 2**63)]
+    texts = ["", "a", "abcde", "abcdef", "\0", "\0a", "0", "1", "x" * 40]
+    pairs = [(1, 2), (1, 2**40), (1, "2"), ("1", 2), (12, 3), (1, 23)]
+    keys = [key(one) for one in [*((n,) for n in whole), *((t,) for t in texts), *pairs]]
+    random.Random(0).shuffle(keys)
+    entries = [(one, ONE, b"%d" % at) for at, one in enumerate(keys)]
+    assert store.load("kinds", ABOUT, entries[:20], ONE) == 20
+    store.begin("kinds", ABOUT, TWO)
+    assert store.upsert("kinds", [(one, TWO, value) for one, _, value in entries]) == len(keys) - 20
+    store.complete("kinds", TWO)
+    stored = [(ONE if at < 20 else TWO, value) for at, (_, _, value) in enumerate(entries)]
+    assert sorted(store.keys("kinds")) == sorted(keys)
+    assert store.read("kinds", keys) == (TWO, stored)
+    assert [store.read("kinds", [one]).rows[0] for one in keys] == stored
+    removed = keys[::2]
+    assert store.remove("kinds", removed, TWO) == len(removed)
+    assert store.read("kinds", keys).rows == [
+        None if n % 2 == 0 else r for n, r in enumerate(stored)
+    ]
+
+
 def test_only_what_is_newer_and_differs_is_written(store: Store, reader: Store) -> None:
     store.begin(TABLE, ABOUT, TWO)
     entries = [(b"a", TWO, b"new"), (b"b", TWO, b"2"), (b"c", TWO, b"3")]
