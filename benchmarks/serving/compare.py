@@ -14,6 +14,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.error
@@ -161,6 +162,16 @@ def columns(row: dict[str, Any]) -> str:
     return json.dumps({"parameters": {"content_type": "pd"}, "inputs": inputs})
 
 
+def bytewise(row: dict[str, Any]) -> str:
+    """Return a row as `columns` does, each text as 16 bytes with zeros behind."""
+    told = json.loads(columns(row))
+    for one in told["inputs"]:
+        if one["datatype"] == "BYTES":
+            text = one["data"][0].encode().ljust(16, b"\0")
+            one |= {"shape": [1, 16], "datatype": "UINT8", "data": [*text]}
+    return json.dumps(told)
+
+
 def servers(candidate: Path, row: dict[str, Any], folder: Path, csv: Path) -> dict[str, Server]:
     """Return every server by name; the others' models are fitted here."""
     one = json.dumps(row)
@@ -188,7 +199,7 @@ def servers(candidate: Path, row: dict[str, Any], folder: Path, csv: Path) -> di
         "LitServe, batching": Server("litserve", script.format("lit"), "/predict", one),
         "Ray Serve, batching": Server("ray", script.format("ray_serve"), "/predict", one),
         "MLServer, batching": Server("mlserver", script.format("mlserver"), INFER, columns(row)),
-        "Triton, batching": Server("triton", script.format("triton"), INFER, columns(row)),
+        "Triton, batching": Server("triton", script.format("triton"), INFER, bytewise(row)),
         "mlflow": Server(
             "mlflow",
             f"mlflow models serve -m {folder}/mlflow-model --env-manager local -p PORT -w 1",
@@ -213,6 +224,8 @@ def running(server: Server, folder: Path) -> Iterator[tuple[str, float, int]]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "BENTOML_DO_NOT_TRACK": "true",
         "OMP_NUM_THREADS": "1",
+        # Triton starts Python by its library, which must be that of the modules it then finds.
+        "LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR")),
         "MODEL": str(folder / f"{server.environment}-model"),
         "MLOPS_LOG_FOLDER": str(log),
         "PYTHONPATH": CODE if server.environment == "project" else "",
@@ -290,12 +303,14 @@ def memory(leader: int) -> float:
 
 
 def main(rounds: int = 3, seconds: int = 5, *names: str) -> None:
-    """Print a line for each server: medians over the rounds."""
+    """Print a line for each server: medians over the rounds. Who does not start has no figures."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         row = table(folder / "table.csv")
         candidate = bundle(folder, folder / "table.csv")
         every = servers(candidate, row, folder, folder / "table.csv")
+        if unknown := set(names) - set(every):
+            sys.exit(f"no server {', '.join(sorted(unknown))}: name some of {', '.join(every)}")
         chosen = {n: s for n, s in every.items() if not names or n in names}
         figures: dict[str, list[Figures]] = {name: [] for name in chosen}
         ready: dict[str, list[float]] = {name: [] for name in chosen}
@@ -303,15 +318,21 @@ def main(rounds: int = 3, seconds: int = 5, *names: str) -> None:
         for turn in range(rounds):
             for name, server in chosen.items():
                 print(f"round {turn + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
-                with running(server, folder) as (url, taken, process):
-                    ready[name].append(taken)
-                    load(url, server.body, 1, folder)
-                    figures[name].append(load(url, server.body, seconds, folder))
-                    used[name].append(memory(process))
+                try:
+                    with running(server, folder) as (url, taken, process):
+                        load(url, server.body, 1, folder)
+                        figures[name].append(load(url, server.body, seconds, folder))
+                        ready[name].append(taken)
+                        used[name].append(memory(process))
+                except RuntimeError as error:
+                    print(f"{name} did not answer: {error}", file=sys.stderr, flush=True)
     median = statistics.median
-    base = median(f.rate for f in figures.get("empty ASGI", [])) if "empty ASGI" in figures else 0
+    base = median(f.rate for f in figures["empty ASGI"]) if figures.get("empty ASGI") else 0
     print(f"{'':24}{'requests/s':>11}{'of empty':>10}{'p99 ms':>8}{'ready s':>9}{'MB':>6}  errors")
     for name, found in figures.items():
+        if not found:
+            print(f"{name:24}{'did not answer':>19}")
+            continue
         rate = median(f.rate for f in found)
         share = f"{rate / base:.1%}" if base else ""
         print(

@@ -12,6 +12,7 @@ from pytriton.triton import Triton, TritonConfig
 
 model = joblib.load(os.environ["MODEL"])
 texts = set(model[0].transformers_[0][2])
+LENGTH = 16  # bytes of a text, with zeros behind: this version reads no BYTES that came as JSON
 
 
 @batch
@@ -19,17 +20,21 @@ def infer(**columns: np.ndarray) -> list[np.ndarray]:
     """Return the probability of the positive class for each row."""
     frame = pd.DataFrame(
         {
-            name: np.char.decode(column[:, 0].astype("S")) if name in texts else column[:, 0]
+            name: np.char.decode(np.ascontiguousarray(column).view(f"S{LENGTH}")[:, 0])
+            if name in texts
+            else column[:, 0]
             for name, column in columns.items()
         }
     )
-    return [model.predict_proba(frame)[:, 1:].astype(np.float64)]
+    return [np.ascontiguousarray(model.predict_proba(frame)[:, 1:], np.float64)]
 
 
 if __name__ == "__main__":
     port = int(sys.argv[1])
     inputs = [
-        Tensor(name=name, dtype=bytes if name in texts else np.float64, shape=(1,))
+        Tensor(name=name, dtype=np.uint8, shape=(LENGTH,))
+        if name in texts
+        else Tensor(name=name, dtype=np.float64, shape=(1,))
         for name in model.feature_names_in_
     ]
     config = TritonConfig(
