@@ -4,6 +4,7 @@ That is the column itself, where it is an input and no personal data; the entity
 is or as a keyed hash; and a routing key, of which the log has the hash.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +25,7 @@ from .forgetting import Held, Wanted, parquet_without
 
 ENTITY, UNIT = FEATURES[1], "unit"
 ROW = ("request_id", "row")
+HASH = re.compile("[0-9a-f]{16}")
 
 Known = Callable[[Any], str | None]  # from what the log has to the key that was asked for
 Hashed = Callable[[bytes], str]
@@ -60,7 +62,6 @@ class Named:
             for name, view in views.items()
             if wanted.name in view.entity.values()
         }
-        self._alone = {n for n in self._places if len(views[n].table.keys) == 1}
         self._hashes = {} if hashed is None else dict(_hashes(self._keys, hashed))
         self._can_tell = hashed is not None
         self.hidden: set[str] = set()
@@ -98,15 +99,22 @@ class Named:
                 yield entities.column(f"{ENTITY}.{name}"), self._entity(name)
 
     def _entity(self, view: str) -> Known:
-        """Return what tells an entity of a view: a JSON list of its keys, or their hash."""
+        """Return what tells an entity of a view: a JSON list of its keys or hashes, or one hash."""
         place = self._places[view]
 
         def known(text: str) -> str | None:
-            if text.startswith("["):
-                return self._keys.get(_text(msgspec.json.decode(text)[place]))
-            if view not in self._alone or not self._can_tell:
-                self.hidden.add(view)
-            return self._hashes.get(text)
+            if not text.startswith("["):
+                if not self._can_tell:
+                    self.hidden.add(view)
+                return self._hashes.get(text)
+            parts = msgspec.json.decode(text)
+            one = parts[place]
+            if len(parts) > 1 and isinstance(one, str) and HASH.fullmatch(one):
+                if not self._can_tell:
+                    self.hidden.add(view)
+                if one in self._hashes:
+                    return self._hashes[one]
+            return self._keys.get(_text(one))
 
         return known
 
@@ -172,7 +180,7 @@ def told(log: Path, logged: Logged) -> Iterator[str]:
     if logged.hidden:
         yield (
             f"check: entities of {', '.join(logged.hidden)} are hashes that cannot be told here: "
-            "set MLOPS_LOG_KEY to the secret of the log; of several keys no hash is searched"
+            "set MLOPS_LOG_KEY to the secret of the log"
         )
     yield "  counts of days stay, which name nobody; the monitor counts those days again"
     yield "  a bucket that the log was shipped to keeps its segments until its rule removes them"

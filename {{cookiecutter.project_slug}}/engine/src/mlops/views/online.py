@@ -169,6 +169,17 @@ def key_text(stored: bytes) -> str:
     return msgspec.json.encode(msgspec.msgpack.decode(stored)).decode()
 
 
+def hidden_text(stored: bytes, hashed: Callable[[bytes], str]) -> str:
+    """Return a key as the log has it where it is personal data: its hash.
+
+    Of several values that is a JSON list of a hash each, so that a person is found by one of them.
+    """
+    values = msgspec.msgpack.decode(stored)
+    if len(values) == 1:
+        return hashed(stored)
+    return msgspec.json.encode([hashed(key((value,))) for value in values]).decode()
+
+
 def _plain_key(value: Any) -> Any:
     if type(value) is int:  # most are
         return value

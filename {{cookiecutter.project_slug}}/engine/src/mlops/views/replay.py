@@ -19,7 +19,7 @@ from ..log_layout import FEATURES, stored
 from ..progress import progress
 from .entities import KEYS
 from .join import Join
-from .online import key, names_persons
+from .online import hidden_text, key, names_persons
 
 AS_OF, OF = FEATURES
 WHERE = ("request_id", "row")
@@ -111,7 +111,8 @@ class _Entities:
         if view.name not in self._known or self._known[view.name][0] < until:
             rows = self._join.entities(view, until)
             columns = [rows.column(name).to_pylist() for name in view.table.keys]
-            hashes = {self.hashed(key(one)): one for one in zip(*columns, strict=True)}
+            known = zip(*columns, strict=True)
+            hashes = {hidden_text(key(one), self.hashed): one for one in known}
             self._known[view.name] = until, hashes
         known, nobody = self._known[view.name][1], (None,) * len(view.table.keys)
         return [known.get(name, nobody) for name in names]

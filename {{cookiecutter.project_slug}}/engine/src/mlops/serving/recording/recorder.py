@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import SecretStr
 
 from ...rollout.actions import Assigned
+from ...views.online import hidden_text
 from ..problem import Problem
 from ..telemetry.logs import told
 from ..telemetry.metrics import MODELS, PREDICT, Metrics, Serving
@@ -268,7 +269,7 @@ class Recorder:
                 continue
             for keys in looked.keys:
                 named = zip(hidden, keys, strict=True)
-                entities.append([unit(one) if hides else one for hides, one in named])
+                entities.append([hidden_text(one, unit) if hides else one for hides, one in named])
         return as_of, entities
 
     def _declared(self, predictor: "Predictor") -> Declared:
