@@ -111,8 +111,8 @@ class _Entities:
         if view.name not in self._known or self._known[view.name][0] < until:
             rows = self._join.entities(view, until)
             columns = [rows.column(name).to_pylist() for name in view.table.keys]
-            known = zip(*columns, strict=True)
-            hashes = {hidden_text(key(one), self.hashed): one for one in known}
+            every = zip(*columns, strict=True)
+            hashes = {hidden_text(key(one), self.hashed): one for one in every}
             self._known[view.name] = until, hashes
         known, nobody = self._known[view.name][1], (None,) * len(view.table.keys)
         return [known.get(name, nobody) for name in names]
