@@ -156,7 +156,8 @@ def test_a_capacity_is_kept_and_costs(valued: Path, tmp_path: Path) -> None:
     bound = figures(changed(valued, tmp_path / "bound", TABLE | {"capacity": limit}))
     assert bound["share"] == pytest.approx(0.1)
     assert bound["acted"] < 0.15 < free["acted"]
-    assert bound["threshold"] > free["threshold"]
+    assert bound["threshold"] > free["threshold"] == bound["break_even"]
+    assert free["break_even"] is None
     assert bound["per_row"]["value"] < free["per_row"]["value"]
     spent = {"spend": 50, "per": "day"}
     same = figures(changed(valued, tmp_path / "spent", TABLE | {"capacity": spent}))

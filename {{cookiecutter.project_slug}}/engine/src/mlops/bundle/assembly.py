@@ -64,7 +64,8 @@ def bundle(
     decision = None
     if settings.evaluation.value is not None:
         found = measured[METRICS]["value"]
-        decision = Decision.of(settings, found["threshold"], found["share"])
+        chosen = found["threshold"], found["share"], found["break_even"]
+        decision = Decision.of(settings, *chosen)
         settings = decided(settings, decision)
     prints = fingerprints.fingerprints(data / "holdout", contract)
     content: dict[str, Any] = {

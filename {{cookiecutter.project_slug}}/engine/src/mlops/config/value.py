@@ -8,6 +8,7 @@ import msgspec
 
 from ..contract import Contract
 
+TABLE = "table"
 Label = bool | int | str  # as YAML reads it: true, 3 or "yes"
 
 
@@ -40,19 +41,20 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many rows get the second action: a `share` of all, or the `most` best of each `per`.
 
-    `spend` is a budget in place of a number: what those of each `per` may cost together.
+    `spend` is a budget in place of a number: what those of each `per` may cost together. Of a
+    `table` are the rows that `mlops predict` scores at once.
     """
 
     share: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     most: Annotated[float, msgspec.Meta(gt=0, le=1e12)] | None = None
     spend: Annotated[float, msgspec.Meta(gt=0, le=1e15)] | None = None
-    per: Literal["day", "week", "month"] | None = None
+    per: Literal["day", "week", "month", "table"] | None = None
 
     def __post_init__(self) -> None:
         if sum(one is not None for one in (self.share, self.most, self.spend)) != 1:
             raise ValueError("`capacity` is one of `share`, `most` and `spend`")
         if (self.share is None) != (self.per is not None):
-            raise ValueError("`most` and `spend` need `per`: day, week or month")
+            raise ValueError("`most` and `spend` need `per`: day, week, month or table")
 
 
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,11 +106,11 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 )
         for name in self.columns:
             _check_amount(contract, name)
-        if self.capacity is not None and self.capacity.per and contract.time is None:
+        per = self.capacity and self.capacity.per
+        if per not in (None, TABLE) and contract.time is None:
             raise ValueError(
-                "evaluation.value.capacity is per "
-                f"{self.capacity.per}, and no column of {contract.name} has the role time: declare "
-                "one, or give a `share`"
+                f"evaluation.value.capacity is per {per}, and no column of {contract.name} has the "
+                "role time: declare one, or give a `share`, or so many per `table`"
             )
         if not folds:
             raise ValueError(

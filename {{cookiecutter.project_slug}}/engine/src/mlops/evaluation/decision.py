@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config.settings import Settings
-from ..config.value import Action, Capacity, Value, split
+from ..config.value import TABLE, Action, Value, split
 from ..contract import Contract
 from ..data import prepared
 from ..data.splitting import roles
@@ -17,7 +17,7 @@ from ..metrics import bootstrap
 from ..metrics.arrays import Array, mean
 from ..metrics.bootstrap import Estimate
 from ..metrics.decisions import best_cut, most_above
-from ..runtime.decision import HELD_OUT, Decision, DecisionError
+from ..runtime.decision import HELD_OUT, Decision, DecisionError, most
 from ..runtime.hooks import After
 from .measurement import estimated, rounded
 from .units import Units
@@ -57,6 +57,7 @@ class Confirmed(NamedTuple):
         """Return what metrics.json says of it."""
         return {
             "threshold": self.decision.threshold,
+            "break_even": self.decision.break_even,
             "share": rounded(self.decision.share),
             "acted": rounded(self.acted),
             "chosen": rounded(self.chosen),
@@ -99,7 +100,8 @@ def chosen(settings: Settings, data: Path, model: Path) -> tuple[Decision, float
     gained = (brings.above - brings.below)[known]
     threshold = best_cut(predictions[known], gained, share)
     per_row = brings.of(predictions > threshold)[known].mean()
-    return Decision.of(settings, threshold, share), float(per_row)
+    free = None if value.capacity is None else best_cut(predictions[known], gained)
+    return Decision.of(settings, threshold, share, free), float(per_row)
 
 
 def capacity(value: Value, data: Path, contract: Contract) -> float:
@@ -109,8 +111,10 @@ def capacity(value: Value, data: Path, contract: Contract) -> float:
         return 1.0
     if asked.share is not None:
         return asked.share
-    most = asked.most if asked.most is not None else _afforded(asked, value)
-    return min(1.0, most / _rows_a_period(data, contract, PERIODS[asked.per or "day"]))
+    rows = most(value)
+    if rows is None or asked.per in (None, TABLE):  # how large a table will be, nobody knows
+        return 1.0
+    return min(1.0, rows / _rows_a_period(data, contract, PERIODS[asked.per]))
 
 
 def confirmed(
@@ -205,18 +209,6 @@ def _served(held_out: Array, rows: Path, contract: Contract, encoder: Encoder) -
             answers[start + known] = after(some, held_out[start + known])
         start = end
     return answers
-
-
-def _afforded(asked: Capacity, value: Value) -> float:
-    """Return of how many rows of a period a budget pays the second action."""
-    name, cost = split(value.actions[value.names[1]].cost)
-    if name or cost <= 0:
-        raise DecisionError(
-            f"evaluation.value.capacity spends on {value.names[1]}, whose cost is no number above "
-            "0: give it one, or say how many are the `most`"
-        )
-    assert asked.spend is not None
-    return asked.spend / cost
 
 
 def _rows_a_period(data: Path, contract: Contract, unit: str) -> float:
