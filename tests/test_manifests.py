@@ -10,8 +10,6 @@ import yaml
 from baked import SOURCE
 from linting import kubernetes, kustomized, resources
 
-from mlops.log_layout import STOPPED
-
 FOLDER = SOURCE / "deploy/kubernetes"
 GITOPS = sorted((SOURCE / "deploy/gitops").glob("*.yaml"))
 COMPONENTS = sorted(
@@ -134,7 +132,7 @@ def test_what_was_stopped_is_on_a_volume_that_server_and_sidecar_see(
     assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
     for container in (*pod["initContainers"], *pod["containers"]):
         places = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
-        assert places["stopped"] == f"{places['log']}/{STOPPED}"
+        assert places["stopped"] == f"{places['log']}/stopped"  # as log_layout.py has it
     assert "stopped" not in str(built("shipping"))
 
 

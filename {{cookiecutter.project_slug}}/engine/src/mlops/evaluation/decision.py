@@ -38,6 +38,25 @@ class Worth(NamedTuple):
         return np.where(acted, self.above, self.below)
 
 
+class Choice(NamedTuple):
+    """Training rows as they were predicted by fits that had not seen them, and what each brings.
+
+    At most a `share` of the rows may get the second action.
+    """
+
+    predictions: Array
+    brings: Worth
+    share: float
+
+    def decision(self, settings: Settings) -> Decision:
+        """Return the decision that brings most on them."""
+        value, gained = settings.evaluation.value, self.brings.above - self.brings.below
+        threshold = best_cut(self.predictions, gained, self.share)
+        is_free = value is None or value.capacity is None
+        free = None if is_free else best_cut(self.predictions, gained)
+        return Decision.of(settings, threshold, self.share, free)
+
+
 class Confirmed(NamedTuple):
     """What a holdout row is worth: by the decision, otherwise, and by how much more.
 
@@ -75,8 +94,18 @@ def worth(value: Value, contract: Contract, target: NDArray[Any], columns: Colum
 def chosen(settings: Settings, data: Path, model: Path) -> tuple[Decision, float]:
     """Return the decision that brings most on training rows, and what one of them brings by it.
 
-    Each row is predicted by a fit that has not seen it. Raises DecisionError where there are none
-    of these predictions.
+    Raises DecisionError as `choice` does.
+    """
+    rows = choice(settings, data, model)
+    decision = rows.decision(settings)
+    return decision, float(rows.brings.of(rows.predictions > decision.threshold).mean())
+
+
+def choice(settings: Settings, data: Path, model: Path) -> Choice:
+    """Return the training rows that a decision is chosen on.
+
+    Each is predicted by a fit that has not seen it. Raises DecisionError where there are none of
+    these predictions.
     """
     value, contract = settings.evaluation.value, settings.data
     assert value is not None
@@ -97,11 +126,7 @@ def chosen(settings: Settings, data: Path, model: Path) -> tuple[Decision, float
         )
     brings = worth(value, contract, prepared.target(columns, contract), columns)
     share = capacity(value, data, contract)
-    gained = (brings.above - brings.below)[known]
-    threshold = best_cut(predictions[known], gained, share)
-    per_row = brings.of(predictions > threshold)[known].mean()
-    free = None if value.capacity is None else best_cut(predictions[known], gained)
-    return Decision.of(settings, threshold, share, free), float(per_row)
+    return Choice(predictions[known], Worth(brings.below[known], brings.above[known]), share)
 
 
 def capacity(value: Value, data: Path, contract: Contract) -> float:

@@ -150,7 +150,9 @@ def _looks(units: Units, found: Difference) -> list[Look]:
         Look(
             (units.first_day + timedelta(days=at)).isoformat(),
             (int(counts[0][at]), int(counts[1][at])),
-            *(_rounded(one[at]) for one in (found.effect, found.low, found.high)),
+            _rounded(found.effect[at]),
+            _rounded(found.low[at]),
+            _rounded(found.high[at]),
             (_rounded(found.means[0][at]), _rounded(found.means[1][at])),
         )
         for at in range(days)

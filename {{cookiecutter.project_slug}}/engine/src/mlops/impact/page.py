@@ -105,7 +105,7 @@ def _levels(looks: Sequence[Report]) -> Plot | None:
     ends = padded([0.0, *(mean for one in looks for mean in one["means"])])
     plot = days.plot("value by arm", Axis(*ends), WIDE, HEIGHT)
     for arm, name in enumerate(ARMS):
-        line = [(days.at(one["day"]), one["means"][arm]) for one in looks]
+        line = [(float(days.at(one["day"])), one["means"][arm]) for one in looks]
         if len(line) == 1:  # so as to be seen
             line = [(line[0][0] + side, line[0][1]) for side in (-0.5, 0.5)]
         plot.line(line, f"line s{arm}", f"{name}: {number(looks[-1]['means'][arm])}")
