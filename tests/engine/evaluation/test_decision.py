@@ -132,7 +132,11 @@ def test_the_protocol_and_the_page_of_the_model_say_it_as_well(valued: Path) -> 
     contract = predictor.loaded.contract
     found = {
         one.name: one.values.tolist()
-        for one in outputs(p, contract, predictor.threshold, actions=decision.actions)
+        for one in outputs(
+            *(p, contract, predictor.threshold),
+            actions=decision.actions,
+            acted=predictor.loaded.acted(p),
+        )
     }
     assert found["action"] == ["nothing", "nothing", "call"]
     assert found["prediction"] == ["false", "false", "true"]
@@ -259,12 +263,19 @@ def test_tables_that_do_not_fit_are_sentences(valued: Path) -> None:
 
 
 def test_a_regression_decides_nothing(promising: Callable[[str], Path]) -> None:
-    for task in ("regression", "multiclass"):
-        settings = settings_of(promising(task) / "resolved.yaml")
-        value = msgspec.convert(TABLE, Value)
-        asked = msgspec.structs.replace(settings.evaluation, value=value)
-        with pytest.raises(ConfigError, match=f"two labels, and price is one of {task}: leave it"):
-            check(msgspec.structs.replace(settings, evaluation=asked), {})
+    settings = settings_of(promising("regression") / "resolved.yaml")
+    asked = msgspec.structs.replace(settings.evaluation, value=msgspec.convert(TABLE, Value))
+    with pytest.raises(ConfigError, match="target of labels, and price is a number: leave it"):
+        check(msgspec.structs.replace(settings, evaluation=asked), {})
+
+
+def test_three_actions_of_two_labels_are_refused(valued: Path) -> None:
+    settings = settings_of(valued / "resolved.yaml")
+    gift = {"gift": {"brings": {True: 1, False: 1}}}
+    table = TABLE | {"actions": TABLE["actions"] | gift}
+    asked = msgspec.structs.replace(settings.evaluation, value=msgspec.convert(table, Value))
+    with pytest.raises(ConfigError, match=r"two labels are two.* and not 3: compare more of them"):
+        check(msgspec.structs.replace(settings, evaluation=asked), {})
 
 
 @pytest.mark.parametrize(
@@ -272,7 +283,6 @@ def test_a_regression_decides_nothing(promising: Callable[[str], Path]) -> None:
     [
         {"currency": "euro"},
         {"actions": {"nothing": {"brings": {True: 1}}}},
-        {"actions": {n: {"brings": {True: 1}} for n in ("a", "b", "c")}},
         {"actions": {"a": {"brings": {True: float("inf")}}, "b": {"brings": {}}}},
         {"capacity": {"most": 5}},
         {"capacity": {"share": 0.1, "per": "day"}},

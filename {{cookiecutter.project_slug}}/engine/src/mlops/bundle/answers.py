@@ -43,7 +43,7 @@ def main() -> None:
     if intervals is not None:
         Path(sys.argv[2]).write_bytes(msgspec.json.encode(intervals))
     settings = load()
-    if settings.evaluation.value is not None:
+    if settings.evaluation.value is not None and settings.data.task == "binary":
         rows = choice(settings, DATA, MODEL)
         Path(sys.argv[3]).write_bytes(msgspec.json.encode(rows.decision(settings)))
         columns = np.array([rows.predictions, *rows.brings])

@@ -62,7 +62,7 @@ def bundle(
         name: json.loads((reports / name).read_text(encoding="utf-8")) for name in (METRICS, SLICES)
     }
     decision = None
-    if settings.evaluation.value is not None:
+    if settings.evaluation.value is not None and contract.task == "binary":
         found = measured[METRICS]["value"]
         chosen = found["threshold"], found["share"], found["break_even"]
         decision = Decision.of(settings, *chosen)

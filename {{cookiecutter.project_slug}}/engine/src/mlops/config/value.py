@@ -58,25 +58,26 @@ class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The value table: what is done at or below the threshold, then what is done above it."""
+    """The value table: what is done at or below the threshold, then what is done above it.
+
+    Of more than two labels there are as many actions as one likes, and no threshold: a row gets the
+    one that is worth most by its probabilities.
+    """
 
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
     actions: dict[Annotated[str, msgspec.Meta(min_length=1, max_length=100)], Action]
     capacity: Capacity | None = None
 
     def __post_init__(self) -> None:
-        if len(self.actions) != 2:
-            raise ValueError(
-                f"`actions` are two, what is done below the threshold and what above it, and not "
-                f"{len(self.actions)}: compare more of them by an experiment of actions"
-            )
+        if len(self.actions) < 2:
+            raise ValueError("`actions` are two or more, of which one is done with a row")
         for name, action in self.actions.items():
             if not all(math.isfinite(one) for one in _numbers(action)):
                 raise ValueError(f"an amount of {name} is not finite")
 
     @property
     def names(self) -> tuple[str, str]:
-        """The two actions."""
+        """The two actions of a target of two labels."""
         below, above = self.actions
         return below, above
 
@@ -92,18 +93,21 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         `folds` is how often training is cross-validated.
         """
-        if contract.task != "binary":
+        if contract.task == "regression":
             raise ValueError(
-                f"evaluation.value is about decisions on a target of two labels, and "
-                f"{contract.target} is one of {contract.task}: leave it out, or predict whether "
-                "what matters happens"
+                f"evaluation.value is about decisions on a target of labels, and {contract.target} "
+                "is a number: leave it out, or predict whether what matters happens"
             )
-        for name, action in self.actions.items():
-            if set(action.by_label()) != set(contract.labels):
-                raise ValueError(
-                    f"evaluation.value.actions.{name}.brings has {', '.join(action.by_label())}, "
-                    f"and {contract.target} is {' or '.join(contract.labels)}: give each an amount"
-                )
+        if contract.task == "multiclass":
+            self._check_several(contract)
+            return
+        if len(self.actions) != 2:
+            raise ValueError(
+                f"evaluation.value.actions of a target of two labels are two, what is done below "
+                f"the threshold and what above it, and not {len(self.actions)}: compare more of "
+                "them by an experiment of actions"
+            )
+        self._check_labels(contract)
         for name in self.columns:
             _check_amount(contract, name)
         per = self.capacity and self.capacity.per
@@ -116,6 +120,28 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(
                 "evaluation.value needs predictions of rows that no fit has seen: set "
                 "training.folds to 5 in params.yaml"
+            )
+
+    def _check_labels(self, contract: Contract) -> None:
+        for name, action in self.actions.items():
+            if set(action.by_label()) != set(contract.labels):
+                raise ValueError(
+                    f"evaluation.value.actions.{name}.brings has {', '.join(action.by_label())}, "
+                    f"and {contract.target} is {' or '.join(contract.labels)}: give each an amount"
+                )
+
+    def _check_several(self, contract: Contract) -> None:
+        """Raise ValueError where the table does not fit a target of more than two labels."""
+        self._check_labels(contract)
+        if self.columns:
+            raise ValueError(
+                f"evaluation.value reads amounts from {self.columns[0]}, and {contract.target} has "
+                f"{len(contract.labels)} labels, of which amounts are numbers: write numbers"
+            )
+        if self.capacity is not None:
+            raise ValueError(
+                f"evaluation.value.capacity is of a target of two labels, and {contract.target} "
+                f"has {len(contract.labels)}: leave it out, or predict whether what matters happens"
             )
 
 

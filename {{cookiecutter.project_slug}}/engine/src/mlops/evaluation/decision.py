@@ -85,6 +85,25 @@ class Confirmed(NamedTuple):
             "gain": {name: estimated(one) for name, one in self.gains.items()},
         }
 
+    def told(self) -> list[str]:
+        """Return what to look at before a decision is believed."""
+        notes, (below, above) = [], self.decision.actions
+        gain = self.gains["nothing"]
+        if self.decision.threshold == 1:
+            notes.append(f"no row is worth {above} by the value table: everyone gets {below}")
+        elif not gain.low > 0:
+            notes.append(
+                f"{above} above {self.decision.threshold:g} may bring no more than {below} for "
+                f"everyone: a row gains {gain.value:.4g} {self.decision.currency} "
+                f"({gain.low:.4g} to {gain.high:.4g})"
+            )
+        if self.acted > self.decision.share * 1.2:
+            notes.append(
+                f"{self.acted:.1%} of the holdout get {above}, and the capacity is "
+                f"{self.decision.share:.1%}: probabilities moved since the training rows"
+            )
+        return notes
+
 
 def worth(value: Value, contract: Contract, target: NDArray[Any], columns: Columns) -> Worth:
     """Return what rows bring: `target` has their codes, `columns` what amounts are read from."""
@@ -188,26 +207,6 @@ def _alternatives(
     yield "everyone", brings.below + decision.share * (brings.above - brings.below)
     limit = max(before, most_above(predictions, decision.share))
     yield "default", brings.of(predictions > limit)
-
-
-def told(found: Confirmed) -> list[str]:
-    """Return what to look at before a decision is believed."""
-    notes, (below, above) = [], found.decision.actions
-    gain = found.gains["nothing"]
-    if found.decision.threshold == 1:
-        notes.append(f"no row is worth {above} by the value table: everyone gets {below}")
-    elif not gain.low > 0:
-        notes.append(
-            f"{above} above {found.decision.threshold:g} may bring no more than {below} for "
-            f"everyone: a row gains {gain.value:.4g} {found.decision.currency} "
-            f"({gain.low:.4g} to {gain.high:.4g})"
-        )
-    if found.acted > found.decision.share * 1.2:
-        notes.append(
-            f"{found.acted:.1%} of the holdout get {above}, and the capacity is "
-            f"{found.decision.share:.1%}: probabilities moved since the training rows"
-        )
-    return notes
 
 
 def _worth(action: Action, contract: Contract, target: NDArray[Any], columns: Columns) -> Array:

@@ -50,11 +50,11 @@ class ActionTrial:
             return ()
         if lacks := self._lacks(predictor):
             return self._nothing(lacks)
-        if (decision := predictor.loaded.decision) is None:
-            return [draw.assigned(draw.arm(key), "")] * len(predictions)
-        arm, (below, above) = draw.arm(key), decision.actions
-        each = {name: draw.assigned(arm, name) for name in (below, above)}
-        return [each[above if one > predictor.threshold else below] for one in predictions.tolist()]
+        arm, actions = draw.arm(key), predictor.loaded.actions
+        if not actions:
+            return [draw.assigned(arm, "")] * len(predictions)
+        each = [draw.assigned(arm, name) for name in actions]
+        return [each[code] for code in predictor.loaded.acted(predictions).tolist()]
 
     def _lacks(self, predictor: "Predictor") -> str:
         """Return why nothing that is declared can be done with answers of this one."""
@@ -63,7 +63,7 @@ class ActionTrial:
             return ""
         if declared.model != predictor.bundle_digest:
             return "it is of another bundle than the one that answers"
-        if draw.decides and predictor.loaded.decision is None:
+        if draw.decides and not predictor.loaded.actions:
             return "a policy is `decision`, and the bundle has no value table"
         return ""
 

@@ -319,8 +319,10 @@ class _Scoring:
             _check(self._before, columns, frame, rows)
         shape = (0, len(contract.labels)) if contract.task == "multiclass" else 0
         predictions = self.loaded.answer(columns) if len(rows) else np.empty(shape)
-        decision = self.loaded.decision
-        answer = _answer(predictions, contract, threshold, decision.actions if decision else None)
+        actions, acted = self.loaded.actions, None
+        if actions:
+            acted = pa.array(actions).take(pa.array(self.loaded.acted(predictions)))
+        answer = _answer(predictions, contract, threshold, acted)
         answer |= self._around(columns, predictions)
         if len(rows) < len(whole):
             place = pa.array(np.cumsum(whole) - 1, mask=~whole)
@@ -411,7 +413,7 @@ def _answer(
     predictions: np.ndarray,
     contract: Contract,
     threshold: float,
-    actions: tuple[str, str] | None,
+    acted: pa.Array | None,
 ) -> dict[str, pa.Array]:
     """Return the output columns: the decision first, then what it was made from."""
     labels = contract.labels
@@ -426,5 +428,5 @@ def _answer(
             f"probability_{label}": pa.array(np.ascontiguousarray(predictions[:, code]))
             for code, label in enumerate(labels)
         }
-    followed = {} if actions is None else {"action": pa.array(actions).take(pa.array(decided))}
+    followed = {} if acted is None else {"action": acted}
     return {"prediction": pa.array(labels).take(pa.array(decided)), **followed, **probabilities}
