@@ -1,6 +1,6 @@
 """How often an experiment is wrong, how soon it is right, and how soon a bad model is stopped.
 
-    python benchmarks/experiments.py            # seeded simulations, two minutes
+    python benchmarks/experiments.py            # seeded simulations, four minutes
 
 Units come every day, each arm is looked at every day, and the first look that decides stands.
 """
@@ -15,10 +15,15 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "{{cookiecutter.project_slug}}/engine/src")]
 
 from mlops.impact.sequences import Sums, difference, sample_ratio  # noqa: E402
+from mlops.rollout.drift import Drift  # noqa: E402
 from mlops.rollout.guard import Guard  # noqa: E402
 
 ALPHA, RATIO, DAYS, UNITS, PLANNED = 0.05, 0.01, 28, 500, 10_000
 A_MINUTE, MINUTES, LIMIT = 20, 60, 0.01
+LEVEL, MARGIN = (
+    0.2,
+    0.05,
+)  # the share that a champion answers a label, and how far one may lie apart
 Array = np.ndarray
 
 
@@ -81,6 +86,48 @@ def best_possible() -> float:
     return float(found)
 
 
+def drifts(levels: tuple[Array, Array], shares: Array, a_minute: int, runs: int) -> Array:
+    """Return the minute in which a challenger was stopped that answers a label at other levels.
+
+    By minute, as the champion's levels and the challenger's share: units come, and are drawn.
+    """
+    random, alpha = np.random.default_rng(4), ALPHA / 3
+    first = np.full(runs, np.inf)
+    for run in range(runs):
+        found = Drift(MARGIN, 1)
+        for minute, (one, other, share) in enumerate(zip(*levels, shares, strict=True)):
+            challenger = random.random(a_minute) < share
+            values = random.random(a_minute) < np.where(challenger, other, one)
+            found.add(values[:, None].astype(float), challenger, np.full(a_minute, share))
+            if found.is_beyond(alpha):
+                first[run] = minute + 1
+                break
+    return first
+
+
+def tell_drifts() -> None:
+    same, half = np.full(120, LEVEL), np.full(120, 0.5)
+    # Who comes changes with the hour, while a ramp gives the challenger more.
+    hours, ramp = LEVEL + 0.1 * np.sin(np.linspace(0, 12, 120)), np.geomspace(0.01, 0.5, 120)
+    cases: list[tuple[str, tuple[Array, Array], Array]] = [
+        ("as the champion", (same, same), half),
+        ("at the margin", (same, same + MARGIN), half),
+        ("at the margin, by the hour, with a share from 1 to 50 %", (hours, hours + MARGIN), ramp),
+        ("below it, likewise", (hours, hours - MARGIN), ramp),
+        ("10 points more", (same, same + 0.1), half),
+        ("15 points more", (same, same + 0.15), half),
+        ("15 points less", (same, same - 0.15), half),
+        ("15 points more, of a tenth", (same, same + 0.15), np.full(120, 0.1)),
+    ]
+    for name, levels, shares in cases:
+        found = drifts(levels, shares, 2 * A_MINUTE, 2000)
+        late = np.quantile(found, [0.5, 0.9], method="lower")
+        print(
+            f"a label at {LEVEL:.0%}, {name}, {2 * A_MINUTE} units a minute, margin {MARGIN:.0%}: "
+            f"{np.isfinite(found).mean():.2%} stopped, half by minute {late[0]}, 90 % by {late[1]}"
+        )
+
+
 def main() -> None:
     same = decisions((0.2, 0.2), 1000)
     print(f"two that are alike, 1,000 runs: {np.isfinite(same).mean():.1%} decided")
@@ -104,6 +151,7 @@ def main() -> None:
                 f"ten minutes, 99 % by minute {np.quantile(found, 0.99, method='lower')}"
             )
     print(f"the most that any rule finds within ten minutes: {best_possible():.1%}")
+    tell_drifts()
 
 
 if __name__ == "__main__":

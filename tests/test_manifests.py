@@ -27,7 +27,7 @@ def built(tmp_path: Path) -> Callable[..., Objects]:
     """Build the manifests with components, written as their comment says."""
 
     def build(*components: str) -> Objects:
-        folder = tmp_path / "-".join(components or ["base"])
+        folder = tmp_path / "-".join(components or ["base"]).replace("/", ".")
         shutil.copytree(FOLDER, folder)
         if components:
             with (folder / "kustomization.yaml").open("a", encoding="utf-8") as file:
@@ -71,7 +71,7 @@ def test_all_of_them_fit_together(built: Callable[..., Objects], tmp_path: Path)
     assert faults(objects, tmp_path) == ""
     assert {one["kind"] for one in objects} == {
         *("Deployment", "Service", "CronJob", "HorizontalPodAutoscaler", "PodDisruptionBudget"),
-        *("NetworkPolicy", "ServiceMonitor", "Ingress", "HTTPRoute"),
+        *("NetworkPolicy", "ServiceMonitor", "Ingress", "HTTPRoute", "PersistentVolumeClaim"),
     }
 
 
@@ -118,6 +118,22 @@ def test_the_sidecar_that_ships_is_confined_and_reads_the_log(
     }
     mounted = {mount["name"]: mount["mountPath"] for mount in server["volumeMounts"]}
     assert sidecar["args"][:2] == ["--log", mounted["log"]]
+
+
+def test_what_was_stopped_is_on_a_volume_that_server_and_sidecar_see(
+    built: Callable[..., Objects], tmp_path: Path
+) -> None:
+    objects = built("shipping", "stops", "stops/shipping")
+    assert faults(objects, tmp_path) == ""
+    pod = of_kind(objects, "Deployment")["spec"]["template"]["spec"]
+    claim = of_kind(objects, "PersistentVolumeClaim")
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    (volume,) = (one for one in pod["volumes"] if one["name"] == "stopped")
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    for container in (*pod["initContainers"], *pod["containers"]):
+        places = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+        assert places["stopped"] == f"{places['log']}/stopped"  # as log_layout.py has it
+    assert "stopped" not in str(built("shipping"))
 
 
 def test_kserve_runs_the_same_container() -> None:

@@ -132,7 +132,11 @@ def test_the_protocol_and_the_page_of_the_model_say_it_as_well(valued: Path) -> 
     contract = predictor.loaded.contract
     found = {
         one.name: one.values.tolist()
-        for one in outputs(p, contract, predictor.threshold, actions=decision.actions)
+        for one in outputs(
+            *(p, contract, predictor.threshold),
+            actions=decision.actions,
+            acted=predictor.loaded.acted(p),
+        )
     }
     assert found["action"] == ["nothing", "nothing", "call"]
     assert found["prediction"] == ["false", "false", "true"]
@@ -156,7 +160,8 @@ def test_a_capacity_is_kept_and_costs(valued: Path, tmp_path: Path) -> None:
     bound = figures(changed(valued, tmp_path / "bound", TABLE | {"capacity": limit}))
     assert bound["share"] == pytest.approx(0.1)
     assert bound["acted"] < 0.15 < free["acted"]
-    assert bound["threshold"] > free["threshold"]
+    assert bound["threshold"] > free["threshold"] == bound["break_even"]
+    assert free["break_even"] is None
     assert bound["per_row"]["value"] < free["per_row"]["value"]
     spent = {"spend": 50, "per": "day"}
     same = figures(changed(valued, tmp_path / "spent", TABLE | {"capacity": spent}))
@@ -258,12 +263,19 @@ def test_tables_that_do_not_fit_are_sentences(valued: Path) -> None:
 
 
 def test_a_regression_decides_nothing(promising: Callable[[str], Path]) -> None:
-    for task in ("regression", "multiclass"):
-        settings = settings_of(promising(task) / "resolved.yaml")
-        value = msgspec.convert(TABLE, Value)
-        asked = msgspec.structs.replace(settings.evaluation, value=value)
-        with pytest.raises(ConfigError, match=f"two labels, and price is one of {task}: leave it"):
-            check(msgspec.structs.replace(settings, evaluation=asked), {})
+    settings = settings_of(promising("regression") / "resolved.yaml")
+    asked = msgspec.structs.replace(settings.evaluation, value=msgspec.convert(TABLE, Value))
+    with pytest.raises(ConfigError, match="target of labels, and price is a number: leave it"):
+        check(msgspec.structs.replace(settings, evaluation=asked), {})
+
+
+def test_three_actions_of_two_labels_are_refused(valued: Path) -> None:
+    settings = settings_of(valued / "resolved.yaml")
+    gift = {"gift": {"brings": {True: 1, False: 1}}}
+    table = TABLE | {"actions": TABLE["actions"] | gift}
+    asked = msgspec.structs.replace(settings.evaluation, value=msgspec.convert(table, Value))
+    with pytest.raises(ConfigError, match=r"two labels are two.* and not 3: compare more of them"):
+        check(msgspec.structs.replace(settings, evaluation=asked), {})
 
 
 @pytest.mark.parametrize(
@@ -271,7 +283,6 @@ def test_a_regression_decides_nothing(promising: Callable[[str], Path]) -> None:
     [
         {"currency": "euro"},
         {"actions": {"nothing": {"brings": {True: 1}}}},
-        {"actions": {n: {"brings": {True: 1}} for n in ("a", "b", "c")}},
         {"actions": {"a": {"brings": {True: float("inf")}}, "b": {"brings": {}}}},
         {"capacity": {"most": 5}},
         {"capacity": {"share": 0.1, "per": "day"}},

@@ -148,6 +148,11 @@ def test_the_verbs_say_what_follows(
     assert "call against nothing: pays; a unit brings +" in said
     assert "for each 1 spent" in said
     assert json.loads(Path("reports/actions/actions.json").read_text())["pays"] == "call"
+    page = Path("reports/actions/actions.html").read_text()
+    for text in ("call pays most", "model, day by day", "call by slice", "place = north"):
+        assert text in page
+    assert page.count("<svg") == 5  # of both arms, each by day and by slice
+    assert "<script" not in page
 
     given = ["counterfactual", "--log", str(log), "--at", str(AT)]
     assert main([*given, "--policy", "always:call"]) == 0

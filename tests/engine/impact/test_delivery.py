@@ -115,7 +115,9 @@ def test_the_page_shows_the_sequence_the_arms_and_the_slices(
     page = (tmp_path / "reports/experiment/experiment.html").read_text()
     for text in ("better", "margin: 0.050", "place = north", "1,000", "2026-03-10, "):
         assert text in page
-    assert page.count("<svg") == 2
+    assert "Value of a unit, by arm" in page
+    assert "It decides nothing here" not in page  # it is what decides
+    assert page.count("<svg") == 3
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
     told = (tmp_path / "reports/experiment/experiment.md").read_text()

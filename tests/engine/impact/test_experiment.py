@@ -104,8 +104,33 @@ def test_outcomes_are_measured_by_their_label(tmp_path: Path) -> None:
     report = judge(declare(tmp_path, primary=asked), tmp_path / "log", date(2026, 3, 9))
     assert report["means"] == {"champion": 1.0, "challenger": 1.0}
     assert report["units"]["unknown"] == [1, 0]
+    assert report["value"] == {"looks": []}  # three units are too few for a look
     with pytest.raises(ExperimentError, match="name the one whose share is measured"):
         judge(declare(tmp_path, primary={"measure": "outcome"}), tmp_path / "log", date(2026, 3, 9))
+
+
+@pytest.mark.parametrize("mode", ["outcome", "canary"])
+def test_value_is_shown_where_it_decides_nothing(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = filled(tmp_path, 0.5)
+    place = declare(tmp_path, primary={"measure": "outcome", "label": "yes"})
+    if mode == "canary":
+        steps = [{"share": 0.1, "for": "1d"}, {"share": 0.5, "for": "1d"}]
+        place = declare(tmp_path, mode=mode, steps=steps)
+        content = yaml.safe_load(place.read_text())
+        del content["primary"]
+        place.write_text(yaml.safe_dump(content))
+    report = judge(place, log, date(2026, 3, 11))
+    assert report["verdict"] == {"outcome": "going on", "canary": "passed"}[mode]
+    last = report["value"]["looks"][-1]
+    assert last["low"] < 0.5 < last["high"]
+    assert last["means"][1] - last["means"][0] == pytest.approx(last["effect"])
+    monkeypatch.chdir(tmp_path)
+    assert main(["experiment", "status", "--log", "log", "--at", "2026-03-11"]) == 0
+    page = Path("reports/experiment/experiment.html").read_text()
+    assert "It decides nothing here" in page
+    assert f"challenger: {last['means'][1]:.3f}" in page
 
 
 @pytest.mark.parametrize(

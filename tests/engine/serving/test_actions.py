@@ -80,10 +80,14 @@ def test_the_file_is_followed_and_what_is_wrong_assigns_nothing(
 
     trial = ActionTrial(path, 0.001)
     assert asked(None) == []
+    assert "there is no" in trial.reason(predictor)
     (first,) = asked(declared(bundle))
     assert first.arm in ("nothing", "call", "model")
+    assert trial.reason(predictor) == ""
     assert asked("what: is this") == [first]  # as it was
+    assert "correct it" in trial.reason(predictor)
     assert asked(declared(bundle, model="f" * 64)) == []
+    assert "is of another bundle than the one that answers" in trial.reason(predictor)
     assert any("another bundle" in str(vars(one).get("reason")) for one in caplog.records)
     assert asked(declared(bundle)) == [first]
     assert asked(None) == []
@@ -95,12 +99,29 @@ def test_a_policy_needs_a_decision(
     path = tmp_path / "actions.yaml"
     path.write_text(declared(bundle_folder))
     answered = champion.answered(champion.decode(json.dumps(golden[:2]).encode()))
-    assert not ActionTrial(path, 1).assigned(champion, b"key", answered)
+    trial = ActionTrial(path, 1)
+    assert not trial.assigned(champion, b"key", answered)
+    assert "the bundle has no value table" in trial.reason(champion)
     arms = {name: {"share": 0.5, "action": name} for name in ("nothing", "gift")}
     path.write_text(declared(bundle_folder, arms=arms))
     (one, other) = ActionTrial(path, 1).assigned(champion, b"key", answered)
     assert one == other
     assert one.propensity == 0.5
+
+
+def test_a_server_says_why_it_does_not_follow_them(
+    valued: Path, server: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "actions.yaml"
+    path.write_text(declared(valued / "candidate", model="f" * 64))
+    started = server(bundle=valued / "candidate", actions=path, watch_seconds=0.01)
+    reply = started.ask("GET", "/readyz")
+    assert (reply.status, reply.content["ready"]) == (200, True)
+    assert "is of another bundle than the one that answers" in reply.content["reason"]
+    path.write_text(declared(valued / "candidate"))
+    deadline = time.monotonic() + 30
+    while started.ask("GET", "/readyz").content["reason"]:
+        assert time.monotonic() < deadline
 
 
 def test_no_file_is_asked_for_unless_it_is_told(tmp_path: Path) -> None:

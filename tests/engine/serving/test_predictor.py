@@ -188,6 +188,8 @@ def other(champion: Predictor, task: str, target: dict[str, Any]) -> Predictor:
         model=loaded.model,
         intervals=None,
         decision=None,
+        expected=None,
+        actions=(),
     )
     return Predictor(changed, "d" * 64)  # type: ignore[arg-type]
 

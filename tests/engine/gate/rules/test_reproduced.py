@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from mlops.config.settings import Settings, load
 from mlops.data import prepare as stage
 from mlops.data import prepared
 from mlops.gate.case import Case, Judged
+from mlops.gate.redecision import findings
+from mlops.gate.rederivation import rederived
 from mlops.gate.rule import Finding
 from mlops.gate.rules.reproduced import Reproduced
 from mlops.git import dvc
@@ -184,34 +187,87 @@ def test_it_ends_after_its_minutes(committed: Path, make: Make, rejected: Reject
     assert "reproduced.minutes" in findings[0].reason
 
 
-def test_intervals_that_the_inputs_do_not_make_are_rejected(
-    promising: Callable[[str], Path], tmp_path: Path, rejected: Rejected
-) -> None:
-    root = shutil.copytree(promising("regression"), tmp_path / "p")
-    point(root)
-    (root / ".gitignore").write_text(IGNORED)
-    git(root, "init", "-q", "-b", "main")
-    commit(root)
+@pytest.fixture
+def pinned(tmp_path: Path) -> Callable[[Path], Path]:
+    """Return what makes a committed copy of a project."""
 
-    def judged() -> list[Finding]:
-        settings = load(root / "resolved.yaml")
-        columns = prepared.read(root / "data/prepared/holdout", settings.data)
-        candidate = in_process(root / "candidate")
-        answers = Judged(root / "candidate", candidate, candidate.answer(columns))
-        target = prepared.target(columns, settings.data)
-        case = Case(Repository(root), settings, answers, None, columns, target, rederive=True)
-        return RULE.judge(case)
+    def copy(project: Path) -> Path:
+        root = Path(shutil.copytree(project, tmp_path / "p"))
+        point(root)
+        (root / ".gitignore").write_text(IGNORED)
+        git(root, "init", "-q", "-b", "main")
+        commit(root)
+        return root
 
-    assert [(one.part, one.verdict) for one in judged()] == [
-        ("rows", "passed"),
-        ("predictions", "passed"),
-        ("intervals", "passed"),
-    ]
-    path = root / "candidate/intervals.json"
+    return copy
+
+
+def case_of(root: Path) -> Case:
+    """Return the case of a project that is none of the fixture's."""
+    settings = load(root / "resolved.yaml")
+    columns = prepared.read(root / "data/prepared/holdout", settings.data)
+    candidate = in_process(root / "candidate")
+    answers = Judged(root / "candidate", candidate, candidate.answer(columns))
+    target = prepared.target(columns, settings.data)
+    return Case(Repository(root), settings, answers, None, columns, target, rederive=True)
+
+
+def changed(root: Path, name: str, edit: Callable[[Any], None]) -> None:
+    """Change a file of the candidate, and seal it anew."""
+    path = root / "candidate" / name
     content = json.loads(path.read_text())
-    content["widths"]["villa"] *= 3
+    edit(content)
     path.write_text(json.dumps(content))
     about = manifest.read(root / "candidate")
     del about["files"]
     manifest.write(root / "candidate", about)
-    assert rejected(judged()) == {"intervals"}
+
+
+def test_a_decision_that_the_inputs_do_not_make_is_rejected(
+    valued: Path, pinned: Callable[[Path], Path], rejected: Rejected, tmp_path: Path
+) -> None:
+    root = pinned(valued)
+    assert [(one.part, one.verdict) for one in RULE.judge(case_of(root))] == [
+        ("rows", "passed"),
+        ("predictions", "passed"),
+        ("decision", "passed"),
+        ("decision's worth", "passed"),
+    ]
+    shutil.copytree(root / "candidate", tmp_path / "kept")
+    forged: list[tuple[str, Callable[[Any], None], set[str]]] = [
+        ("decision.json", lambda one: one.update(threshold=0.6), {"decision", "decision's worth"}),
+        ("decision.json", lambda one: one.update(costs=[0, 4]), {"decision"}),
+        ("decision.json", lambda one: one.update(break_even=0.1), {"decision", "decision's worth"}),
+        ("metrics.json", lambda one: one["value"].update(chosen=9.0), {"decision's worth"}),
+        ("metrics.json", lambda one: one["value"]["gain"]["nothing"].update(low=9.0),
+         {"decision's worth"}),
+        ("metrics.json", lambda one: one.pop("value"), {"decision's worth"}),
+    ]  # fmt: skip
+    with rederived(Repository(root), 5) as made:
+        for name, edit, wrong in forged:
+            changed(root, name, edit)
+            found = findings(case_of(root), made, RULE.tolerance)
+            assert rejected(found) == wrong, name
+            assert all("dvc repro --force" in one.reason for one in found if one.part in wrong)
+            shutil.rmtree(root / "candidate")
+            shutil.copytree(tmp_path / "kept", root / "candidate")
+        assert not rejected(findings(case_of(root), made, RULE.tolerance))
+        # Another processor's threshold is as good where it brings as much on these rows.
+        near = made._replace(choice=np.add(made.choice, [[1e-9], [0.0], [0.0]]))
+        assert not rejected(findings(case_of(root), near, RULE.tolerance))
+        assert rejected(findings(case_of(root), made._replace(decision=None), 1e-6)) == {"decision"}
+
+
+def test_intervals_that_the_inputs_do_not_make_are_rejected(
+    promising: Callable[[str], Path], pinned: Callable[[Path], Path], rejected: Rejected
+) -> None:
+    root = pinned(promising("regression"))
+    assert [(one.part, one.verdict) for one in RULE.judge(case_of(root))] == [
+        ("rows", "passed"),
+        ("predictions", "passed"),
+        ("intervals", "passed"),
+    ]
+    changed(
+        root, "intervals.json", lambda one: one["widths"].update(villa=one["widths"]["villa"] * 3)
+    )
+    assert rejected(RULE.judge(case_of(root))) == {"intervals"}

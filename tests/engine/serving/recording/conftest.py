@@ -117,6 +117,9 @@ class Serving:
     def count_shadow(self, failed: bool, disagreed: bool = False) -> None:
         """Take a count that nothing here asks for."""
 
+    def compare(self, requests: Sequence[Any], beside: np.ndarray | None = None) -> None:
+        """Take answers that nothing here compares."""
+
 
 @dataclass
 class Told:

@@ -1,7 +1,7 @@
-"""The answers of model/ for the prepared holdout, and their intervals, each written to a file.
+"""The answers of model/ for the prepared holdout, their intervals and what is decided, as files.
 
-Run as `python -m mlops.bundle.answers FILE FILE`, by the code of the folder it is started in: the
-gate compares them with the candidate's, and imports nothing of what made them.
+Run as `python -m mlops.bundle.answers FILE FILE FILE FILE`, by the code of the folder it is started
+in: the gate compares them with the candidate's, and imports nothing of what made them.
 """
 
 import sys
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..config.settings import load
 from ..data import prepared
+from ..evaluation.decision import choice
 from ..evaluation.intervals import calibrated
 from ..features.encoding import Encoder
 from ..runtime import model as runtime
@@ -41,6 +42,12 @@ def main() -> None:
     np.save(Path(sys.argv[1]), predictions, allow_pickle=False)
     if intervals is not None:
         Path(sys.argv[2]).write_bytes(msgspec.json.encode(intervals))
+    settings = load()
+    if settings.evaluation.value is not None and settings.data.task == "binary":
+        rows = choice(settings, DATA, MODEL)
+        Path(sys.argv[3]).write_bytes(msgspec.json.encode(rows.decision(settings)))
+        columns = np.array([rows.predictions, *rows.brings])
+        np.save(Path(sys.argv[4]), columns, allow_pickle=False)
 
 
 if __name__ == "__main__":

@@ -62,9 +62,10 @@ def bundle(
         name: json.loads((reports / name).read_text(encoding="utf-8")) for name in (METRICS, SLICES)
     }
     decision = None
-    if settings.evaluation.value is not None:
+    if settings.evaluation.value is not None and contract.task == "binary":
         found = measured[METRICS]["value"]
-        decision = Decision.of(settings, found["threshold"], found["share"])
+        chosen = found["threshold"], found["share"], found["break_even"]
+        decision = Decision.of(settings, *chosen)
         settings = decided(settings, decision)
     prints = fingerprints.fingerprints(data / "holdout", contract)
     content: dict[str, Any] = {

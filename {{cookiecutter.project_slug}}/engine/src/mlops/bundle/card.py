@@ -138,19 +138,30 @@ def _decision(settings: Settings, metrics: dict[str, Any]) -> list[str]:
     """Return what is decided by the value table, and what that is worth, where there is one."""
     if settings.evaluation.value is None:
         return []
-    (below, above), told = settings.evaluation.value.names, metrics["value"]
+    told = metrics["value"]
     currency, mine = settings.evaluation.value.currency, told["per_row"]
-    limited = "" if told["share"] == 1 else f"; at most {told['share']:.1%} of all rows"
     rows = [
         f"| {name} | {_number(told['otherwise'][name]['value'])} | {_number(one['value'])} | "
         f"{_interval(one)} |"
         for name, one in told["gain"].items()
     ]
+    if "threshold" in told:
+        below, above = settings.evaluation.value.names
+        limited = "" if told["share"] == 1 else f"; at most {told['share']:.1%} of all rows"
+        decided = (
+            f"Above a probability of {told['threshold']:g} it is {above}, else {below}{limited}. "
+            "The threshold was chosen on training rows by fits that had not seen them."
+        )
+    else:
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in told["acted"].items())
+        decided = (
+            "It is what is worth most by the probabilities and the value table; of the holdout: "
+            f"{shares}."
+        )
     return [
         "## Decision",
-        f"Above a probability of {told['threshold']:g} it is {above}, else {below}{limited}. The "
-        f"threshold was chosen on training rows by fits that had not seen them. A row of the "
-        f"holdout brings {_number(mine['value'])} {currency} ({_interval(mine)}).",
+        f"{decided} A row of the holdout brings {_number(mine['value'])} {currency} "
+        f"({_interval(mine)}).",
         "\n".join(["| otherwise | a row brings | gained | interval |", "|---|---|---|---|", *rows]),
     ]
 

@@ -64,6 +64,7 @@ COMPUTED = (
             "runtime",
             "evaluation/decision.py",
             "evaluation/evaluate.py",
+            "evaluation/expectation.py",
             "evaluation/importance.py",
             "evaluation/intervals.py",
             "evaluation/measurement.py",

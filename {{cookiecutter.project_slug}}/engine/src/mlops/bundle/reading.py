@@ -18,6 +18,7 @@ from ..runtime import intervals as ranges
 from ..runtime import model as runtime
 from ..runtime import terms as sums
 from ..runtime.decision import Decision
+from ..runtime.expectation import Expected
 from ..runtime.hooks import After
 from ..runtime.intervals import Intervals
 from ..runtime.terms import Terms
@@ -59,6 +60,23 @@ class Loaded(msgspec.Struct, frozen=True, dict=True):
     intervals: Intervals | None = None
     terms: Terms | None = None
     decision: Decision | None = None
+
+    @cached_property
+    def expected(self) -> Expected | None:
+        """What decides by a value table where there are more than two labels."""
+        return Expected.find(self.settings)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What is done with rows by the value table; nothing without one."""
+        decided = self.decision or self.expected
+        return decided.actions if decided is not None else ()
+
+    def acted(self, predictions: np.ndarray) -> np.ndarray:
+        """Return the number of each row's action; only of a bundle that has some."""
+        if self.expected is not None:
+            return self.expected.codes(predictions)
+        return (predictions > self.settings.evaluation.threshold).astype(np.int64)
 
     def answer(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return what is served for columns: the model's predictions, and what `after` makes of it.

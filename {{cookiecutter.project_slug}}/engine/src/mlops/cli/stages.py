@@ -88,11 +88,13 @@ def evaluate(_: Arguments) -> None:
     print(f"{primary} {shown} ({interval}): reports/report.html")
     if (value := settings.evaluation.value) is not None:
         told = figures["value"]
-        brings, gain = told["per_row"], told["gain"]["nothing"]
+        what, first = "the action worth most", next(iter(value.actions))
+        if "threshold" in told:
+            what = f"{value.names[1]} above {told['threshold']:g}"
+        brings, gain = told["per_row"], told["gain"].get(first) or told["gain"]["nothing"]
         print(
-            f"{value.names[1]} above {told['threshold']:g}: a row brings {brings['value']} "
-            f"{value.currency}, {gain['value']} ({gain['low']} to {gain['high']}) more than "
-            f"{value.names[0]} for everyone"
+            f"{what}: a row brings {brings['value']} {value.currency}, {gain['value']} "
+            f"({gain['low']} to {gain['high']}) more than {first} for everyone"
         )
     for told in figures["check"]:
         print(f"check: {told}")

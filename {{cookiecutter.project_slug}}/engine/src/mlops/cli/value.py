@@ -44,11 +44,13 @@ def _common(one: object, out: str) -> None:
 
 
 def actions(arguments: Arguments) -> None:
+    from ..impact import actions_page
     from ..impact.actions import REPORT, judge
     from ..impact.pages import write
-    from ..rollout.actions import NAME
+    from ..rollout.actions import NAME, read
 
-    report = judge(DEPLOY / arguments.env / NAME, arguments.log, _at(arguments))
+    place = DEPLOY / arguments.env / NAME
+    report = judge(place, arguments.log, _at(arguments))
     for one in report["arms"]:
         net, roi = one["net"], one["roi"]
         told = "no unit is old enough"
@@ -57,6 +59,7 @@ def actions(arguments: Arguments) -> None:
         back = f", {roi['effect']:+.2f} for each 1 spent" if roi else ""
         print(f"{one['arm']} against {report['control']}: {one['verdict']}; {told}{back}")
     print(write(arguments.out, REPORT, report))
+    print(f"As a picture: {actions_page.write(arguments.out, report, read(place))}")
 
 
 def counterfactual(arguments: Arguments) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from ..contract import Contract
 
+TABLE = "table"
 Label = bool | int | str  # as YAML reads it: true, 3 or "yes"
 
 
@@ -40,41 +41,43 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many rows get the second action: a `share` of all, or the `most` best of each `per`.
 
-    `spend` is a budget in place of a number: what those of each `per` may cost together.
+    `spend` is a budget in place of a number: what those of each `per` may cost together. Of a
+    `table` are the rows that `mlops predict` scores at once.
     """
 
     share: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     most: Annotated[float, msgspec.Meta(gt=0, le=1e12)] | None = None
     spend: Annotated[float, msgspec.Meta(gt=0, le=1e15)] | None = None
-    per: Literal["day", "week", "month"] | None = None
+    per: Literal["day", "week", "month", "table"] | None = None
 
     def __post_init__(self) -> None:
         if sum(one is not None for one in (self.share, self.most, self.spend)) != 1:
             raise ValueError("`capacity` is one of `share`, `most` and `spend`")
         if (self.share is None) != (self.per is not None):
-            raise ValueError("`most` and `spend` need `per`: day, week or month")
+            raise ValueError("`most` and `spend` need `per`: day, week, month or table")
 
 
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The value table: what is done at or below the threshold, then what is done above it."""
+    """The value table: what is done at or below the threshold, then what is done above it.
+
+    Of more than two labels there are as many actions as one likes, and no threshold: a row gets the
+    one that is worth most by its probabilities.
+    """
 
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
     actions: dict[Annotated[str, msgspec.Meta(min_length=1, max_length=100)], Action]
     capacity: Capacity | None = None
 
     def __post_init__(self) -> None:
-        if len(self.actions) != 2:
-            raise ValueError(
-                f"`actions` are two, what is done below the threshold and what above it, and not "
-                f"{len(self.actions)}: compare more of them by an experiment of actions"
-            )
+        if len(self.actions) < 2:
+            raise ValueError("`actions` are two or more, of which one is done with a row")
         for name, action in self.actions.items():
             if not all(math.isfinite(one) for one in _numbers(action)):
                 raise ValueError(f"an amount of {name} is not finite")
 
     @property
     def names(self) -> tuple[str, str]:
-        """The two actions."""
+        """The two actions of a target of two labels."""
         below, above = self.actions
         return below, above
 
@@ -90,30 +93,55 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         `folds` is how often training is cross-validated.
         """
-        if contract.task != "binary":
+        if contract.task == "regression":
             raise ValueError(
-                f"evaluation.value is about decisions on a target of two labels, and "
-                f"{contract.target} is one of {contract.task}: leave it out, or predict whether "
-                "what matters happens"
+                f"evaluation.value is about decisions on a target of labels, and {contract.target} "
+                "is a number: leave it out, or predict whether what matters happens"
             )
+        if contract.task == "multiclass":
+            self._check_several(contract)
+            return
+        if len(self.actions) != 2:
+            raise ValueError(
+                f"evaluation.value.actions of a target of two labels are two, what is done below "
+                f"the threshold and what above it, and not {len(self.actions)}: compare more of "
+                "them by an experiment of actions"
+            )
+        self._check_labels(contract)
+        for name in self.columns:
+            _check_amount(contract, name)
+        per = self.capacity and self.capacity.per
+        if per not in (None, TABLE) and contract.time is None:
+            raise ValueError(
+                f"evaluation.value.capacity is per {per}, and no column of {contract.name} has the "
+                "role time: declare one, or give a `share`, or so many per `table`"
+            )
+        if not folds:
+            raise ValueError(
+                "evaluation.value needs predictions of rows that no fit has seen: set "
+                "training.folds to 5 in params.yaml"
+            )
+
+    def _check_labels(self, contract: Contract) -> None:
         for name, action in self.actions.items():
             if set(action.by_label()) != set(contract.labels):
                 raise ValueError(
                     f"evaluation.value.actions.{name}.brings has {', '.join(action.by_label())}, "
                     f"and {contract.target} is {' or '.join(contract.labels)}: give each an amount"
                 )
-        for name in self.columns:
-            _check_amount(contract, name)
-        if self.capacity is not None and self.capacity.per and contract.time is None:
+
+    def _check_several(self, contract: Contract) -> None:
+        """Raise ValueError where the table does not fit a target of more than two labels."""
+        self._check_labels(contract)
+        if self.columns:
             raise ValueError(
-                "evaluation.value.capacity is per "
-                f"{self.capacity.per}, and no column of {contract.name} has the role time: declare "
-                "one, or give a `share`"
+                f"evaluation.value reads amounts from {self.columns[0]}, and {contract.target} has "
+                f"{len(contract.labels)} labels, of which amounts are numbers: write numbers"
             )
-        if not folds:
+        if self.capacity is not None:
             raise ValueError(
-                "evaluation.value needs predictions of rows that no fit has seen: set "
-                "training.folds to 5 in params.yaml"
+                f"evaluation.value.capacity is of a target of two labels, and {contract.target} "
+                f"has {len(contract.labels)}: leave it out, or predict whether what matters happens"
             )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config.settings import Settings
-from ..config.value import Action, Capacity, Value, split
+from ..config.value import TABLE, Action, Value, split
 from ..contract import Contract
 from ..data import prepared
 from ..data.splitting import roles
@@ -17,7 +17,7 @@ from ..metrics import bootstrap
 from ..metrics.arrays import Array, mean
 from ..metrics.bootstrap import Estimate
 from ..metrics.decisions import best_cut, most_above
-from ..runtime.decision import HELD_OUT, Decision, DecisionError
+from ..runtime.decision import HELD_OUT, Decision, DecisionError, most
 from ..runtime.hooks import After
 from .measurement import estimated, rounded
 from .units import Units
@@ -36,6 +36,25 @@ class Worth(NamedTuple):
     def of(self, acted: NDArray[np.bool_]) -> Array:
         """Return what each row brings where the second action is taken of some."""
         return np.where(acted, self.above, self.below)
+
+
+class Choice(NamedTuple):
+    """Training rows as they were predicted by fits that had not seen them, and what each brings.
+
+    At most a `share` of the rows may get the second action.
+    """
+
+    predictions: Array
+    brings: Worth
+    share: float
+
+    def decision(self, settings: Settings) -> Decision:
+        """Return the decision that brings most on them."""
+        value, gained = settings.evaluation.value, self.brings.above - self.brings.below
+        threshold = best_cut(self.predictions, gained, self.share)
+        is_free = value is None or value.capacity is None
+        free = None if is_free else best_cut(self.predictions, gained)
+        return Decision.of(settings, threshold, self.share, free)
 
 
 class Confirmed(NamedTuple):
@@ -57,6 +76,7 @@ class Confirmed(NamedTuple):
         """Return what metrics.json says of it."""
         return {
             "threshold": self.decision.threshold,
+            "break_even": self.decision.break_even,
             "share": rounded(self.decision.share),
             "acted": rounded(self.acted),
             "chosen": rounded(self.chosen),
@@ -64,6 +84,25 @@ class Confirmed(NamedTuple):
             "otherwise": {name: estimated(one) for name, one in self.others.items()},
             "gain": {name: estimated(one) for name, one in self.gains.items()},
         }
+
+    def told(self) -> list[str]:
+        """Return what to look at before a decision is believed."""
+        notes, (below, above) = [], self.decision.actions
+        gain = self.gains["nothing"]
+        if self.decision.threshold == 1:
+            notes.append(f"no row is worth {above} by the value table: everyone gets {below}")
+        elif not gain.low > 0:
+            notes.append(
+                f"{above} above {self.decision.threshold:g} may bring no more than {below} for "
+                f"everyone: a row gains {gain.value:.4g} {self.decision.currency} "
+                f"({gain.low:.4g} to {gain.high:.4g})"
+            )
+        if self.acted > self.decision.share * 1.2:
+            notes.append(
+                f"{self.acted:.1%} of the holdout get {above}, and the capacity is "
+                f"{self.decision.share:.1%}: probabilities moved since the training rows"
+            )
+        return notes
 
 
 def worth(value: Value, contract: Contract, target: NDArray[Any], columns: Columns) -> Worth:
@@ -74,8 +113,18 @@ def worth(value: Value, contract: Contract, target: NDArray[Any], columns: Colum
 def chosen(settings: Settings, data: Path, model: Path) -> tuple[Decision, float]:
     """Return the decision that brings most on training rows, and what one of them brings by it.
 
-    Each row is predicted by a fit that has not seen it. Raises DecisionError where there are none
-    of these predictions.
+    Raises DecisionError as `choice` does.
+    """
+    rows = choice(settings, data, model)
+    decision = rows.decision(settings)
+    return decision, float(rows.brings.of(rows.predictions > decision.threshold).mean())
+
+
+def choice(settings: Settings, data: Path, model: Path) -> Choice:
+    """Return the training rows that a decision is chosen on.
+
+    Each is predicted by a fit that has not seen it. Raises DecisionError where there are none of
+    these predictions.
     """
     value, contract = settings.evaluation.value, settings.data
     assert value is not None
@@ -96,10 +145,7 @@ def chosen(settings: Settings, data: Path, model: Path) -> tuple[Decision, float
         )
     brings = worth(value, contract, prepared.target(columns, contract), columns)
     share = capacity(value, data, contract)
-    gained = (brings.above - brings.below)[known]
-    threshold = best_cut(predictions[known], gained, share)
-    per_row = brings.of(predictions > threshold)[known].mean()
-    return Decision.of(settings, threshold, share), float(per_row)
+    return Choice(predictions[known], Worth(brings.below[known], brings.above[known]), share)
 
 
 def capacity(value: Value, data: Path, contract: Contract) -> float:
@@ -109,8 +155,10 @@ def capacity(value: Value, data: Path, contract: Contract) -> float:
         return 1.0
     if asked.share is not None:
         return asked.share
-    most = asked.most if asked.most is not None else _afforded(asked, value)
-    return min(1.0, most / _rows_a_period(data, contract, PERIODS[asked.per or "day"]))
+    rows = most(value)
+    if rows is None or asked.per in (None, TABLE):  # how large a table will be, nobody knows
+        return 1.0
+    return min(1.0, rows / _rows_a_period(data, contract, PERIODS[asked.per]))
 
 
 def confirmed(
@@ -161,26 +209,6 @@ def _alternatives(
     yield "default", brings.of(predictions > limit)
 
 
-def told(found: Confirmed) -> list[str]:
-    """Return what to look at before a decision is believed."""
-    notes, (below, above) = [], found.decision.actions
-    gain = found.gains["nothing"]
-    if found.decision.threshold == 1:
-        notes.append(f"no row is worth {above} by the value table: everyone gets {below}")
-    elif not gain.low > 0:
-        notes.append(
-            f"{above} above {found.decision.threshold:g} may bring no more than {below} for "
-            f"everyone: a row gains {gain.value:.4g} {found.decision.currency} "
-            f"({gain.low:.4g} to {gain.high:.4g})"
-        )
-    if found.acted > found.decision.share * 1.2:
-        notes.append(
-            f"{found.acted:.1%} of the holdout get {above}, and the capacity is "
-            f"{found.decision.share:.1%}: probabilities moved since the training rows"
-        )
-    return notes
-
-
 def _worth(action: Action, contract: Contract, target: NDArray[Any], columns: Columns) -> Array:
     by_label = action.by_label()
     brought = np.choose(target, [_amounts(by_label[one], columns) for one in contract.labels])
@@ -205,18 +233,6 @@ def _served(held_out: Array, rows: Path, contract: Contract, encoder: Encoder) -
             answers[start + known] = after(some, held_out[start + known])
         start = end
     return answers
-
-
-def _afforded(asked: Capacity, value: Value) -> float:
-    """Return of how many rows of a period a budget pays the second action."""
-    name, cost = split(value.actions[value.names[1]].cost)
-    if name or cost <= 0:
-        raise DecisionError(
-            f"evaluation.value.capacity spends on {value.names[1]}, whose cost is no number above "
-            "0: give it one, or say how many are the `most`"
-        )
-    assert asked.spend is not None
-    return asked.spend / cost
 
 
 def _rows_a_period(data: Path, contract: Contract, unit: str) -> float:

@@ -55,7 +55,7 @@ def evaluate(
     from ..runtime.decision import decided
     from ..runtime.hooks import After
     from . import decision as deciding
-    from . import intervals
+    from . import expectation, intervals
     from .suspicion import missed, scarce, suspicions
 
     contract = settings.data
@@ -69,14 +69,18 @@ def evaluate(
     if (after := After.find(contract)) is not None:  # measured is what is served
         predictions = after({name: columns[name] for name in encoder.inputs}, predictions)
     asked, decision, chosen = settings, None, 0.0
-    if settings.evaluation.value is not None:
+    is_valued = settings.evaluation.value is not None
+    if is_valued and contract.task != "multiclass":
         decision, chosen = deciding.chosen(settings, holdout.parent, model)
         settings = decided(settings, decision)  # measured is what is served
     around = intervals.calibrated(settings, holdout.parent, encoder, predict)
     found = evaluation(settings, columns, target, predictions, predict, matrix, encoder.features)
-    covered = worth = None
-    if decision is not None:
-        drawn = found.measurement.units
+    covered = None
+    worth: deciding.Confirmed | expectation.Expectation | None = None
+    drawn = found.measurement.units
+    if is_valued and decision is None:
+        worth = expectation.confirmed(settings, target, predictions, drawn)
+    elif decision is not None:
         worth = deciding.confirmed(*(decision, chosen, asked, columns, target, predictions, drawn))
     if around is not None:
         measured = found.measurement
@@ -102,7 +106,7 @@ def evaluate(
     few = found.measurement.units.few
     told = suspicions(contract.task, target, found.predictions, found.importances)
     if worth is not None:
-        told = [*deciding.told(worth), *told]
+        told = [*worth.told(), *told]
     told = [*([few] if few else []), *scarce(settings, target), *missed(settings, covered), *told]
     html = page.page(
         settings,

@@ -35,6 +35,7 @@ RAW, LOCK = Path("data/raw"), "dvc.lock"
 PREPARED = Path("data/prepared")
 CODE = ("engine/src", "src")
 ANSWERS, INTERVALS = "answers.npy", "intervals.json"
+DECIDED, CHOICE = "decision.json", "choice.npy"
 STAGES = ("resolve", "prepare", "train")
 # What a stage sees of the environment: where programs are and how they count, and no secret.
 SEEN = (
@@ -69,13 +70,17 @@ class RederivationError(ProjectError):
 class Rederived(NamedTuple):
     """What a commit's inputs make: prepared rows in `prepared`, and predictions of the holdout.
 
-    `intervals` is the file of the intervals around them; None where there are none.
+    `intervals` is the file of the intervals around them; None where there are none. `decision` is
+    that of the decision, `choice` the training rows that it was chosen on (predictions, and what
+    each brings below the threshold and above it); None where none is made.
     """
 
     commit: str
     prepared: Path
     predictions: np.ndarray
     intervals: bytes | None = None
+    decision: bytes | None = None
+    choice: np.ndarray | None = None
 
 
 class Run(Protocol):
@@ -117,9 +122,12 @@ def rederived(repository: Repository, minutes: float) -> Iterator[Rederived]:
     with fresh(repository, [RAW, *tables], minutes, "reproduced") as (commit, folder, run):
         for stage in STAGES:
             run(stage, "mlops.cli", stage)
-        run("predict", "mlops.bundle.answers", ANSWERS, INTERVALS)
+        run("predict", "mlops.bundle.answers", ANSWERS, INTERVALS, DECIDED, CHOICE)
+        choice, decided = None, folder / DECIDED
         try:
             predictions = np.load(folder / ANSWERS, allow_pickle=False)
+            if decided.is_file():
+                choice = np.load(folder / CHOICE, allow_pickle=False)
         except (OSError, ValueError) as error:
             reason = f"the code of {commit[:12]} wrote no predictions: bring its engine/ up to date"
             raise RederivationError("predictions", reason) from error
@@ -129,6 +137,8 @@ def rederived(repository: Repository, minutes: float) -> Iterator[Rederived]:
             folder / PREPARED,
             np.asarray(predictions, dtype=np.float64),
             around.read_bytes() if around.is_file() else None,
+            decided.read_bytes() if decided.is_file() else None,
+            choice,
         )
 
 

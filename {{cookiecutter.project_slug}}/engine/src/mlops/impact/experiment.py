@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from ..bundle.verdict import sealed
@@ -25,13 +26,18 @@ DIGITS = 10
 
 
 class Look(NamedTuple):
-    """One day of the sequence."""
+    """One day of the sequence: the difference, where it surely lies, and the mean of each arm."""
 
     day: str
     units: tuple[int, int]
     effect: float
     low: float
     high: float
+    means: tuple[float, float]
+
+    def told(self) -> dict[str, Any]:
+        """Return it as a report has it."""
+        return {**self._asdict(), "units": [*self.units], "means": [*self.means]}
 
 
 def judge(path: Path, log: Path, at: date) -> dict[str, Any]:
@@ -43,7 +49,12 @@ def judge(path: Path, log: Path, at: date) -> dict[str, Any]:
     about = read(path)
     taken_back = stops.kept(log, stops.key(about))
     alike = shadow.agreement(log, about, at) if about.mode == "shadow" else None
-    return report(about, sha256(path), unit.read(log, about, at), at, taken_back, alike)
+    units = unit.read(log, about, at)
+    beside = None
+    if about.mode == "ab" and about.primary.measure != "value":
+        worth = msgspec.structs.replace(about, primary=Primary("value", units=about.primary.units))
+        beside = unit.read(log, worth, at)
+    return report(about, sha256(path), units, at, taken_back, alike, beside)
 
 
 def nobody(path: Path, log: Path, at: date) -> dict[str, Any]:
@@ -64,10 +75,12 @@ def report(
     at: date,
     taken_back: str = "",
     alike: dict[str, Any] | None = None,
+    beside: Units | None = None,
 ) -> dict[str, Any]:
     """Return the sealed report of units.
 
-    `taken_back` says why servers stopped the challenger, `alike` how it agreed as a shadow.
+    `taken_back` says why servers stopped the challenger, `alike` how it agreed as a shadow;
+    `beside` are the units by what they brought, where something else decides.
     """
     came = np.cumsum(units.met, axis=0).astype(float)
     ratio = np.ones(1)
@@ -105,7 +118,8 @@ def report(
             "measure": {"name": about.primary.measure, "label": about.primary.label},
             "means": _means(found),
             "shadow": alike,
-            "looks": [{**look._asdict(), "units": [*look.units]} for look in looks],
+            "looks": [look.told() for look in looks],
+            "value": _value(about, units, beside),
             "slices": [] if about.mode != "ab" or verdict == "broken" else _slices(units, about),
             "verdict": verdict,
             "reason": reason,
@@ -136,11 +150,24 @@ def _looks(units: Units, found: Difference) -> list[Look]:
         Look(
             (units.first_day + timedelta(days=at)).isoformat(),
             (int(counts[0][at]), int(counts[1][at])),
-            *(_rounded(one[at]) for one in (found.effect, found.low, found.high)),
+            _rounded(found.effect[at]),
+            _rounded(found.low[at]),
+            _rounded(found.high[at]),
+            (_rounded(found.means[0][at]), _rounded(found.means[1][at])),
         )
         for at in range(days)
         if np.isfinite(found.half[at])
     ]
+
+
+def _value(about: Experiment, units: Units, beside: Units | None) -> dict[str, Any] | None:
+    """Return what units brought, where that decides nothing; None where it does, or none did."""
+    if about.mode == "canary":
+        beside = units
+    if beside is None or not np.any(beside.y):
+        return None
+    looks = _looks(beside, _sequence(beside, about))
+    return {"looks": [look.told() for look in looks]}
 
 
 def _verdict(about: Experiment, looks: list[Look], ratio: float, at: date) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """experiment.html and experiment.md: what two models did to people, with pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..rollout.declaration import Experiment
 PAGE, MARKDOWN = "experiment.html", "experiment.md"
 ENGINE = Path(__file__).with_name("templates")
 TONES = {"better": "good", "passed": "good"} | dict.fromkeys(("worse", "broken", "stopped"), "bad")
+ARMS = ("champion", "challenger")
 ROW, NAME = 26, 150  # pixels of a slice's line, and of its name
 Report = Mapping[str, Any]
 
@@ -39,12 +40,14 @@ def page(report: Report, about: Experiment, step: str, templates: Path = TEMPLAT
         "tone": TONES.get(report["verdict"], ""),
         "measure": _measure(report),
         "alpha": about.alpha,
-        "sequence": _sequence(report, about),
+        "sequence": sequence(report["looks"], about.primary.margin),
+        "value": sequence((report["value"] or {"looks": []})["looks"], 0.0),
+        "levels": _levels(_valued(report)),
         "arms": _arms(report),
         "means": report["mode"] == "ab",
         "left": _left(report),
-        "slices": _slices(report),
-        "rows": [_row(one) for one in report["slices"]],
+        "slices": intervals([(one["slice"], one) for one in report["slices"]]),
+        "rows": [row(one) for one in report["slices"]],
         "digests": [(name, report[name]) for name in ("champion", "challenger", "declaration")],
     }
     return render(PAGE, context, {**FILTERS, "figure": figure}, templates, ENGINE)
@@ -59,7 +62,7 @@ def markdown(report: Report, step: str) -> str:
     if report["slices"]:
         lines += ["", "| slice | champion | challenger | difference | interval | p |"]
         lines += ["|---|---:|---:|---:|---:|---:|"]
-        lines += [f"| {' | '.join(map(_cell, _row(one)))} |" for one in report["slices"]]
+        lines += [f"| {' | '.join(map(_cell, row(one)))} |" for one in report["slices"]]
     return "\n".join(lines) + "\n"
 
 
@@ -73,17 +76,44 @@ def _measure(report: Report) -> str:
     return str(report["measure"]["name"]) + (f" {label}" if label else "")
 
 
-def _sequence(report: Report, about: Experiment) -> Plot | None:
-    if not report["looks"]:
+def _valued(report: Report) -> Sequence[Report]:
+    """Return the looks at what units brought, whether that decides or not."""
+    if report["value"]:
+        return list(report["value"]["looks"])
+    return report["looks"] if report["measure"]["name"] == "value" else []
+
+
+def sequence(looks: Sequence[Report], margin: float) -> Plot | None:
+    """Draw a difference by day with the band that holds it, beside none and the margin."""
+    if not looks:
         return None
     points = [
         {"date": one["day"], "rows": sum(one["units"]), "value": one["effect"]}
         | {"low": one["low"], "high": one["high"]}
-        for one in report["looks"]
+        for one in looks
     ]
     days = Days(points[0]["date"], points[-1]["date"])
     entry = {"metric": "difference", "sequence": points, "reference": 0.0}
-    return charts.performance(entry, days, about.primary.margin or None, WIDE, HEIGHT)
+    return charts.performance(entry, days, margin or None, WIDE, HEIGHT)
+
+
+def _levels(looks: Sequence[Report]) -> Plot | None:
+    """Draw what a unit of each arm brought, all units up to each day."""
+    if not looks:
+        return None
+    days = Days(looks[0]["day"], looks[-1]["day"])
+    ends = padded([0.0, *(mean for one in looks for mean in one["means"])])
+    plot = days.plot("value by arm", Axis(*ends), WIDE, HEIGHT)
+    for arm, name in enumerate(ARMS):
+        line = [(float(days.at(one["day"])), one["means"][arm]) for one in looks]
+        if len(line) == 1:  # so as to be seen
+            line = [(line[0][0] + side, line[0][1]) for side in (-0.5, 0.5)]
+        plot.line(line, f"line s{arm}", f"{name}: {number(looks[-1]['means'][arm])}")
+    for one in looks:
+        at, (first, second) = days.at(one["day"]), map(number, one["means"])
+        tip = f"{one['day']}: {ARMS[0]} {first}, {ARMS[1]} {second}"
+        plot.rect((at - 0.5, at + 0.5), ends, "hover", tip)
+    return plot
 
 
 def _arms(report: Report) -> list[list[str]]:
@@ -112,27 +142,27 @@ def _left(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-def _row(one: Report) -> list[str]:
+def row(one: Report) -> list[str]:
+    """Return a slice as a row of a table."""
     first, second = one["units"]
     interval = f"{number(one['low'])} to {number(one['high'])}"
     cells = [one["slice"], f"{first:,}", f"{second:,}", number(one["effect"]), interval]
     return [*cells, f"{one['p']:.2g}"]
 
 
-def _slices(report: Report) -> Plot | None:
-    """Draw the difference of each slice with its interval, beside no difference."""
-    found = report["slices"]
+def intervals(found: Sequence[tuple[str, Report]]) -> Plot | None:
+    """Draw differences with their intervals, each with its name, beside no difference."""
     if not found:
         return None
-    ends = padded([0.0, *(value for one in found for value in (one["low"], one["high"]))])
+    ends = padded([0.0, *(value for _, one in found for value in (one["low"], one["high"]))])
     down = Axis(len(found) - 0.5, -0.5, fixed=())
     height = ROW * len(found) + 60
     plot = Plot("slices", Axis(*ends), down, WIDE, height, left=NAME).axes(rows=False)
     plot.line([(0.0, -0.5), (0.0, len(found) - 0.5)], "line ref", "no difference")
-    for at, one in enumerate(found):
-        tip = f"{one['slice']}: {number(one['effect'])} ({number(one['low'])} to "
+    for at, (name, one) in enumerate(found):
+        tip = f"{name}: {number(one['effect'])} ({number(one['low'])} to "
         tip += f"{number(one['high'])})"
         plot.line([(one["low"], at), (one["high"], at)], "line s0", tip)
         plot.dot(one["effect"], at, "dot s0", tip)
-        plot.text(NAME - 10, plot.y(at) + 4, short(one["slice"], 22), "tick end", one["slice"])
+        plot.text(NAME - 10, plot.y(at) + 4, short(name, 22), "tick end", name)
     return plot

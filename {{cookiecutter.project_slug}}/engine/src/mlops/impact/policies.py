@@ -68,8 +68,7 @@ def _threshold(text: str, rest: str, actions: Sequence[str] | None) -> Policy:
 
 def _bundle(text: str, folder: Path) -> Policy:
     loaded = reading.load(folder)
-    decision = loaded.decision
-    if decision is None:
+    if not loaded.actions:
         raise ExperimentError(
             f"{folder} decides nothing: declare evaluation.value and make it again "
             "(engine/docs/value.md)"
@@ -86,8 +85,7 @@ def _bundle(text: str, folder: Path) -> Policy:
                     "on what was recorded alone"
                 )
             columns[name] = prepared.array(found, contract.columns[name])
-        above = loaded.answer(columns) > decision.threshold
-        return np.where(above, decision.actions[1], decision.actions[0]).astype(object)
+        return np.array(loaded.actions, dtype=object)[loaded.acted(loaded.answer(columns))]
 
     return Policy(text, encoder.inputs, act)
 

@@ -131,6 +131,8 @@ def _valued(one: Loaded, champion: Loaded, batch: pa.RecordBatch) -> np.ndarray:
             else answers.argmax(axis=1)
         )
         return (decided == target).astype(float)
+    if champion.expected is not None:
+        return champion.expected.earned(champion.expected.codes(answers), target)
     more = {
         name: prepared.array(batch[stored(name)], contract.columns[name]) for name in value.columns
     }

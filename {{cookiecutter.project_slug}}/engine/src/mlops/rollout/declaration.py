@@ -44,13 +44,16 @@ class Guardrails(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What has a server take the challenger back by itself: rates of its requests.
 
     `errors` is the most that may fail, `disagree` the most that a shadow may decide otherwise than
-    the champion. `alpha` is the chance, over all requests and all rates together, that a challenger
-    is stopped which keeps them.
+    the champion. `drift` is the most that the share of what is answered (a label; of numbers, what
+    lies above a quartile of the champion's) may lie apart between the two models. `alpha` is the
+    chance, over all requests and all guardrails together, that a challenger is stopped which keeps
+    them.
     """
 
     errors: Rate = 0.01
     slow: Slow | None = None
     disagree: Rate | None = None
+    drift: Rate | None = None
     alpha: Annotated[float, msgspec.Meta(gt=0, le=0.2)] = 0.05
 
 

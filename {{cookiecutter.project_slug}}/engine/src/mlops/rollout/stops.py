@@ -31,6 +31,8 @@ def key(declared: Experiment) -> str:
     Whoever changes the guardrails has thought about it again.
     """
     rules = msgspec.to_builtins(declared.guardrails)
+    if rules["drift"] is None:  # so that a stop from before there was one is still known
+        del rules["drift"]
     asked = [declared.champion, declared.challenger, declared.salt, rules]
     return sha256_of(json.dumps(asked, sort_keys=True))
 

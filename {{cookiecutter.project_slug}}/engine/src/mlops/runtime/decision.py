@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 import msgspec
 
 from ..config.settings import Settings
+from ..config.value import Value, split
 from ..errors import ProjectError
 
 DECISION = "decision.json"
@@ -20,7 +21,8 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is done at or below the threshold, what above it, and what it is worth in.
 
     `share` is the most of all rows that the second action may be taken of; `costs` are those of a
-    row, none where they differ.
+    row, none where they differ. `break_even` is the threshold without a capacity: a row above it is
+    worth the second action, if it is among those that may get it.
     """
 
     format: Literal[1]
@@ -29,9 +31,12 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str
     share: float = 1.0
     costs: tuple[float | None, float | None] = (None, None)
+    break_even: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
 
     @classmethod
-    def of(cls, settings: Settings, threshold: float, share: float) -> Self:
+    def of(
+        cls, settings: Settings, threshold: float, share: float, break_even: float | None = None
+    ) -> Self:
         """Return the decision that a value table implies with a threshold."""
         value = settings.evaluation.value
         assert value is not None
@@ -39,12 +44,31 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             float(one.cost) if isinstance(one.cost, int | float) else None
             for one in value.actions.values()
         )
-        return cls(1, threshold, value.names, value.currency, share, (below, above))
+        return cls(1, threshold, value.names, value.currency, share, (below, above), break_even)
+
+
+def most(value: Value) -> float | None:
+    """Return how many rows of a period may get the second action; None where no number is set.
+
+    Raises DecisionError for a budget where what a row costs is no number.
+    """
+    asked = value.capacity
+    if asked is None or asked.spend is None:
+        return None if asked is None else asked.most
+    name, cost = split(value.actions[value.names[1]].cost)
+    if name or cost <= 0:
+        raise DecisionError(
+            f"evaluation.value.capacity spends on {value.names[1]}, whose cost is no number above "
+            "0: give it one, or say how many are the `most`"
+        )
+    return asked.spend / cost
 
 
 def parsed(content: bytes | None, settings: Settings) -> Decision | None:
     """Return the decision of a bundle's file; raises DecisionError for another than is declared."""
     value = settings.evaluation.value
+    if settings.data.task == "multiclass":  # of which no threshold was chosen: expectation.py
+        value = None
     if content is None and value is None:
         return None
     try:

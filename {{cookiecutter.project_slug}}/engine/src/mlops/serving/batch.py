@@ -17,6 +17,7 @@ from ..bundle import contents
 from ..bundle.reading import Loaded, parsed
 from ..compute.backend import Pool, backend
 from ..compute.task import check_shared
+from ..config.value import TABLE
 from ..contract import Column, Contract
 from ..data import prepared
 from ..data.sources import DataError, Frame, frames
@@ -25,6 +26,7 @@ from ..engine import version
 from ..files import scratch
 from ..progress import progress
 from ..runtime.hooks import Before, Veto
+from .capacity import Best, Staged
 from .delivery import delivered, target, written
 from .inputs import Input, called, check_unchanged, digested, source_of
 from .past import Past
@@ -78,7 +80,8 @@ def predict(
     classifier, and where the contract promises intervals `prediction_low` and `prediction_high`,
     or for each label whether it is in the set. A row has none where a cell is missing that may not
     be. What the model reads of feature views is joined, unless a table has all of a view. With
-    `log`, what was answered at the time `at` is recorded there, as a server does.
+    `log`, what was answered at the time `at` is recorded there, as a server does. Where the value
+    table of the bundle has a capacity in rows, so many get the second action, and no more.
 
     Raises BundleError for another bundle than `expect`. Raises DataError, and writes nothing, where
     a column is missing, a cell cannot be read, or most cells of a column are none that the contract
@@ -101,15 +104,20 @@ def predict(
             # Entered first and left last: nothing is recorded of answers that nobody has.
             record = stack.enter_context(recording(log, loaded, content.bundle_digest, at))
         delivery = stack.enter_context(delivered(place))
+        write, staged = delivery.write, None
+        if scoring.best is not None:  # who is among the best is known at the end
+            beside = place.out.with_name(f"{place.out.name}.ranked")
+            staged = Staged(stack.enter_context(scratch(beside)) / "answers")
+            write = staged.write
         # What was known at a row's time is read of tables that are open here.
         if record is None and not (pool.is_local or past.views) and len(inputs) > 1:
             folder = stack.enter_context(scratch(place.out.with_name(f"{place.out.name}.parts")))
             for table in scoring.elsewhere(pool, bundle, content.bundle_digest, rows, folder):
-                delivery.write(table)
+                write(table)
                 bar.update(table.num_rows)
         else:
             for answered in scoring.answers(rows):
-                delivery.write(answered.table)
+                write(answered.table)
                 if record is not None:
                     indices = answered.start + answered.whole
                     values = answered.values.iloc[answered.whole]
@@ -119,6 +127,9 @@ def predict(
             raise DataError(f"{called(paths)} has no rows: give at least one")
         scoring.unfit.check(called(paths))
         check_unchanged(inputs)
+        if staged is not None and scoring.best is not None:
+            for table in staged.tables(scoring.best):
+                delivery.write(table)
         if record is not None:
             record.finish()
         notes = (*scoring.notes(), *(record.notes() if record else ()))
@@ -154,6 +165,7 @@ class _Seen(NamedTuple):
     ids: list[str] | None
     said: tuple[str, ...]
     unfit: Unfit
+    best: Best | None
 
 
 @lru_cache(maxsize=1)
@@ -174,7 +186,9 @@ def _scored(bundle: Path, digest: str, of: Input, ids: bool, rows: int, answers:
                 opened = pa.ipc.new_file(str(answers), answered.table.schema)
                 writer = stack.enter_context(opened)
             writer.write_table(answered.table)
-    return _Seen(answers, scoring.rows, scoring.ids, tuple(scoring.said), scoring.unfit)
+    return _Seen(
+        answers, scoring.rows, scoring.ids, tuple(scoring.said), scoring.unfit, scoring.best
+    )
 
 
 class _Scoring:
@@ -192,6 +206,7 @@ class _Scoring:
         several = several or len(inputs) > 1
         self.unfit = Unfit(loaded.contract, loaded.encoder.inputs, several)
         self.counts = dict.fromkeys(inputs, 0)
+        self.best = Best.of(loaded.settings.evaluation.value, loaded.decision)
         self._has_ids = ids
         self._before = Before.find(loaded.contract)
         self.said: dict[str, None] = {}
@@ -229,6 +244,8 @@ class _Scoring:
             for note in seen.said:
                 self._say(note)
             self.unfit.join(seen.unfit)
+            if self.best is not None and seen.best is not None:
+                self.best.join(seen.best, self.rows)
             self.counts[one] = seen.rows
             if seen.answers.exists():
                 with pa.ipc.open_file(str(seen.answers)) as answers:
@@ -242,7 +259,9 @@ class _Scoring:
         check_names(frame, contract, required=encoder.inputs)
         ids = [name for name in contract.names("id") if name in frame.frame.columns]
         self._check_ids(ids, one.path)
-        values, findings = validated(frame, contract, [*ids, *by, *encoder.inputs], strict=False)
+        dated = self._dated(frame, one.path)
+        read = dict.fromkeys([*ids, *by, *encoder.inputs, *dated])
+        values, findings = validated(frame, contract, list(read), strict=False)
         refuse(findings, contract)
         columns = {name: _plain(values[name], contract.columns[name]) for name in encoder.inputs}
         self.unfit.add(columns, frame)
@@ -250,11 +269,24 @@ class _Scoring:
         whole = ~self.unfit.lacking({**looked_up, **columns}, frame)
         start = frame.start - 1
         predictions, answer = self._answers(columns, whole, frame)
+        if self.best is not None:
+            moments = values[dated[0]].to_numpy()[whole] if dated else None
+            self.best.add(self.rows, np.flatnonzero(whole), predictions, moments)
         answer = self._numbered(one, start, len(whole)) | answer
         named = self._named(ids, answer)
         identified = {named[name]: _identifiers(values[name]) for name in ids}
         table = pa.table({**identified, **answer})
         return Answered(one, start, table, values, np.flatnonzero(whole), predictions)
+
+    def _dated(self, frame: Frame, path: Path) -> list[str]:
+        """Return the column by whose periods the best are taken, where it is there."""
+        name = self.loaded.contract.time
+        if self.best is None or self.best.per == TABLE or name is None:
+            return []
+        if name in frame.frame.columns:
+            return [name]
+        self._say(f"{path} has no {name}: its rows are taken for those of one {self.best.per}")
+        return []
 
     def _check_ids(self, ids: list[str], path: Path) -> None:
         """Raise DataError for a file that names its rows by other columns than the first does."""
@@ -287,8 +319,10 @@ class _Scoring:
             _check(self._before, columns, frame, rows)
         shape = (0, len(contract.labels)) if contract.task == "multiclass" else 0
         predictions = self.loaded.answer(columns) if len(rows) else np.empty(shape)
-        decision = self.loaded.decision
-        answer = _answer(predictions, contract, threshold, decision.actions if decision else None)
+        actions, acted = self.loaded.actions, None
+        if actions:
+            acted = pa.array(actions).take(pa.array(self.loaded.acted(predictions)))
+        answer = _answer(predictions, contract, threshold, acted)
         answer |= self._around(columns, predictions)
         if len(rows) < len(whole):
             place = pa.array(np.cumsum(whole) - 1, mask=~whole)
@@ -318,7 +352,8 @@ class _Scoring:
 
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know."""
-        return (*self.said, *self.past.notes(), *self.unfit.notes())
+        best = () if self.best is None else self.best.notes()
+        return (*self.said, *self.past.notes(), *self.unfit.notes(), *best)
 
     def _named(self, ids: list[str], answer: Mapping[str, pa.Array]) -> dict[str, str]:
         """Return what each id is called beside the answer, which may have a column of its name."""
@@ -378,7 +413,7 @@ def _answer(
     predictions: np.ndarray,
     contract: Contract,
     threshold: float,
-    actions: tuple[str, str] | None,
+    acted: pa.Array | None,
 ) -> dict[str, pa.Array]:
     """Return the output columns: the decision first, then what it was made from."""
     labels = contract.labels
@@ -393,5 +428,5 @@ def _answer(
             f"probability_{label}": pa.array(np.ascontiguousarray(predictions[:, code]))
             for code, label in enumerate(labels)
         }
-    followed = {} if actions is None else {"action": pa.array(actions).take(pa.array(decided))}
+    followed = {} if acted is None else {"action": acted}
     return {"prediction": pa.array(labels).take(pa.array(decided)), **followed, **probabilities}

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..rollout.assignment import PLACES, edge, place
 from .batching import Batching
+from .comparison import Answered
 from .problem import Problem
 from .settings import ServingSettings
 from .slot import Slot
@@ -140,6 +141,15 @@ class ServedModels:
         """Count a request that a shadow was asked; enough that went wrong end that."""
         trial = self.trial
         if trial is not None and trial.is_shadow and trial.count(failed, disagreed=disagreed):
+            self._taken_back(trial)
+
+    def compare(self, requests: Sequence[Answered], beside: np.ndarray | None = None) -> None:
+        """Hold both models' answers against each other; too different ones take it back.
+
+        `beside` is what the shadow said of the rows of these requests.
+        """
+        trial, shadow = self.trial, None if beside is None else self.shadow
+        if trial is not None and trial.compare(requests, shadow, beside):
             self._taken_back(trial)
 
     def _taken_back(self, trial: Trial) -> None:

@@ -32,9 +32,11 @@ class Predictor:
     """
 
     __slots__ = (
+        "_actions",
         "_after",
         "_before",
         "_decided",
+        "_expected",
         "_head",
         "_intervals",
         "_say",
@@ -77,6 +79,8 @@ class Predictor:
         labels = [encode(label).replace(b"%", b"%%") for label in loaded.contract.labels]
         parts = b",".join(label + b":%b" for label in labels)
         decision = loaded.decision
+        self._expected = loaded.expected
+        self._actions = [b',"action":%b}' % encode(one) for one in loaded.actions]
         follows = [b""] * len(labels)
         if decision is not None:
             follows = [b'"action":%b,' % encode(a).replace(b"%", b"%%") for a in decision.actions]
@@ -216,9 +220,9 @@ class Predictor:
         if labels:
             probabilities = _object(dict.fromkeys(labels, share))
             follows = {}
-            if (decision := self.loaded.decision) is not None:
+            if actions := self.loaded.actions:
                 told = "what is worth most by the value table of the bundle"
-                follows = {"action": {"enum": [*decision.actions], "description": told}}
+                follows = {"action": {"enum": [*actions], "description": told}}
             item = _object({"prediction": prediction, **follows, "probabilities": probabilities})
         if self._intervals is not None:
             pair = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
@@ -260,7 +264,11 @@ class Predictor:
 
     def _multiclass(self, probabilities: list[float]) -> bytes:
         code = probabilities.index(max(probabilities))
-        return self._decided[code] % tuple(map(encode, probabilities))
+        said = self._decided[code] % tuple(map(encode, probabilities))
+        if self._expected is None:
+            return said
+        (action,) = self._expected.codes(np.array([probabilities]))
+        return said[:-1] + self._actions[action]
 
 
 SAY: dict[str, Callable[[Predictor, Any], bytes]] = {

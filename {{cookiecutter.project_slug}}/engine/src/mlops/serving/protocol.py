@@ -113,12 +113,14 @@ def outputs(
     threshold: float,
     intervals: Intervals | None = None,
     codes: np.ndarray | None = None,
-    actions: tuple[str, str] | None = None,
+    actions: tuple[str, ...] = (),
+    acted: np.ndarray | None = None,
 ) -> list[Output]:
     """Return the answer as tensors: what is decided, and for classes how probable each is.
 
     With `intervals`, also [low, high] of each row, or whether each label is in its set; `codes` are
-    those of the column that they differ by. `actions` are what follows from a decision.
+    those of the column that they differ by. `actions` are what may be done, `acted` the number of
+    each row's.
     """
     around: list[Output] = []
     if intervals is not None and contract.task == "regression":
@@ -134,8 +136,8 @@ def outputs(
     else:
         decided = predictions.argmax(axis=1)
     labels = np.array(contract.labels, dtype=object)
-    if actions is not None:
-        around.insert(0, Output("action", "BYTES", np.array(actions, dtype=object)[decided]))
+    if acted is not None:
+        around.insert(0, Output("action", "BYTES", np.array(actions, dtype=object)[acted]))
     return [
         Output("prediction", "BYTES", labels[decided]),
         Output("probability", "FP64", predictions),

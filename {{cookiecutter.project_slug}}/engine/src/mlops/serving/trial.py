@@ -1,17 +1,25 @@
 """The experiment that a server follows: the challenger's share, and what takes it back."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..files import sha256_of
 from ..rollout import stops
 from ..rollout.assignment import edge
-from ..rollout.declaration import Experiment, ExperimentError, Guardrails, parse
+from ..rollout.declaration import Experiment, ExperimentError, parse
 from ..rollout.guard import Guard
+from .comparison import Answered, Comparison
 from .telemetry.logs import logger
 
+if TYPE_CHECKING:
+    from .predictor import Predictor
+
 Signature = tuple[int, int, int]
-State = tuple[Experiment | None, str, list["Guarded"], float, str, str]
+State = tuple[Experiment | None, str, list["Guarded"], float, Comparison | None, str, str]
 UNKEPT = "a restart would bring it back, since {why}"
 
 
@@ -49,6 +57,7 @@ class Trial:
         self.declared: Experiment | None = None
         self.guards: list[Guarded] = []
         self.slow = float("inf")
+        self.comparison: Comparison | None = None
         self.digest = ""
         self._tried: Signature | None = None
         self._unread = self._unused = self._unkept = ""
@@ -62,11 +71,13 @@ class Trial:
     @property
     def state(self) -> State:
         """What is declared and counted, to go back to."""
-        return self.declared, self.digest, self.guards, self.slow, self.stopped, self.key
+        told = self.stopped, self.key
+        return self.declared, self.digest, self.guards, self.slow, self.comparison, *told
 
     def restore(self, state: State) -> None:
         """Go back to what was declared before, and try anew whatever the file has next."""
-        self.declared, self.digest, self.guards, self.slow, self.stopped, self.key = state
+        self.declared, self.digest, self.guards, self.slow = state[:4]
+        self.comparison, self.stopped, self.key = state[4:]
         self._tried = None
 
     @property
@@ -135,14 +146,38 @@ class Trial:
         went = {"errors": failed, "slow": seconds > self.slow, "disagree": disagreed}
         for guard in self.guards:
             if guard.count(went[guard.name]):
-                self.stopped = (
+                self._stop(
                     f"the challenger is stopped: {guard.failures} of its {guard.requests} requests "
                     f"failed ({guard.name}), of which at most {guard.limit:g} may"
                 )
-                logger.error("experiment stopped", extra={"reason": self.stopped})
-                self._keep()
                 return True
         return False
+
+    def compare(
+        self,
+        requests: Sequence[Answered],
+        shadow: "Predictor | None" = None,
+        beside: np.ndarray | None = None,
+    ) -> bool:
+        """Hold the answers of a slice of requests against each other; return whether that stops it.
+
+        Those of both arms, or with `shadow` the champion's and what the shadow said `beside` them.
+        """
+        found = self.comparison
+        if found is None or self.stopped:
+            return False
+        if shadow is None or beside is None:
+            reason = found.count(requests)
+        else:
+            reason = found.count_both(requests, shadow, beside)
+        if reason:
+            self._stop(reason)
+        return bool(reason)
+
+    def _stop(self, reason: str) -> None:
+        self.stopped = reason
+        logger.error("experiment stopped", extra={"reason": reason})
+        self._keep()
 
     def _keep(self) -> None:
         """Have a restart know of the stop, or say why it will not."""
@@ -182,19 +217,23 @@ class Trial:
         if key != self.key:  # a step that follows goes on with the counts of the one before
             self.stopped, self._unkept = self._known(key), ""  # before it could give any share
             self.key = key
-            self._begin(declared.guardrails if declared else None)
+            self._begin(declared)
         self.declared, self.digest = declared, digest
 
-    def _begin(self, asked: Guardrails | None) -> None:
-        self.guards, self.slow = [], float("inf")
-        if asked is None:
+    def _begin(self, declared: Experiment | None) -> None:
+        self.guards, self.slow, self.comparison = [], float("inf"), None
+        if declared is None:
             return
+        asked = declared.guardrails
         limits = {"errors": asked.errors}
         if asked.slow is not None:
             limits["slow"], self.slow = asked.slow.at_most, asked.slow.seconds
         if asked.disagree is not None:
             limits["disagree"] = asked.disagree
-        self.guards = [Guarded(n, one, asked.alpha / len(limits)) for n, one in limits.items()]
+        alpha = asked.alpha / (len(limits) + (asked.drift is not None))
+        self.guards = [Guarded(name, limit, alpha) for name, limit in limits.items()]
+        if asked.drift is not None:
+            self.comparison = Comparison(asked.drift, alpha, declared.salt.encode())
 
 
 def signature(path: Path) -> Signature | None:

@@ -12,6 +12,7 @@ from ...config.settings import Settings
 from ...metrics.arrays import Array
 from ...metrics.catalogue import known
 from ..decision import Confirmed
+from ..expectation import Expectation
 from ..importance import Importance
 from ..intervals import Coverage
 from ..measurement import Measurement
@@ -35,7 +36,7 @@ def page(
     told: Sequence[str] = (),
     covered: Coverage | None = None,
     terms: Shown | None = None,
-    worth: Confirmed | None = None,
+    worth: Confirmed | Expectation | None = None,
 ) -> str:
     """Return the report, which needs neither the network nor a script.
 

@@ -11,6 +11,7 @@ from ...metrics.arrays import Array
 from ...metrics.bootstrap import Estimate
 from ...metrics.catalogue import known
 from ..decision import Confirmed
+from ..expectation import Expectation
 from ..intervals import Coverage
 from ..measurement import Estimates, Measurement
 from ..slices import Slice
@@ -128,8 +129,16 @@ def intervals(settings: Settings, covered: Coverage) -> Section:
     }
 
 
-def worth(found: Confirmed) -> Section:
+def worth(found: Confirmed | Expectation) -> Section:
     """Return what the decision brings on the holdout, and what it gains over others."""
+    if isinstance(found, Expectation):
+        names = {name: f"{name} for everyone" for name in found.expected.actions}
+        return {
+            "currency": found.expected.currency,
+            "shares": list(found.acted.items()),
+            "mine": found.worth._asdict(),
+            "others": _others(found, names),
+        }
     (below, above), share = found.decision.actions, found.decision.share
     named = {
         "nothing": f"{below} for everyone",
@@ -141,14 +150,19 @@ def worth(found: Confirmed) -> Section:
         "threshold": found.decision.threshold,
         "above": above,
         "below": below,
+        "shares": None,
         "acted": found.acted,
         "share": share,
         "mine": found.worth._asdict(),
-        "others": [
-            {"name": named[name], "worth": one._asdict(), "gain": found.gains[name]._asdict()}
-            for name, one in found.others.items()
-        ],
+        "others": _others(found, named),
     }
+
+
+def _others(found: Confirmed | Expectation, named: dict[str, str]) -> list[Section]:
+    return [
+        {"name": named.get(name, name), "worth": one._asdict(), "gain": found.gains[name]._asdict()}
+        for name, one in found.others.items()
+    ]
 
 
 def coverage_by_slice(covered: Coverage) -> Plot | None:

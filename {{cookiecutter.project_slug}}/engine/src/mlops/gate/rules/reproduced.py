@@ -10,6 +10,7 @@ from ...data import fingerprints
 from ...data.splitting import TRAIN
 from ...runtime.intervals import INTERVALS, IntervalError, parsed
 from ...runtime.model import farthest
+from .. import redecision
 from ..case import Case
 from ..rederivation import AGAIN, RederivationError, Rederived, rederived
 from ..rule import Finding, Rule
@@ -25,8 +26,9 @@ class Reproduced(Rule, frozen=True, kw_only=True):
     Takes code, configuration and pointers out of git, the raw data that they name, and runs the
     stages up to the model in an empty folder. The prepared rows have to be those that were
     judged, and no prediction for the holdout may be farther away than `tolerance` (relative
-    above 1), which is for other processors. After `minutes` it is rejected. Where nobody asked
-    for it (`mlops gate --rederive`), it is pending, and what is pending is not released.
+    above 1), which is for other processors. Nor may intervals, or the decision of a value table and
+    what that is said to be worth. After `minutes` it is rejected. Where nobody asked for it
+    (`mlops gate --rederive`), it is pending, and what is pending is not released.
     """
 
     source: ClassVar[str] = "Reproducible Builds; SLSA v1.0, verified reproducible"
@@ -40,7 +42,8 @@ class Reproduced(Rule, frozen=True, kw_only=True):
         try:
             with rederived(case.repository, self.minutes) as made:
                 found = [_rows(case, made), self._predictions(case, made)]
-                return found + self._intervals(case, made)
+                found += self._intervals(case, made)
+                return found + redecision.findings(case, made, self.tolerance)
         except RederivationError as error:
             return [Finding("rejected", str(error), error.part)]
 

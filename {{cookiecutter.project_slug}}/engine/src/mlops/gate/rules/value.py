@@ -13,6 +13,7 @@ from ...metrics.arrays import Array, mean
 from ...metrics.bootstrap import Estimate, estimate
 from ...metrics.catalogue import prepare
 from ...metrics.decisions import best_threshold
+from ...runtime.expectation import Expected
 from ..case import Case, Judged
 from ..resampling import Sides, bounded, draws, level
 from ..rule import Finding, Rule
@@ -42,10 +43,11 @@ class Value(Rule, frozen=True, kw_only=True):
     """The decisions bring enough money a row, and not less than the champion's by a margin.
 
     With a `table`, as evaluation.value has one, rows are decided as each bundle decides them when
-    it serves. With `outcomes` in its place, each half of the holdout is decided by the threshold
-    that is best on the other half, so the figure is not flattered by its own choice; both models
-    get theirs. Thresholds are kept while rows are resampled. `margin` is what a row may bring less
-    than with the champion, by the lower end of the paired bootstrap interval.
+    it serves; of more than two labels, by this table and the bundle's probabilities. With
+    `outcomes` in its place, each half of the holdout is decided by the threshold that is best on
+    the other half, so the figure is not flattered by its own choice; both models get theirs.
+    Thresholds are kept while rows are resampled. `margin` is what a row may bring less than with
+    the champion, by the lower end of the paired bootstrap interval.
     """
 
     source: ClassVar[str] = 'Elkan, "The foundations of cost-sensitive learning", IJCAI 2001'
@@ -66,29 +68,47 @@ class Value(Rule, frozen=True, kw_only=True):
 
     def judge(self, case: Case) -> list[Finding]:
         """Compare with the floor, and with the champion on the same rows."""
-        if case.settings.data.task != "binary":
-            return [Finding("not applicable", "the outcomes are those of a binary decision")]
+        if unfit := self._unfit(case):
+            return [unfit]
         mine, limits = self._gained(case, case.candidate)
-        at = " and ".join(f"{limit:.3g}" for limit in limits)
+        at = "thresholds " + " and ".join(f"{limit:.3g}" for limit in limits)
+        at = at if limits else "actions of the greatest expected worth"
         currency = self.table.currency if self.table else self.currency
         found = []
         if self.at_least is not None:
-            said = f"what a row brings in {currency} (thresholds {at})"
+            said = f"what a row brings in {currency} ({at})"
             brought = _estimated(case, mine, "two")
             found.append(bounded(brought, self.at_least, said, "candidate", by="value"))
         if self.margin is not None and case.champion is not None:
             theirs, _ = self._gained(case, case.champion)
             said = (
                 f"a row brings {mine.mean():.4g} {currency} against {theirs.mean():.4g} "
-                f"(thresholds {at}): what it gains"
+                f"({at}): what it gains"
             )
             paired = _estimated(case, mine - theirs, self.sides)
             found.append(bounded(paired, -self.margin, said, "champion"))
         return found or [Finding("not applicable", "there is no champion yet")]
 
+    def _unfit(self, case: Case) -> Finding | None:
+        """Return what to say where these outcomes or this table are of another target."""
+        contract = case.settings.data
+        if contract.task == "binary" or (contract.task == "multiclass" and self.table):
+            if self.table is None:
+                return None
+            try:
+                self.table.check(contract, 1)
+            except ValueError as error:
+                reason = f"{error}: the `table` of the rule value has to fit, in conf/gate"
+                return Finding("rejected", reason)
+            return None
+        return Finding("not applicable", "the outcomes are those of a binary decision")
+
     def _gained(self, case: Case, judged: Judged) -> tuple[Array, list[float]]:
         """Return what each row brings, and the thresholds by which they are decided."""
         predictions = judged.predictions
+        if self.table is not None and case.settings.data.task == "multiclass":
+            expected = Expected.of(self.table, case.settings.data)
+            return expected.earned(expected.codes(predictions), case.target), []
         prepare("binary", case.target, predictions)
         if self.table is not None:
             brings = worth(self.table, case.settings.data, case.target, case.columns)

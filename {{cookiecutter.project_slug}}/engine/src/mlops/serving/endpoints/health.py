@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from ..actions import ActionTrial
 from ..models import ServedModels
 from ..problem import Problem
 
@@ -21,7 +22,7 @@ def router() -> APIRouter:
 
     @routes.get("/readyz", summary="Whether requests are welcome", responses=unready)
     async def readyz(request: Request) -> Response:
-        return _answer(request.app.state.models)
+        return _answer(request)
 
     refused: dict[int | str, dict[str, Any]] = {403: {"description": "The server has no API key"}}
 
@@ -32,15 +33,18 @@ def router() -> APIRouter:
             detail = "set MLOPS_API_KEY, or send the process a SIGHUP"
             raise Problem(403, "no-api-key", "The server has no API key to protect this", detail)
         await state.models.reload()
-        return _answer(state.models)
+        return _answer(request)
 
     return routes
 
 
-def _answer(models: ServedModels) -> Response:
+def _answer(request: Request) -> Response:
+    models: ServedModels = request.app.state.models
+    actions: ActionTrial | None = request.app.predict.actions
+    told = (models.reason, actions.reason(models.champion) if actions is not None else "")
     content = {
         "ready": models.ready,
-        "reason": models.reason,
+        "reason": "; ".join(filter(None, told)),
         "model": models.champion and models.champion.bundle_digest,
         "challenger": models.challenger and models.challenger.bundle_digest,
     }

@@ -116,8 +116,8 @@ def described(models: ServedModels, predictor: Predictor) -> dict[str, Any]:
         answers.append(
             {"name": "probability", "datatype": "FP64", "shape": shape, "parameters": labels}
         )
-    if (decision := predictor.loaded.decision) is not None:
-        named = {"labels": list(decision.actions)}
+    if actions := predictor.loaded.actions:
+        named = {"labels": list(actions)}
         answers.append({"name": "action", "datatype": "BYTES", "shape": [-1], "parameters": named})
     if contract.intervals is not None:
         about: dict[str, Any] = {"coverage": contract.intervals.coverage}
@@ -175,7 +175,8 @@ async def _infer(request: Request, name: str, version: str = "") -> Response:
             predictor.threshold,
             predictor.loaded.intervals,
             predictor.codes(decoded),
-            decision.actions if (decision := predictor.loaded.decision) else None,
+            predictor.loaded.actions,
+            predictor.loaded.acted(predictions) if predictor.loaded.actions else None,
         ),
         {
             "model_name": name,

@@ -100,7 +100,7 @@ def described(predictor: Predictor, challenger: str | None = None) -> ModelOut:
         target=contract.target,
         labels=list(contract.labels),
         threshold=predictor.threshold if contract.task == "binary" else None,
-        actions=[*loaded.decision.actions] if loaded.decision else [],
+        actions=[*loaded.actions],
         coverage=contract.intervals.coverage if contract.intervals else None,
         description=contract.description,
         digest=predictor.bundle_digest,

@@ -116,7 +116,7 @@ class Predict:
         self._max_rows = settings.max_rows
         self._coalescing = Coalescing(settings.deadline_seconds)
         self._thread = ThreadPoolExecutor(1, "large-requests")
-        self._actions = (
+        self.actions = (
             ActionTrial(settings.actions, settings.watch_seconds) if settings.actions else None
         )
         self.bodies = Bodies()
@@ -140,9 +140,9 @@ class Predict:
             arms = self._models.arms
             rows, (matrix, predictions), looked = await self.answered(predictor, body)
             assigned: Sequence[Assigned] = ()
-            if self._actions is not None:
+            if self.actions is not None:
                 by = key or request_id.encode()
-                assigned = self._actions.assigned(predictor, by, predictions)
+                assigned = self.actions.assigned(predictor, by, predictions)
             answer = predictor.answer(predictions, request_id, rows, looked, assigned)
         except GoneError:
             self._metrics.rejected("client-gone")

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from ...rollout.actions import Assigned
 from ...views.online import hidden_text
+from ..comparison import decisions
 from ..problem import Problem
 from ..telemetry.logs import told
 from ..telemetry.metrics import MODELS, PREDICT, Metrics, Serving
@@ -151,16 +152,20 @@ class Recorder:
     def drain(self) -> None:
         """Count and record what waits; no failure of it may reach whoever is being answered."""
         self._due = False
-        taken, self._buffer, self._rows = self._buffer, [], 0
+        taken, self._buffer, self._rows = list(map(Request._make, self._buffer)), [], 0
         groups: dict[tuple[Predictor, str, Arms], list[Request]] = {}
-        for given in taken:
-            groups.setdefault(given[:3], []).append(Request._make(given))
+        for request in taken:
+            groups.setdefault(request[:3], []).append(request)
         for (predictor, route, arms), requests in groups.items():
             try:
                 self._observe(predictor, route, arms.of(predictor), requests)
             except Exception as error:
                 self._metrics.dropped("error", sum(len(r.rows) for r in requests))
                 logger.error("recording failed", extra={"reason": told(error)})
+        try:
+            self._models.compare(taken)
+        except Exception as error:
+            logger.error("comparison failed", extra={"reason": told(error)})
 
     async def feedback(self, outcomes: Outcomes) -> bool:
         """Record true outcomes, and say whether they are kept."""
@@ -221,13 +226,14 @@ class Recorder:
         predictions = shadow.after(rows, shadow.predict(matrix))
         self._metrics.distributed(shadow, matrix, predictions)
         self._record(shadow, "shadow", drawn, requests, predictions)
-        said = _decisions(predictor, _joined([request.predictions for request in requests]))
-        differs = said != _decisions(shadow, predictions)
+        said = decisions(predictor, _joined([request.predictions for request in requests]))
+        differs = said != decisions(shadow, predictions)
         start = 0
         for request in requests:
             stop = start + len(request.rows)
             self._models.count_shadow(False, disagreed=bool(differs[start:stop].any()))
             start = stop
+        self._models.compare(requests, predictions)
 
     def _reread(
         self, shadow: "Predictor", predictor: "Predictor", requests: list[Request]
@@ -344,16 +350,6 @@ def _reread(shadow: "Predictor", predictor: "Predictor", request: Request) -> Re
     body = msgspec.json.encode([{name: r[name] for name in shadow.schema.columns} for r in records])
     rows = shadow.decode(body)
     return request._replace(rows=rows, matrix=shadow.matrix(rows))
-
-
-def _decisions(predictor: "Predictor", predictions: np.ndarray) -> np.ndarray:
-    """Return what is decided of each row: a label's code; of numbers nothing, so that all agree."""
-    task = predictor.loaded.contract.task
-    if task == "regression":
-        return np.zeros(len(predictions), dtype=int)
-    if task == "binary":
-        return (predictions > predictor.threshold).astype(int)
-    return predictions.argmax(axis=1)
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What Prometheus reads at /metrics, kept in plain numbers and arrays until it asks."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -53,6 +53,7 @@ class Serving(Protocol):
     @property
     def trial(self) -> Tried | None: ...
     def count_shadow(self, failed: bool, disagreed: bool = False) -> None: ...
+    def compare(self, requests: Sequence[Any], beside: np.ndarray | None = None) -> None: ...
     @property
     def outages(self) -> int: ...
 
