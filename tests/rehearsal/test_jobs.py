@@ -134,7 +134,6 @@ def test_a_name_that_is_not_there_is_refused(world: World, named: str) -> None:
         world.run(f"one: {{{JOB}, steps: [{{run: echo, env: {{A: '${{{{ {named} }}}}'}}}}]}}")
 
 
-@ours("nothing breaks its steps")
 def test_a_step_can_be_broken(world: World) -> None:
     world.break_at = "echo fragile"
     job = world.job("echo fragile", "echo after")
