@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 from . import actions, workflow
 from .call import Call, Post
 from .expressions import Known
+from .functions import text
 from .job import JobRun
 from .results import DEPENDABOT, Event, Job, Run, Step
 from .runner import Runner
@@ -100,8 +101,11 @@ class Act(Runner):
         secrets = {} if event.fork else self.secrets
         if event.actor == DEPENDABOT:
             secrets = self.secrets_of_bots
+        # As GitHub sends them, which act holds a boolean against: texts.
+        inputs = {key: text(one) for key, one in event.payload.get("inputs", {}).items()}
+        payload = {"ref": event.ref, **event.payload, **({"inputs": inputs} if inputs else {})}
         files = {
-            "event.json": json.dumps({"ref": event.ref, **event.payload}),
+            "event.json": json.dumps(payload),
             "secrets.yml": yaml.safe_dump({**secrets, "GITHUB_TOKEN": bridge.token}),
             "vars.yml": yaml.safe_dump(dict(self.variables)),
         }

@@ -139,3 +139,15 @@ def test_a_step_can_be_broken(world: World) -> None:
     job = world.job("echo fragile", "echo after")
     assert job.result == "failure"
     assert "after" not in job.steps[1].output
+
+
+def test_what_a_person_ticks_is_a_boolean_in_a_condition(world: World) -> None:
+    asked = "workflow_dispatch: {inputs: {really: {description: x, type: boolean, default: false}}}"
+    head = HEAD.replace("workflow_dispatch: ", asked)
+    assert head != HEAD
+    world.workflow(f"one: {{{JOB}, if: inputs.really, steps: [{{run: 'true'}}]}}", head)
+    world.push(world.clone, "main")
+    given = {"nothing": {}, "no": {"really": False}, "yes": {"really": True}}
+    runs = {name: world.start("w.yml", "workflow_dispatch", **one) for name, one in given.items()}
+    results = {name: run.jobs["one"].result for name, run in runs.items()}
+    assert results == {"nothing": "skipped", "no": "skipped", "yes": "success"}
