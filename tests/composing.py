@@ -35,7 +35,7 @@ def resolved(file: Path, variables: Mapping[str, str]) -> dict[str, Any]:
 
     Raises AssertionError with what Compose says of a file that it refuses.
     """
-    told = [program(), "--file", file, "config", "--format", "json"]
+    told = [str(program()), f"--file={file}", "config", "--format=json"]
     environment = {"PATH": os.environ["PATH"], **variables}
     done = subprocess.run(told, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -48,8 +48,9 @@ def engine_at(folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str
     """Have podman answer as Docker's engine does; yield the environment of who asks it."""
     socket = folder / "podman.sock"
     told = ["podman", "system", "service", "--time=0", f"unix://{socket}"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(told, env=dict(environment), **quiet)
+    process = subprocess.Popen(
+        told, env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         end = time.monotonic() + PATIENCE
         while not socket.exists():

@@ -42,7 +42,7 @@ def unknown(value: Any, kind: str, at: str) -> Iterator[str]:
         for number, one in enumerate(value):
             yield from unknown(one, kind[5:-1], f"{at}/{number}")
         return
-    model = getattr(kserve, kind, None) or getattr(kubernetes, kind, None)
+    model: Any = getattr(kserve, kind, None) or getattr(kubernetes, kind, None)
     if not hasattr(model, "openapi_types"):
         return  # a text, a number, or a mapping of the user's own
     names = {theirs: ours for ours, theirs in model.attribute_map.items()}

@@ -269,8 +269,11 @@ def test_compose_starts_mlflow_of_its_own_image(storage: Storage, tmp_path: Path
     own = tmp_path / "own.yaml"
     with postgresql() as database:
         # What a machine without a network of containers cannot do, and where its services are.
-        service = {"image": "localhost/mlflow", "network_mode": "host"}
-        service |= {"environment": reaching(storage, database)}
+        service = {
+            "image": "localhost/mlflow",
+            "network_mode": "host",
+            "environment": reaching(storage, database),
+        }
         lines = yaml.safe_dump({"name": "test-mlflow", "services": {"mlflow": service}})
         for key in ("build", "ports", "depends_on"):
             lines += f"    {key}: !reset null\n"

@@ -1,5 +1,7 @@
 """Jobs and steps: order, environment, outputs, secrets, time."""
 
+from typing import Any
+
 import pytest
 
 from rehearsal.act import ours
@@ -147,7 +149,11 @@ def test_what_a_person_ticks_is_a_boolean_in_a_condition(world: World) -> None:
     assert head != HEAD
     world.workflow(f"one: {{{JOB}, if: inputs.really, steps: [{{run: 'true'}}]}}", head)
     world.push(world.clone, "main")
-    given = {"nothing": {}, "no": {"really": False}, "yes": {"really": True}}
+    given: dict[str, dict[str, Any]] = {
+        "nothing": {},
+        "no": {"really": False},
+        "yes": {"really": True},
+    }
     runs = {name: world.start("w.yml", "workflow_dispatch", **one) for name, one in given.items()}
     results = {name: run.jobs["one"].result for name, run in runs.items()}
     assert results == {"nothing": "skipped", "no": "skipped", "yes": "success"}
