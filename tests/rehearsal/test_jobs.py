@@ -115,6 +115,7 @@ def test_a_job_has_nobodys_settings(world: World) -> None:
     job = world.job("env", "git config --list --show-scope | grep -v ^local || true")
     assert "GIT_AUTHOR_NAME" not in job.output
     assert "GITHUB_TOKEN" not in job.output
+    assert "MLOPS_RUNNER" not in job.output  # the server knows no such setting
     assert "user.name" not in job.output
     assert f"HOME={world.machine.folder}" in job.output
 
