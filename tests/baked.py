@@ -22,7 +22,7 @@ OFFLINE = {"DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMET
 # What a developer's shell or this test run may have set, and a fresh machine has not.
 FOREIGN = (
     *("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHON", "PYTEST_", "MLFLOW_", "DVC_", "GIT_"),
-    "COOKIECUTTER_",
+    *("COOKIECUTTER_", "MLOPS_RUNNER"),
 )
 PATIENCE = 900.0  # seconds, several times what the longest command takes
 

@@ -18,6 +18,7 @@ import engine
 import pytest
 import yaml
 from baked import ROOT, Project, sharing
+from composing import engine_at, program, started
 from conftest import generate
 
 CONFINED = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
@@ -362,6 +363,50 @@ def test_a_revert_serves_the_image_that_there_was_without_a_build(shipped: Shipp
     assert {**after, "commit": before["commit"]} == before
     with running(shipped, shipped.pull()) as answering:
         assert served(answering) == before["model"]
+
+
+# What a machine without a network of containers cannot do; all else is as the branch has it.
+OF_THIS_MACHINE = """
+name: {name}
+services:
+  model:
+    network_mode: host
+    ports: !reset []
+    environment: {{MLOPS_PORT: {port}}}
+"""
+
+
+def test_compose_starts_what_the_branch_declares(shipped: Shipped, tmp_path: Path) -> None:
+    """As deploy/compose.yaml says: check out the branch, and `up --detach --wait`."""
+    program()
+    branch = tmp_path / "production"
+    cloning = ("git", "clone", "--quiet", "--branch", "env/production", str(shipped.remote))
+    shipped.project.run(*cloning, str(branch))
+    shipped.pull()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = tmp_path / "own.yaml"
+    own.write_text(OF_THIS_MACHINE.format(name=f"test-{port}", port=port))
+    files = [branch / "compose.yaml", own]
+    with (
+        engine_at(tmp_path, shipped.project.environment) as environment,
+        started(files, "model", environment) as container,
+    ):
+        answering = Answering(shipped, container, port)
+        assert served(answering) == shipped.record()["model"]
+        told = json.loads(shipped.podman("inspect", container).stdout)[0]
+        host = told["HostConfig"]
+        assert told["Config"]["User"] == "10001:10001"
+        assert told["State"]["Health"]["Status"] == "healthy"
+        assert (host["ReadonlyRootfs"], host["PidsLimit"]) == (True, 200)
+        assert host["Memory"] == 512 * 1024 * 1024
+        assert not told["EffectiveCaps"]
+        inside = ["exec", container, "sh", "-c"]
+        shipped.podman(*inside, "touch /app/log/mine /tmp/mine")
+        for place in ("/app/mine", "/app/experiment/mine"):
+            assert "Read-only" in shipped.podman(*inside, f"touch {place}", check=False).stderr
+    assert shipped.podman("volume", "ls", "--quiet", "--filter", f"name=test-{port}").stdout == ""
 
 
 def test_compose_confines_it_as_the_smoke_test_does(shipped: Shipped) -> None:

@@ -1,5 +1,6 @@
 """What deploys on Kubernetes: each component alone and all together, as kustomize makes them."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,9 @@ COMPONENTS = sorted(
     for path in FOLDER.glob("*/kustomization.yaml")
     if "\nkind: Component\n" in path.read_text(encoding="utf-8")
 )
-TOGETHER = [name for name in COMPONENTS if name != "keda"]  # in the place of autoscaling
+LAST = "rollouts"  # takes over what others say of the Deployment
+# keda stands in the place of autoscaling.
+TOGETHER = [*(name for name in COMPONENTS if name not in ("keda", LAST)), LAST]
 BUILT_IN = ("v1", "apps/", "autoscaling/", "batch/", "policy/", "networking.k8s.io/")
 Objects = list[dict[str, Any]]
 
@@ -72,6 +75,7 @@ def test_all_of_them_fit_together(built: Callable[..., Objects], tmp_path: Path)
     assert {one["kind"] for one in objects} == {
         *("Deployment", "Service", "CronJob", "HorizontalPodAutoscaler", "PodDisruptionBudget"),
         *("NetworkPolicy", "ServiceMonitor", "Ingress", "HTTPRoute", "PersistentVolumeClaim"),
+        *("Rollout", "AnalysisTemplate"),
     }
 
 
@@ -92,6 +96,58 @@ def test_a_port_is_known_by_its_protocol_as_well(built: Callable[..., Objects]) 
 def test_an_autoscaler_alone_counts_the_pods(built: Callable[..., Objects], name: str) -> None:
     assert "replicas" in of_kind(built(), "Deployment")["spec"]
     assert "replicas" not in of_kind(built(name), "Deployment")["spec"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("autoscaling", "HorizontalPodAutoscaler"), ("keda", "ScaledObject")]
+)
+def test_rollouts_run_the_pods_of_the_deployment(
+    built: Callable[..., Objects], name: str, kind: str
+) -> None:
+    """The Deployment stays what other components change; what scales it scales the Rollout."""
+    objects = built("scraping", name, LAST)
+    deployment, rollout = (of_kind(objects, kind) for kind in ("Deployment", "Rollout"))
+    about = {key: deployment[key] for key in ("apiVersion", "kind")}
+    reference = {**rollout["spec"]["workloadRef"]}
+    assert reference.pop("scaleDown") == "onsuccess"
+    assert reference == {**about, "name": deployment["metadata"]["name"]}
+    assert "replicas" not in deployment["spec"]
+    assert rollout["spec"]["selector"] == deployment["spec"]["selector"]
+    scaled = {key: rollout[key] for key in ("apiVersion", "kind")}
+    assert of_kind(objects, kind)["spec"]["scaleTargetRef"] == {**scaled, "name": "model"}
+    labels = of_kind(objects, "ServiceMonitor")["spec"]["podTargetLabels"]
+    assert labels == ["rollouts-pod-template-hash"]
+
+
+def test_rollouts_give_an_analysis_what_it_asks_for(built: Callable[..., Objects]) -> None:
+    objects = built(LAST)
+    canary = of_kind(objects, "Rollout")["spec"]["strategy"]["canary"]
+    steps = [step["analysis"] for step in canary["steps"] if "analysis" in step]
+    templates = {one["metadata"]["name"]: one for one in objects if one["kind"].endswith("plate")}
+    asked = [canary["analysis"], *steps]
+    named = [one["templateName"] for analysis in asked for one in analysis["templates"]]
+    assert sorted(named) == sorted(templates)
+    for analysis in asked:
+        (name,) = (one["templateName"] for one in analysis["templates"])
+        spec = templates[name]["spec"]
+        given = {one["name"] for one in analysis["args"]}
+        assert given == {one["name"] for one in spec["args"] if "value" not in one}
+        text = yaml.safe_dump(spec["metrics"])
+        used = set(re.findall(r"\{\{args\.(\w+)\}\}", text))
+        assert used == {one["name"] for one in spec["args"]}
+    # A step has to end: without `count` the controller refuses it.
+    assert all("count" in one for one in templates["model-traffic"]["spec"]["metrics"])
+
+
+def test_a_route_leads_to_a_port_of_the_service(built: Callable[..., Objects]) -> None:
+    """It knows no names of ports."""
+    objects = built("gateway")
+    service = of_kind(objects, "Service")
+    (rule,) = of_kind(objects, "HTTPRoute")["spec"]["rules"]
+    (backend,) = rule["backendRefs"]
+    (port,) = service["spec"]["ports"]
+    assert backend == {"name": service["metadata"]["name"], "port": port["port"]}
+    assert set(rule["timeouts"]) == {"request", "backendRequest"}
 
 
 def test_what_selects_the_pods_selects_them(built: Callable[..., Objects]) -> None:
@@ -179,6 +235,8 @@ def test_a_wrong_manifest_is_found(tmp_path: Path, built: Callable[..., Objects]
         ("keda", "ScaledObject", "minReplicas", 2, "is unknown"),
         ("scraping", "ServiceMonitor", "selector", None, "required"),
         ("gateway", "HTTPRoute", "hosts", ["a"], "is unknown"),
+        ("rollouts", "Rollout", "replicas", "four", "must be integer"),
+        ("rollouts", "Rollout", "workloadReference", {"name": "a"}, "is unknown"),
     ],
 )
 def test_a_wrong_custom_resource_is_found(

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
+import engine
 import pytest
 import yaml
 from baked import ROOT, SOURCE, sharing
 from botocore.exceptions import ClientError
+from composing import engine_at, program, started
 from databases import free_port, postgresql
 from linting import run, tool
 from sweeps import thorough
 
 FOLDER = SOURCE / "deploy/services"
-COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
+TEXT = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
+COMPOSE = yaml.safe_load(TEXT)
 WEED = ROOT / "build/services/bin/weed"
 REQUIRED = "SERVICES_REQUIRED"  # set where a missing SeaweedFS is a failure
 PATIENCE = 120.0
@@ -184,10 +187,9 @@ def test_the_files_are_what_their_programs_take(tmp_path: Path) -> None:
 
 
 def test_no_secret_stands_in_a_file_and_none_has_a_default() -> None:
-    text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
-    named = re.findall(r"\$\{((?:S3_|POSTGRES_|GRAFANA_)\w+)([^}]*)\}", text)
+    named = re.findall(r"\$\{((?:S3_|POSTGRES_|GRAFANA_)\w+)([^}]*)\}", TEXT)
     assert {rest for _, rest in named} == {":?"}
-    assert re.findall(r'"secretKey": "([^$"][^"]*)"', text) == []
+    assert re.findall(r'"secretKey": "([^$"][^"]*)"', TEXT) == []
     for name, service in COMPOSE["services"].items():
         for port in service.get("ports", []):
             assert port.startswith("${ADDRESS:-127.0.0.1}:"), name
@@ -200,22 +202,43 @@ def test_every_path_that_is_mounted_is_there() -> None:
             assert source in COMPOSE["volumes"] or (FOLDER / source).exists(), name
 
 
+def kept(address: str, storage: Storage, database: str) -> None:
+    """Log a run, and look for it in the database and the bucket; who logs has no key of either."""
+    import psycopg
+    from mlflow import MlflowClient
+
+    client = MlflowClient(address)
+    made = client.create_run(client.create_experiment("churn"))
+    client.log_metric(made.info.run_id, "auc", 0.8)
+    client.log_text(made.info.run_id, "words", "card.md")
+    assert client.get_run(made.info.run_id).data.metrics == {"auc": 0.8}
+    listed = storage.client("mlflow").list_objects_v2(Bucket="mlflow")
+    assert any(f"{made.info.run_id}/artifacts/card.md" in one["Key"] for one in listed["Contents"])
+    with psycopg.connect(database) as connection:
+        (rows,) = connection.execute("SELECT count(*) FROM metrics").fetchone() or (0,)
+    assert rows == 1
+
+
+def reaching(storage: Storage, database: str) -> dict[str, str]:
+    """Return what the environment of MLflow says here in place of the compose file's names."""
+    own = {
+        "MLFLOW_BACKEND_STORE_URI": database.replace("postgresql:", "postgresql+psycopg:"),
+        "MLFLOW_S3_ENDPOINT_URL": storage.address,
+        "AWS_SECRET_ACCESS_KEY": secret("mlflow"),
+    }
+    assert set(own) <= set(COMPOSE["services"]["mlflow"]["environment"])
+    return own
+
+
 @thorough
 def test_mlflow_keeps_runs_in_postgresql_and_artefacts_in_the_bucket(
     storage: Storage, tmp_path: Path
 ) -> None:
-    """As the compose file has it; whoever logs has no key of the bucket."""
-    from mlflow import MlflowClient
-
+    """As the compose file has it."""
     said = COMPOSE["services"]["mlflow"]["environment"]
     port = free_port()
     with postgresql() as database:
-        own = {
-            "MLFLOW_BACKEND_STORE_URI": database.replace("postgresql:", "postgresql+psycopg:"),
-            "MLFLOW_S3_ENDPOINT_URL": storage.address,
-            "AWS_SECRET_ACCESS_KEY": secret("mlflow"),
-        }
-        assert set(own) <= set(said)
+        own = reaching(storage, database)
         environment = {**os.environ, **said, **own, "MLFLOW_DISABLE_TELEMETRY": "true"}
         told = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
         with (tmp_path / "log").open("wb") as log:
@@ -223,19 +246,39 @@ def test_mlflow_keeps_runs_in_postgresql_and_artefacts_in_the_bucket(
         try:
             health = f"http://127.0.0.1:{port}/health"
             wait(lambda: urllib.request.urlopen(health, timeout=5), process, tmp_path / "log")
-            client = MlflowClient(f"http://127.0.0.1:{port}")
-            made = client.create_run(client.create_experiment("churn"))
-            client.log_metric(made.info.run_id, "auc", 0.8)
-            client.log_text(made.info.run_id, "words", "card.md")
-            assert client.get_run(made.info.run_id).data.metrics == {"auc": 0.8}
-            listed = storage.client("mlflow").list_objects_v2(Bucket="mlflow")
-            (key,) = (one["Key"] for one in listed["Contents"])
-            assert key.endswith("card.md")
-            import psycopg
-
-            with psycopg.connect(database) as connection:
-                (rows,) = connection.execute("SELECT count(*) FROM metrics").fetchone() or (0,)
-            assert rows == 1
+            kept(f"http://127.0.0.1:{port}", storage, database)
         finally:
             process.terminate()
             process.wait(30)
+
+
+@thorough
+def test_compose_starts_mlflow_of_its_own_image(storage: Storage, tmp_path: Path) -> None:
+    """Built from its Dockerfile, confined as the file says, and healthy by its own check."""
+    if reason := engine.lacking():
+        assert not os.environ.get(engine.REQUIRED), reason
+        pytest.skip(f"no container engine: {reason}")
+    program()
+    environment = {**os.environ, **engine.prepare(ROOT / "build/engine", tmp_path)}
+    # Debian's Python is what installs here; the image that is named has one of its own.
+    told = ["podman", "build", "--quiet", "--from", engine.BASE, "--tag", "localhost/mlflow"]
+    told += ["--env=PIP_BREAK_SYSTEM_PACKAGES=1", "--format=docker"]
+    told += ["--file", str(FOLDER / "Dockerfile"), str(SOURCE / "requirements")]
+    subprocess.run(told, env=environment, check=True, capture_output=True)
+    given = {name: "unused" for name in re.findall(r"\$\{(\w+):\?\}", TEXT)} | {"IMAGE": "unused"}
+    own = tmp_path / "own.yaml"
+    with postgresql() as database:
+        # What a machine without a network of containers cannot do, and where its services are.
+        service = {
+            "image": "localhost/mlflow",
+            "network_mode": "host",
+            "environment": reaching(storage, database),
+        }
+        lines = yaml.safe_dump({"name": "test-mlflow", "services": {"mlflow": service}})
+        for key in ("build", "ports", "depends_on"):
+            lines += f"    {key}: !reset null\n"
+        own.write_text(lines)
+        files = [FOLDER / "compose.yaml", own]
+        with engine_at(tmp_path, {**environment, **given}) as reached:  # noqa: SIM117
+            with started(files, "mlflow", reached):
+                kept("http://127.0.0.1:5000", storage, database)

@@ -1,5 +1,7 @@
 """Jobs and steps: order, environment, outputs, secrets, time."""
 
+from typing import Any
+
 import pytest
 
 from rehearsal.act import ours
@@ -113,6 +115,7 @@ def test_a_job_has_nobodys_settings(world: World) -> None:
     job = world.job("env", "git config --list --show-scope | grep -v ^local || true")
     assert "GIT_AUTHOR_NAME" not in job.output
     assert "GITHUB_TOKEN" not in job.output
+    assert "MLOPS_RUNNER" not in job.output  # the server knows no such setting
     assert "user.name" not in job.output
     assert f"HOME={world.machine.folder}" in job.output
 
@@ -134,9 +137,24 @@ def test_a_name_that_is_not_there_is_refused(world: World, named: str) -> None:
         world.run(f"one: {{{JOB}, steps: [{{run: echo, env: {{A: '${{{{ {named} }}}}'}}}}]}}")
 
 
-@ours("nothing breaks its steps")
 def test_a_step_can_be_broken(world: World) -> None:
     world.break_at = "echo fragile"
     job = world.job("echo fragile", "echo after")
     assert job.result == "failure"
     assert "after" not in job.steps[1].output
+
+
+def test_what_a_person_ticks_is_a_boolean_in_a_condition(world: World) -> None:
+    asked = "workflow_dispatch: {inputs: {really: {description: x, type: boolean, default: false}}}"
+    head = HEAD.replace("workflow_dispatch: ", asked)
+    assert head != HEAD
+    world.workflow(f"one: {{{JOB}, if: inputs.really, steps: [{{run: 'true'}}]}}", head)
+    world.push(world.clone, "main")
+    given: dict[str, dict[str, Any]] = {
+        "nothing": {},
+        "no": {"really": False},
+        "yes": {"really": True},
+    }
+    runs = {name: world.start("w.yml", "workflow_dispatch", **one) for name, one in given.items()}
+    results = {name: run.jobs["one"].result for name, run in runs.items()}
+    assert results == {"nothing": "skipped", "no": "skipped", "yes": "success"}
