@@ -20,6 +20,7 @@ import yaml
 from baked import ROOT, Project, sharing
 from composing import engine_at, program, started
 from conftest import generate
+from sweeps import thorough
 
 CONFINED = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 PATIENCE = 60.0
@@ -259,6 +260,7 @@ def gathered(shipped: Shipped, context: Path) -> Path:
     return context
 
 
+@thorough
 def test_tables_are_scored_in_an_image_of_another_lock_as_the_cron_job_says(
     shipped: Shipped, tmp_path: Path
 ) -> None:
@@ -287,6 +289,7 @@ def test_tables_are_scored_in_an_image_of_another_lock_as_the_cron_job_says(
     assert len(list(data.glob(f"log/predictions/date=2026-11-27/model={model[:12]}/*"))) == 1
 
 
+@thorough
 def test_a_challenger_beside_it_answers_its_share_by_a_file_that_is_mounted(
     shipped: Shipped, tmp_path: Path
 ) -> None:
@@ -347,6 +350,7 @@ def test_a_damaged_bundle_is_not_built(shipped: Shipped, tmp_path: Path) -> None
     assert "not what its manifest says" in done.stdout + done.stderr
 
 
+@thorough
 def test_a_revert_serves_the_image_that_there_was_without_a_build(shipped: Shipped) -> None:
     project, before = shipped.project, shipped.record()
     module = project.path / "engine/src/mlops/serving/batch.py"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from baked import Project
-from sweeps import some
+from sweeps import some, thorough
 
 
 def stages(printed: str) -> list[str]:
@@ -74,6 +74,7 @@ def test_where_work_runs_is_no_change(candidate: Project) -> None:
     assert "resolve" in candidate.run("dvc", "status").stdout
 
 
+@thorough
 def test_every_stage_runs_again_with_the_same_predictions(candidate: Project) -> None:
     before = digest(candidate)
     printed = candidate.run("dvc", "repro", "--force").stdout
@@ -146,6 +147,7 @@ def watched(project: Project) -> Path:
     return log
 
 
+@thorough
 @pytest.mark.parametrize("how", ["--queue", "--temp"])
 def test_an_experiment_elsewhere_runs_the_code_of_its_copy(candidate: Project, how: str) -> None:
     log = watched(candidate)
@@ -158,6 +160,7 @@ def test_an_experiment_elsewhere_runs_the_code_of_its_copy(candidate: Project, h
     assert all(Path(file).is_relative_to(candidate.path / ".dvc/tmp/exps") for file in files)
 
 
+@thorough
 @pytest.mark.parametrize("how", ["work tree", "second project"])
 def test_another_folder_runs_its_own_code(candidate: Project, how: str) -> None:
     place = candidate.path.parent / "other" / "elsewhere"
@@ -191,6 +194,7 @@ def lone(project: Project) -> Project:
 DVC = str(Path(sys.executable).with_name("dvc"))
 
 
+@thorough
 def test_stages_find_their_environment_where_it_is_not_active(candidate: Project) -> None:
     project = lone(candidate)
     assert stages(project.run(DVC, "repro", "--force", "prepare").stdout) == ["resolve", "prepare"]
@@ -204,6 +208,7 @@ def test_stages_find_their_environment_where_it_is_not_active(candidate: Project
     assert "run `make setup`" in done.stdout
 
 
+@thorough
 def test_another_model(candidate: Project) -> None:
     candidate.run("dvc", "exp", "run", "-S", "model.use=forest", "resolve")
     assert "RandomForest" in (candidate.path / "resolved.yaml").read_text(encoding="utf-8")
@@ -215,6 +220,7 @@ def test_another_model(candidate: Project) -> None:
     assert "roc_auc" in candidate.run("dvc", "metrics", "diff").stdout
 
 
+@thorough
 def test_a_sweep(candidate: Project) -> None:
     sweep = "model.n_estimators=10,20"
     candidate.run("dvc", "exp", "run", "-S", sweep, "--queue")

@@ -85,6 +85,7 @@ def test_somebody_finds_it_and_sees_who_uses_it(viewed: Project) -> None:
     assert (failed.returncode, "choose from support" in failed.stdout) == (2, True)
 
 
+@thorough
 def test_a_store_is_filled_with_what_production_reads(viewed: Project, tmp_path: Path) -> None:
     project = copied(viewed, tmp_path)
     view = next((project.path / "conf/feature_views").glob("*.yaml"))
@@ -165,6 +166,7 @@ def judged(project: Project) -> dict[str, list[str]]:
     return {"verdicts": [verdicts["lineage"], verdicts["reproduced"]], "reasons": reasons}
 
 
+@thorough
 def test_the_gate_makes_it_again_and_refuses_another_table(viewed: Project, tmp_path: Path) -> None:
     project = copied(viewed, tmp_path)
     assert judged(project)["verdicts"] == ["passed", "passed"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from baked import Project, sharing
-from sweeps import some
+from sweeps import some, thorough
 
 MAKE = ("make", "-o", ".venv/.installed")  # these tests' environment stands in for the project's
 # The rules that look at origins: the others take their time and name no remedy.
@@ -133,6 +133,7 @@ def test_uncommitted_inputs(work: Project) -> None:
     passes(work)
 
 
+@thorough
 def test_raw_data_that_was_edited(work: Project) -> None:
     sorted((work.path / "data/raw").glob("*.parquet"))[0].unlink()
     versioned = told(work, "is not what data/raw.dvc says")
@@ -198,6 +199,7 @@ def refused(project: Project) -> tuple[str, list[str]]:
     return done.stdout, re.findall(r"`([^`]+)`", done.stdout)
 
 
+@thorough
 def test_the_champion_changed_meanwhile(work: Project) -> None:
     passes(work)
     work.run("git", "checkout", "-q", "-b", "faster", "main")
@@ -222,6 +224,7 @@ def test_the_champion_changed_meanwhile(work: Project) -> None:
     assert "production declares" in work.run("mlops", "promote").stdout
 
 
+@thorough
 def test_configuration_that_was_not_run_and_a_report_of_another_bundle(work: Project) -> None:
     passes(work)
     kept = work.path.parent / "report"

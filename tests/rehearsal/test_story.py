@@ -176,6 +176,7 @@ def proposed(story: Story) -> int:
     return int(number)
 
 
+@thorough
 def test_an_experiment_goes_a_step_on_by_a_pull_request(tried: Story) -> None:
     number = proposed(tried)
     assert tried.github.pulls[number].title == "production: bbbbbbbbbbbb meets 50%"
@@ -212,6 +213,7 @@ OUTSIDE = f"""outs:
 """
 
 
+@thorough
 def test_new_data_come_as_one_pull_request_that_says_what_changed(sequel: Story) -> None:
     """Of a table that no model reads yet: nothing is trained, and the merge has the pointer."""
     place = sequel.folder / "shop.db"
@@ -247,6 +249,7 @@ def test_new_data_come_as_one_pull_request_that_says_what_changed(sequel: Story)
     assert "nothing to propose" in again.output
 
 
+@thorough
 def test_a_better_model_behind_its_lock(sequel: Story) -> None:
     """Only the experiment was pushed: automation runs it, judges it and pushes the rest.
 
@@ -364,6 +367,7 @@ def test_a_verdict_that_nobody_signed_is_not_released(sequel: Story) -> None:
     assert {one.name: one.conclusion for one in taken.steps}[SIGNED] == "success"
 
 
+@thorough
 def test_a_change_that_concerns_no_model(sequel: Story) -> None:
     sequel.begin("words")
     sequel.write("docs/notes.md", "# Notes\n")
@@ -498,6 +502,7 @@ def two(begun: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stor
         yield story
 
 
+@thorough
 def test_the_second_of_two_is_judged_again(two: Story, tmp_path: Path) -> None:
     """When one is promoted, the other's verdict is stale."""
     with copy(two, tmp_path / "world") as sequel:
@@ -662,6 +667,7 @@ def alarmed(story: Story) -> set[str]:
     return {one["title"].removeprefix("churn: ").split()[0] for one in open_ones}
 
 
+@thorough
 def test_an_alert_becomes_a_model_that_is_served(sequel: Story, logs: Path, tmp_path: Path) -> None:
     """Traffic, alert, rows from the source, cut-off by its rule, gate, approval, release.
 
@@ -757,6 +763,7 @@ def test_a_refresh_that_is_no_better_closes_itself(sequel: Story) -> None:
     assert {*states(sequel.start("model.yml", "workflow_dispatch")).values()} == {"skipped"}
 
 
+@thorough
 def test_nothing_is_refreshed_until_it_is_asked_for(
     sequel: Story, logs: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sweeps import THOROUGH
+from sweeps import THOROUGH, thorough
 
 from mlops.git import commits, landing
 from mlops.git.repository import Repository, RepositoryError
@@ -118,6 +118,7 @@ def check_settled(root: Path) -> None:
     assert git(root, "fsck", "--no-dangling", "--no-progress") == ""
 
 
+@thorough
 @pytest.mark.parametrize("by_git", [True, False], ids=["at a call of git", "at a file"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_anywhere_it_is_the_old_or_the_new(root: Path, by_git: bool, when: str) -> None:

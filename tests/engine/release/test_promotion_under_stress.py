@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
-from sweeps import THOROUGH
+from sweeps import THOROUGH, thorough
 
 from mlops.cli import main
 from mlops.errors import ProjectError
@@ -72,6 +72,7 @@ def promoted_but_killed(root: Path, at: int, when: str) -> tuple[int, int]:
     return code, int((folder / "git.count").read_text())
 
 
+@thorough
 def test_killed_anywhere_head_declares_the_old_or_the_new(second: Any) -> None:
     head = second.git("rev-parse", "HEAD")
     old = second.declared()
@@ -135,6 +136,7 @@ def furnish(place: Any, source: Any, name: str) -> None:
     place.put(name)
 
 
+@thorough
 def test_different_ones_from_the_working_trees_of_one_clone(second: Any) -> None:
     names = variants(second, AT_ONCE)
     trees = []
@@ -153,6 +155,7 @@ def test_different_ones_from_the_working_trees_of_one_clone(second: Any) -> None
         assert tree.git("rev-parse", "HEAD~2") == second.git("rev-parse", "main")
 
 
+@thorough
 def test_clones_that_push_make_one_line_of_judged_declarations(second: Any) -> None:
     hub = second.root.parent / "hub.git"
     second.git("clone", "-q", "--bare", str(second.root), str(hub))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sweeps import thorough
 
 from mlops.bundle.verdict import VerdictError
 from mlops.git import dvc
@@ -62,6 +63,7 @@ def test_a_laptop_declares_and_says_what_is_to_come(
     assert "nothing to do" in capsys.readouterr().out
 
 
+@thorough
 def test_what_is_pending_is_not_verified_and_the_remedy_works(
     laptop: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeps import some
+from sweeps import some, thorough
 
 # MLflow calls what its own dependencies have deprecated.
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.usefixtures("tracked")]
@@ -61,6 +61,7 @@ def test_a_better_model_and_its_revert_without_a_build(yard: Any) -> None:
     assert (yard.builds(), yard.versions(), len(yard.line())) == (2, 2, 3)
 
 
+@thorough
 @pytest.mark.parametrize(("call", "when"), some(KILLS, 6))
 def test_killed_anywhere_it_converges(yard: Any, call: str, when: str) -> None:
     yard.killed(call, when)
@@ -70,6 +71,7 @@ def test_killed_anywhere_it_converges(yard: Any, call: str, when: str) -> None:
     assert (yard.pushed(), yard.versions(), len(yard.line())) == (1, 1, 1)
 
 
+@thorough
 def test_killed_on_the_way_to_a_better_model_the_old_one_stays(yard: Any) -> None:
     assert yard.release() == 0
     before = yard.record()
@@ -97,6 +99,7 @@ def test_engine_or_registry_away(
     assert "mlops release:" not in capsys.readouterr().err
 
 
+@thorough
 def test_a_registry_that_pyproject_names_anew_is_followed_by_the_next_release(
     yard: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_tag_that_was_moved_is_built_anew(yard: Any, capsys: pytest.CaptureFix
     assert yard.workshop.mlops("reconcile", "--check") == 0
 
 
+@thorough
 def test_other_serving_code_is_another_image_and_other_training_code_is_not(yard: Any) -> None:
     assert yard.release() == 0
     first = yard.record()
