@@ -1,6 +1,10 @@
-"""Refuse a name that the installer would take for a dependency's; record where this comes from."""
+"""Refuse a name that the installer would take for a dependency's; record where this comes from.
+
+Where it is one of several projects in a repository, its workflows go to the top of that.
+"""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -27,9 +31,9 @@ def address(template: str) -> str | None:
     return re.sub(r"^(https?://)[^/@]*@", r"\1", template) if "://" in template else None
 
 
-def git(*arguments: str) -> str:
-    """Return what git says of the template; nothing where it has none."""
-    told = ["git", "-C", CONTEXT["_repo_dir"], *arguments]
+def git(*arguments: str, folder: str = CONTEXT["_repo_dir"]) -> str:
+    """Return what git says of the template, or another folder; nothing where it has none."""
+    told = ["git", "-C", folder, *arguments]
     done = subprocess.run(told, capture_output=True, text=True) if shutil.which("git") else None
     return done.stdout.strip() if done and done.returncode == 0 else ""
 
@@ -49,7 +53,26 @@ def origin() -> dict[str, object]:
     return {**found, "context": {"cookiecutter": answers}, **({"dirty": True} if dirty else {})}
 
 
+def join(top: Path) -> None:
+    """Take part in a larger repository: workflows, and no data where they would be committed."""
+    remote = CONTEXT["dvc_remote"]
+    storage = Path(".dvc", remote).resolve()
+    if "://" not in remote and not remote.startswith("~") and storage.is_relative_to(top):
+        storage.mkdir(parents=True, exist_ok=True)
+        (storage / ".gitignore").write_text("*\n", encoding="utf-8")
+    told = {"PYTHONPATH": "engine/src", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "mlops.workflows"]
+    done = subprocess.run(command, env={**os.environ, **told}, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(done.returncode)
+    count = len(done.stdout.splitlines())
+    print(f"One project of several: {count} files are written to the top of the repository.")
+
+
 locks = "".join(path.read_text() for path in Path("requirements").glob("*.txt"))
 if SLUG.replace("_", "-") in {*re.findall(r"^([a-z0-9-]+)==", locks, re.MULTILINE), *IMPORTED}:
     sys.exit(f"This project_slug will not do: a dependency has that name: {SLUG}-model is free.")
 Path(ORIGIN).write_text(json.dumps(origin(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+inside = git("rev-parse", "--show-prefix", folder=".")
+if inside and not git("check-ignore", ".", folder="."):
+    join(Path(git("rev-parse", "--show-toplevel", folder=".")).resolve())
