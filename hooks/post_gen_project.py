@@ -55,16 +55,16 @@ def origin() -> dict[str, object]:
 
 def join(top: Path) -> None:
     """Take part in a larger repository: workflows, and no data where they would be committed."""
-    remote = CONTEXT["dvc_remote"]
-    storage = Path(".dvc", remote).resolve()
-    if "://" not in remote and not remote.startswith("~") and storage.is_relative_to(top):
-        storage.mkdir(parents=True, exist_ok=True)
-        (storage / ".gitignore").write_text("*\n", encoding="utf-8")
     told = {"PYTHONPATH": "engine/src", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "mlops.workflows"]
     done = subprocess.run(command, env={**os.environ, **told}, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(done.returncode)
+    remote = CONTEXT["dvc_remote"]
+    storage = Path(".dvc", remote).resolve()
+    if "://" not in remote and not remote.startswith("~") and storage.is_relative_to(top):
+        storage.mkdir(parents=True, exist_ok=True)
+        (storage / ".gitignore").write_text("*\n", encoding="utf-8")
     count = len(done.stdout.splitlines())
     print(f"One project of several: {count} files are written to the top of the repository.")
 

@@ -56,7 +56,7 @@ def _follow(repository: Repository) -> None:
         return
     source = {"PYTHONPATH": str((repository.root / "engine/src").resolve())}
     try:
-        told = repository.run(sys.executable, "-P", "-m", "mlops.workflows", environment=source)
+        told = repository.run("python", "-P", "-m", "mlops.workflows", environment=source)
         if paths := told.splitlines():
             whole.git("add", "--all", "--", *paths)
             whole.git("commit", "--quiet", "--amend", "--no-edit", "--no-verify")
