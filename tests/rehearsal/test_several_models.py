@@ -100,6 +100,21 @@ def test_a_neighbour_is_told_fast_that_nothing_of_it_changed(story: Several) -> 
         assert "Nothing of fraud changed" in run.output
         assert sum(step.seconds for job in run.jobs.values() for step in job.steps) < 20
     assert story.blocked(number) == ["churn model passed: expected"]
+    # What automation pushes starts no workflow: what is dispatched reports for the neighbour.
+    story.write("notes.md", "Results\n")
+    story.author.commit("Results")
+    story.push(story.author.path, "work")
+    run = story.start("churn-check.yml", "workflow_dispatch", "work")
+    assert results(run)["neighbours"] == "success", run.output
+    assert run.jobs["neighbours"].permissions == {"contents": "read", "statuses": "write"}
+    reported = {"churn check passed", "fraud check passed", "fraud model passed"}
+    assert story.github.status(story.github.tip("work")) == dict.fromkeys(reported, "success")
+    # Of what a branch does change, nobody says that it did not.
+    (story.folder / "clone/models/fraud/notes.md").write_text("Notes\n")
+    Project(story.folder / "clone", story.author.environment).commit("The neighbour's")
+    story.push(story.author.path, "work")
+    story.start("churn-check.yml", "workflow_dispatch", "work")
+    assert set(story.github.status(story.github.tip("work"))) == {"churn check passed"}
 
 
 def test_a_job_that_cannot_ask_lets_nothing_pass(story: Several) -> None:

@@ -69,7 +69,7 @@ LOG_KEYS = test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && print
 READ_LOG = FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log"
 
 .DEFAULT_GOAL := help
-.PHONY: workflows changed help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts experiment proposed refresh refreshed ingest predict materialise upgrade upgraded
+.PHONY: workflows changed neighbours help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts experiment proposed refresh refreshed ingest predict materialise upgrade upgraded
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -207,6 +207,9 @@ workflows: $(INSTALLED)  ## in a repository of several projects: write this one'
 
 changed:  ## say whether this project differs from SINCE, in a repository of several
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.workflows.concern --since "$$SINCE"
+
+neighbours:  ## report on GITHUB_SHA what is required of the projects beside this one of which it changes nothing; needs `gh`
+	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.workflows.neighbours --commit "$$GITHUB_SHA"
 
 check: $(INSTALLED)  ## lint, types, composition of params.yaml with conf/, tests
 	@mlops engine

@@ -14,12 +14,16 @@ def grammar(verb: Verb) -> None:
 
 
 def workflows(arguments: Arguments) -> None:
+    import json
+
+    from ..git.placement import placement
     from ..git.repository import Repository
-    from ..workflows.installation import check, install, ruleset
+    from ..workflows.copies import ruleset
+    from ..workflows.installation import check, install
 
     repository = Repository()
     if arguments.ruleset:
-        print(ruleset(repository), end="")
+        print(json.dumps(ruleset(repository.root, placement(repository)), indent=2))
     elif arguments.check:
         print(check(repository))
     else:

@@ -7,13 +7,13 @@ the top count as well, and its part of the code owners. Runs with Python alone.
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..errors import ProjectError
 from ..git.placement import Placement, placement, top
 from ..git.repository import Repository, RepositoryError
 from . import owners
-
-FOLDER = ".github/workflows"
+from .copies import FOLDER
 
 
 def concern(repository: Repository, since: str) -> str | None:
@@ -21,21 +21,25 @@ def concern(repository: Repository, since: str) -> str | None:
 
     What cannot be compared counts as changed: a new branch, a commit that is not here.
     """
-    place, whole = placement(repository), top(repository)
+    whole = top(repository)
     if not since.strip("0"):
         return "there is nothing to compare with"
     try:
         before = whole.commit_of(since)
     except RepositoryError:
         return f"{since[:12]} is not here to compare with"
-    now = whole.commit_of("HEAD")
+    return differing(whole, placement(repository), before, whole.commit_of("HEAD"))
+
+
+def differing(whole: Repository, place: Placement, before: str, now: str) -> str | None:
+    """Return what of a project two commits have otherwise; None for nothing."""
     if _object(whole, before, place.folder) != _object(whole, now, place.folder):
         return place.folder or "the repository"
-    names = [place.workflow(path.name) for path in (repository.root / FOLDER).glob("*.y*ml")]
-    files = [f"{FOLDER}/{name}" for name in names]
+    sources = whole.entries(now, [place.path(FOLDER)])
+    files = [f"{FOLDER}/{place.workflow(Path(path).name)}" for path in sources]
     held, has = (whole.blobs(commit, files) for commit in (before, now))
-    if differing := sorted(path for path in {*held, *has} if held.get(path) != has.get(path)):
-        return differing[0]
+    if edited := sorted(path for path in {*held, *has} if held.get(path) != has.get(path)):
+        return edited[0]
     parts = [_part(whole, commit, place) for commit in (before, now)]
     return None if parts[0] == parts[1] else owners.SOURCE
 

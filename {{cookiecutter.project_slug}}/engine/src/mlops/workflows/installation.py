@@ -4,34 +4,18 @@ Each says which project it is of, and the digest of what was written: what someb
 written there is never overwritten.
 """
 
-import json
-import re
 import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..files import sha256_of, write_text
+from ..files import write_text
 from ..git.placement import ABOUT, Placement, name_of, placement, top
 from ..git.repository import Repository, RepositoryError
 from . import owners
+from .copies import FOLDER, Written, copy, is_project, neighbours, written
 from .edits import WorkflowError
 from .names import prefix
 from .scoping import pin, scoped
-
-FOLDER = ".github/workflows"
-RULESET = "engine/github/rulesets/main.json"
-ENGINE = "engine/VERSION"
-HEAD = re.compile(
-    r"# Written by `make workflows` in (?P<folder>.+): edit \.github/workflows there, not this\.\n"
-    r"# sha256 (?P<digest>[0-9a-f]{64})\n"
-)
-
-
-class Written(NamedTuple):
-    """A workflow at the top that some project wrote, and whether it is as that wrote it."""
-
-    folder: str
-    is_whole: bool
 
 
 class Installation(NamedTuple):
@@ -96,62 +80,39 @@ def check(repository: Repository) -> str:
     return f"the workflows of {place.name} at the top of the repository are as they should be"
 
 
-def ruleset(repository: Repository) -> str:
-    """Return the ruleset of main that requires this project's checks."""
-    place = placement(repository)
-    content: Any = json.loads((repository.root / RULESET).read_text(encoding="utf-8"))
-    if place.name:
-        content["name"] = f"{content['name']}: {place.name}"
-        rules = [one for one in content["rules"] if one["type"] == "required_status_checks"]
-        for one in (c for rule in rules for c in rule["parameters"]["required_status_checks"]):
-            one["context"] = f"{place.name} {one['context']}"
-    return json.dumps(content, indent=2) + "\n"
-
-
 def _read(repository: Repository) -> Installation:
     """Return what there is; raises WorkflowError where projects are in each other's way."""
     place, root = placement(repository), top(repository).root
-    if (root / ENGINE).is_file():
+    if is_project(root):
         raise WorkflowError(
             "the top of this repository is a project itself, which every change would concern: "
             "`git mv` it into a folder of its own first"
         )
     prefix(place)
-    written = _written(root)
-    for folder in sorted({about.folder for about in written.values()} - {place.folder}):
+    known = written(root)
+    for folder in neighbours(root, place):
         _check_neighbour(root, folder, place)
     wanted = _wanted(repository.root, place)
     for path in wanted:
-        if path not in written and (root / path).exists():
+        if path not in known and (root / path).exists():
             raise WorkflowError(
                 f"{path} was not written by `make workflows`, which would overwrite it: call it or "
                 "the project otherwise"
             )
-    return Installation(root, place, wanted, _own(root, written, wanted, place))
+    return Installation(root, place, wanted, _own(root, known, wanted, place))
 
 
 def _own(
-    root: Path, written: dict[str, Written], wanted: dict[str, str], place: Placement
+    root: Path, known: dict[str, Written], wanted: dict[str, str], place: Placement
 ) -> dict[str, Written]:
     """Return what this project wrote: where it is, or where it was before it was moved."""
 
     def is_own(path: str, about: Written) -> bool:
-        left = not (root / about.folder / ENGINE).is_file()
+        left = not is_project(root / about.folder)
         named = path in wanted or path.startswith(f"{FOLDER}/{place.name}-")
         return about.folder == place.folder or (left and named)
 
-    return {path: about for path, about in written.items() if is_own(path, about)}
-
-
-def _written(root: Path) -> dict[str, Written]:
-    """Return every workflow at the top that a project wrote, by its path."""
-    found: dict[str, Written] = {}
-    for path in sorted((root / FOLDER).glob("*.y*ml")):
-        text = _text(path) or ""
-        if head := HEAD.match(text):
-            is_whole = sha256_of(text[head.end() :]) == head["digest"]
-            found[path.relative_to(root).as_posix()] = Written(head["folder"], is_whole)
-    return found
+    return {path: about for path, about in known.items() if is_own(path, about)}
 
 
 def _wanted(root: Path, place: Placement) -> dict[str, str]:
@@ -161,18 +122,12 @@ def _wanted(root: Path, place: Placement) -> dict[str, str]:
     made = {}
     for name, text in texts.items():
         body = scoped(text, name, place, list(texts), checkout)
-        head = (
-            f"# Written by `make workflows` in {place.folder}: edit .github/workflows there, not "
-            f"this.\n# sha256 {sha256_of(body)}\n"
-        )
-        made[f"{FOLDER}/{place.workflow(name)}"] = head + body
+        made[f"{FOLDER}/{place.workflow(name)}"] = copy(body, place)
     return made
 
 
 def _check_neighbour(root: Path, folder: str, place: Placement) -> None:
     """Raise where another project has the name of this one, or its image."""
-    if not (root / folder / ENGINE).is_file():
-        return  # it was moved, or removed
     try:
         other, image = name_of(root / folder), _image(root / folder)
     except RepositoryError:

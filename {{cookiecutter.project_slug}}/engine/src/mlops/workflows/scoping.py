@@ -52,6 +52,31 @@ JOB = """\
 
 """
 
+PUSHED = "check.yml"  # what automation starts on each commit that it pushes
+NEIGHBOURS = """\
+  # Such a commit starts no workflow of a neighbour, whose checks are required. Code of main alone.
+  neighbours:
+    name: {name} neighbours
+    if: github.event_name == 'workflow_dispatch'
+    runs-on: ubuntu-24.04
+    timeout-minutes: 5
+    permissions:
+      contents: read
+      statuses: write # on the commit, for projects of which it changes nothing
+    steps:
+      - uses: {pin}
+        with:
+          ref: refs/heads/main
+          fetch-depth: 0
+          persist-credentials: false
+      - name: Report on the commit
+        working-directory: {folder}
+        env:
+          GH_TOKEN: ${{{{ github.token }}}}
+        run: make neighbours
+
+"""
+
 
 def pin(texts: Sequence[str]) -> str | None:
     """Return the checkout that a project's workflows use; None where none has one."""
@@ -85,6 +110,8 @@ def scoped(
         told = {"pin": checkout, "folder": quoted(place.folder), "since": SINCE, "group": group}
         start = text.index("\n", top["jobs"][0].start_mark.index) + 1
         edits.insert(start, JOB.format(name=place.name, **told))
+        if file == PUSHED:
+            edits.insert(start, NEIGHBOURS.format(name=place.name, **told))
     for job in jobs.values():
         _job(edits, job, place, asks, moved, file)
     return edits.applied()
