@@ -84,7 +84,7 @@ class Edits:
         first = next(iter(entries.values()), None)
         if first is None:
             self.replace(mapping, f"{{{key}: {value}}}")
-        elif mapping.flow_style:
+        elif is_flow(mapping):
             self.insert(first[0].start_mark.index, f"{key}: {value}, ")
         else:
             indent = " " * first[0].start_mark.column
@@ -115,6 +115,11 @@ class Edits:
             parts += [self.text[at:start], new]
             at = max(at, end)
         return "".join([*parts, self.text[at:]])
+
+
+def is_flow(node: yaml.Node) -> bool:
+    """Say whether a mapping or a list is written in brackets."""
+    return isinstance(node, yaml.CollectionNode) and bool(node.flow_style)
 
 
 def quoted(text: str) -> str:

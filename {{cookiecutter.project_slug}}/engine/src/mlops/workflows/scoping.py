@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import yaml
 
 from ..git.placement import Placement
-from .edits import Edits, WorkflowError, quoted
+from .edits import Edits, WorkflowError, is_flow, quoted
 from .names import hashed, named, path
 
 CHECKOUT, SETUP = "actions/checkout@", "engine/actions/setup"
@@ -193,7 +193,7 @@ def _job(
 ) -> None:
     key, node = job
     told = edits.entries(node)
-    if node.flow_style or "steps" not in told:
+    if is_flow(node) or "steps" not in told:
         raise WorkflowError(
             f"{file}: the job {key.value} is written in braces, or has no steps: write it out"
         )
@@ -205,7 +205,7 @@ def _job(
         edits.before(steps[0], f"name: {place.name} {key.value}")
     if "concurrency" in told:
         value = told["concurrency"][1]
-        group = edits.entries(value)["group"][1] if value.id == "mapping" else value
+        group = edits.entries(value)["group"][1] if isinstance(value, yaml.MappingNode) else value
         edits.prefix(group, f"{place.name}-")
     elif moved and "needs" not in told:
         lines = (
@@ -214,7 +214,7 @@ def _job(
         edits.before(steps[0], lines)
     if "environment" in told:
         value = told["environment"][1]
-        value = edits.entries(value)["name"][1] if value.id == "mapping" else value
+        value = edits.entries(value)["name"][1] if isinstance(value, yaml.MappingNode) else value
         edits.prefix(value, f"{place.name}-")
     checkout = _checkout(edits, node)
     if checkout is not None:
