@@ -364,3 +364,34 @@ def test_an_upgrade_takes_the_workflows_at_the_top_along(
     assert "timeout-minutes: 40" in (top / OWN / "fraud-check.yml").read_text()
     for one in (churn, fraud):
         one.run("mlops", "workflows", "--check")
+
+
+ARRIVING = """
+from pathlib import Path
+from mlops.errors import ProjectError
+from mlops.git.repository import Repository
+from mlops.release import arrivals
+try:
+    arrivals.prepare(Repository(), [Path("data/raw")])
+    print(arrivals.branch(Repository()))
+except ProjectError as error:
+    print(error)
+"""
+
+
+def test_automation_asks_for_what_differs_in_its_own_folder(whole: Project) -> None:
+    churn = by_engine(project(whole, "churn"))
+    write(whole, "models/fraud/params.yaml")
+    write(whole, "models/churn/data/raw/rows.csv")
+    assert churn.run("python", "-c", ARRIVING).stdout == "ingest/churn/data\n"
+    write(whole, "models/churn/params.yaml")
+    said = churn.run("python", "-c", ARRIVING).stdout
+    assert said == "params.yaml differs from the last commit: commit it, or take it back\n"
+
+
+def test_the_branch_of_a_neighbours_refresh_is_none_of_its_own(whole: Project) -> None:
+    churn = by_engine(project(whole, "churn"))
+    told = ("-P", "-m", "mlops.release.closing", "--report", "reports", "--commit", "0" * 40)
+    for branch in ("refresh/fraud/2026-01-01", "refresh/2026-01-01", "ingest/fraud/data"):
+        said = churn.run("python", *told, "--branch", branch).stdout
+        assert said == f"{branch} is no branch of a refresh: nothing to do\n"
