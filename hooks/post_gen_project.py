@@ -1,7 +1,4 @@
-"""Refuse a name that the installer would take for a dependency's; record where this comes from.
-
-Where it is one of several projects in a repository, its workflows go to the top of that.
-"""
+"""Refuse a name that the installer would take for a dependency's; record where this comes from."""
 
 import json
 import os
@@ -53,26 +50,10 @@ def origin() -> dict[str, object]:
     return {**found, "context": {"cookiecutter": answers}, **({"dirty": True} if dirty else {})}
 
 
-def join(top: Path) -> None:
-    """Take part in a larger repository: workflows, and no data where they would be committed."""
-    told = {"PYTHONPATH": "engine/src", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "mlops.workflows"]
-    done = subprocess.run(command, env={**os.environ, **told}, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(done.returncode)
-    remote = CONTEXT["dvc_remote"]
-    storage = Path(".dvc", remote).resolve()
-    if "://" not in remote and not remote.startswith("~") and storage.is_relative_to(top):
-        storage.mkdir(parents=True, exist_ok=True)
-        (storage / ".gitignore").write_text("*\n", encoding="utf-8")
-    count = len(done.stdout.splitlines())
-    print(f"One project of several: {count} files are written to the top of the repository.")
-
-
 locks = "".join(path.read_text() for path in Path("requirements").glob("*.txt"))
 if SLUG.replace("_", "-") in {*re.findall(r"^([a-z0-9-]+)==", locks, re.MULTILINE), *IMPORTED}:
     sys.exit(f"This project_slug will not do: a dependency has that name: {SLUG}-model is free.")
 Path(ORIGIN).write_text(json.dumps(origin(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-inside = git("rev-parse", "--show-prefix", folder=".")
-if inside and not git("check-ignore", ".", folder="."):
-    join(Path(git("rev-parse", "--show-toplevel", folder=".")).resolve())
+if git("rev-parse", "--show-prefix", folder="."):  # one of several: its workflows go to the top
+    os.environ |= {"PYTHONPATH": "engine/src", "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.exit(subprocess.call([sys.executable, "-m", "mlops.workflows", CONTEXT["dvc_remote"]]))

@@ -277,6 +277,18 @@ def test_a_project_at_the_top_is_no_one_of_several(
     assert top.run("git", "status", "--porcelain").stdout == ""
 
 
+def test_a_project_that_its_repository_ignores_is_its_own(
+    template: Path, isolated: Path, tmp_path: Path
+) -> None:
+    whole = sharing(tmp_path / "company", tmp_path)
+    whole.path.mkdir()
+    whole.run("git", "init", "--quiet")
+    (whole.path / ".gitignore").write_text("/build/\n")
+    generate(str(template), whole.path / "build", isolated, {})
+    assert sorted(path.name for path in whole.path.iterdir()) == [".git", ".gitignore", "build"]
+    assert [path.name for path in (whole.path / "build").iterdir()] == ["customer-churn"]
+
+
 def test_the_ruleset_of_one_requires_its_checks_alone(made: Project) -> None:
     told = project(made, "churn").run("mlops", "workflows", "--ruleset").stdout
     rules = {rule["type"]: rule.get("parameters") for rule in json.loads(told)["rules"]}
