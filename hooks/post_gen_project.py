@@ -1,6 +1,7 @@
 """Refuse a name that the installer would take for a dependency's; record where this comes from."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -27,9 +28,9 @@ def address(template: str) -> str | None:
     return re.sub(r"^(https?://)[^/@]*@", r"\1", template) if "://" in template else None
 
 
-def git(*arguments: str) -> str:
-    """Return what git says of the template; nothing where it has none."""
-    told = ["git", "-C", CONTEXT["_repo_dir"], *arguments]
+def git(*arguments: str, folder: str = CONTEXT["_repo_dir"]) -> str:
+    """Return what git says of the template, or another folder; nothing where it has none."""
+    told = ["git", "-C", folder, *arguments]
     done = subprocess.run(told, capture_output=True, text=True) if shutil.which("git") else None
     return done.stdout.strip() if done and done.returncode == 0 else ""
 
@@ -53,3 +54,6 @@ locks = "".join(path.read_text() for path in Path("requirements").glob("*.txt"))
 if SLUG.replace("_", "-") in {*re.findall(r"^([a-z0-9-]+)==", locks, re.MULTILINE), *IMPORTED}:
     sys.exit(f"This project_slug will not do: a dependency has that name: {SLUG}-model is free.")
 Path(ORIGIN).write_text(json.dumps(origin(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+if git("rev-parse", "--show-prefix", folder="."):  # one of several: its workflows go to the top
+    os.environ |= {"PYTHONPATH": "engine/src", "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.exit(subprocess.call([sys.executable, "-m", "mlops.workflows", CONTEXT["dvc_remote"]]))

@@ -75,11 +75,18 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def generate(template: str, output: Path, config: Path, answers: dict[str, str]) -> Path:
+def generate(
+    template: str,
+    output: Path,
+    config: Path,
+    answers: dict[str, str],
+    checkout: str | None = None,
+) -> Path:
     """Generate a project without asking."""
     made = cookiecutter(
         template,
         no_input=True,
+        checkout=checkout,
         extra_context=answers,
         output_dir=str(output),
         config_file=str(config),

@@ -1,6 +1,7 @@
 """A version of the template as a project of these answers has it, made by cookiecutter itself."""
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,6 +62,8 @@ def _generate(
     from cookiecutter.exceptions import CookiecutterException
     from cookiecutter.main import cookiecutter
 
+    # A project that is made beside another, as here, is part of no repository that it lies in.
+    os.environ["GIT_CEILING_DIRECTORIES"] = str(scratch.resolve())
     config = scratch / "config.yaml"  # nobody's own defaults
     config.write_text(f"cookiecutters_dir: {scratch}/repos\nreplay_dir: {scratch}/replay\n")
     try:

@@ -79,8 +79,10 @@ def _python(call: Call) -> Answer:
     """Put a Python on PATH, and the environment that `make setup` would install."""
     machine = call.job.runner.machine
     call.job.shell.path = [str(machine.toolcache()), *call.job.shell.path]
-    if (call.job.shell.workspace / "requirements").is_dir():
-        machine.install(call.job.shell.workspace)
+    workspace = call.job.shell.workspace
+    for place in (workspace, *workspace.glob("models/*")):
+        if (place / "requirements").is_dir():
+            machine.install(place)
     return 0, "", {}
 
 

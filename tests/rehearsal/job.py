@@ -181,6 +181,8 @@ class JobRun:
         place = step.get("working-directory", defaults.get("working-directory", "."))
         scope = self._scope(contexts)
         folder = self.shell.workspace / text(interpolate(place, scope))
+        if not folder.is_dir():
+            return 1, f"bash cannot be started in {folder}: No such file or directory", {}
         program = self.shell.temp / f"{at}.sh"
         program.write_text(script)
         minutes = interpolate(

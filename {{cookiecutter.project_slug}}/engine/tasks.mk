@@ -69,7 +69,7 @@ LOG_KEYS = test -z "$$LOG_CONFIG" || (umask 077 && mkdir -p $(KEYS)/log && print
 READ_LOG = FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts experiment proposed refresh refreshed ingest predict materialise upgrade upgraded
+.PHONY: workflows changed neighbours help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts experiment proposed refresh refreshed ingest predict materialise upgrade upgraded
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -121,7 +121,7 @@ accept:  ## push the commits of that file, if they follow ONTO and hold results 
 
 signed:  ## verify, by `gh`, that the workflow `model` has signed what this commit declares
 	@for verdict in deploy/*/*gate.json; do test ! -e "$$verdict" || gh attestation verify "$$verdict" \
-		--repo "$$GITHUB_REPOSITORY" --signer-workflow "$$GITHUB_REPOSITORY/.github/workflows/model.yml" || exit 1; done
+		--repo "$$GITHUB_REPOSITORY" --signer-workflow "$$GITHUB_REPOSITORY/.github/workflows/$${SIGNER:-model.yml}" || exit 1; done
 
 deployer:  ## push with $ENV_KEY, the deploy key on GitHub that alone may write env/*, if there is one; needs `gh`
 	@test -z "$$ENV_KEY" || { umask 077 && mkdir -p $(KEYS) && printf '%s\n' "$$ENV_KEY" > $(KEYS)/env && \
@@ -202,8 +202,18 @@ upgraded:  ## push the upgrade of ONTO that reports/upgrade has, and open or edi
 test: $(INSTALLED)  ## run the tests
 	pytest -n auto --maxprocesses 4 --dist loadfile
 
+workflows: $(INSTALLED)  ## in a repository of several projects: write this one's workflows to its top, where GitHub reads them
+	@mlops workflows
+
+changed:  ## say whether this project differs from SINCE, in a repository of several
+	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.workflows.concern --since "$$SINCE"
+
+neighbours:  ## report on GITHUB_SHA what is required of the projects beside this one of which it changes nothing; needs `gh`
+	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.workflows.neighbours --commit "$$GITHUB_SHA"
+
 check: $(INSTALLED)  ## lint, types, composition of params.yaml with conf/, tests
 	@mlops engine
+	@mlops workflows --check
 	ruff check .
 	ruff format --check .
 	mypy

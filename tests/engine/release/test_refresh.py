@@ -642,10 +642,10 @@ def test_the_branch_of_new_data_is_told_and_stays(
     closed: Shop, rejected: Callable[..., str]
 ) -> None:
     (pull,) = closed.pulls["pulls"]
-    closed.git("push", "-q", "origin", f"{pull['headRefOid']}:refs/heads/{closing.STAYING}")
-    closed.gh(pulls=[pull | {"headRefName": closing.STAYING}])
+    closed.git("push", "-q", "origin", f"{pull['headRefOid']}:refs/heads/ingest/data")
+    closed.gh(pulls=[pull | {"headRefName": "ingest/data"}])
     before = closed.remote()
-    assert rejected(branch=closing.STAYING).endswith("has the report")
+    assert rejected(branch="ingest/data").endswith("has the report")
     (pull,) = closed.pulls["pulls"]
     assert (pull["state"], pull["comments"]) == ("OPEN", ["## Rejected\n"])
     assert closed.remote() == before

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..errors import ProjectError
 from . import (
     alerting,
+    automation,
     experiments,
     features,
     forgetting,
@@ -52,6 +53,7 @@ MODULES = (
     impact,
     value,
     history,
+    automation,
     upgrading,
 )
 DESCRIPTION = "Each verb is one step of the loop; the stages of dvc.yaml call them in order."

@@ -19,9 +19,13 @@ def grammar(verb: Verb) -> None:
 
 def alerts(arguments: Arguments) -> None:
     from ..bundle.alerts import read
+    from ..git.placement import placement
+    from ..git.repository import Repository
     from ..monitoring.alerting import bring, planned
 
     report = read(arguments.report)
+    if project := placement(Repository()).name:  # two of one repository may read the same data
+        report = {**report, "name": f"{project} {report['name']}"}
     count = 0
     for line in planned(report) if arguments.dry_run else bring(report):
         print(line, flush=True)

@@ -78,7 +78,7 @@ def _propose(arguments: Arguments, chosen: "list[Dataset]") -> None:
         title = f"New data: {', '.join(one.name for one in changed)}"
         said = arrivals.propose(repository, head, files, title, body)
     print(said)
-    job_summary.tell({"branch": arrivals.BRANCH}, f"{body}\n{said}\n")
+    job_summary.tell({"branch": arrivals.branch(repository)}, f"{body}\n{said}\n")
 
 
 def data(arguments: Arguments) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..files import write_text
 from .commits import stage
+from .placement import top
 from .repository import Repository, RepositoryError
 
 UNDER_WAY = {
@@ -74,8 +75,11 @@ def land(repository: Repository, new: str, old: str, paths: Sequence[str], reaso
     """Move HEAD and its branch from `old` to `new`, then have index and files follow; or nothing.
 
     Meanwhile nobody else can commit, who would take back with the old index what HEAD has new.
-    Killed in between, the next `serial` does the rest. To be called inside `serial`.
+    Killed in between, the next `serial` does the rest, also that of another project in the same
+    repository: what is noted are paths from its top. To be called inside `serial`.
     """
+    before = repository.git("rev-parse", "--show-prefix").removesuffix("\n")
+    repository, paths = top(repository), [f"{before}{path}" for path in paths]
     note = repository.git_path(UNFINISHED)
     write_text(note, json.dumps({"commit": new, "paths": list(paths)}))
     try:
@@ -100,6 +104,7 @@ def _settled(repository: Repository) -> list[str]:
     note = repository.git_path(UNFINISHED)
     if not note.exists():
         return []
+    repository = top(repository)
     left = json.loads(note.read_text(encoding="utf-8"))
     commit, paths = left["commit"], left["paths"]
     if commit != repository.commit_of("HEAD"):
@@ -142,10 +147,8 @@ def _write_index(repository: Repository, commit: str, paths: Sequence[str]) -> N
     copy.unlink(missing_ok=True)
     if index.exists():
         shutil.copyfile(index, copy)
-    before = repository.git("rev-parse", "--show-prefix").strip()
     entries = repository.entries(commit, paths)
-    placed = {f"{before}{path}": entry for path, entry in entries.items()}
-    stage(repository, placed, {"GIT_INDEX_FILE": str(copy)})
+    stage(repository, entries, {"GIT_INDEX_FILE": str(copy)})
 
 
 def _follow(repository: Repository, commit: str, paths: Sequence[str], note: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ..bundle import verdict
 from ..files import sha256_of
+from ..git.placement import placement
 from ..git.repository import Repository
 from ..release import standing_branch
 from ..release.declaration import DEPLOY
@@ -67,7 +68,7 @@ def propose(
     if what == "wait":
         return f"{report['verdict']}: {report['reason']}: nothing to propose"
     title, changes = _change(repository, environment, about, report, what, moment)
-    branch = f"experiment/{environment}"
+    branch = placement(repository).branch("experiment", environment)
     where, is_new = standing_branch.propose(
         repository, branch, head, changes, title, _body(path, report)
     )

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from ..errors import ProjectError
 from ..git import dvc
+from ..git.placement import placement
 from ..git.repository import Repository
 from . import standing_branch
 
-BRANCH = "ingest/data"
 INTRODUCTION = (
     "Rows that `mlops ingest` brought. The workflow `model` makes a candidate of them and judges "
     "it; each run of the workflow `ingest` writes this branch anew until it is merged or closed."
@@ -19,6 +19,11 @@ class ArrivalsError(ProjectError):
     """Nothing can be proposed from here."""
 
 
+def branch(repository: Repository) -> str:
+    """Return the branch that each run writes anew."""
+    return placement(repository).branch("ingest", "data")
+
+
 def prepare(repository: Repository, folders: Sequence[Path]) -> str:
     """Have the data here that main pins, and return its commit; raises a ProjectError elsewhere.
 
@@ -27,8 +32,9 @@ def prepare(repository: Repository, folders: Sequence[Path]) -> str:
     head = standing_branch.head(repository)
     own = {f"{folder.as_posix()}.dvc" for folder in folders}
     own |= {(folder.parent / ".gitignore").as_posix() for folder in folders}
-    told = repository.git("status", "--porcelain", "-z", "--untracked-files=all")
-    differing = [line[3:] for line in told.split("\0") if line[3:]]
+    told = repository.git("status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
+    above = placement(repository).path("")  # git names what differs from the top of the repository
+    differing = [line[3:].removeprefix(above) for line in told.split("\0") if line[3:]]
     changed = [
         path
         for path in differing
@@ -82,9 +88,10 @@ def propose(
     for path, text in files.items():
         if path.endswith(".dvc"):
             dvc.push(repository, text, Path(path).with_suffix("").name)
+    name = branch(repository)
     where, is_new = standing_branch.propose(
-        repository, BRANCH, onto, files, title, f"{INTRODUCTION}\n\n{body}"
+        repository, name, onto, files, title, f"{INTRODUCTION}\n\n{body}"
     )
     if not where:
-        return f"{BRANCH} is pushed: open a pull request from it into {standing_branch.MAIN}"
+        return f"{name} is pushed: open a pull request from it into {standing_branch.MAIN}"
     return f"{where} {'is open' if is_new else 'has the new data'}"

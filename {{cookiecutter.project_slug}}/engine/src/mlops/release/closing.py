@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ProjectError
+from ..git.placement import placement
 from ..git.repository import Repository, RepositoryError
 from . import pulls
 
-BRANCH = re.compile(r"refresh/\d{4}-\d\d-\d\d")
-STAYING = "ingest/data"  # of arrivals: the next run writes it anew, whatever became of the last
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 PAGE, REPORT = "proposal.md", "gate.json"
 NO_BETTER = (
     "## No better than what is served\n\nThe gate rejected this refresh, so it is closed and its "
@@ -28,13 +28,17 @@ NO_BETTER = (
 
 def told(folder: Path, branch: str, commit: str, repository: Repository) -> str:
     """Comment on the pull request of a refresh, close it where it was rejected, and say so."""
-    if branch != STAYING and not BRANCH.fullmatch(branch):
+    place = placement(repository)
+    # The next run of `ingest` writes its branch anew, whatever became of the last.
+    stays = branch == place.branch("ingest", "data")
+    kind, day = place.branch("refresh"), branch[-10:]
+    if not stays and not (DAY.fullmatch(day) and branch == f"{kind}{day}"):
         return f"{branch} is no branch of a refresh: nothing to do"
     own = [one for one in pulls.of(branch) if one.author == pulls.AUTOMATION]
     if not own:
         return f"automation has no pull request from {branch}: nothing to do"
     last = max(own)
-    rejected = branch != STAYING and _verdict(folder / REPORT) == "rejected"
+    rejected = not stays and _verdict(folder / REPORT) == "rejected"
     if last.state == "OPEN":
         if rejected and last.commit != commit:
             return f"{last.url} has got other commits meanwhile: their own run tells of them"

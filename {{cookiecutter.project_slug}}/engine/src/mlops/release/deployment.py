@@ -12,6 +12,7 @@ from ..errors import ProjectError
 from ..files import parse_yaml
 from ..git.commits import Content
 from ..git.extraction import PLAIN, SUBMODULE
+from ..git.placement import placement
 from ..git.repository import Entry, Repository, RepositoryError, UnreadableError, named
 from ..rollout.declaration import NAME as DECLARATION
 from . import branch
@@ -64,9 +65,9 @@ class Deployed(NamedTuple):
     record: Record | None
 
 
-def name(environment: str) -> str:
-    """Return the branch of an environment."""
-    return f"env/{environment}"
+def name(repository: Repository, environment: str) -> str:
+    """Return the branch of an environment of this project."""
+    return placement(repository).branch("env", environment)
 
 
 def record(commit: str, environment: str, model: str, image: Image, digest: str) -> Record:
@@ -145,7 +146,7 @@ def _pinned(text: str, said: Record, where: str) -> str:
 
 def deployed(repository: Repository, environment: str) -> Deployed | None:
     """Return what the branch says, at the remote where there is one; None before the first."""
-    commit = branch.tip(repository, name(environment))
+    commit = branch.tip(repository, name(repository, environment))
     if commit is None:
         return None
     try:
@@ -166,7 +167,7 @@ def recorded(
     repository: Repository, environment: str, image: Image, line: Container[str]
 ) -> str | None:
     """Return the digest under which an image was last deployed for a commit of `line`."""
-    commit = branch.tip(repository, name(environment))
+    commit = branch.tip(repository, name(repository, environment))
     for one in repository.line(commit) if commit else ():
         with suppress(UnreadableError):
             said = _record(branch.text(repository, one, RECORD))
@@ -229,13 +230,14 @@ def deploy(
         before, contents = now.commit if now else None, files(repository, said)
         new = branch.made(repository, contents, _message(said), said.commit, before)
         try:
-            branch.move(repository, name(said.environment), new, before)
+            branch.move(repository, name(repository, said.environment), new, before)
             return new
         except RepositoryError as error:
             refused = error
     raise DeploymentError(
-        f"{name(said.environment)} does not take the release: {refused}; where a ruleset has "
-        "automation alone write it, ENV_KEY is what it writes with (engine/docs/github.md)"
+        f"{name(repository, said.environment)} does not take the release: {refused}; where a "
+        "ruleset has automation alone write it, ENV_KEY is what that writes with "
+        "(engine/docs/github.md)"
     )
 
 

@@ -61,7 +61,7 @@ def _check_current(plan: Plan, say: Say) -> None:
     now = deployment.deployed(plan.repository, plan.environment)
     if releasing.overtaken(plan, now, say):
         raise ReleaseError(
-            f"{deployment.name(plan.environment)} follows a later commit than "
+            f"{plan.branch} follows a later commit than "
             f"{plan.commit[:12]}: check out what main is now"
         )
 
@@ -90,7 +90,7 @@ def _mirrored(plan: Plan) -> list[Difference]:
 
 
 def _deployment(plan: Plan, pushed: str | None) -> list[Difference]:
-    place = f"branch {deployment.name(plan.environment)}"
+    place = f"branch {plan.branch}"
     declared = plan.image.bundle_digest
     now = deployment.deployed(plan.repository, plan.environment)
     if now is None or now.record is None:
@@ -115,7 +115,7 @@ def _undeclared(repository: Repository, environment: str) -> list[Difference]:
     if now is None:
         return []
     held = _shown(now.record.bundle_digest) if now.record else "no record of a release"
-    return [Difference(f"branch {deployment.name(environment)}", "nothing", held)]
+    return [Difference(f"branch {deployment.name(repository, environment)}", "nothing", held)]
 
 
 def _shown(bundle_digest: str | None) -> str:

@@ -77,7 +77,7 @@ def check_line(repository: Repository, now: Deployed | None, commit: str, bases:
         return
     if undeclared(repository, said, said.environment, bases):
         return
-    place = deployment.name(said.environment)
+    place = deployment.name(repository, said.environment)
     raise DeploymentError(
         f"{place} runs what {said.commit[:12]} declares, which {commit[:12]} does not follow by "
         "first parents: merge into main again, not main into the branch; or, where somebody wrote "

@@ -21,6 +21,7 @@ from ..config.settings import Refresh, Settings
 from ..data.prepare import RAW
 from ..errors import ProjectError
 from ..git import commits, dvc, landing
+from ..git.placement import placement
 from ..git.repository import Repository
 from . import gathering, pulls
 from .branch import ORIGIN, fetch, tip
@@ -30,7 +31,6 @@ from .gathering import Gathered
 
 MAIN = "main"
 MAIN_REF = f"refs/heads/{MAIN}"
-BRANCHES, REMEMBERED = "refs/heads/refresh/", "refs/mlops/refresh/"
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 FRESH = 3  # days for which a report of the monitor speaks of today
 REPORT = "monitor.md"  # beside monitor.json
@@ -93,8 +93,8 @@ def refresh(
         if cause is None:
             return Refreshed("no alert asks for a refresh: nothing to do")
         _check_cooled(law, standing, at)
-        name = f"refresh/{at}"
-        if at in standing.days or f"refresh/{at}" in standing.branches:
+        name = f"{_kind(repository)}{at}"
+        if at in standing.days or name in standing.branches:
             raise NotNowError(f"there was a refresh on {at} already: the next is of another day")
         with gathering.scratch(repository) as folder:
             champion = _served(repository, head).commit
@@ -116,7 +116,7 @@ def refresh(
 def _main(repository: Repository) -> str:
     """Return HEAD, which has to be what main is at the remote, with nothing changed."""
     head = repository.commit_of("HEAD")
-    if repository.git("status", "--porcelain").strip():
+    if repository.git("status", "--porcelain", "--", ".").strip():
         raise RefreshError(
             "something here differs from the last commit: commit it, or take it back"
         )
@@ -203,8 +203,15 @@ def _asked(
     return cause._replace(reasons=[reason])
 
 
+def _kind(repository: Repository) -> str:
+    """Return what the branches of this project's refreshes begin with: a day follows."""
+    return placement(repository).branch("refresh")
+
+
 def _standing(repository: Repository) -> Standing:
-    patterns = (f"{BRANCHES}*", f"{REMEMBERED}*")
+    kind = _kind(repository)
+    branches_of, remembered = f"refs/heads/{kind}", f"refs/mlops/{kind}"
+    patterns = (f"{branches_of}*", f"{remembered}*")
     if ORIGIN in repository.git("remote").split():
         told = repository.git("ls-remote", ORIGIN, *patterns)
     else:
@@ -212,7 +219,7 @@ def _standing(repository: Repository) -> Standing:
     refs = {ref: commit for commit, _, ref in (line.partition("\t") for line in told.splitlines())}
     days: dict[datetime.date, str] = {}
     for ref, commit in refs.items():
-        if ref.startswith(REMEMBERED) and DAY.fullmatch(day := ref.removeprefix(REMEMBERED)):
+        if ref.startswith(remembered) and DAY.fullmatch(day := ref.removeprefix(remembered)):
             try:
                 days[datetime.date.fromisoformat(day)] = commit
             except ValueError:
@@ -220,7 +227,7 @@ def _standing(repository: Repository) -> Standing:
     branches = {
         ref.removeprefix("refs/heads/"): commit
         for ref, commit in refs.items()
-        if ref.startswith(BRANCHES)
+        if ref.startswith(branches_of)
     }
     return Standing(branches, days)
 
@@ -229,7 +236,7 @@ def _unfinished(repository: Repository, standing: Standing, by_gh: bool) -> str 
     """Return the branch of a refresh that was killed before its pull request was open."""
     if not by_gh:
         return None
-    made = {f"refresh/{day}": commit for day, commit in standing.days.items()}
+    made = {f"{_kind(repository)}{day}": commit for day, commit in standing.days.items()}
     left = [name for name, commit in standing.branches.items() if made.get(name) == commit]
     return next((name for name in sorted(left, reverse=True) if not pulls.of(name)), None)
 
@@ -344,8 +351,7 @@ def _message(at: datetime.date, cause: Cause, settings: Settings, found: Gathere
 
 def _push(repository: Repository, commit: str, name: str) -> None:
     """Push the branch, and what remembers its day when the branch is gone: both, or neither."""
-    day = name.rpartition("/")[2]
-    refs = (f"{commit}:refs/heads/{name}", f"{commit}:{REMEMBERED}{day}")
+    refs = (f"{commit}:refs/heads/{name}", f"{commit}:refs/mlops/{name}")
     if ORIGIN in repository.git("remote").split():
         repository.git("push", "--quiet", "--atomic", ORIGIN, *refs)
         return
@@ -364,7 +370,7 @@ def _proposed(
             name,
         )
     if "GITHUB_ACTIONS" in os.environ:
-        pulls.start("model.yml", name)
+        pulls.start(placement(repository).workflow("model.yml"), name)
     fetch(repository, commit)
     message = repository.git("cat-file", "commit", commit).partition("\n\n")[2]
     title, _, about = message.strip().partition("\n")

@@ -67,6 +67,11 @@ class Plan(NamedTuple):
         return self.said.environment
 
     @property
+    def branch(self) -> str:
+        """The branch that its deployers follow."""
+        return deployment.name(self.repository, self.environment)
+
+    @property
     def bases(self) -> set[str | None]:
         """What an image here may have started from; None for what the Dockerfile says."""
         return {None, self.image.arguments.get("BASE")}
@@ -132,7 +137,7 @@ def released(plan: Plan, say: Say) -> Released:
     """Go through the steps that follow the verification."""
     now = deployment.deployed(plan.repository, plan.environment)
     if later := overtaken(plan, now, say):
-        say("deploy", f"{deployment.name(plan.environment)} follows a later commit: left as it is")
+        say("deploy", f"{plan.branch} follows a later commit: left as it is")
         return Released(later, None, False, None)
     records.check_line(plan.repository, now, plan.commit, plan.bases)
     runs = engine()
@@ -144,7 +149,7 @@ def released(plan: Plan, say: Say) -> Released:
     moved = deployment.deploy(
         plan.repository, said, lambda now: overtaken(plan, now, say) is not None
     )
-    say("deploy", f"{deployment.name(plan.environment)} {'runs' if moved else 'ran'} {digest}")
+    say("deploy", f"{plan.branch} {'runs' if moved else 'ran'} {digest}")
     return Released(said, bill, built, moved)
 
 
@@ -163,7 +168,7 @@ def overtaken(plan: Plan, now: Deployed | None, say: Say) -> Record | None:
         if pushed is not None and pushed.digest == later.digest:
             return later
         reason = f"records {later.pinned}, which the registry does not have as {later.tag}"
-    say("record", f"{deployment.name(plan.environment)} {reason}: it does not count")
+    say("record", f"{plan.branch} {reason}: it does not count")
     return None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ..errors import ProjectError
 from ..git import commits
 from ..git.commits import Content
+from ..git.placement import placement
 from ..git.repository import Entry, Repository
 from . import pulls
 from .branch import NOTHING, fetch, move, tip
@@ -51,7 +52,7 @@ def propose(
         return "", True
     if "GITHUB_ACTIONS" in os.environ:
         for workflow in ("model.yml", "check.yml"):
-            pulls.start(workflow, branch)
+            pulls.start(placement(repository).workflow(workflow), branch)
     opened = next((one for one in pulls.of(branch) if one.state == "OPEN"), None)
     if opened is None:
         return pulls.create(branch, title, body), True

@@ -54,9 +54,15 @@ def accepted(bundle: Path, onto: str, root: Path) -> str:
 
 
 def _check(commit: str, root: Path) -> None:
-    """Raise where a commit does more than add or change plain files at the paths that are known."""
+    """Raise where a commit does more than add or change plain files at the paths that are known.
+
+    Those are of the project in `root`: what lies elsewhere in its repository is another's.
+    """
+    above = _git("rev-parse", "--show-prefix", root=root).removesuffix("\n")
     for change in _changes("diff-tree", "-r", "--no-commit-id", commit, root=root):
-        if not (change.is_result or (change.is_plain and PROMOTED.fullmatch(change.path))):
+        own = change._replace(path=change.path.removeprefix(above))
+        inside = change.path.startswith(above)
+        if not (inside and (own.is_result or (own.is_plain and PROMOTED.fullmatch(own.path)))):
             raise TransferError(
                 f"{commit[:12]} changes {change}, which no pipeline and no promotion writes: not "
                 "accepted"

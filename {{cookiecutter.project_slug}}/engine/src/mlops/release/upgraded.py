@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ProjectError
+from ..git.placement import placement
 from ..git.repository import Repository, RepositoryError
 from . import pulls
 from .branch import move, tip
 from .standing_branch import check_own
 
-MAIN, BRANCH = "main", "upgrade/template"
+MAIN = "main"
 REF = "refs/handover/upgrade"
 BUNDLE, REPORT = "commits.bundle", "upgrade.md"
 TRAILER = re.compile(r"^Template-Upgrade: ", re.MULTILINE)
@@ -41,6 +42,8 @@ def propose(repository: Repository, folder: Path, onto: str) -> str:
     pushed.
     """
     commit = _accepted(repository, folder / BUNDLE, onto)
+    place = placement(repository)
+    name = place.branch("upgrade", "template")
     starts = bool(os.environ.get(STARTS))
     changed = repository.git("diff", "--name-only", "--no-renames", onto, commit).splitlines()
     if not starts and any(path.startswith(WORKFLOWS) for path in changed):
@@ -48,23 +51,23 @@ def propose(repository: Repository, folder: Path, onto: str) -> str:
             "this upgrade changes workflows, which GitHub lets no run's own token push: set the "
             "secret UPGRADE_TOKEN (engine/docs/upgrading.md), or `make upgrade` in a clone"
         )
-    before = tip(repository, BRANCH)
+    before = tip(repository, name)
     title = _title(repository, commit)
     if before is not None:
-        check_own(repository, BRANCH, before, onto)
-    opened = pulls.of(BRANCH)
+        check_own(repository, name, before, onto)
+    opened = pulls.of(name)
     closed = any(one.state == "CLOSED" and one.commit == before for one in opened)
     if before is not None and closed and _title(repository, before) == title:
         return f"{title}: its pull request was closed, and is not opened again"
     if before is None or not _is_same(repository, before, commit):
-        move(repository, BRANCH, commit, before)
+        move(repository, name, commit, before)
     if not starts:
         for workflow in ("model.yml", "check.yml"):
-            pulls.start(workflow, BRANCH)
+            pulls.start(place.workflow(workflow), name)
     body = f"{INTRODUCTION}\n\n{(folder / REPORT).read_text(encoding='utf-8', errors='replace')}"
     pull = next((one for one in opened if one.state == "OPEN"), None)
     if pull is None:
-        return f"{pulls.create(BRANCH, title, body)} is open"
+        return f"{pulls.create(name, title, body)} is open"
     pulls.edit(pull.number, title, body)
     return f"{pull.url} has the upgrade"
 

@@ -45,9 +45,13 @@ def undo(repository: Repository) -> str:
 
 
 def _last(repository: Repository) -> str | None:
-    """Return the upgrade that the project still follows; one that was reverted is none."""
+    """Return the upgrade that the project still follows; one that was reverted is none.
+
+    Nor is one of another project in the same repository.
+    """
     now = repository.text_at("HEAD", FILE)
-    made = (one for one in repository.line("HEAD") if _is_upgrade(repository, one))
+    own = set(repository.commits([FILE]))
+    made = (one for one in repository.line("HEAD") if one in own and _is_upgrade(repository, one))
     return next((one for one in made if repository.text_at(one, FILE) == now), None)
 
 

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..files import sha256
-from ..git.repository import Repository
+from ..git.placement import placement, top
+from ..git.repository import Repository, RepositoryError
 from .recovery import recover
 from .template import Template, TemplateError, fetched
 
 CODE, LOCK = "upgrades", "upgrades/requirements.txt"
 ENVIRONMENTS = Path("build/upgrade")
+WORKFLOWS = ".github/workflows"
 
 
 def upgrade(repository: Repository, to: str | None, address: str | None, lock: bool = True) -> int:
@@ -37,7 +39,29 @@ def upgrade(repository: Repository, to: str | None, address: str | None, lock: b
         python = _python(repository, Path(folder, LOCK), own)
         where = ["--clone", str(template.clone.root), "--to", ref, *_address(template, address)]
         command = [python, "-P", "-m", CODE, *where, *([] if lock else ["--no-lock"])]
-        return subprocess.run(command, cwd=repository.root, env=own).returncode
+        before = repository.commit_of("HEAD")
+        code = subprocess.run(command, cwd=repository.root, env=own).returncode
+    if code == 0 and repository.commit_of("HEAD") != before:
+        _follow(repository)
+    return code
+
+
+def _follow(repository: Repository) -> None:
+    """Have the workflows at the top of a larger repository follow, in the commit of the upgrade.
+
+    By the code of the version that was gone to; nothing where the project has none there.
+    """
+    place, whole = placement(repository), top(repository)
+    if not place.folder or not any((whole.root / WORKFLOWS).glob(f"{place.name}-*")):
+        return
+    source = {"PYTHONPATH": str((repository.root / "engine/src").resolve())}
+    try:
+        told = repository.run("python", "-P", "-m", "mlops.workflows", environment=source)
+        if paths := told.splitlines():
+            whole.git("add", "--all", "--", *paths)
+            whole.git("commit", "--quiet", "--amend", "--no-edit", "--no-verify")
+    except RepositoryError as error:
+        print(f"upgrade: {error}; then `make workflows`, and commit that", file=sys.stderr)
 
 
 def _address(template: Template, given: str | None) -> list[str]:
