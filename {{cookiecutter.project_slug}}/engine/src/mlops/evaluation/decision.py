@@ -13,13 +13,12 @@ from ..contract import Contract
 from ..data import prepared
 from ..data.splitting import roles
 from ..features.encoding import Encoder
-from ..metrics import bootstrap
-from ..metrics.arrays import Array, mean
+from ..metrics.arrays import Array
 from ..metrics.bootstrap import Estimate
 from ..metrics.decisions import best_cut, most_above
 from ..runtime.decision import HELD_OUT, Decision, DecisionError, most
 from ..runtime.hooks import After
-from .measurement import estimated, rounded
+from .measurement import gained, rounded, worth_figures
 from .units import Units
 
 Columns = Mapping[str, NDArray[Any]]
@@ -80,9 +79,7 @@ class Confirmed(NamedTuple):
             "share": rounded(self.decision.share),
             "acted": rounded(self.acted),
             "chosen": rounded(self.chosen),
-            "per_row": estimated(self.worth),
-            "otherwise": {name: estimated(one) for name, one in self.others.items()},
-            "gain": {name: estimated(one) for name, one in self.gains.items()},
+            **worth_figures(self.worth, self.others, self.gains),
         }
 
     def told(self) -> list[str]:
@@ -177,26 +174,8 @@ def confirmed(
     rows = dict(_alternatives(decision, asked.threshold, brings, predictions))
     acted = predictions > decision.threshold
     mine = brings.of(acted)
-    figures = [mine, *rows.values(), *(mine - one for one in rows.values())]
-    stacked = np.column_stack(figures)
-
-    def measured(weights: Array) -> Array:
-        return np.column_stack([mean(weights, one) for one in stacked.T])
-
-    draws = bootstrap.resample(measured, len(target), asked.resamples, settings.seed, units.codes)
-    found = [
-        bootstrap.estimate(float(values.mean()), drawn, asked.confidence)
-        for values, drawn in zip(stacked.T, draws.T, strict=True)
-    ]
-    names, count = list(rows), len(rows)
-    return Confirmed(
-        decision,
-        found[0],
-        dict(zip(names, found[1 : 1 + count], strict=True)),
-        dict(zip(names, found[1 + count :], strict=True)),
-        float(acted.mean()),
-        chosen,
-    )
+    found = gained(mine, rows, asked, settings.seed, units)
+    return Confirmed(decision, *found, float(acted.mean()), chosen)
 
 
 def _alternatives(

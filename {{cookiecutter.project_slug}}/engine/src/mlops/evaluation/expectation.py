@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config.settings import Settings
-from ..metrics import bootstrap
-from ..metrics.arrays import Array, mean
+from ..metrics.arrays import Array
 from ..metrics.bootstrap import Estimate
 from ..runtime.decision import DecisionError
 from ..runtime.expectation import Expected
-from .measurement import estimated, rounded
+from .measurement import gained, rounded, worth_figures
 from .units import Units
 
 BY_LABEL = "by the likeliest label"
@@ -35,9 +34,7 @@ class Expectation(NamedTuple):
         """Return what metrics.json says of it."""
         return {
             "acted": {name: rounded(share) for name, share in self.acted.items()},
-            "per_row": estimated(self.worth),
-            "otherwise": {name: estimated(one) for name, one in self.others.items()},
-            "gain": {name: estimated(one) for name, one in self.gains.items()},
+            **worth_figures(self.worth, self.others, self.gains),
         }
 
     @property
@@ -75,25 +72,9 @@ def confirmed(
     codes = expected.codes(predictions)
     mine = expected.earned(codes, target)
     rows = dict(_alternatives(expected, target, predictions))
-    stacked = np.column_stack([mine, *rows.values(), *(mine - one for one in rows.values())])
-
-    def measured(weights: Array) -> Array:
-        return np.column_stack([mean(weights, one) for one in stacked.T])
-
-    draws = bootstrap.resample(measured, len(target), asked.resamples, settings.seed, units.codes)
-    found = [
-        bootstrap.estimate(float(values.mean()), drawn, asked.confidence)
-        for values, drawn in zip(stacked.T, draws.T, strict=True)
-    ]
-    names, count = list(rows), len(rows)
+    found = gained(mine, rows, asked, settings.seed, units)
     shares = np.bincount(codes, minlength=len(expected.actions)) / max(1, len(codes))
-    return Expectation(
-        expected,
-        found[0],
-        dict(zip(names, found[1 : 1 + count], strict=True)),
-        dict(zip(names, found[1 + count :], strict=True)),
-        dict(zip(expected.actions, shares.tolist(), strict=True)),
-    )
+    return Expectation(expected, *found, dict(zip(expected.actions, shares.tolist(), strict=True)))
 
 
 def _alternatives(

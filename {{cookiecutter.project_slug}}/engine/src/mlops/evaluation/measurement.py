@@ -1,7 +1,7 @@
 """Everything that is measured on one holdout, and its figures as metrics.json holds them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..config.settings import Evaluation
 from ..contract import Task
 from ..metrics import bootstrap, catalogue
-from ..metrics.arrays import Array
+from ..metrics.arrays import Array, mean
 from ..metrics.bootstrap import Estimate
 from .slices import Slice
 from .units import Units
@@ -92,6 +92,32 @@ def measure(
         slices=[(part, next(by_slice) if part.judged else None) for part in parts],
         units=drawn,
     )
+
+
+def gained(
+    mine: Array, rows: Mapping[str, Array], evaluation: Evaluation, seed: int, drawn: Units
+) -> tuple[Estimate, Estimates, Estimates]:
+    """Measure what a row brings, what it brings otherwise, and by how much more, drawn together.
+
+    `mine` and each of `rows` are (rows,), by what else could be done.
+    """
+    stacked = np.column_stack([mine, *rows.values(), *(mine - one for one in rows.values())])
+
+    def means(weights: Array) -> Array:
+        return np.column_stack([mean(weights, one) for one in stacked.T])
+
+    draws = bootstrap.resample(means, len(mine), evaluation.resamples, seed, drawn.codes)
+    found = [
+        bootstrap.estimate(float(values.mean()), column, evaluation.confidence)
+        for values, column in zip(stacked.T, draws.T, strict=True)
+    ]
+    others, gains = found[1 : 1 + len(rows)], found[1 + len(rows) :]
+    return found[0], dict(zip(rows, others, strict=True)), dict(zip(rows, gains, strict=True))
+
+
+def worth_figures(worth: Estimate, others: Estimates, gains: Estimates) -> dict[str, Any]:
+    """Return what metrics.json says of what `gained` measures."""
+    return {"per_row": estimated(worth), "otherwise": _figures(others), "gain": _figures(gains)}
 
 
 def _figures(estimates: Estimates) -> dict[str, Any]:

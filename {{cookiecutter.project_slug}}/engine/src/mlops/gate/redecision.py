@@ -60,23 +60,23 @@ def _threshold(
     thresholds = [(mine.threshold, other.share)]
     if mine.break_even is not None:
         thresholds.append((mine.break_even, 1.0))
+    due = [best_cut(rows[0], rows[2] - rows[1], share) for _, share in thresholds]
+    pairs = list(zip(thresholds, due, strict=True))
     near = facts and abs(mine.share - other.share) <= tolerance
-    if near and all(_is_best(rows, *one, tolerance) for one in thresholds):
-        far = max(abs(one - best_cut(rows[0], rows[2] - rows[1], at)) for one, at in thresholds)
+    if near and all(_is_as_good(rows, *one, best, tolerance) for one, best in pairs):
+        far = max(abs(threshold - best) for (threshold, _), best in pairs)
         reason = f"{inputs} choose the threshold that it has, or one {far:.2g} away worth as much"
         return Finding("passed", reason, PART, far)
-    best = best_cut(rows[0], rows[2] - rows[1], other.share)
     reason = (
-        f"{inputs} decide otherwise: {other.actions[1]} above {best:g}, and the candidate's "
+        f"{inputs} decide otherwise: {other.actions[1]} above {due[0]:g}, and the candidate's "
         f"{DECISION} says {mine.actions[1]} above {mine.threshold:g}: {AGAIN}"
     )
-    return Finding("rejected", reason, PART, abs(mine.threshold - best), threshold=tolerance)
+    return Finding("rejected", reason, PART, abs(mine.threshold - due[0]), threshold=tolerance)
 
 
-def _is_best(rows: Array, threshold: float, share: float, tolerance: float) -> bool:
-    """Say whether a threshold is the one that is chosen on rows, or brings as much."""
+def _is_as_good(rows: Array, threshold: float, share: float, best: float, tolerance: float) -> bool:
+    """Say whether a threshold is the `best` one of rows, or brings as much."""
     predictions, gained = rows[0], rows[2] - rows[1]
-    best = best_cut(predictions, gained, share)
     if abs(threshold - best) <= tolerance:
         return True
     acted, due = predictions > threshold, predictions > best

@@ -12,7 +12,7 @@ Content = str | Entry  # a text to be written, or what git has already
 
 def made(repository: Repository, onto: str, files: Mapping[str, str], message: str) -> str:
     """Return a new commit after `onto` with the texts of some files; no branch has it yet."""
-    before = repository.git("rev-parse", "--show-prefix").strip()
+    before = repository.prefix()
     written = tree(repository, {f"{before}{path}": text for path, text in files.items()}, onto)
     signed = ["-S"] if _signs(repository) else []
     return committed(repository, written, message, [*signed, "-p", onto])

@@ -78,7 +78,7 @@ def land(repository: Repository, new: str, old: str, paths: Sequence[str], reaso
     Killed in between, the next `serial` does the rest, also that of another project in the same
     repository: what is noted are paths from its top. To be called inside `serial`.
     """
-    before = repository.git("rev-parse", "--show-prefix").removesuffix("\n")
+    before = repository.prefix()
     repository, paths = top(repository), [f"{before}{path}" for path in paths]
     note = repository.git_path(UNFINISHED)
     write_text(note, json.dumps({"commit": new, "paths": list(paths)}))

@@ -41,7 +41,7 @@ class Placement(NamedTuple):
 def placement(repository: Repository) -> Placement:
     """Return where the project is, outside git at the top; raises PlacementError without a name."""
     try:
-        folder = repository.git("rev-parse", "--show-prefix").removesuffix("\n").rstrip("/")
+        folder = repository.prefix().rstrip("/")
     except RepositoryError:
         return Placement()
     return Placement(folder, name_of(repository.root)) if folder else Placement()

@@ -229,6 +229,10 @@ class Repository:
         except extraction.ExtractionError as error:
             raise RepositoryError(str(error)) from error
 
+    def prefix(self) -> str:
+        """Return what its paths begin with from the top of git's tree: nothing, or `folder/`."""
+        return self.git("rev-parse", "--show-prefix").removesuffix("\n")
+
     def git_path(self, name: str) -> Path:
         """Return where git keeps something of this working tree."""
         told = self.git("rev-parse", "--git-path", name).strip()

@@ -33,7 +33,7 @@ def prepare(repository: Repository, folders: Sequence[Path]) -> str:
     own = {f"{folder.as_posix()}.dvc" for folder in folders}
     own |= {(folder.parent / ".gitignore").as_posix() for folder in folders}
     told = repository.git("status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
-    above = placement(repository).path("")  # git names what differs from the top of the repository
+    above = repository.prefix()  # git names what differs from the top of the repository
     differing = [line[3:].removeprefix(above) for line in told.split("\0") if line[3:]]
     changed = [
         path

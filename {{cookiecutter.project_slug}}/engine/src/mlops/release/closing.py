@@ -31,8 +31,8 @@ def told(folder: Path, branch: str, commit: str, repository: Repository) -> str:
     place = placement(repository)
     # The next run of `ingest` writes its branch anew, whatever became of the last.
     stays = branch == place.branch("ingest", "data")
-    kind, day = place.branch("refresh"), branch[-10:]
-    if not stays and not (DAY.fullmatch(day) and branch == f"{kind}{day}"):
+    kind = place.branch("refresh")
+    if not stays and not (branch.startswith(kind) and DAY.fullmatch(branch.removeprefix(kind))):
         return f"{branch} is no branch of a refresh: nothing to do"
     own = [one for one in pulls.of(branch) if one.author == pulls.AUTOMATION]
     if not own:

@@ -63,7 +63,7 @@ def propose(
 def _made(repository: Repository, onto: str, files: Files, message: str) -> str:
     if all(text is not None for text in files.values()):
         return commits.made(repository, onto, {k: v for k, v in files.items() if v}, message)
-    before = repository.git("rev-parse", "--show-prefix").strip()
+    before = repository.prefix()
     contents: dict[str, Content] = {
         f"{before}{path}": GONE if text is None else text for path, text in files.items()
     }

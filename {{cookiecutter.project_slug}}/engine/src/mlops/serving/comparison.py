@@ -123,11 +123,10 @@ class Comparison:
 
     def _marked(self, predictor: "Predictor", predictions: np.ndarray) -> np.ndarray:
         """Return of each row what it is answered, as (rows, outputs) of 0 and 1."""
-        codes = decisions(predictor, predictions)
         if predictor.loaded.contract.task == "regression":
             return predictions[:, None] > self._cuts
-        labels = len(predictor.loaded.contract.labels)
-        return codes[:, None] == np.arange(labels)[-len(self._names) :]
+        labels = np.arange(len(predictor.loaded.contract.labels))
+        return decisions(predictor, predictions)[:, None] == labels[-len(self._names) :]
 
     def _told(self) -> str:
         assert self._drift is not None

@@ -104,6 +104,10 @@ class Edits:
             )
         return {key.value: (key, value) for key, value in node.value}
 
+    def short(self, node: yaml.Node, key: str) -> yaml.Node:
+        """Return an entry of a mapping, or the text that may stand in the mapping's place."""
+        return self.entries(node)[key][1] if isinstance(node, yaml.MappingNode) else node
+
     def items(self, node: yaml.Node) -> list[yaml.Node]:
         """Return the items of a list; a lone one is a list of one."""
         return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]

@@ -173,8 +173,8 @@ def _concurrency(
     if "concurrency" not in top:
         return ""
     key, value = top["concurrency"]
-    told = edits.entries(value) if isinstance(value, yaml.MappingNode) else {"group": (key, value)}
-    group = told["group"][1]
+    told = edits.entries(value) if isinstance(value, yaml.MappingNode) else {}
+    group = edits.short(value, "group")
     cancels = told["cancel-in-progress"][1].value if "cancel-in-progress" in told else "false"
     if asks and cancels == "false":
         edits.remove(key, value)
@@ -204,18 +204,14 @@ def _job(
     else:
         edits.before(steps[0], f"name: {place.name} {key.value}")
     if "concurrency" in told:
-        value = told["concurrency"][1]
-        group = edits.entries(value)["group"][1] if isinstance(value, yaml.MappingNode) else value
-        edits.prefix(group, f"{place.name}-")
+        edits.prefix(edits.short(told["concurrency"][1], "group"), f"{place.name}-")
     elif moved and "needs" not in told:
         lines = (
             f"concurrency: # none is lost\n  group: {quoted(moved)}\n  cancel-in-progress: false"
         )
         edits.before(steps[0], lines)
     if "environment" in told:
-        value = told["environment"][1]
-        value = edits.entries(value)["name"][1] if isinstance(value, yaml.MappingNode) else value
-        edits.prefix(value, f"{place.name}-")
+        edits.prefix(edits.short(told["environment"][1], "name"), f"{place.name}-")
     checkout = _checkout(edits, node)
     if checkout is not None:
         if "defaults" in told:
