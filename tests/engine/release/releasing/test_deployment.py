@@ -187,6 +187,23 @@ def test_twenty_at_once_make_one_line(yard: Any, tmp_path: Path) -> None:
     assert len(line) == len(done) + 1
 
 
+@pytest.mark.parametrize("kinds", [["commit"], ["commit", "tree"]], ids=" and ".join)
+def test_what_a_fetch_left_unfinished_is_fetched(
+    yard: Any, tmp_path: Path, kinds: list[str]
+) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(yard.remote), str(clone)], check=True)
+    first = deployment.deploy(yard.repository, record(yard))
+    for kind in kinds:
+        shown = ["git", "cat-file", kind, f"{first}^{{{kind}}}"]
+        content = subprocess.check_output(shown, cwd=yard.remote)
+        written = ["git", "hash-object", "-w", "-t", kind, "--stdin"]
+        subprocess.check_output(written, cwd=clone, input=content)
+    now = deployment.deployed(Repository(clone), "production")
+    assert now
+    assert now.record == record(yard)
+
+
 def test_the_digest_of_a_tag_is_found_in_the_history(yard: Any) -> None:
     deployment.deploy(yard.repository, record(yard))
     other = record(yard, digest=f"sha256:{'e' * 64}", bundle_digest="d" * 64)

@@ -182,6 +182,10 @@ class Repository:
         name, _, address = self._told("%an%x00%ae", "--max-count=1", commit).partition("\0")
         return name, address.removesuffix("\n")
 
+    def message(self, commit: str) -> str:
+        """Return what a commit says of itself, as it was written."""
+        return self.git("cat-file", "commit", commit).partition("\n\n")[2]
+
     def titles(self, since: str, of: str = "HEAD") -> list[tuple[str, str]]:
         """Return hash and first line of the commits of `of` that `since` has not, oldest first."""
         told = self._told("%H%x00%s%x00", "--reverse", f"{since}..{of}").split("\0")[:-1]

@@ -24,9 +24,10 @@ def tip(repository: Repository, name: str) -> str | None:
 
 
 def fetch(repository: Repository, commit: str, ref: str | None = None) -> None:
-    """Have a commit, by the `ref` that leads to it or by itself."""
+    """Have a commit with all it needs, by the `ref` that leads to it or by itself."""
     try:
-        repository.git("cat-file", "-e", f"{commit}^{{commit}}")
+        # Not the commit alone: a fetch that is at work, or was killed, has that before its files.
+        repository.git("rev-list", "--objects", "--quiet", commit, "--not", "--all")
     except RepositoryError:
         # No ref follows: another fetch may be at work in this clone.
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=")

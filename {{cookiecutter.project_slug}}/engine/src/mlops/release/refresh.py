@@ -372,8 +372,7 @@ def _proposed(
     if "GITHUB_ACTIONS" in os.environ:
         pulls.start(placement(repository).workflow("model.yml"), name)
     fetch(repository, commit)
-    message = repository.git("cat-file", "commit", commit).partition("\n\n")[2]
-    title, _, about = message.strip().partition("\n")
+    title, _, about = repository.message(commit).strip().partition("\n")
     url = pulls.create(name, title, body(about.strip(), cause.report))
     return Refreshed(f"{url} is open, and the workflow `model` judges it", name)
 

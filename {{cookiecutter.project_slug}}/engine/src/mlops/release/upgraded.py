@@ -80,7 +80,7 @@ def _accepted(repository: Repository, bundle: Path, onto: str) -> str:
     checked = ("-c", "fetch.fsckObjects=true")
     repository.git(*checked, "fetch", *quiet, str(bundle.resolve()), f"+HEAD:{REF}")
     commit = repository.commit_of(REF)
-    if repository.parent(commit) != onto or not TRAILER.search(_message(repository, commit)):
+    if repository.parent(commit) != onto or not TRAILER.search(repository.message(commit)):
         raise UpgradedError(f"{commit[:12]} is no upgrade of {onto[:12]}: not accepted")
     return commit
 
@@ -92,11 +92,7 @@ def _is_same(repository: Repository, one: str, other: str) -> bool:
 
 
 def _title(repository: Repository, commit: str) -> str:
-    return _message(repository, commit).partition("\n")[0]
-
-
-def _message(repository: Repository, commit: str) -> str:
-    return repository.git("cat-file", "commit", commit).partition("\n\n")[2]
+    return repository.message(commit).partition("\n")[0]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

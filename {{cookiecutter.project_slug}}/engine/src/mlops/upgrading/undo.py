@@ -30,7 +30,7 @@ def undo(repository: Repository) -> str:
     made = _last(repository)
     if made is None:
         raise UndoError("this branch has no upgrade that it still follows: nothing to take back")
-    title = _message(repository, made).partition("\n")[0]
+    title = repository.message(made).partition("\n")[0]
     if made == repository.commit_of("HEAD") and not _is_pushed(repository, made):
         repository.git("reset", "--quiet", "--keep", f"{made}~1")
         return f"taken back: {title}"
@@ -56,11 +56,7 @@ def _last(repository: Repository) -> str | None:
 
 
 def _is_upgrade(repository: Repository, commit: str) -> bool:
-    return re.search(rf"^{TRAILER}: ", _message(repository, commit), re.MULTILINE) is not None
-
-
-def _message(repository: Repository, commit: str) -> str:
-    return repository.git("cat-file", "commit", commit).partition("\n\n")[2]
+    return re.search(rf"^{TRAILER}: ", repository.message(commit), re.MULTILINE) is not None
 
 
 def _is_pushed(repository: Repository, commit: str) -> bool:
