@@ -1,5 +1,7 @@
 """A project whose decisions are worth something, by a value table."""
 
+import shutil
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,15 @@ TABLE: dict[str, Any] = {
     "actions": {
         "nothing": {"brings": {True: -40, False: 0}},
         "call": {"brings": {True: {"column": "fee", "times": -1}, False: 0}, "cost": 5},
+    },
+}
+# A bid wins a house that is worth more than it costs; of cheap ones it is better to let go.
+BIDDING: dict[str, Any] = {
+    "currency": "EUR",
+    "actions": {
+        "pass": {"brings": {"low": 0, "middle": 0, "high": 0}},
+        "visit": {"brings": {"low": 0, "middle": 6, "high": 8}, "cost": 2},
+        "bid": {"brings": {"low": -20, "middle": -2, "high": 14}, "cost": 1},
     },
 }
 DATA = """
@@ -62,3 +73,20 @@ def make(root: Path) -> Path:
     (root / "params.yaml").write_text(small(TABLE))
     stages.run(root)
     return root
+
+
+def bidding(source: Path, root: Path) -> None:
+    """Copy a project of houses of three labels, evaluated and bundled with a value table."""
+    from mlops.bundle.assembly import bundle
+    from mlops.config.compose import resolve
+    from mlops.config.settings import load
+    from mlops.evaluation.evaluate import evaluate
+
+    shutil.copytree(source, root)
+    asked = yaml.safe_load((root / "params.yaml").read_text())
+    asked["evaluation"] = {**asked.get("evaluation", {}), "value": BIDDING}
+    (root / "params.yaml").write_text(yaml.safe_dump(asked, sort_keys=False))
+    with chdir(root):
+        resolve(say=lambda _: None)
+        evaluate(load())
+        bundle(load())

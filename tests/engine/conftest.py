@@ -96,6 +96,16 @@ def valued(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return valued.make(tmp_path_factory.mktemp("valued"))
 
 
+@pytest.fixture(scope="session")
+def bidding(promising: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return such a project of three labels with a value table. Not to be changed."""
+    import valued
+
+    root = tmp_path_factory.mktemp("bidding") / "p"
+    valued.bidding(promising("multiclass"), root)
+    return root
+
+
 SUMMED = """\
 model: {use: ebm, outer_bags: 2, max_bins: 32, interactions: %d}
 evaluation: {resamples: 20, importance_rows: 50}

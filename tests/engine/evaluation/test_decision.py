@@ -12,6 +12,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from baked import SOURCE
@@ -25,6 +28,7 @@ from mlops.config.compose import resolve
 from mlops.config.settings import ConfigError, Settings
 from mlops.config.settings import load as settings_of
 from mlops.config.value import Value
+from mlops.evaluation.decision import capacity
 from mlops.evaluation.evaluate import evaluate
 from mlops.features.agreement import check
 from mlops.runtime.decision import HELD_OUT, DecisionError
@@ -166,6 +170,20 @@ def test_a_capacity_is_kept_and_costs(valued: Path, tmp_path: Path) -> None:
     spent = {"spend": 50, "per": "day"}
     same = figures(changed(valued, tmp_path / "spent", TABLE | {"capacity": spent}))
     assert same == bound  # a call costs 5
+
+
+def test_its_weeks_are_those_of_predict(valued: Path, tmp_path: Path) -> None:
+    """A Sunday and the Monday after it are two weeks, of 100 rows each."""
+    contract = settings_of(valued / "resolved.yaml").data
+    days = pa.array(["2026-01-04", "2026-01-05"]).cast(pa.timestamp("us"))
+    for part in (valued / "data/prepared").rglob("*.parquet"):
+        kept = tmp_path / part.relative_to(valued / "data/prepared")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        table = pq.read_table(part)
+        pq.write_table(table.filter(pc.field("day").isin(days)), kept)
+    for per, share in (("day", 0.1), ("week", 0.1), ("month", 0.05)):
+        value = msgspec.convert(TABLE | {"capacity": {"most": 10, "per": per}}, Value)
+        assert capacity(value, tmp_path, contract) == pytest.approx(share)
 
 
 def test_where_nothing_is_gained_everyone_is_left_alone(valued: Path, tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 """Of several labels, a row gets the action that is worth most by its probabilities, everywhere."""
 
 import json
-import shutil
-from argparse import Namespace
-from collections.abc import Callable
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +10,11 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from in_process import in_process
+from valued import BIDDING
 
-from mlops.bundle.assembly import bundle
 from mlops.bundle.reading import load as read
-from mlops.cli import main, stages
-from mlops.config.compose import resolve
+from mlops.cli import main
 from mlops.config.settings import ConfigError
 from mlops.config.settings import load as settings_of
 from mlops.config.value import Value
@@ -32,31 +27,6 @@ from mlops.runtime.expectation import Expected
 from mlops.serving.endpoints.model import described
 from mlops.serving.loading import load
 from mlops.serving.protocol import outputs
-
-# A bid wins a house that is worth more than it costs; of cheap ones it is better to let go.
-TABLE: dict[str, Any] = {
-    "currency": "EUR",
-    "actions": {
-        "pass": {"brings": {"low": 0, "middle": 0, "high": 0}},
-        "visit": {"brings": {"low": 0, "middle": 6, "high": 8}, "cost": 2},
-        "bid": {"brings": {"low": -20, "middle": -2, "high": 14}, "cost": 1},
-    },
-}
-
-
-@pytest.fixture(scope="module")
-def bidding(promising: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of three labels, evaluated and bundled with a value table."""
-    root = tmp_path_factory.mktemp("bidding") / "p"
-    shutil.copytree(promising("multiclass"), root)
-    asked = yaml.safe_load((root / "params.yaml").read_text())
-    asked["evaluation"] = {**asked.get("evaluation", {}), "value": TABLE}
-    (root / "params.yaml").write_text(yaml.safe_dump(asked, sort_keys=False))
-    with chdir(root):
-        resolve(say=lambda _: None)
-        stages.evaluate(Namespace())
-        bundle(settings_of())
-    return root
 
 
 def holdout(root: Path) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -90,7 +60,7 @@ def test_the_holdout_says_what_it_is_worth_against_each_action(bidding: Path) ->
     codes = expected.codes(p)
     assert figures["per_row"]["value"] == pytest.approx(expected.worth[codes, target].mean(), 1e-4)
     assert set(figures["otherwise"]) == {"pass", "visit", "bid", "by the likeliest label"}
-    assert all(figures["gain"][name]["low"] > 0 for name in TABLE["actions"])
+    assert all(figures["gain"][name]["low"] > 0 for name in BIDDING["actions"])
     assert sum(figures["acted"].values()) == pytest.approx(1, abs=1e-4)
     report = (bidding / "reports/report.html").read_text()
     assert "It is what is worth most by the probabilities and the value table" in report
@@ -107,7 +77,7 @@ def test_server_protocol_and_table_take_the_same_action(
     decoded = predictor.decode(msgspec.json.encode(rows))
     p = predictor.answered(decoded)
     assert predictor.loaded.expected is not None
-    names = [list(TABLE["actions"])[code] for code in predictor.loaded.expected.codes(p)]
+    names = [list(BIDDING["actions"])[code] for code in predictor.loaded.expected.codes(p)]
     said = json.loads(predictor.answer(p, "a", decoded))
     assert [one["action"] for one in said["predictions"]] == names
     assert {"pass", "bid"} <= set(names)
@@ -137,9 +107,9 @@ def test_the_gate_judges_money_by_its_own_table(bidding: Path) -> None:
             one.verdict for one in configured("value", section).judge(replace(case, candidate=by))
         ]
 
-    assert verdicts(TABLE) == ["passed"]
+    assert verdicts(BIDDING) == ["passed"]
     shuffled = np.random.default_rng(1).permutation(p)
-    assert verdicts(TABLE, replace(judged, predictions=shuffled)) == ["rejected"]
+    assert verdicts(BIDDING, replace(judged, predictions=shuffled)) == ["rejected"]
     two = {"currency": "EUR", "actions": {"a": {"brings": {True: 1, False: 0}},
                                           "b": {"brings": {True: 0, False: 1}}}}  # fmt: skip
     assert verdicts(two) == ["rejected"]
@@ -159,7 +129,7 @@ def test_tables_that_do_not_fit_are_refused(
     bidding: Path, change: dict[str, Any], said: str
 ) -> None:
     settings = settings_of(bidding / "resolved.yaml")
-    value = msgspec.convert(TABLE | change, Value)
+    value = msgspec.convert(BIDDING | change, Value)
     asked = msgspec.structs.replace(settings.evaluation, value=value)
     with pytest.raises(ConfigError, match=said):
         check(msgspec.structs.replace(settings, evaluation=asked), {})

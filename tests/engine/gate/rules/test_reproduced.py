@@ -20,8 +20,8 @@ from mlops.config.settings import Settings, load
 from mlops.data import prepare as stage
 from mlops.data import prepared
 from mlops.gate.case import Case, Judged
-from mlops.gate.redecision import findings
-from mlops.gate.rederivation import rederived
+from mlops.gate.redecision import EVIDENCE, findings
+from mlops.gate.rederivation import Rederived, rederived
 from mlops.gate.rule import Finding
 from mlops.gate.rules.reproduced import Reproduced
 from mlops.git import dvc
@@ -256,6 +256,23 @@ def test_a_decision_that_the_inputs_do_not_make_is_rejected(
         near = made._replace(choice=np.add(made.choice, [[1e-9], [0.0], [0.0]]))
         assert not rejected(findings(case_of(root), near, RULE.tolerance))
         assert rejected(findings(case_of(root), made._replace(decision=None), 1e-6)) == {"decision"}
+
+
+def test_what_a_table_of_several_labels_does_not_bring_is_rejected(
+    bidding: Path, rejected: Rejected, tmp_path: Path
+) -> None:
+    forged: list[Callable[[Any], None]] = [
+        lambda one: one["value"]["gain"]["pass"].update(low=9.0),
+        lambda one: one["value"]["acted"].update(bid=0.9),
+        lambda one: one.pop("value"),
+    ]
+    made = Rederived("0" * 40, bidding / "data/prepared", np.zeros(0))
+    for number, edit in enumerate([lambda _: None, *forged]):
+        root = Path(shutil.copytree(bidding, tmp_path / f"p{number}"))
+        changed(root, "metrics.json", edit)
+        (found,) = findings(case_of(root), made, RULE.tolerance)
+        assert (found.part, rejected([found])) == (EVIDENCE, {EVIDENCE} if number else set())
+        assert ("dvc repro --force" in found.reason) == bool(number)
 
 
 def test_intervals_that_the_inputs_do_not_make_are_rejected(

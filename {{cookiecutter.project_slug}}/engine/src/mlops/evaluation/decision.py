@@ -18,11 +18,11 @@ from ..metrics.bootstrap import Estimate
 from ..metrics.decisions import best_cut, most_above
 from ..runtime.decision import HELD_OUT, Decision, DecisionError, most
 from ..runtime.hooks import After
+from ..runtime.periods import numbered
 from .measurement import gained, rounded, worth_figures
 from .units import Units
 
 Columns = Mapping[str, NDArray[Any]]
-PERIODS = {"day": "datetime64[D]", "week": "datetime64[W]", "month": "datetime64[M]"}
 FEW = 100  # rows, below which a threshold is chosen by chance
 
 
@@ -155,7 +155,7 @@ def capacity(value: Value, data: Path, contract: Contract) -> float:
     rows = most(value)
     if rows is None or asked.per in (None, TABLE):  # how large a table will be, nobody knows
         return 1.0
-    return min(1.0, rows / _rows_a_period(data, contract, PERIODS[asked.per]))
+    return min(1.0, rows / _rows_a_period(data, contract, asked.per))
 
 
 def confirmed(
@@ -214,7 +214,7 @@ def _served(held_out: Array, rows: Path, contract: Contract, encoder: Encoder) -
     return answers
 
 
-def _rows_a_period(data: Path, contract: Contract, unit: str) -> float:
+def _rows_a_period(data: Path, contract: Contract, per: str) -> float:
     """Return how many rows of all roles come in a day, a week or a month that has any."""
     assert contract.time is not None
     each = [
@@ -222,5 +222,5 @@ def _rows_a_period(data: Path, contract: Contract, unit: str) -> float:
         for role in roles(contract)
     ]
     moments = np.concatenate(each)
-    known = moments[~np.isnat(moments)].astype(unit)
+    known = numbered(moments[~np.isnat(moments)], per)
     return len(moments) / max(1, len(np.unique(known)))

@@ -2,17 +2,19 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from ..bundle.reading import CONFIG, METRICS
-from ..evaluation.decision import confirmed
+from ..config.settings import Settings
+from ..evaluation import decision, expectation
 from ..files import parse_yaml
 from ..metrics.decisions import best_cut
 from ..runtime.decision import DECISION, Decision
+from ..runtime.expectation import Expected
 from .case import Case
 from .rederivation import AGAIN, Rederived
 from .rule import Finding
@@ -26,8 +28,10 @@ def findings(case: Case, made: Rederived, tolerance: float) -> list[Finding]:
 
     `made` has the training rows as fits predict them that have not seen them. A threshold may be
     `tolerance` away, or as much worth on those rows; the figures may be off by so much of the
-    largest amount.
+    largest amount. Of several labels no threshold is chosen, and the figures alone are compared.
     """
+    if Expected.find(case.settings) is not None:
+        return [_evidence(case, lambda settings: _expected(case, settings), tolerance)]
     path = case.candidate.folder / DECISION
     content = path.read_bytes() if path.is_file() else None
     if content is None and made.decision is None:
@@ -44,7 +48,8 @@ def findings(case: Case, made: Rederived, tolerance: float) -> list[Finding]:
         reason = f"{inputs} make another {DECISION} than the candidate's ({error}): {AGAIN}"
         return [Finding("rejected", reason, PART)]
     found = _threshold(mine, other, rows, inputs, tolerance)
-    return [found, _evidence(case, mine, rows, tolerance)]
+    evidence = _evidence(case, lambda settings: _decided(case, settings, mine, rows), tolerance)
+    return [found, evidence]
 
 
 def _threshold(
@@ -85,8 +90,23 @@ def _is_as_good(rows: Array, threshold: float, share: float, best: float, tolera
     return bool(is_within and lost <= tolerance * np.abs(gained).mean())
 
 
-def _evidence(case: Case, mine: Decision, rows: Array, tolerance: float) -> Finding:
-    """Compute again what a row is worth, by the predictions that were judged."""
+def _expected(case: Case, settings: Settings) -> dict[str, Any]:
+    """Return what actions by the greatest expected worth bring, by the answers that were judged."""
+    predictions, units = case.candidate.predictions, case.units
+    return expectation.confirmed(settings, case.target, predictions, units).figures()
+
+
+def _decided(case: Case, settings: Settings, mine: Decision, rows: Array) -> dict[str, Any]:
+    """Return what a decision by a threshold brings, by the answers that were judged."""
+    chosen = float(np.where(rows[0] > mine.threshold, rows[2], rows[1]).mean())
+    judged = (case.columns, case.target, case.candidate.predictions, case.units)
+    return decision.confirmed(mine, chosen, settings, *judged).figures()
+
+
+def _evidence(
+    case: Case, figures: Callable[[Settings], dict[str, Any]], tolerance: float
+) -> Finding:
+    """Compare what the candidate says that its decision is worth with figures made again."""
     folder = case.candidate.folder
     try:
         carried = json.loads((folder / METRICS).read_text(encoding="utf-8"))["value"]
@@ -94,12 +114,7 @@ def _evidence(case: Case, mine: Decision, rows: Array, tolerance: float) -> Find
         asked = msgspec.structs.replace(
             case.settings.evaluation, threshold=float(evaluation["threshold"])
         )
-        settings = msgspec.structs.replace(case.settings, evaluation=asked)
-        worth = np.where(rows[0] > mine.threshold, rows[2], rows[1])
-        found = confirmed(
-            *(mine, float(worth.mean()), settings, case.columns, case.target),
-            *(case.candidate.predictions, case.units),
-        ).figures()
+        found = figures(msgspec.structs.replace(case.settings, evaluation=asked))
         told = dict(_numbers(carried))
     except (OSError, ValueError, LookupError, TypeError, RecursionError, AssertionError) as error:
         reason = f"{METRICS} does not say what the decision is worth ({error}): {AGAIN}"

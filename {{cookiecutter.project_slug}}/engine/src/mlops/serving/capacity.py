@@ -11,10 +11,10 @@ import pyarrow.ipc
 
 from ..config.value import TABLE, Value
 from ..runtime.decision import Decision, most
+from ..runtime.periods import numbered
 
 Array = np.ndarray
 WAITING = 100_000  # rows, from which on those that cannot be among the best any more are dropped
-MONDAY = 3  # days from 1970-01-01, a Thursday, back to the week's beginning
 
 
 class Best:
@@ -47,7 +47,7 @@ class Best:
         rows = start + places[worth].astype(np.int64)
         periods = np.zeros(len(rows), dtype=np.int64)
         if moments is not None and self.per != TABLE:
-            periods = _periods(moments[worth], self.per)
+            periods = numbered(moments[worth], self.per)
         self._take(probabilities[worth], rows, periods)
         self.rows += len(rows)
 
@@ -136,11 +136,3 @@ def _ranks(periods: Array) -> Array:
     starts = np.flatnonzero(np.append(True, periods[1:] != periods[:-1])[: len(periods)])
     counts = np.diff(np.append(starts, len(periods)))
     return np.arange(len(periods)) - np.repeat(starts, counts)
-
-
-def _periods(moments: Array, per: str) -> Array:
-    """Return the number of each moment's day, week (from Monday on) or month; one for missing."""
-    if per == "month":
-        return moments.astype("datetime64[M]").astype(np.int64)
-    days = moments.astype("datetime64[D]").astype(np.int64)
-    return days if per == "day" else np.floor_divide(days + MONDAY, 7)
