@@ -1,6 +1,7 @@
 """The stages of a project, run in the process of a test on files of its own."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
 
@@ -9,11 +10,14 @@ from baked import SOURCE
 PARTS = ("conf", "requirements", "engine", "src", "pyproject.toml")
 
 
-def copied(root: Path, source: Path = SOURCE) -> None:
-    """Copy into a folder what the stages read, but for the experiment and the data."""
-    for name in PARTS:
-        copy = shutil.copytree if (source / name).is_dir() else shutil.copy
-        copy(source / name, root / name)
+def copied(root: Path, source: Path = SOURCE, more: Sequence[str] = ()) -> None:
+    """Copy into a folder what the stages read, but for the experiment and the data; and `more`."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in (*PARTS, *more):
+        if (source / name).is_dir():
+            shutil.copytree(source / name, root / name, ignore=ignored)
+        else:
+            shutil.copy(source / name, root / name)
 
 
 def run(root: Path) -> None:

@@ -18,11 +18,13 @@ from mlops.bundle import contents
 from mlops.bundle.manifest import BundleError
 from mlops.bundle.reading import load
 from mlops.data import prepared
+from mlops.gate import sandbox
 from mlops.gate import sandbox as room
 from mlops.gate.sandbox import Sandbox, SandboxError
 
 FEATURES = "src/project/features.py"
 ENCODING = "engine/src/mlops/features/encoding.py"
+OWN = Path(sandbox.__file__)
 Edit = Callable[[str, str], None]
 
 
@@ -428,6 +430,23 @@ def test_a_link_in_the_code_leads_nowhere(
     edit(FEATURES, "open('src/project/link').read()")
     with start() as sandbox, pytest.raises(SandboxError, match="PermissionError"):
         sandbox.predict(columns)
+
+
+def test_only_private_code_is_shared_and_neither_bundle_nor_the_judges_own_engine(
+    start: Callable[..., Sandbox], code: Path, trained: Path
+) -> None:
+    def places() -> list[int]:
+        files = (code / ENCODING, code / FEATURES, trained / "candidate/manifest.json", OWN)
+        return [file.stat().st_nlink for file in files]
+
+    before = places()
+    with start():
+        assert places() == before
+    with start(private=True):
+        assert places() == [before[0] + 1, before[1] + 1, *before[2:]]
+    shutil.rmtree(code / "engine")
+    with start(private=True):
+        assert OWN.stat().st_nlink == before[3]
 
 
 def test_the_lock_says_what_the_image_has(

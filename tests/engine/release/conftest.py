@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from baked import SOURCE
+import stages
 
 from mlops.bundle import manifest
 from mlops.cli import main
 from mlops.git.repository import Repository
 
-PROJECT = SOURCE
-COPIED = ("conf", "engine", "src", "requirements", "pyproject.toml", ".dvcignore", "deploy")
 IGNORED = "/trained\n/candidate\n/data\n/reports/gate\n/deploy/*/champion\n__pycache__\n"
 REMOTE = "[core]\n    remote = storage\n['remote \"storage\"']\n    url = ../../storage\n"
 PIPELINE = "stages:\n  bundle:\n    cmd: 'true'\n    outs: [candidate]\n"
@@ -63,6 +61,10 @@ class Workshop(NamedTuple):
     def mlops(self, *arguments: str) -> int:
         with chdir(self.root):
             return main(list(arguments))
+
+    def pack(self) -> None:
+        """Have git keep few files, of which each test takes a copy."""
+        self.git("gc", "--quiet")
 
     def write(self, name: str, text: str) -> None:
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -153,9 +155,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     workshop = Workshop(tmp_path_factory.mktemp("built") / "project")
     root = workshop.root
     (root / "trained").mkdir(parents=True)
-    for name in COPIED:
-        copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
-        copy(PROJECT / name, root / name)
+    stages.copied(root, more=[".dvcignore", "deploy"])
     shutil.rmtree(root / "conf/gate")
     workshop.write("conf/gate/standard.yaml", POLICY)
     workshop.write(".gitignore", IGNORED)
@@ -179,6 +179,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
             workshop.keep(name)
     shutil.rmtree(root / "reports")
     workshop.commit("Start")
+    workshop.pack()
     return workshop
 
 
@@ -187,6 +188,7 @@ def crowned(built: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Worksh
     """The same, after the middle one was gated, promoted and merged; not to be changed."""
     workshop = Workshop.copied(built, tmp_path_factory.mktemp("crowned"))
     workshop.released("middle")
+    workshop.pack()
     return workshop
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from baked import SOURCE
+import stages
 
 from mlops.bundle import manifest, verdict
 from mlops.cli import main
@@ -17,8 +17,6 @@ from mlops.gate.judge import judge
 from mlops.gate.request import Origin, Request
 from mlops.git.repository import Repository
 
-PROJECT = SOURCE
-COPIED = ("conf", "engine", "src", "requirements", "pyproject.toml", ".dvcignore")
 IGNORED = "/trained\n/candidate\n/model\n/data\n/reports\n__pycache__\n"
 REMOTE = "[core]\n    remote = storage\n['remote \"storage\"']\n    url = ../../storage\n"
 CHAMPION = Path("deploy/production/champion")
@@ -58,6 +56,10 @@ class Project(NamedTuple):
     def commit(self) -> None:
         self.git("add", "--all")
         self.git("commit", "-q", "--allow-empty", "-m", "x")
+
+    def pack(self) -> None:
+        """Have git keep few files, of which each test takes a copy."""
+        self.git("gc", "--quiet")
 
     def write(self, name: str, text: str) -> None:
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -123,9 +125,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("built") / "project")
     root = project.root
     (root / "trained").mkdir(parents=True)
-    for name in COPIED:
-        copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
-        copy(PROJECT / name, root / name)
+    stages.copied(root, more=[".dvcignore"])
     shutil.rmtree(root / "conf/gate")
     project.write("conf/gate/standard.yaml", POLICY)
     project.write(".gitignore", IGNORED)
@@ -144,6 +144,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
             bundle(settings)
             shutil.move("candidate", f"trained/{name}")
     project.commit()
+    project.pack()
     return project
 
 
@@ -154,6 +155,7 @@ def crowned(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
     shutil.copytree(built.root, project.root)
     project.put("middle")
     project.promote()
+    project.pack()
     shutil.rmtree(project.root / CHAMPION)
     shutil.rmtree(project.root / ".dvc/cache")
     return project

@@ -119,6 +119,7 @@ def founded(built: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     workshop.write(".gitignore", f"{ignored}/.mlops/\n/mlartifacts/\n/mlflow.db*\n")
     workshop.commit("Where images go")
     workshop.released("middle")
+    workshop.pack()
     return workshop
 
 

@@ -158,6 +158,7 @@ def honest(built: Any, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     bench.project.promote()
     bench.write("params.yaml", PARAMS.format(trees=60))
     bench.remake(prepare=False)
+    bench.project.pack()
     return bench
 
 

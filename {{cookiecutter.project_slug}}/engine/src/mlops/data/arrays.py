@@ -48,5 +48,25 @@ def by_label(
     return np.concatenate(found)
 
 
+def same(one: Values, other: Values) -> np.ndarray:
+    """Return where two columns have the same bits; a missing value is one with another."""
+    bits = [_bits(column) for column in (one, other)]
+    missing = [
+        plain(column.is_null().cast(pa.uint8()), np.dtype(np.uint8), 0) != 0
+        for column in (one, other)
+    ]
+    found: np.ndarray = (missing[0] == missing[1]) & (missing[0] | (bits[0] == bits[1]))
+    return found
+
+
+def _bits(column: Values) -> np.ndarray:
+    if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
+        return np.array(column.cast(pa.string()).to_pylist(), dtype=object)
+    if pa.types.is_timestamp(column.type):
+        moments = plain(column.cast(pa.timestamp("us")), np.dtype("datetime64[us]"), "NaT")
+        return moments.astype(np.int64)
+    return plain(column.cast(pa.float64()), np.dtype(np.float64), 0.0).view(np.int64)
+
+
 def _chunks(values: Values) -> list[pa.Array]:
     return values.chunks if isinstance(values, pa.ChunkedArray) else [values]

@@ -7,6 +7,7 @@ its form can be checked here, and in nothing else.
 """
 
 import importlib.metadata
+import inspect
 import json
 import os
 import re
@@ -59,8 +60,9 @@ class SandboxError(ProjectError):
 class Sandbox:
     """A bundle that answers in a process of its own; to be used in a `with` block.
 
-    `code` is the folder with the engine/, src/project and requirements/ that it answers with;
-    after `seconds` without an answer it is ended.
+    `code` is the folder with the engine/, src/project and requirements/ that it answers with; where
+    that is `private`, and thus nobody else's, it is linked and not copied. After `seconds` without
+    an answer it is ended.
     """
 
     def __init__(
@@ -71,9 +73,10 @@ class Sandbox:
         runtime: str,
         seconds: float,
         confine: Sequence[str] | None = None,
+        private: bool = False,
     ) -> None:
         self.contract, self.seconds, self.fault = contract, seconds, ""
-        self._arguments = (code, bundle, contract, runtime, seconds, confine)
+        self._arguments = (code, bundle, contract, runtime, seconds, confine, private)
         self._held: str | None = None
         self._told: dict[str, Any] | None = None
         self._place = tempfile.TemporaryDirectory(prefix="answers-", ignore_cleanup_errors=True)
@@ -81,7 +84,7 @@ class Sandbox:
         try:
             folder = Path(self._place.name) / "inside"
             (Path(self._place.name) / "empty").mkdir()
-            _copy(code, bundle, folder)
+            _copy(code, bundle, folder, private)
             told = {
                 "folder": str(folder.resolve()),
                 "empty": str(Path(self._place.name).resolve() / "empty"),
@@ -391,7 +394,7 @@ def confined(
         code = Path(place)
         repository.extract(commit, SERVED, code)
         runtime = str(content.manifest.get("runtime"))
-        with Sandbox(code, bundle, contract, runtime, seconds) as sandbox:
+        with Sandbox(code, bundle, contract, runtime, seconds, private=True) as sandbox:
             yield Confined(content.manifest, contract, settings, sandbox)
 
 
@@ -405,15 +408,34 @@ def _bytes(values: np.ndarray) -> tuple[str, bytes]:
     return "text", json.dumps(texts).encode()
 
 
-def _copy(code: Path, bundle: Path, folder: Path) -> None:
-    """Copy what a bundle answers with; a link stays one, and leads nowhere from there."""
+def _copy(code: Path, bundle: Path, folder: Path, private: bool) -> None:
+    """Copy what a bundle answers with; a link stays one, and leads nowhere from there.
+
+    Files of `code` are linked where that is private; the bundle, and the judge's own engine, never.
+    """
     bytecode = shutil.ignore_patterns("__pycache__")
-    engine = code / ENGINE if (code / ENGINE).is_dir() else Path(__file__).parents[1]
-    for source, target in ((engine, ENGINE), (code / PROJECT, PROJECT), (bundle, Path("bundle"))):
+    own = (code / ENGINE).is_dir()
+    engine = code / ENGINE if own else Path(__file__).parents[1]
+    for source, target, is_linked in (
+        (engine, ENGINE, private and own),
+        (code / PROJECT, PROJECT, private),
+        (bundle, Path("bundle"), False),
+    ):
         if source.is_dir():
-            shutil.copytree(source, folder / target, symlinks=True, ignore=bytecode)
+            given = _linked if is_linked else shutil.copy2
+            shutil.copytree(
+                source, folder / target, symlinks=True, ignore=bytecode, copy_function=given
+            )
     if not (folder / "bundle").is_dir():
         raise BundleError(f"{bundle} is no bundle: run `dvc repro`")
+
+
+def _linked(source: str, target: str) -> None:
+    """Have a file in a second place too, or a copy of it where file systems know no such link."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def memory() -> int:
@@ -437,20 +459,6 @@ def _readable() -> list[str]:
     return list(dict.fromkeys([*MACHINE, *standard, *python, *_packages()]))
 
 
-@cache
-def _distributions() -> dict[str, list[str]]:
-    """Return what each installed distribution is imported as, by its normalised name."""
-    found: dict[str, list[str]] = {}
-    for top, names in importlib.metadata.packages_distributions().items():
-        for name in names:
-            found.setdefault(_normal(name), []).append(top)
-    return found
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _allowed(lock: Path) -> set[str]:
     """Return what the packages of a lock are imported as."""
     try:
@@ -458,4 +466,18 @@ def _allowed(lock: Path) -> set[str]:
     except OSError as error:
         raise SandboxError(f"{lock.parent.name}/{lock.name} is missing: run `make lock`") from error
     names = re.findall(r"^([A-Za-z0-9][\w.-]*)\s*==", text, re.MULTILINE)
-    return {top for name in names for top in _distributions().get(_normal(name), [])}
+    return {top for name in names for top in _imported_as(name)}
+
+
+@cache
+def _imported_as(name: str) -> frozenset[str]:
+    """Return what an installed distribution is imported as; nothing for one that is not there."""
+    try:
+        found = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return frozenset()
+    if told := found.read_text("top_level.txt"):
+        return frozenset(told.split())
+    files = found.files or ()
+    tops = {f.parts[0] if len(f.parts) > 1 else inspect.getmodulename(f.name) for f in files}
+    return frozenset(top for top in tops if top and top.isidentifier())

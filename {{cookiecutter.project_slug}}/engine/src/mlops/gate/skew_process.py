@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..config.settings import Settings, load
+from ..config.settings import load
 from ..config.views import View
 from ..data.arrays import plain
 from ..serving.online.stores import opened
@@ -21,20 +21,7 @@ from ..views.join import Join
 from ..views.materialise import materialise
 from ..views.online import EPOCH, MICROSECOND, Store, Values, key, table_name
 from ..views.values import KNOWN_TIME, RESULTS
-
-ROWS, MOMENTS = "rows.parquet", "moments.npy"
-OWN = "own.parquet"  # what the join says of each row at its own time
-MOMENT = np.dtype("datetime64[us]")
-
-
-def joined(number: int) -> str:
-    """Return the file of what the join says of every row at a moment."""
-    return f"joined-{number}.parquet"
-
-
-def served(number: int) -> str:
-    """Return the file of what a store holds of every row's entity at a moment."""
-    return f"served-{number}.parquet"
+from .skew_files import MOMENT, MOMENTS, OWN, ROWS, joined, online, served
 
 
 def write(folder: Path) -> None:
@@ -57,11 +44,6 @@ def write(folder: Path) -> None:
             held = (_held(view, store, join, entities(view, rows), moment) for view in chosen)
             pq.write_table(_beside(held), folder / served(number))
     store.close()
-
-
-def online(settings: Settings) -> list[View]:
-    """Return the views whose values a server looks up."""
-    return [view for view in settings.features.views.values() if view.online]
 
 
 def entities(view: View, rows: pa.Table) -> pa.Table:

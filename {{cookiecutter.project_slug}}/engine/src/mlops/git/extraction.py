@@ -58,9 +58,10 @@ def extract(commit: str, paths: Sequence[str], out: Path, root: Path) -> None:
             "put the files themselves there"
         )
     files = [(mode, name, path) for mode, _, name, path in entries]
+    for folder in {os.path.dirname(path) for _, _, path in files}:
+        (out / folder).mkdir(parents=True, exist_ok=True)
     for (mode, _, path), content in zip(files, _blobs(files, root), strict=True):
         place = out / path
-        place.parent.mkdir(parents=True, exist_ok=True)
         if mode == LINK:
             _link(place, content.decode(), out, commit)
             continue

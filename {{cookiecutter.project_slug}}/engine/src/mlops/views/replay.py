@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ..config.views import View
 from ..contract import Contract
-from ..data.arrays import plain
+from ..data.arrays import plain, same
 from ..errors import ProjectError
 from ..log_layout import FEATURES, stored
 from ..progress import progress
@@ -161,20 +161,3 @@ def _compare(
             request, row = (where.column(part)[place].as_py() for part in WHERE)
             was, now = (repr(side[place].as_py()) for side in (logged, own))
             one.example = f"request {request} row {row}: {was} was used, {now} is computed"
-
-
-def same(logged: pa.ChunkedArray, computed: pa.ChunkedArray) -> np.ndarray:
-    """Return where two columns have the same bits; a missing value is one with another."""
-    one, other = (_bits(column) for column in (logged, computed))
-    missing = [column.is_null().to_numpy() for column in (logged, computed)]
-    same: np.ndarray = (missing[0] == missing[1]) & (missing[0] | (one == other))
-    return same
-
-
-def _bits(column: pa.ChunkedArray) -> np.ndarray:
-    if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
-        return np.array(column.cast(pa.string()).to_pylist(), dtype=object)
-    if pa.types.is_timestamp(column.type):
-        return plain(column.cast(pa.timestamp("us")), MOMENT, "NaT").astype(np.int64)
-    numbers = pc.fill_null(column.cast(pa.float64()), 0.0)
-    return np.ascontiguousarray(numbers.to_numpy()).view(np.int64)

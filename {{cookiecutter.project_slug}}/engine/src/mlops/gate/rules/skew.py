@@ -10,14 +10,13 @@ import pyarrow.parquet as pq
 
 from ...config.views import View
 from ...data import prepared
-from ...data.arrays import plain
+from ...data.arrays import plain, same
 from ...views.online import names_persons
-from ...views.replay import same
-from .. import skew_process
+from .. import skew_files
 from ..case import Case
 from ..rederivation import RederivationError, fresh
 from ..rule import Finding, Rule
-from ..skew_process import MOMENT
+from ..skew_files import MOMENT
 
 PENDING = (
     "nobody has filled a store yet: `mlops gate --rederive` does, and so does the workflow `model`"
@@ -63,7 +62,7 @@ class Skew(Rule, frozen=True, kw_only=True):
         read = set(case.candidate.bundle.encoder.inputs)
         views = {
             name: view
-            for view in skew_process.online(case.settings)
+            for view in skew_files.online(case.settings)
             for name in view.features
             if name in read
         }
@@ -107,8 +106,8 @@ class Skew(Rule, frozen=True, kw_only=True):
         times = np.unique(_times(sample, str(case.settings.data.time)))
         draw = np.random.default_rng([case.seed, 1])
         moments = np.sort(draw.choice(times, min(self.moments, len(times)), replace=False))
-        pq.write_table(sample, place / skew_process.ROWS)
-        np.save(place / skew_process.MOMENTS, moments)
+        pq.write_table(sample, place / skew_files.ROWS)
+        np.save(place / skew_files.MOMENTS, moments)
         return moments
 
 
@@ -117,12 +116,12 @@ def _pairs(place: Path, sample: pa.Table, moments: np.ndarray, time: str) -> Ite
     every, times = np.arange(len(sample)), _times(sample, time)
     try:
         for number, moment in enumerate(moments):
-            served = _read(place / skew_process.served(number), len(sample))
-            joined = _read(place / skew_process.joined(number), len(sample))
+            served = _read(place / skew_files.served(number), len(sample))
+            joined = _read(place / skew_files.joined(number), len(sample))
             here = np.flatnonzero(times == moment)
             yield _Values(served, sample, here, ("in the store", "judged"))
             yield _Values(served, joined, every, ("in the store", "joined"))
-        own = _read(place / skew_process.OWN, len(sample))
+        own = _read(place / skew_files.OWN, len(sample))
         yield _Values(own, sample, every, ("joined anew", "judged"))
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = "the code of HEAD left no values to compare: bring its engine/ up to date"
