@@ -171,6 +171,7 @@ def test_the_buckets_secret_is_in_no_log(shipped: Shipped) -> None:
     assert bucket.SECRET not in shipped.said
 
 
+@thorough
 def test_an_object_that_was_damaged_is_not_released(shipped: Shipped, tmp_path: Path) -> None:
     """Nothing but the bucket has the bundle that main declares: the clone is new."""
     clone = tmp_path / "clone"

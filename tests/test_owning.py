@@ -23,6 +23,7 @@ from conftest import generate
 from rehearsal.story import POLICY
 from rehearsal.wishes import JUDGING, MAKING, MEASURED, documented
 from served import serving
+from sweeps import thorough
 
 SMALL = """
 data: {use: churn}
@@ -164,6 +165,7 @@ def test_a_table_is_adopted_once_no_stage_makes_the_data(granted: Project, tmp_p
     assert (project.path / "data/raw.dvc").is_file()
 
 
+@thorough
 def test_a_number_is_transformed_weighed_and_constrained(
     tmp_path: Path, isolated: Path, template: Path
 ) -> None:

@@ -151,7 +151,7 @@ def test_code_that_was_not_run(work: Project) -> None:
     passes(work)
 
 
-@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("committed", some([False, True], every=2))
 def test_a_lock_that_is_cut_off(work: Project, committed: bool) -> None:
     lock = work.path / "dvc.lock"
     whole = lock.read_text(encoding="utf-8")

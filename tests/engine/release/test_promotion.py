@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from parts import put
+from sweeps import some, thorough
 
 from mlops.bundle import manifest
 
@@ -222,29 +223,32 @@ def on_main(workshop: Any, name: str, old: str, new: str) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "sentence"),
-    [
-        (no_report, "no report of the gate"),
-        (rejected, "rejected the candidate"),
-        (edited, "was changed after it was written"),
-        (damaged, "no report of the gate"),
-        (replayed, "judged another candidate"),
-        (main_moved, "main has promoted since this branch left it: `git merge main`"),
-        (older_champion, "judged another champion"),
-        (older_policy, "judged another policy"),
-        (own_policy, "judged another policy"),
-        (own_judge, "merge a change of code or policy first"),
-        (bundle_edited, "not what its manifest says (card.md)"),
-        (bundle_rewritten, "dvc.lock pins"),
-        (another_pinned, "dvc.lock pins"),
-        (lock_uncommitted, "dvc.lock is not committed as it is"),
-        (lock_untracked, "dvc.lock is not committed as it is"),
-        (lock_broken, "dvc.lock is missing or cut off: run `make repro`"),
-        (holdout_changed, "judged another holdout"),
-        (own_file_in_the_way, "deploy/production/release.yaml differs from HEAD"),
-        (merging, "a merge is under way here"),
-        (no_remote, "failed"),
-        (declaration_edited_on_main, "judged another champion"),
-    ],
+    some(
+        [
+            (no_report, "no report of the gate"),
+            (rejected, "rejected the candidate"),
+            (edited, "was changed after it was written"),
+            (damaged, "no report of the gate"),
+            (replayed, "judged another candidate"),
+            (main_moved, "main has promoted since this branch left it: `git merge main`"),
+            (older_champion, "judged another champion"),
+            (older_policy, "judged another policy"),
+            (own_policy, "judged another policy"),
+            (own_judge, "merge a change of code or policy first"),
+            (bundle_edited, "not what its manifest says (card.md)"),
+            (bundle_rewritten, "dvc.lock pins"),
+            (another_pinned, "dvc.lock pins"),
+            (lock_uncommitted, "dvc.lock is not committed as it is"),
+            (lock_untracked, "dvc.lock is not committed as it is"),
+            (lock_broken, "dvc.lock is missing or cut off: run `make repro`"),
+            (holdout_changed, "judged another holdout"),
+            (own_file_in_the_way, "deploy/production/release.yaml differs from HEAD"),
+            (merging, "a merge is under way here"),
+            (no_remote, "failed"),
+            (declaration_edited_on_main, "judged another champion"),
+        ],
+        every=3,
+    ),
 )
 def test_what_the_gate_did_not_pass_here_and_now_is_refused(
     second: Any, harm: Harm, sentence: str, capsys: pytest.CaptureFixture[str]
@@ -294,6 +298,7 @@ def test_environments_are_gone_through_in_order(
     assert said(staged)["verdict"] == said(staged, environment="staging")["verdict"]
 
 
+@thorough
 def test_production_asks_for_a_new_verdict_where_its_champion_changed(
     staged: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,7 @@ def test_killed_anywhere_head_declares_the_old_or_the_new(second: Any) -> None:
     assert found == {"old", "new"}
 
 
+@thorough
 def test_mend_brings_along_what_a_killed_promotion_left(second: Any) -> None:
     _, calls = promoted_but_killed(second.root, 0, "never")
     second.git("reset", "-q", "--hard", "HEAD~1")
@@ -247,6 +248,7 @@ def places(second: Any) -> dict[str, list[Path]]:
     }
 
 
+@thorough
 def test_damage_is_found_before_promotion(second: Any, tmp_path: Path) -> None:
     second.dvc("push", "--quiet", "candidate")
     assert second.mlops("promote") == 0

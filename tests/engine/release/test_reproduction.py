@@ -110,6 +110,7 @@ def test_what_the_inputs_do_not_make_is_not_declared(
     assert workshop.mlops("promote") == 0
 
 
+@thorough
 def test_what_is_pending_is_not_released_and_comes_in_again(laptop: Any, tmp_path: Path) -> None:
     """Somebody merged it past the required check: it is taken back, and made again."""
     laptop.merge()

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from baked import SOURCE
 from parts import first_part
+from sweeps import some
 
 from mlops.bundle import verdict
 from mlops.files import sha256
@@ -64,7 +65,15 @@ def is_worse(project: Any) -> None:
 
 @pytest.mark.parametrize(
     "place",
-    ["data/prepared/holdout/2025-01.parquet", "data/raw", ".dvc/cache", "candidate/metrics.json"],
+    some(
+        [
+            "data/prepared/holdout/2025-01.parquet",
+            "data/raw",
+            ".dvc/cache",
+            "candidate/metrics.json",
+        ],
+        every=3,
+    ),
 )
 def test_a_feature_that_reads_label_files_gets_nothing(second: Any, place: str) -> None:
     (second.root / ".dvc/cache").mkdir(exist_ok=True)
@@ -103,8 +112,9 @@ def test_without_a_wall_the_same_file_would_be_read(
 
 @pytest.mark.parametrize(
     "code",
-    [
-        """
+    some(
+        [
+            """
         import sys
         from mlops.bundle import verdict
         verdict.verdict = lambda entries: "passed"
@@ -115,17 +125,19 @@ def test_without_a_wall_the_same_file_would_be_read(
         results.entry = lambda findings: {"verdict": "passed", "findings": []}
         sys.modules["mlops.gate.judge"] = sys.modules["mlops.gate.scoring"] = results
         """,
-        """
+            """
         import numpy
         numpy.isfinite = numpy.abs = numpy.mean = lambda *a, **k: 1.0
         """,
-        """
+            """
         import gc, os, sys
         for found in gc.get_objects():
             if type(found) is dict and found.get("verdict") == "rejected":
                 found["verdict"] = "passed"
         """,
-    ],
+        ],
+        every=2,
+    ),
 )
 def test_a_feature_that_turns_the_judge_turns_nothing(second: Any, code: str) -> None:
     in_feature(second, code)
@@ -134,16 +146,19 @@ def test_a_feature_that_turns_the_judge_turns_nothing(second: Any, code: str) ->
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [
-        ("import os; os._exit(0)\n", "its process ended with 0"),
-        ("import os; os.kill(os.getpid(), 9)\n", "its process ended by signal 9"),
-        ("import os; os.kill(os.getppid(), 9)\n", "PermissionError"),
-        ("import sys; sys.exit(0)\n", "SystemExit: 0"),
-        ("open('{root}/reports/gate/gate.json', 'w').write('{{}}')\n", "PermissionError"),
-        ("open('{root}/engine/src/mlops/gate/judge.py', 'w')\n", "PermissionError"),
-        ("import subprocess; subprocess.run(['git', 'replace', 'x'])\n", "Error"),
-        ("import socket; socket.create_connection(('127.0.0.1', 9))\n", "PermissionError"),
-    ],
+    some(
+        [
+            ("import os; os._exit(0)\n", "its process ended with 0"),
+            ("import os; os.kill(os.getpid(), 9)\n", "its process ended by signal 9"),
+            ("import os; os.kill(os.getppid(), 9)\n", "PermissionError"),
+            ("import sys; sys.exit(0)\n", "SystemExit: 0"),
+            ("open('{root}/reports/gate/gate.json', 'w').write('{{}}')\n", "PermissionError"),
+            ("open('{root}/engine/src/mlops/gate/judge.py', 'w')\n", "PermissionError"),
+            ("import subprocess; subprocess.run(['git', 'replace', 'x'])\n", "Error"),
+            ("import socket; socket.create_connection(('127.0.0.1', 9))\n", "PermissionError"),
+        ],
+        every=4,
+    ),
 )
 def test_a_feature_that_leaves_or_reaches_out_is_rejected_for_that(
     second: Any, code: str, said: str
@@ -210,7 +225,9 @@ def test_a_feature_that_imports_pandas_is_told_what_to_do(second: Any) -> None:
     assert said in reasons(second)["candidate answers"]
 
 
-@pytest.mark.parametrize("attribute", ["export-ignore", "export-subst", "filter=x", "eol=crlf"])
+@pytest.mark.parametrize(
+    "attribute", some(["export-ignore", "export-subst", "filter=x", "eol=crlf"], every=2)
+)
 def test_attributes_do_not_hide_the_judge(second: Any, attribute: str) -> None:
     hidden = ("engine/src/mlops/gate/**", "src/policy/**", "conf/**", "*")
     lines = "".join(f"{path} {attribute}\n" for path in hidden)
@@ -265,14 +282,17 @@ def other_format(second: Any) -> None:
 
 @pytest.mark.parametrize(
     "configure",
-    [
-        show_signatures,
-        quote_paths,
-        replace_main,
-        replace_policy,
-        other_attributes,
-        other_format,
-    ],
+    some(
+        [
+            show_signatures,
+            quote_paths,
+            replace_main,
+            replace_policy,
+            other_attributes,
+            other_format,
+        ],
+        every=3,
+    ),
 )
 def test_other_git_configuration_changes_no_verdict(
     second: Any, configure: Callable[[Any], None]
@@ -347,20 +367,29 @@ def external_data(bundle: Path, _: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "said"),
-    [
-        (as_skops(pickle.dumps(Attack())), "no skops file that loads"),
-        (as_skops(zipped(**{"schema.json": b"{}", "../../x": b""})), "members that no train stage"),
-        (
-            as_skops(zipped(zipfile.ZIP_DEFLATED, **{"schema.json": b" " * (1 << 24)})),
-            "members that no train stage",
-        ),
-        (
-            as_skops(zipped(**{"schema.json": estimator(**ARRAY), "1.npy": object_array()})),
-            "no skops file that loads",
-        ),
-        (as_skops(zipped(**{"schema.json": estimator(**FUNCTION)})), "not on the allow-list: os"),
-        (external_data, "refers to data outside of it"),
-    ],
+    some(
+        [
+            (as_skops(pickle.dumps(Attack())), "no skops file that loads"),
+            (
+                as_skops(zipped(**{"schema.json": b"{}", "../../x": b""})),
+                "members that no train stage",
+            ),
+            (
+                as_skops(zipped(zipfile.ZIP_DEFLATED, **{"schema.json": b" " * (1 << 24)})),
+                "members that no train stage",
+            ),
+            (
+                as_skops(zipped(**{"schema.json": estimator(**ARRAY), "1.npy": object_array()})),
+                "no skops file that loads",
+            ),
+            (
+                as_skops(zipped(**{"schema.json": estimator(**FUNCTION)})),
+                "not on the allow-list: os",
+            ),
+            (external_data, "refers to data outside of it"),
+        ],
+        every=3,
+    ),
 )
 def test_a_hostile_model_file_is_rejected(first: Any, harm: Harm, said: str) -> None:
     first.edit(harm)
@@ -410,20 +439,23 @@ def stated(**other: Any) -> Harm:
 
 @pytest.mark.parametrize(
     ("harm", "said"),
-    [
-        (appended("resolved.yaml", BOMB), "resolved.yaml holds aliases"),
-        (appended("resolved.yaml", "deep: " + DEEP), "nests deeper than 100 levels"),
-        (appended("resolved.yaml", "- ["), "cannot be read"),
-        (replaced("resolved.yaml", b"[]"), "cannot read its settings"),
-        (replaced("resolved.yaml", b"\xff\xfe\x00"), "cannot be read"),
-        (replaced("resolved.yaml", b"data: 1\nmodel: 2\n"), "cannot read its settings"),
-        (replaced("contract.json", DEEP.encode()), "contract.json or resolved.yaml"),
-        (replaced("contract.json", b"{}"), "contract.json or resolved.yaml"),
-        (removed("contract.json"), "the bundle has no contract.json"),
-        (stated(lineage=[]), "its manifest.json is none"),
-        (stated(task="other"), "its manifest.json is none"),
-        (stated(name={"x": 1}), "its manifest.json is none"),
-    ],
+    some(
+        [
+            (appended("resolved.yaml", BOMB), "resolved.yaml holds aliases"),
+            (appended("resolved.yaml", "deep: " + DEEP), "nests deeper than 100 levels"),
+            (appended("resolved.yaml", "- ["), "cannot be read"),
+            (replaced("resolved.yaml", b"[]"), "cannot read its settings"),
+            (replaced("resolved.yaml", b"\xff\xfe\x00"), "cannot be read"),
+            (replaced("resolved.yaml", b"data: 1\nmodel: 2\n"), "cannot read its settings"),
+            (replaced("contract.json", DEEP.encode()), "contract.json or resolved.yaml"),
+            (replaced("contract.json", b"{}"), "contract.json or resolved.yaml"),
+            (removed("contract.json"), "the bundle has no contract.json"),
+            (stated(lineage=[]), "its manifest.json is none"),
+            (stated(task="other"), "its manifest.json is none"),
+            (stated(name={"x": 1}), "its manifest.json is none"),
+        ],
+        every=4,
+    ),
 )
 def test_files_that_cannot_be_read_are_a_reason_and_no_failure(
     first: Any, harm: Harm, said: str
@@ -439,7 +471,9 @@ def test_files_that_cannot_be_read_are_a_reason_and_no_failure(
         assert "on no rows, since what the branch brings cannot be read" in first.told(name)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", DEEP.encode(), b'{"files": {"x": 1}}'])
+@pytest.mark.parametrize(
+    "content", some([b"", b"[]", DEEP.encode(), b'{"files": {"x": 1}}'], every=2)
+)
 def test_a_manifest_that_is_none_is_rejected_by_its_digest(first: Any, content: bytes) -> None:
     (first.root / "candidate/manifest.json").write_bytes(content)
     assert first.gate() == 1
@@ -456,18 +490,21 @@ def test_a_link_in_the_place_of_the_manifest_is_not_followed(first: Any) -> None
 
 @pytest.mark.parametrize(
     ("harm", "part"),
-    [
-        (replaced("golden.json", b"PAR1"), "candidate"),
-        (replaced("golden.json", DEEP.encode()), "candidate"),
-        (replaced("golden.json", b'[{"row": 1, "prediction": {}}]'), "candidate"),
-        (replaced("metrics.json", b"\xff"), "candidate metrics"),
-        (replaced("metrics.json", DEEP.encode()), "candidate metrics"),
-        (replaced("metrics.json", b'{"holdout": 1}'), "candidate metrics"),
-        (replaced("training.json", b"{}"), "candidate answers"),
-        (replaced("model.onnx", b""), "candidate answers"),
-        (replaced("model.onnx", b"\x08\x07" + b"\xff" * 4096), "candidate answers"),
-        (stated(holdout=None), "candidate"),
-    ],
+    some(
+        [
+            (replaced("golden.json", b"PAR1"), "candidate"),
+            (replaced("golden.json", DEEP.encode()), "candidate"),
+            (replaced("golden.json", b'[{"row": 1, "prediction": {}}]'), "candidate"),
+            (replaced("metrics.json", b"\xff"), "candidate metrics"),
+            (replaced("metrics.json", DEEP.encode()), "candidate metrics"),
+            (replaced("metrics.json", b'{"holdout": 1}'), "candidate metrics"),
+            (replaced("training.json", b"{}"), "candidate answers"),
+            (replaced("model.onnx", b""), "candidate answers"),
+            (replaced("model.onnx", b"\x08\x07" + b"\xff" * 4096), "candidate answers"),
+            (stated(holdout=None), "candidate"),
+        ],
+        every=3,
+    ),
 )
 def test_a_file_that_is_read_later_is_a_reason_as_well(first: Any, harm: Harm, part: str) -> None:
     first.edit(harm)
@@ -486,7 +523,9 @@ def test_a_contract_of_other_types_is_rejected(first: Any) -> None:
     assert "it does not answer" in reasons(first)["candidate answers"]
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1" + b"\xff" * 64 + b"PAR1", b"PAR1", b"x" * 4096])
+@pytest.mark.parametrize(
+    "content", some([b"", b"PAR1" + b"\xff" * 64 + b"PAR1", b"PAR1", b"x" * 4096], every=2)
+)
 def test_a_hostile_table_is_a_reason_and_no_failure(first: Any, content: bytes) -> None:
     first_part(first.root / "data/prepared/holdout").write_bytes(content)
     assert first.gate() == 1
@@ -526,11 +565,14 @@ def test_rows_that_are_not_there_are_a_failure_and_no_reason(
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [
-        ("conf/gate/standard.yaml", BOMB),
-        ("conf/gate/standard.yaml", "rules: " + DEEP),
-        ("params.yaml", f"{BOMB}\ngate: {{rules: *a11}}"),
-    ],
+    some(
+        [
+            ("conf/gate/standard.yaml", BOMB),
+            ("conf/gate/standard.yaml", "rules: " + DEEP),
+            ("params.yaml", f"{BOMB}\ngate: {{rules: *a11}}"),
+        ],
+        every=2,
+    ),
 )
 def test_a_boundless_policy_of_the_branch_is_only_told(first: Any, name: str, text: str) -> None:
     first.write(name, text)

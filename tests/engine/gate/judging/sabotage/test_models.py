@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from parts import put
+from sweeps import some
 
 PARAMS = "params.yaml"
 CONTRACT = "conf/data/churn.yaml"
@@ -168,21 +169,27 @@ def out_of_bounds(bench: Any) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "entries"),
-    [
-        (constant, {"better_than_baseline dummy": "of the dummy", "metric": "must be at least"}),
-        (miscalibrated, {"calibration ece": "above 0.05"}),
-        (slow, {"latency 1 row": "above 2"}),
-        (leaked, {"leakage support_calls": "support_calls"}),
-        (encoded_with_the_target, {"leakage monthly_fee": "in training"}),
-        (
-            training_rows_in_the_holdout,
-            {"split_kept holdout": "60 of", "duplicates": "have a twin in training"},
-        ),
-        (holdout_rows_in_training, {"split_kept training": "do not belong"}),
-        (copies_under_other_keys, {"duplicates": "have a twin in training"}),
-        (unfair_slice, {"fairness age_band": "error_gap"}),
-        (out_of_bounds, {"contract_kept holdout monthly_fee": "are above 100"}),
-    ],
+    some(
+        [
+            (
+                constant,
+                {"better_than_baseline dummy": "of the dummy", "metric": "must be at least"},
+            ),
+            (miscalibrated, {"calibration ece": "above 0.05"}),
+            (slow, {"latency 1 row": "above 2"}),
+            (leaked, {"leakage support_calls": "support_calls"}),
+            (encoded_with_the_target, {"leakage monthly_fee": "in training"}),
+            (
+                training_rows_in_the_holdout,
+                {"split_kept holdout": "60 of", "duplicates": "have a twin in training"},
+            ),
+            (holdout_rows_in_training, {"split_kept training": "do not belong"}),
+            (copies_under_other_keys, {"duplicates": "have a twin in training"}),
+            (unfair_slice, {"fairness age_band": "error_gap"}),
+            (out_of_bounds, {"contract_kept holdout monthly_fee": "are above 100"}),
+        ],
+        every=2,
+    ),
 )
 def test_what_no_first_model_may_be_is_rejected(
     bench: Any, harm: Harm, entries: dict[str, str]
@@ -193,23 +200,26 @@ def test_what_no_first_model_may_be_is_rejected(
 
 @pytest.mark.parametrize(
     ("harm", "entries"),
-    [
-        (worse, {"non_inferiority roc_auc": "must be at least -0.02"}),
-        (degraded_slice, {"slices plan=premium": "for a loss beyond"}),
-        (
-            swapped,
-            {"split_kept holdout": "not belong", "holdout_unchanged rows": "gone or changed"},
-        ),
-        (easier_split, {"holdout_unchanged split": "salt='lucky'"}),
-        (hard_rows_removed, {"holdout_unchanged rows": "gone or changed"}),
-        (appended_then_removed, {"holdout_unchanged rows": "gone or changed"}),
-        (relabelled_holdout, {"holdout_unchanged rows": "have another label"}),
-        (removed_feature, {"champion": "no column payment_method"}),
-        (removed_column, {"contract_kept gender": "was removed"}),
-        (retyped_column, {"contract_kept support_calls": "is of type number"}),
-        (target_inverted, {"holdout_unchanged rows": "have another label"}),
-        (no_longer_sensitive, {"fairness gender": "no longer calls it sensitive"}),
-    ],
+    some(
+        [
+            (worse, {"non_inferiority roc_auc": "must be at least -0.02"}),
+            (degraded_slice, {"slices plan=premium": "for a loss beyond"}),
+            (
+                swapped,
+                {"split_kept holdout": "not belong", "holdout_unchanged rows": "gone or changed"},
+            ),
+            (easier_split, {"holdout_unchanged split": "salt='lucky'"}),
+            (hard_rows_removed, {"holdout_unchanged rows": "gone or changed"}),
+            (appended_then_removed, {"holdout_unchanged rows": "gone or changed"}),
+            (relabelled_holdout, {"holdout_unchanged rows": "have another label"}),
+            (removed_feature, {"champion": "no column payment_method"}),
+            (removed_column, {"contract_kept gender": "was removed"}),
+            (retyped_column, {"contract_kept support_calls": "is of type number"}),
+            (target_inverted, {"holdout_unchanged rows": "have another label"}),
+            (no_longer_sensitive, {"fairness gender": "no longer calls it sensitive"}),
+        ],
+        every=3,
+    ),
 )
 def test_what_is_no_better_than_the_champion_is_rejected(
     bench: Any, harm: Harm, entries: dict[str, str]
@@ -235,11 +245,14 @@ rules:
 
 @pytest.mark.parametrize(
     ("column", "labels", "share", "part"),
-    [
-        ("plan", ["basic", "standard", "premium"], 0.05, ""),
-        ("plan", ["premium"], 0.3, "plan=premium"),
-        ("plan", ["premium"], 0.0, None),
-    ],
+    some(
+        [
+            ("plan", ["basic", "standard", "premium"], 0.05, ""),
+            ("plan", ["premium"], 0.3, "plan=premium"),
+            ("plan", ["premium"], 0.0, None),
+        ],
+        every=2,
+    ),
 )
 def test_wrong_training_labels_are_rejected_and_others_are_not(
     bench: Any, column: str, labels: list[str], share: float, part: str | None

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from parts import first_part, put
+from sweeps import some
 
 HOLDOUT = "data/prepared/holdout"
 POINTER = "deploy/production/champion.dvc"
@@ -112,25 +113,28 @@ def no_candidate(bench: Any) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "entry", "said"),
-    [
-        (code_changed, "lineage code", "what it is computed with is"),
-        (config_changed, "lineage config", "resolved.yaml is"),
-        (parameters_changed, "lineage composition", "params.yaml"),
-        (environment_changed, "lineage environment", "requirements/train.txt is"),
-        (raw_data_changed, "lineage data", "are not those of the manifest"),
-        (raw_data_unversioned, "lineage raw data", "is not what data/raw.dvc says"),
-        (prepared_rows_changed, "lineage prepared rows", "dvc.lock says"),
-        (lock_of_another, "lineage candidate", "dvc.lock says"),
-        (no_lock, "lineage", "dvc.lock"),
-        (uncommitted, "lineage tree", "uncommitted changes"),
-        (other_history, "lineage commit", "no ancestor"),
-        (empty_holdout, "candidate rows", "has no rows"),
-        (one_class_holdout, "candidate rows", "no metric means anything"),
-        (unlabelled_holdout, "candidate rows", "have no valid churned"),
-        (holdout_without_a_feature, "candidate rows", "plan"),
-        (holdout_damaged, "candidate rows", "Parquet"),
-        (no_candidate, "exit 2", "is no bundle"),
-    ],
+    some(
+        [
+            (code_changed, "lineage code", "what it is computed with is"),
+            (config_changed, "lineage config", "resolved.yaml is"),
+            (parameters_changed, "lineage composition", "params.yaml"),
+            (environment_changed, "lineage environment", "requirements/train.txt is"),
+            (raw_data_changed, "lineage data", "are not those of the manifest"),
+            (raw_data_unversioned, "lineage raw data", "is not what data/raw.dvc says"),
+            (prepared_rows_changed, "lineage prepared rows", "dvc.lock says"),
+            (lock_of_another, "lineage candidate", "dvc.lock says"),
+            (no_lock, "lineage", "dvc.lock"),
+            (uncommitted, "lineage tree", "uncommitted changes"),
+            (other_history, "lineage commit", "no ancestor"),
+            (empty_holdout, "candidate rows", "has no rows"),
+            (one_class_holdout, "candidate rows", "no metric means anything"),
+            (unlabelled_holdout, "candidate rows", "have no valid churned"),
+            (holdout_without_a_feature, "candidate rows", "plan"),
+            (holdout_damaged, "candidate rows", "Parquet"),
+            (no_candidate, "exit 2", "is no bundle"),
+        ],
+        every=2,
+    ),
 )
 def test_what_the_candidate_does_not_come_from_is_seen(
     bench: Any, harm: Harm, entry: str, said: str
@@ -189,16 +193,19 @@ def pointer_removed_on_the_branch(bench: Any) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "entry", "said"),
-    [
-        (champion_again, "champion bundle", "nothing to promote"),
-        (equally_good, "superiority roc_auc", "must be above 0"),
-        (champion_lost, "exit 2", "cannot be fetched"),
-        (champion_exchanged, "exit 2", "champion"),
-        (pointer_to_nothing, "exit 2", "cannot be fetched"),
-        (pointer_to_a_file, "exit 2", "does not declare the folder"),
-        (pointer_that_leaves, "exit 2", "does not declare the folder"),
-        (pointer_removed_on_the_branch, "non_inferiority roc_auc", "must be at least -0.02"),
-    ],
+    some(
+        [
+            (champion_again, "champion bundle", "nothing to promote"),
+            (equally_good, "superiority roc_auc", "must be above 0"),
+            (champion_lost, "exit 2", "cannot be fetched"),
+            (champion_exchanged, "exit 2", "champion"),
+            (pointer_to_nothing, "exit 2", "cannot be fetched"),
+            (pointer_to_a_file, "exit 2", "does not declare the folder"),
+            (pointer_that_leaves, "exit 2", "does not declare the folder"),
+            (pointer_removed_on_the_branch, "non_inferiority roc_auc", "must be at least -0.02"),
+        ],
+        every=2,
+    ),
 )
 def test_the_champion_is_that_of_the_base_and_whole(
     bench: Any, harm: Harm, entry: str, said: str
