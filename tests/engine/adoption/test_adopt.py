@@ -11,6 +11,7 @@ from baked import SOURCE
 from mlops.adoption.adopt import adopt
 from mlops.config.compose import composed, read_experiment
 from mlops.config.settings import Settings
+from mlops.data.splitting import keys
 from mlops.errors import ProjectError
 from mlops.git.repository import Repository
 
@@ -190,6 +191,79 @@ def test_adopting_again_keeps_edits_and_says_what_the_table_says(project: Path) 
     adopt(Repository(project), file, "y", anew=True)
     assert settings(project).data.columns["age"].max == 140
     assert settings(project).features.exclude == []
+
+
+def test_a_key_that_is_named_later_decides_the_split(project: Path) -> None:
+    """Without one, the columns that tell rows apart did."""
+    visits = pd.DataFrame(
+        {
+            "cust": np.repeat(np.arange(100), 3),
+            "a": RNG.normal(size=ROWS).round(6),
+            "b": RNG.normal(size=ROWS).round(6),
+            "y": TABLE.y,
+        }
+    )
+    file = put(project.parent, visits.to_csv(index=False))
+    first = str(adopt(Repository(project), file, "y"))
+    assert settings(project).split.columns == ["a"]
+    assert "split: by hash of a" in first.splitlines()
+    edit(project / "params.yaml", "  use: hash\n", "  use: hash\n  salt: mine\n")
+    commit(project)
+    assert "split: by hash of a" in str(adopt(Repository(project), file, "y")).splitlines()
+    keyed = str(adopt(Repository(project), file, "y", key="cust"))
+    assert "split: by hash of cust" in keyed.splitlines()
+    split = settings(project).split
+    assert (split.columns, split.salt) == ([], "mine")
+    assert keys(settings(project).data, split) == ("cust",)
+    again = str(adopt(Repository(project), file, "y"))
+    assert "split: by hash of cust" in again.splitlines()
+
+
+def test_another_table_inherits_no_columns_of_the_split(project: Path) -> None:
+    visits = TABLE.assign(a=RNG.normal(size=ROWS).round(6)).drop(columns=["age", "income"])
+    adopt(Repository(project), put(project.parent, visits.to_csv(index=False)), "y")
+    assert settings(project).split.columns
+    commit(project)
+    (project / "data/raw/table.csv").unlink()
+    other = put(project.parent, TABLE.assign(id=range(ROWS)).to_csv(index=False), "other.csv")
+    said = str(adopt(Repository(project), other, "y", key="id"))
+    assert "split: by hash of id" in said.splitlines()
+    assert settings(project).split.columns == []
+
+
+def test_what_was_said_of_columns_is_said_once(project: Path) -> None:
+    """Adopting again asks for no option again; another one takes its place."""
+    days = pd.date_range("2026-01-01", periods=ROWS).strftime("%Y-%m-%d")
+    table = TABLE.assign(day=days, flat=np.arange(ROWS) // 10 + 0.5, id=range(ROWS))
+    file = put(project.parent, table.to_csv(index=False))
+    adopt(Repository(project), file, "y", group="flat", key="id")
+    commit(project)
+    adopt(Repository(project), file, "y")
+    found = settings(project)
+    assert (found.split.method, found.data.names("group")) == ("group", ("flat",))
+    assert found.data.names("id") == ("id",)
+    adopt(Repository(project), file, "y", time="day")
+    found = settings(project)
+    assert (found.split.method, found.data.time) == ("time", "day")
+    assert not found.data.names("group")
+    commit(project)
+    (project / "data/raw/table.csv").unlink()
+    without = put(project.parent, table.drop(columns=["id", "day"]).to_csv(index=False))
+    with pytest.raises(ProjectError, match=r"no column of role time: .* set split\.use to hash"):
+        adopt(Repository(project), without, "y")
+    edit(project / "params.yaml", "use: time", "use: hash")
+    adopt(Repository(project), without, "y")
+    assert settings(project).split.method == "hash"
+
+
+def test_a_key_does_not_end_a_split_by_time(project: Path) -> None:
+    days = pd.date_range("2026-01-01", periods=ROWS).strftime("%Y-%m-%d")
+    file = put(project.parent, TABLE.assign(day=days, id=range(ROWS)).to_csv(index=False))
+    adopt(Repository(project), file, "y", time="day")
+    before = settings(project).split
+    said = str(adopt(Repository(project), file, "y", key="id"))
+    assert settings(project).split == before
+    assert f"split: by time from {before.cutoff} of day" in said.splitlines()
 
 
 def test_edits_that_cannot_be_merged_are_refused_and_nothing_changes(project: Path) -> None:

@@ -2,15 +2,21 @@ from pathlib import Path
 
 from mlops.adoption.proposal import Proposal
 from mlops.adoption.summary import summary
+from mlops.config.settings import Split
 from mlops.contract import Column, Contract, Source
 
 TARGET = Column("category", role="target", categories=["no", "yes"])
 
 
-def lines(absent: dict[str, dict[str, int]] | None = None, **columns: Column) -> list[str]:
+def lines(
+    absent: dict[str, dict[str, int]] | None = None,
+    split: Split = Split("hash"),  # noqa: B008
+    **columns: Column,
+) -> list[str]:
     contract = Contract("t", "binary", {"x": Column("number"), **columns, "y": TARGET}, Source())
     proposal = Proposal(contract, 1200, 0, {}, {"use": "hash"}, absent or {}, ("look here",))
-    return summary(Path("t.csv"), proposal, [Path("conf/data/t.yaml")]).splitlines()
+    written = [Path("conf/data/t.yaml")]
+    return summary(Path("t.csv"), proposal, split, written).splitlines()
 
 
 def test_says_what_the_table_is_and_what_to_do_next() -> None:

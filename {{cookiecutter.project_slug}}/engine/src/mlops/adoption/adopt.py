@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from ..config import compose, settings
+from ..config import compose
 from ..config.experiment import Experiment, read_experiment
-from ..config.settings import Derived
+from ..config.settings import Derived, Settings, Split
 from ..contract import Contract
 from ..errors import ProjectError
 from ..features import agreement
@@ -15,8 +15,8 @@ from ..features.encoding import KINDS
 from ..git.dvc import dvc_add, maker
 from ..git.repository import Repository
 from .declaration import adopted, contract_text, features_text, unedited, with_choices
-from .merging import base_of, merge
-from .proposal import Options, Proposal, propose
+from .merging import base_of, merge, read
+from .proposal import Options, Proposal, name_of, propose
 from .summary import summary
 from .transaction import RAW, check_raw, exchange, exclusive
 
@@ -34,11 +34,12 @@ class Adoption:
 
     file: Path
     proposal: Proposal
+    split: Split
     written: tuple[Path, ...]
     told: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return summary(self.file, self.proposal, self.written, self.told)
+        return summary(self.file, self.proposal, self.split, self.written, self.told)
 
 
 def adopt(repository: Repository, file: Path, target: str, **options: Unpack[Options]) -> Adoption:
@@ -46,7 +47,8 @@ def adopt(repository: Repository, file: Path, target: str, **options: Unpack[Opt
 
     Where its contract was edited since an adoption, the edits stay, and the differences are told;
     with the option `anew` the proposal takes their place. Raises a ProjectError, having changed
-    nothing, for a table that cannot be one (see propose), and where raw data would be lost.
+    nothing, for a table that cannot be one (see propose), and where raw data would be lost. The
+    split of an experiment that is on these data already stays too, unless the options decide it.
     """
     project = repository.root
     if not (project / PARAMS).is_file() or not (project / CONF).is_dir():
@@ -56,14 +58,26 @@ def adopt(repository: Repository, file: Path, target: str, **options: Unpack[Opt
     with exclusive(project):
         _check_made(project)
         anew = options.pop("anew", False)
-        proposal = propose(file, target, **options)
+        earlier = None if anew else _stands(project, file, options.get("name"))
+        proposal = propose(file, target, earlier, **options)
         check_raw(repository, file)
-        asked = bool(options.get("time") or options.get("group"))
+        asked = {name for name in ("time", "group", "key") if options.get(name)}
         texts, told = _texts(repository, file, proposal, anew=anew, asked=asked)
         with exchange(project, file, texts):
-            _check_experiment(project)
+            split = _checked(project).split
             pointer = dvc_add(repository, RAW)
-    return Adoption(file, proposal, (*texts, pointer), told)
+    return Adoption(file, proposal, split, (*texts, pointer), told)
+
+
+def _stands(project: Path, file: Path, name: str | None) -> Contract | None:
+    """Return the contract of an earlier adoption of these data that the experiment is on."""
+    called = name_of(file, name)
+    path = CONF / "data" / f"{called}.yaml"
+    data = read_experiment(project / PARAMS).get("data")
+    if not isinstance(data, Mapping) or data.get("use") != called:
+        return None
+    old = _earlier(project, path)
+    return None if old is None else read(path, old)
 
 
 def _check_made(project: Path) -> None:
@@ -77,7 +91,7 @@ def _check_made(project: Path) -> None:
 
 
 def _texts(
-    repository: Repository, file: Path, proposal: Proposal, *, anew: bool, asked: bool
+    repository: Repository, file: Path, proposal: Proposal, *, anew: bool, asked: set[str]
 ) -> tuple[dict[Path, str], tuple[str, ...]]:
     """Return the files to write, params.yaml last, and what was kept of those there were."""
     project, name, contract = repository.root, proposal.contract.name, proposal.contract
@@ -102,7 +116,7 @@ def _texts(
         texts[features] = features_text(name, derived, exclude)
     experiment = read_experiment(project / PARAMS)
     again = old is not None and not anew
-    if again and not asked and _is_chosen(experiment, name):
+    if again and _is_chosen(experiment, name, asked):
         del choices["split"]
     before = (project / PARAMS).read_text(encoding="utf-8")
     return texts | {PARAMS: with_choices(before, choices, fresh=not again)}, told
@@ -131,16 +145,22 @@ def _earlier(project: Path, path: Path) -> str | None:
     return text
 
 
-def _is_chosen(experiment: Mapping[str, Any], name: str) -> bool:
-    """Say whether the experiment is on these data already, with a split of its own."""
-    data = experiment.get("data")
-    return isinstance(data, Mapping) and data.get("use") == name and "split" in experiment
+def _is_chosen(experiment: Mapping[str, Any], name: str, asked: set[str]) -> bool:
+    """Say whether the experiment is on these data already, with a split that nobody asked anew for.
+
+    A key decides a split by hash, and no other.
+    """
+    data, split = experiment.get("data"), experiment.get("split")
+    if not isinstance(data, Mapping) or data.get("use") != name or not isinstance(split, Mapping):
+        return False
+    return not asked - ({"key"} if split.get("use") != "hash" else set())
 
 
-def _check_experiment(project: Path) -> None:
-    """Raise ConfigError where what params.yaml says elsewhere does not suit the new data."""
+def _checked(project: Path) -> Settings:
+    """Return what is composed; raise where what params.yaml says elsewhere suits no such data."""
     conf = project / CONF
     resolved = compose.composed(conf, read_experiment(project / PARAMS))
-    parsed = settings.Settings.parse(resolved)
+    parsed = Settings.parse(resolved)
     compose.check_task(conf, parsed)
     agreement.check(parsed, Experiment.parse(conf, read_experiment(project / PARAMS)).used)
+    return parsed

@@ -96,7 +96,8 @@ def with_choices(experiment: str, choices: Mapping[str, Mapping[str, Any]], fres
     """Return params.yaml with these choices, its comments and other parts as they were.
 
     What it changed in another choice of the same part is dropped, and in the same one when
-    that is `fresh`ly written.
+    that is `fresh`ly written. Of a split of the same kind all stays but the columns of an earlier
+    table or key.
     """
     round_trip = YAML()
     round_trip.width = 4096
@@ -114,6 +115,8 @@ def with_choices(experiment: str, choices: Mapping[str, Mapping[str, Any]], fres
         section = parts[part]
         if section.get("use") != values["use"] or (fresh and part != "split"):
             _empty(section)
+        elif part == "split" and "columns" not in values:
+            section.pop("columns", None)
         for key, value in values.items():
             section[key] = _scalar(value) if isinstance(value, str) else _sequence(value)
     stream = io.StringIO()

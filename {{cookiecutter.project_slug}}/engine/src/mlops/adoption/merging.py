@@ -30,7 +30,7 @@ def merge(path: Path, text: str, base: str | None, found: Contract) -> Merged:
     What nobody edited follows the table; without a base, everything in the file counts as edited.
     Raises ContractError where the file cannot be read, or predicts something else.
     """
-    ours, before = _read(path, text), None if base is None else _read(path, base)
+    ours, before = read(path, text), None if base is None else read(path, base)
     if (ours.target, ours.task) != (found.target, found.task):
         raise ContractError(
             f"{path} was edited and predicts {ours.target} ({ours.task}), and the table was to be "
@@ -71,7 +71,8 @@ def base_of(repository: Repository, path: Path) -> str | None:
     return next((text for text in texts if text and unedited(text)), None)
 
 
-def _read(path: Path, text: str) -> Contract:
+def read(path: Path, text: str) -> Contract:
+    """Return the contract of a file; raises ContractError where it was edited and is none."""
     try:
         content = OmegaConf.to_container(OmegaConf.create(text), resolve=True)
         return msgspec.convert(content, Contract)

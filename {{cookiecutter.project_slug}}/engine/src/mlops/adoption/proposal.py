@@ -80,13 +80,16 @@ class Options(TypedDict, total=False):
     anew: bool
 
 
-def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
+def propose(
+    file: Path, target: str, earlier: Contract | None = None, **options: Unpack[Options]
+) -> Proposal:
     """Read a CSV or Parquet file and infer what it would be.
 
-    Raises a ProjectError for a file that is no table, columns that are not there, and a target
-    that cannot be predicted.
+    Key, time and group that the options leave open are those of an `earlier` contract, as far as
+    the table still has them. Raises a ProjectError for a file that is no table, columns that are
+    not there, and a target that cannot be predicted.
     """
-    called = _name(file, options.get("name"))
+    called = name_of(file, options.get("name"))
     time, group = options.get("time"), options.get("group")
     roles = _roles(target, options.get("key"), time, group)
     named = [column.strip() for column in options.get("columns") or ()]
@@ -96,6 +99,9 @@ def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
         source = msgspec.structs.replace(source, missing=list(dict.fromkeys(texts)))
     frame, source, absent = _read(file, source)
     _check_columns(file, list(frame.columns), [target, *roles])
+    if earlier is not None and earlier.target == target:
+        roles |= _kept(earlier, roles, set(frame.columns))
+        time, group = (_of(roles, role) for role in ("time", "group"))
     facts, readings = read(file, frame, source, [n for n, role in roles.items() if role != "time"])
     for column, role in roles.items():
         _check_role(facts[column], role)
@@ -201,7 +207,7 @@ def _guessed(source: Source, frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _name(file: Path, name: str | None) -> str:
+def name_of(file: Path, name: str | None) -> str:
     """Return the name of the data: the one given, or the file's as far as it can be one."""
     if name is None:
         stem = re.sub(r"[^a-z0-9_-]+", "_", file.name.split(".")[0].lower()).strip("_-")
@@ -230,6 +236,29 @@ def _roles(target: str, key: str | None, time: str | None, group: str | None) ->
             raise ProposalError(f"{option} names {column}, which has another role: give one each")
         roles[column] = role
     return roles
+
+
+def _kept(earlier: Contract, roles: Mapping[str, Role], present: set[str]) -> dict[str, Role]:
+    """Return the roles that columns had before and nobody gave to another one.
+
+    What is a feature too was found by inference, which finds it again.
+    """
+    given = set(roles.values())
+    kept: dict[str, Role] = {}
+    for role in ("id", "time", "group"):
+        rivals = {"time", "group"} if role != "id" else {"id"}
+        names = [
+            name
+            for name in earlier.names(role)
+            if name in present and name not in roles and set(earlier.columns[name].roles) == {role}
+        ]
+        if len(names) == 1 and not rivals & (given | set(kept.values())):
+            kept.setdefault(names[0], role)
+    return kept
+
+
+def _of(roles: Mapping[str, Role], role: Role) -> str | None:
+    return next((name for name, one in roles.items() if one == role), None)
 
 
 def _check_columns(file: Path, present: list[str], wanted: Sequence[str]) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..config.settings import Split
+from ..contract import Contract
 from ..features.encoding import INDIRECT
 from .proposal import SHOWN, Proposal
 
@@ -11,11 +13,12 @@ MANY = 50  # labels of a category, from which on linear models and forests encod
 
 
 def summary(
-    file: Path, proposal: Proposal, written: Sequence[Path], told: Sequence[str] = ()
+    file: Path, proposal: Proposal, split: Split, written: Sequence[Path], told: Sequence[str] = ()
 ) -> str:
     """Return the lines: what the table is, what is left out, what to check, what was written.
 
-    `told` says what was kept of an earlier adoption.
+    `split` is that of the experiment as it stands; `told` says what was kept of an earlier
+    adoption.
     """
     contract = proposal.contract
     lines = [
@@ -23,7 +26,7 @@ def summary(
         f"{_target(proposal)}",
         f"features: {_listed(_features(proposal), SHOWN)}",
         *(f"id: {name}" for name in contract.names("id")),
-        f"split: by {_split(proposal)}",
+        f"split: by {_split(proposal.contract, split)}",
         *([f"gate: {proposal.tells}"] if proposal.tells else []),
     ]
     if proposal.unlabelled:
@@ -55,12 +58,12 @@ def _features(proposal: Proposal) -> list[str]:
     return [*(name for name in direct if name not in proposal.exclude), *proposal.derived]
 
 
-def _split(proposal: Proposal) -> str:
-    contract, split = proposal.contract, proposal.split
-    if split["use"] != "hash":
-        return " from ".join(split.values()) + f" of {contract.time}" * (split["use"] == "time")
-    ids = contract.names("id")
-    by = f"hash of {', '.join(ids or split.get('columns', ()))}".removesuffix(" of ")
+def _split(contract: Contract, split: Split) -> str:
+    if split.method == "time":
+        return f"time from {split.cutoff} of {contract.time}"
+    if split.method == "group":
+        return "group"
+    by = f"hash of {', '.join(split.columns or contract.names('id'))}".removesuffix(" of ")
     days = [n for n in contract.names("feature") if contract.columns[n].type == "datetime"]
     return by + (f" (--time {days[0]!r} would hold out the latest rows)" if days else "")
 

@@ -80,7 +80,7 @@ def _events(table: Table, entities: pd.DataFrame, latest: np.datetime64, seed: i
         if name in table.keys:
             made[name] = np.tile(entities[name].to_numpy(), EVENTS)
         elif name in table.times:
-            made[name] = _moments(column, latest - days.astype("timedelta64[D]"))
+            made[name] = _moments(column, latest - _days(days))
         elif name in table.tie_break and column.type in ("number", "integer"):
             made[name] = _names(column, rows, True, name)
         else:
@@ -124,7 +124,7 @@ def _values(
         "integer": lambda: rng.integers(int(np.ceil(low)), int(np.floor(high)) + 1, rows),
         "boolean": lambda: rng.random(rows) < 0.5,
         "category": lambda: rng.choice(np.array(column.categories, dtype=object), rows),
-        "datetime": lambda: _moments(column, latest - rng.integers(0, DAYS, rows)),
+        "datetime": lambda: _moments(column, latest - _days(rng.integers(0, DAYS, rows))),
         "text": lambda: np.array([f"word {n}" for n in rng.integers(0, 50, rows)], dtype=object),
     }
     return made[column.type]()
@@ -140,6 +140,11 @@ def _names(column: Column, rows: int, single: bool, name: str) -> object:
     if column.type == "category":
         return np.array(column.categories, dtype=object)[numbers % len(column.categories)]
     return np.array([f"{name}-{number}" for number in numbers], dtype=object)
+
+
+def _days(numbers: np.ndarray) -> np.ndarray:
+    """Return numbers of days as such: of a moment to the microsecond a number takes those."""
+    return numbers.astype("timedelta64[D]")
 
 
 def _moments(column: Column, moments: np.ndarray) -> object:
