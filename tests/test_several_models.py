@@ -60,9 +60,9 @@ def test_each_has_its_own_workflows_and_nothing_of_the_data_is_in_git(made: Proj
     files = made.run("git", "ls-files").stdout.splitlines()
     top = {path for path in files if not path.startswith("models/")}
     names = [path.name for path in (SOURCE / OWN).glob("*.yml")]
-    assert top == {f"{OWN}/{one}-{name}" for one in NAMES for name in names} | {
-        ".github/CODEOWNERS"
-    }
+    both = {".github/CODEOWNERS", ".gitlab-ci.yml"}
+    gitlab = {f".gitlab/projects/{one}.yml" for one in NAMES}
+    assert top == {f"{OWN}/{one}-{name}" for one in NAMES for name in names} | gitlab | both
     for name in NAMES:
         assert (made.path / f"models/{name}-storage").is_dir()  # ../../ of .dvc, ignored
         assert (
