@@ -14,50 +14,12 @@ import pytest
 import yaml
 from baked import ROOT, SOURCE, Project, sharing
 from linting import run, tool
+from pipelines import FORK, MAIN, NIGHT, REQUEST, TRAIN, Runner, told
 from rehearsal.machine import Machine
 from sweeps import thorough
 
 FILE = SOURCE / ".gitlab-ci.yml"
 STAND_IN = ROOT / "tests/engine/release/releasing/stand_in.py"
-REQUEST = {
-    "CI_PIPELINE_SOURCE": "merge_request_event",
-    "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
-    "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7",
-    "CI_MERGE_REQUEST_PROJECT_ID": "7",
-}
-FORK = {**REQUEST, "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "8"}
-MAIN = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"}
-NIGHT = {**MAIN, "CI_PIPELINE_SOURCE": "schedule"}
-TRAIN = {**REQUEST, "CI_MERGE_REQUEST_EVENT_TYPE": "merge_train"}
-PREDEFINED = (*TRAIN, *MAIN, "CI_DEFAULT_BRANCH", "CI_COMMIT_SHA", "CI_REGISTRY")
-
-
-def told(variables: Mapping[str, str]) -> list[str]:
-    """Return the arguments that say what GitLab would of a pipeline."""
-    every = {"CI_DEFAULT_BRANCH": "main", **variables}
-    given = [word for name, value in every.items() for word in ("--variable", f"{name}={value}")]
-    return [*given, "--ignore-predefined-vars", ",".join(PREDEFINED)]
-
-
-class Runner(NamedTuple):
-    """A checkout in which the jobs of a pipeline run, and the environment of its machine."""
-
-    path: Path
-    environment: Mapping[str, str]
-
-    def local(self, *arguments: str, check: bool = True) -> str:
-        command = [str(tool("gitlab-ci-local")), *arguments]
-        tool("rsync")
-        done = subprocess.run(
-            command, cwd=self.path, env=dict(self.environment), text=True, capture_output=True
-        )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done.stdout if check else done.stdout + done.stderr
-
-    def jobs(self, variables: Mapping[str, str]) -> set[str]:
-        """Return the jobs that a pipeline of such a kind has."""
-        listed = json.loads(self.local("--list-json", *told(variables)))
-        return {job["name"] for job in listed if job["when"] != "never"}
 
 
 @pytest.fixture
