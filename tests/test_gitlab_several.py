@@ -10,8 +10,9 @@ import pytest
 import yaml
 from baked import SOURCE, Project, sharing
 from linting import run, tool
-from pipelines import FORK, MAIN, NIGHT, REQUEST, TRAIN, Runner, told
+from pipelines import MAIN, NIGHT, REQUEST, Runner, started, told
 from several import NAMES, project, repository
+from sweeps import thorough
 
 MAKE = ("make", "--silent", "-o", ".venv/.installed")  # these tests' environment stands in
 TOP = ".gitlab-ci.yml"
@@ -60,14 +61,11 @@ def follow(one: Project, said: str) -> None:
     [
         (REQUEST, "models/churn/new/deep/file", {"churn check", "churn judge", "churn push"}),
         (REQUEST, "models/fraud/.dvc/config", {"fraud check", "fraud judge", "fraud push"}),
-        (FORK, "models/churn/params.yaml", {"churn check", "churn judge"}),
-        (TRAIN, "models/churn/params.yaml", {"churn check", "churn judge"}),
         (REQUEST, "models/churn-eu/notes.md", set()),
         (REQUEST, "README.md", set()),
         (MAIN, "models/fraud/params.yaml", {"fraud check", "fraud release"}),
-        (MAIN, f"{OWN}/others.md", set()),
     ],
-    ids=["churn", "fraud", "fork", "train", "likeness", "top", "main", "main-others"],
+    ids=["churn", "fraud", "likeness", "top", "main"],
 )
 def test_a_change_has_jobs_of_whose_it_is(
     whole: Project, kind: Mapping[str, str], path: str, jobs: set[str]
@@ -251,3 +249,34 @@ def test_the_owners_of_one_own_its_jobs(whole: Project) -> None:
     for name in NAMES:
         project(whole, name).run("mlops", "workflows", "--check")
     assert (whole.path / ".gitlab/CODEOWNERS").read_text() == text
+
+
+@thorough
+def test_a_request_of_one_is_judged_and_pushed_and_the_other_has_no_part(
+    template: Path, isolated: Path, tmp_path: Path
+) -> None:
+    whole = repository(template, isolated, tmp_path / "company", dvc_remote="../../storage")
+    author = project(whole, "churn")
+    storage = f"['remote \"storage\"']\n    url = {tmp_path / 'storage'}\n"
+    (author.path / ".dvc/config.local").write_text(storage)
+    author.run("mlops", "sample", "--rows", "4000", "--months", "3")
+    author.run("dvc", "add", "--quiet", "data/raw")
+    author.run("dvc", "push", "--quiet")
+    whole.commit("Rows")
+    remote = tmp_path / "remote.git"
+    whole.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(remote))
+    whole.run("git", "remote", "add", "origin", str(remote))
+    whole.run("git", "push", "--quiet", "origin", "main")
+    whole.run("git", "checkout", "--quiet", "-b", "better")
+    (author.path / "notes.md").write_text("Try\n")
+    whole.commit("Try")
+    whole.run("git", "push", "--quiet", "origin", "better")
+    lab = started(tmp_path, author, "models/churn")
+    kind = {**REQUEST, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "better"}
+    lab.pipeline("request", "origin/better", kind, "churn judge", "churn push")
+    subjects = lab.git("log", "--format=%s", "main..better").splitlines()
+    assert subjects[1:] == ["Run the pipeline", "Try"]
+    assert subjects[0].startswith("Promote")
+    paths = lab.git("diff", "--name-only", "main...better").splitlines()
+    assert "models/churn/deploy/production/champion.dvc" in paths
+    assert all(path.startswith("models/churn/") for path in paths)

@@ -12,7 +12,7 @@ from ..files import write_text
 from ..git.placement import ABOUT, Placement, name_of, placement, top
 from ..git.repository import Repository, RepositoryError
 from . import gitlab, owners
-from .copies import FOLDER, Written, copy, is_project, neighbours, written
+from .copies import FOLDER, PIPELINE, Written, copy, is_project, neighbours, written
 from .edits import WorkflowError
 from .names import prefix
 from .scoping import pin, scoped
@@ -123,8 +123,8 @@ def _wanted(root: Path, place: Placement) -> dict[str, str]:
     for name, text in texts.items():
         body = scoped(text, name, place, list(texts), checkout)
         made[f"{FOLDER}/{place.workflow(name)}"] = copy(body, place)
-    if (pipeline := _text(root / gitlab.SOURCE)) is not None:
-        made[gitlab.file(place)] = copy(gitlab.scoped(pipeline, place), place, gitlab.SOURCE)
+    if (pipeline := _text(root / PIPELINE)) is not None:
+        made[gitlab.file(place)] = copy(gitlab.scoped(pipeline, place), place, PIPELINE)
     return made
 
 
@@ -162,7 +162,7 @@ def _image(root: Path) -> str:
 
 def _edited(path: str, place: Placement) -> WorkflowError:
     own = f"{FOLDER}/{Path(path).name.removeprefix(f'{place.name}-')}"
-    source = place.path(own if path.startswith(FOLDER) else gitlab.SOURCE)
+    source = place.path(own if path.startswith(FOLDER) else PIPELINE)
     return WorkflowError(
         f"{path} was edited by hand: change {source}, `git rm --quiet --force :/{path}`, "
         "and `make workflows`"
