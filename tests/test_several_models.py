@@ -143,6 +143,7 @@ def write(whole: Project, path: str, text: str = "changed\n") -> None:
         ("README.md", set()),
         (f"{OWN}/churn-check.yml", {"churn"}),
         (f"{OWN}/others.yml", set()),
+        (".gitlab/projects/fraud.yml", {"fraud"}),
     ],
 )
 def test_a_change_concerns_whose_it_is(whole: Project, path: str, concerned: set[str]) -> None:
