@@ -59,13 +59,12 @@ def follow(one: Project, said: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "path", "jobs"),
     [
-        (REQUEST, "models/churn/new/deep/file", {"churn check", "churn judge", "churn push"}),
-        (REQUEST, "models/fraud/.dvc/config", {"fraud check", "fraud judge", "fraud push"}),
+        (REQUEST, "models/churn/.dvc/deep/file", {"churn check", "churn judge", "churn push"}),
         (REQUEST, "models/churn-eu/notes.md", set()),
         (REQUEST, "README.md", set()),
         (MAIN, "models/fraud/params.yaml", {"fraud check", "fraud release"}),
     ],
-    ids=["churn", "fraud", "likeness", "top", "main"],
+    ids=["churn", "likeness", "top", "main"],
 )
 def test_a_change_has_jobs_of_whose_it_is(
     whole: Project, kind: Mapping[str, str], path: str, jobs: set[str]
