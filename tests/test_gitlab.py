@@ -8,56 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
-from baked import ROOT, SOURCE, Project, sharing
+from baked import SOURCE, Project, sharing
 from linting import run, tool
-from rehearsal.machine import Machine
+from pipelines import FORK, MAIN, NIGHT, REQUEST, TRAIN, Lab, Runner, started, told
 from sweeps import thorough
 
 FILE = SOURCE / ".gitlab-ci.yml"
-STAND_IN = ROOT / "tests/engine/release/releasing/stand_in.py"
-REQUEST = {
-    "CI_PIPELINE_SOURCE": "merge_request_event",
-    "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
-    "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7",
-    "CI_MERGE_REQUEST_PROJECT_ID": "7",
-}
-FORK = {**REQUEST, "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "8"}
-MAIN = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"}
-NIGHT = {**MAIN, "CI_PIPELINE_SOURCE": "schedule"}
-TRAIN = {**REQUEST, "CI_MERGE_REQUEST_EVENT_TYPE": "merge_train"}
-PREDEFINED = (*TRAIN, *MAIN, "CI_DEFAULT_BRANCH", "CI_COMMIT_SHA", "CI_REGISTRY")
-
-
-def told(variables: Mapping[str, str]) -> list[str]:
-    """Return the arguments that say what GitLab would of a pipeline."""
-    every = {"CI_DEFAULT_BRANCH": "main", **variables}
-    given = [word for name, value in every.items() for word in ("--variable", f"{name}={value}")]
-    return [*given, "--ignore-predefined-vars", ",".join(PREDEFINED)]
-
-
-class Runner(NamedTuple):
-    """A checkout in which the jobs of a pipeline run, and the environment of its machine."""
-
-    path: Path
-    environment: Mapping[str, str]
-
-    def local(self, *arguments: str, check: bool = True) -> str:
-        command = [str(tool("gitlab-ci-local")), *arguments]
-        tool("rsync")
-        done = subprocess.run(
-            command, cwd=self.path, env=dict(self.environment), text=True, capture_output=True
-        )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done.stdout if check else done.stdout + done.stderr
-
-    def jobs(self, variables: Mapping[str, str]) -> set[str]:
-        """Return the jobs that a pipeline of such a kind has."""
-        listed = json.loads(self.local("--list-json", *told(variables)))
-        return {job["name"] for job in listed if job["when"] != "never"}
 
 
 @pytest.fixture
@@ -147,41 +107,6 @@ def test_only_jobs_of_main_name_what_only_main_may_read() -> None:
     assert CONTENT["push"]["script"][1].endswith("--detach origin/main")
 
 
-class Lab(NamedTuple):
-    """A repository as GitLab keeps it, its author's clone, and a machine for runners."""
-
-    folder: Path
-    author: Project
-    machine: Machine
-    engine: Path
-
-    @property
-    def remote(self) -> Path:
-        return self.folder / "remote.git"
-
-    def git(self, *arguments: str) -> str:
-        command = ["git", "-C", str(self.remote), *arguments]
-        return subprocess.run(command, check=True, text=True, capture_output=True).stdout
-
-    def pipeline(
-        self, name: str, at: str, kind: Mapping[str, str], *jobs: str
-    ) -> tuple[Runner, str]:
-        """Run jobs of a pipeline of a commit, in a checkout like a runner's."""
-        path = self.folder / name
-        cloning = ("git", "clone", "--quiet", str(self.remote), str(path))
-        self.author.run(*cloning)
-        runner = Runner(path, self.machine.environment(self.folder / f"home-{name}"))
-        own = Project(path, runner.environment)
-        own.run("git", "checkout", "--quiet", "--detach", at)
-        self.machine.install(path)
-        settings = (self.author.path / ".dvc/config.local").read_text()
-        commit = own.run("git", "rev-parse", "HEAD").stdout.strip()
-        said = {**kind, "DVC_CONFIG": settings, "CI_COMMIT_SHA": commit}
-        before = ("--needs",) if "push" in jobs else ()
-        options = ("--force-shell-executor", *before, "--concurrency", "1")
-        return runner, runner.local(*jobs, *options, *told(said))
-
-
 @pytest.fixture
 def lab(bake: Callable[..., Path], tmp_path: Path) -> Lab:
     """A project on GitLab, its first candidate trained by nobody yet."""
@@ -197,16 +122,7 @@ def lab(bake: Callable[..., Path], tmp_path: Path) -> Lab:
     author.run("dvc", "push", "--quiet")
     author.commit("Start")
     author.run("git", "push", "--quiet", "origin", "main")
-    engine = tmp_path / "engine"
-    engine.mkdir()
-    machine = Machine(
-        tmp_path / "machine", {"STAND_IN": str(engine), "MLOPS_ENGINE": "podman"}, ("mypy",)
-    )
-    for name in ("podman", "skopeo", "docker"):
-        shutil.copy(STAND_IN, machine.folder / "bin" / name)
-        (machine.folder / "bin" / name).chmod(0o755)
-    (machine.folder / "bin/docker").write_text(f"#!/bin/sh\ncat > {engine}/password\n")
-    return Lab(tmp_path, author, machine, engine)
+    return started(tmp_path, author)
 
 
 def installed(lab: Lab) -> None:

@@ -60,9 +60,9 @@ def test_each_has_its_own_workflows_and_nothing_of_the_data_is_in_git(made: Proj
     files = made.run("git", "ls-files").stdout.splitlines()
     top = {path for path in files if not path.startswith("models/")}
     names = [path.name for path in (SOURCE / OWN).glob("*.yml")]
-    assert top == {f"{OWN}/{one}-{name}" for one in NAMES for name in names} | {
-        ".github/CODEOWNERS"
-    }
+    both = {".github/CODEOWNERS", ".gitlab-ci.yml"}
+    gitlab = {f".gitlab/projects/{one}.yml" for one in NAMES}
+    assert top == {f"{OWN}/{one}-{name}" for one in NAMES for name in names} | gitlab | both
     for name in NAMES:
         assert (made.path / f"models/{name}-storage").is_dir()  # ../../ of .dvc, ignored
         assert (
@@ -143,6 +143,7 @@ def write(whole: Project, path: str, text: str = "changed\n") -> None:
         ("README.md", set()),
         (f"{OWN}/churn-check.yml", {"churn"}),
         (f"{OWN}/others.yml", set()),
+        (".gitlab/projects/fraud.yml", {"fraud"}),
     ],
 )
 def test_a_change_concerns_whose_it_is(whole: Project, path: str, concerned: set[str]) -> None:

@@ -202,7 +202,7 @@ upgraded:  ## push the upgrade of ONTO that reports/upgrade has, and open or edi
 test: $(INSTALLED)  ## run the tests
 	pytest -n auto --maxprocesses 4 --dist loadfile
 
-workflows: $(INSTALLED)  ## in a repository of several projects: write this one's workflows to its top, where GitHub reads them
+workflows: $(INSTALLED)  ## in a repository of several projects: write this one's workflows to its top, where GitHub and GitLab read them
 	@mlops workflows
 
 changed:  ## say whether this project differs from SINCE, in a repository of several

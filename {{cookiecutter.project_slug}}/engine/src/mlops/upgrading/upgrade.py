@@ -19,7 +19,7 @@ from .template import Template, TemplateError, fetched
 
 CODE, LOCK = "upgrades", "upgrades/requirements.txt"
 ENVIRONMENTS = Path("build/upgrade")
-WORKFLOWS = ".github/workflows"
+COPIES = (".github/workflows/{}-*", ".gitlab/projects/{}.yml")
 
 
 def upgrade(repository: Repository, to: str | None, address: str | None, lock: bool = True) -> int:
@@ -52,7 +52,8 @@ def _follow(repository: Repository) -> None:
     By the code of the version that was gone to; nothing where the project has none there.
     """
     place, whole = placement(repository), top(repository)
-    if not place.folder or not any((whole.root / WORKFLOWS).glob(f"{place.name}-*")):
+    patterns = [one.format(place.name) for one in COPIES]
+    if not place.folder or not any(any(whole.root.glob(one)) for one in patterns):
         return
     source = {"PYTHONPATH": str((repository.root / "engine/src").resolve())}
     try:

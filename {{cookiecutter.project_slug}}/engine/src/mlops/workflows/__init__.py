@@ -1,1 +1,1 @@
-"""Workflows of one project among several in a repository, where GitHub reads them: at the top."""
+"""Workflows of one project among several in a repository, where they are read: at its top."""

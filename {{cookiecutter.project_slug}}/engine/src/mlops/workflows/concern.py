@@ -13,7 +13,7 @@ from ..errors import ProjectError
 from ..git.placement import Placement, placement, top
 from ..git.repository import Repository, RepositoryError
 from . import owners
-from .copies import FOLDER
+from .copies import FOLDER, GITLAB
 
 
 def concern(repository: Repository, since: str) -> str | None:
@@ -37,6 +37,7 @@ def differing(whole: Repository, place: Placement, before: str, now: str) -> str
         return place.folder or "the repository"
     sources = whole.entries(now, [place.path(FOLDER)])
     files = [f"{FOLDER}/{place.workflow(Path(path).name)}" for path in sources]
+    files.append(f"{GITLAB}/{place.name}.yml")
     held, has = (whole.blobs(commit, files) for commit in (before, now))
     if edited := sorted(path for path in {*held, *has} if held.get(path) != has.get(path)):
         return edited[0]

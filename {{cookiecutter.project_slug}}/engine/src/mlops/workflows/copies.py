@@ -1,5 +1,7 @@
 """The copies of workflows at the top of a repository: which project wrote them, and whether whole.
 
+GitHub has one for each workflow of a project, GitLab one for its pipeline.
+
 Runs with Python alone.
 """
 
@@ -12,10 +14,12 @@ from typing import Any, NamedTuple
 from ..git.placement import Placement
 
 FOLDER = ".github/workflows"
+GITLAB, PIPELINE = ".gitlab/projects", ".gitlab-ci.yml"
 RULESET = "engine/github/rulesets/main.json"
 ENGINE = "engine/VERSION"
 HEAD = re.compile(
-    r"# Written by `make workflows` in (?P<folder>.+): edit \.github/workflows there, not this\.\n"
+    r"# Written by `make workflows` in (?P<folder>.+): "
+    r"edit (?:\.github/workflows|\.gitlab-ci\.yml) there, not this\.\n"
     r"# sha256 (?P<digest>[0-9a-f]{64})\n"
 )
 
@@ -27,10 +31,10 @@ class Written(NamedTuple):
     is_whole: bool
 
 
-def copy(body: str, place: Placement) -> str:
+def copy(body: str, place: Placement, source: str = FOLDER) -> str:
     """Return a workflow as it is written to the top: whose it is stands first."""
     return (
-        f"# Written by `make workflows` in {place.folder}: edit .github/workflows there, not "
+        f"# Written by `make workflows` in {place.folder}: edit {source} there, not "
         f"this.\n# sha256 {_digest(body)}\n{body}"
     )
 
@@ -38,7 +42,7 @@ def copy(body: str, place: Placement) -> str:
 def written(root: Path) -> dict[str, Written]:
     """Return every workflow at the top that a project wrote, by its path."""
     found: dict[str, Written] = {}
-    for path in sorted((root / FOLDER).glob("*.y*ml")):
+    for path in sorted(path for one in (FOLDER, GITLAB) for path in (root / one).glob("*.y*ml")):
         text = path.read_text(encoding="utf-8", errors="replace")
         if head := HEAD.match(text):
             is_whole = _digest(text[head.end() :]) == head["digest"]

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from ..files import write_text
 from ..git.placement import ABOUT, Placement, name_of, placement, top
 from ..git.repository import Repository, RepositoryError
-from . import owners
-from .copies import FOLDER, Written, copy, is_project, neighbours, written
+from . import gitlab, owners
+from .copies import FOLDER, PIPELINE, Written, copy, is_project, neighbours, written
 from .edits import WorkflowError
 from .names import prefix
 from .scoping import pin, scoped
@@ -41,7 +41,7 @@ def install(repository: Repository) -> list[str]:
     if not placement(repository).folder:
         return []
     one = _read(repository)
-    texts = {**one.wanted, **owners.wanted(repository.root, one.root, one.place)}
+    texts = {**one.wanted, **_shared(repository.root, one)}
     if edited := [path for path, about in one.written.items() if not about.is_whole]:
         raise _edited(edited[0], one.place)
     gone = sorted(one.written.keys() - one.wanted.keys())
@@ -57,7 +57,7 @@ def check(repository: Repository) -> str:
     """Say how what is at the top stands; raises WorkflowError where it is not as it should be."""
     place = placement(repository)
     if not place.folder:
-        return "the project is its repository: GitHub reads its workflows where they are"
+        return "the project is its repository: its workflows are read where they are"
     one = _read(repository)
     if not one.is_there:
         return f"{place.name} has no workflows at the top of the repository: `make workflows`"
@@ -69,7 +69,7 @@ def check(repository: Repository) -> str:
             )
         if not about.is_whole:
             raise _edited(path, place)
-    texts = {**one.wanted, **owners.wanted(repository.root, one.root, place)}
+    texts = {**one.wanted, **_shared(repository.root, one)}
     gone = one.written.keys() - one.wanted.keys()
     differing = [path for path, text in texts.items() if _text(one.root / path) != text]
     if differing := sorted([*differing, *gone]):
@@ -123,7 +123,15 @@ def _wanted(root: Path, place: Placement) -> dict[str, str]:
     for name, text in texts.items():
         body = scoped(text, name, place, list(texts), checkout)
         made[f"{FOLDER}/{place.workflow(name)}"] = copy(body, place)
+    if (pipeline := _text(root / PIPELINE)) is not None:
+        made[gitlab.file(place)] = copy(gitlab.scoped(pipeline, place), place, PIPELINE)
     return made
+
+
+def _shared(root: Path, one: Installation) -> dict[str, str]:
+    """Return what all projects of a repository have together, with this one's part of it."""
+    top = gitlab.wanted(one.root) if gitlab.file(one.place) in one.wanted else {}
+    return {**top, **owners.wanted(root, one.root, one.place)}
 
 
 def _check_neighbour(root: Path, folder: str, place: Placement) -> None:
@@ -153,7 +161,8 @@ def _image(root: Path) -> str:
 
 
 def _edited(path: str, place: Placement) -> WorkflowError:
-    source = place.path(f"{FOLDER}/{Path(path).name.removeprefix(f'{place.name}-')}")
+    own = f"{FOLDER}/{Path(path).name.removeprefix(f'{place.name}-')}"
+    source = place.path(own if path.startswith(FOLDER) else PIPELINE)
     return WorkflowError(
         f"{path} was edited by hand: change {source}, `git rm --quiet --force :/{path}`, "
         "and `make workflows`"

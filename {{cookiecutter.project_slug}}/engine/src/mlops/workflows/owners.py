@@ -1,4 +1,4 @@
-"""The code owners of a project among several: its part of the one file that GitHub reads.
+"""The code owners of a project among several: its part of the one file at the top that is read.
 
 Runs with Python alone: what a pull request changes is asked before anything is installed.
 """
@@ -8,10 +8,15 @@ from pathlib import Path
 
 from ..errors import ProjectError
 from ..git.placement import Placement
+from .copies import GITLAB
 
-SOURCE = ".github/CODEOWNERS"
-PLACES = (SOURCE, "CODEOWNERS", "docs/CODEOWNERS")  # GitHub takes the first that there is
-SHARED = "/.github/"
+SOURCES = (".github/CODEOWNERS", ".gitlab/CODEOWNERS")
+SOURCE = SOURCES[0]
+BOTH = ("CODEOWNERS", "docs/CODEOWNERS")  # which either forge reads as well
+PLACES = (*SOURCES, *BOTH)
+WORKFLOWS, PIPELINE = "/.github/", "/.gitlab-ci.yml"
+# What is of all projects at the top, by the line of a project that says who owns it.
+SHARED = {WORKFLOWS: WORKFLOWS, PIPELINE: PIPELINE, "/.gitlab/": PIPELINE}
 
 
 class OwnersError(ProjectError):
@@ -20,18 +25,19 @@ class OwnersError(ProjectError):
 
 def wanted(project: Path, root: Path, place: Placement) -> dict[str, str]:
     """Return the file of the top with this project's part, by its path; nothing without owners."""
-    source = project / SOURCE
-    if not source.is_file():
+    name = next((one for one in SOURCES if (project / one).is_file()), None)
+    if name is None:
         return {}
-    path = next((one for one in PLACES if (root / one).is_file()), SOURCE)
+    path = next((one for one in (name, *BOTH) if (root / one).is_file()), name)
     there = (root / path).read_text(encoding="utf-8") if (root / path).is_file() else ""
-    lines = source.read_text(encoding="utf-8").splitlines()
+    lines = (project / name).read_text(encoding="utf-8").splitlines()
     own = _part(lines, place)
     kept = _without(there, place, path)
-    if not re.search(rf"^{re.escape(SHARED)}\s", kept, re.MULTILINE):
-        # Whoever has the first project, so that nobody changes workflows without them.
-        first = [line for line in lines if line.startswith(f"{SHARED} ")]
-        kept = "".join(f"{line}\n" for line in first) + kept
+    for pattern, like in reversed(SHARED.items()):
+        who = _who(lines, like)
+        if who and not re.search(rf"^{re.escape(pattern)}\s", kept, re.MULTILINE):
+            # Whoever has the first project, so that nobody changes workflows without them.
+            kept = f"{' '.join((pattern, *who))}\n{kept}"
     gap = "\n" if kept and not kept.endswith("\n\n") else ""
     return {path: f"{kept}{gap}{own}" if part(there, place.name) != own else there}
 
@@ -46,9 +52,18 @@ def part(text: str, name: str) -> str:
 def _part(lines: list[str], place: Placement) -> str:
     begin, end = _marks(place.name)
     told = [_placed(line, place) for line in lines if line.strip() and not line.startswith("#")]
-    who = next((line.split()[1:] for line in lines if line.startswith(f"{SHARED} ")), [])
-    files = [" ".join((f"{SHARED}workflows/{place.name}-*", *who))] if who else []
+    copies = {
+        f"{WORKFLOWS}workflows/{place.name}-*": WORKFLOWS,
+        f"/{GITLAB}/{place.name}.yml": PIPELINE,
+    }
+    owned = {pattern: _who(lines, like) for pattern, like in copies.items()}
+    files = [" ".join((pattern, *who)) for pattern, who in owned.items() if who]
     return "\n".join([begin, *files, *told, end]) + "\n"
+
+
+def _who(lines: list[str], pattern: str) -> list[str]:
+    """Return who owns what a pattern names."""
+    return next((line.split()[1:] for line in lines if line.startswith(f"{pattern} ")), [])
 
 
 def _placed(line: str, place: Placement) -> str:
