@@ -137,6 +137,7 @@ def test_a_day_ingests_judges_what_came_watches_and_refreshes(airflow: Airflow) 
     assert calls["refresh"].endswith("because=reports/monitor/monitor.json")
 
 
+@thorough
 def test_a_rejected_candidate_fails_the_run_and_what_is_served_is_watched(airflow: Airflow) -> None:
     propose(airflow, fails_gate="yes")
     done = airflow.tested(LOG="s3://log")

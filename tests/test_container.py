@@ -339,6 +339,7 @@ def test_a_challenger_beside_it_answers_its_share_by_a_file_that_is_mounted(
             assert time.monotonic() < end
 
 
+@thorough
 def test_a_damaged_bundle_is_not_built(shipped: Shipped, tmp_path: Path) -> None:
     context = gathered(shipped, tmp_path / "context")
     golden = context / "bundle/golden.json"

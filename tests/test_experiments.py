@@ -278,6 +278,7 @@ def test_a_killed_run_ends_as_a_clean_one(candidate: Project, stage: str) -> Non
     assert candidate.run("git", "status", "--porcelain").stdout == ""
 
 
+@thorough
 def test_a_table_of_ones_own(candidate: Project) -> None:
     draw = random.Random(0)
     days = [draw.uniform(0, 10) for _ in range(400)]

@@ -177,6 +177,7 @@ def test_a_shallow_clone(work: Project, tmp_path: Path) -> None:
     passes(shallow, "origin/main")
 
 
+@thorough
 def test_a_project_inside_a_larger_repository(work: Project, tmp_path: Path) -> None:
     top = tmp_path / "company"
     inside = top / "models/churn"

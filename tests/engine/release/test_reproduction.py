@@ -91,6 +91,7 @@ def test_another_pending_report_replaces_nothing(laptop: Any) -> None:
     assert laptop.git("rev-parse", "HEAD") == head
 
 
+@thorough
 def test_what_the_inputs_do_not_make_is_not_declared(
     laid_down: Any, copy: Callable[[Any], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

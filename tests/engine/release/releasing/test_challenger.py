@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sweeps import thorough
 
 from mlops.bundle.verdict import VerdictError
 from mlops.impact.steps import start
@@ -90,6 +91,7 @@ def test_the_image_has_both_and_a_step_is_a_file_of_the_branch(following: Any) -
     assert yard.builds() == 2
 
 
+@thorough
 def test_a_challenger_without_evidence_is_not_released(following: Any, tmp_path: Path) -> None:
     workshop, path = following.workshop, Path(following.root, FOLDER, "challenger.gate.json")
     whole = path.read_text()
