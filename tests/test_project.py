@@ -153,10 +153,28 @@ def test_setup_keeps_data_that_is_there(installed: Project) -> None:
 
 
 def test_setup_of_a_clone_writes_no_data(installed: Project) -> None:
-    installed.run("make", "setup")
+    said = installed.run("make", "setup").stdout
+    assert said.endswith('&& git add --all && git commit -m "Start" && dvc repro\n')
+    installed.commit("Start")
+    said = installed.run("make", "setup").stdout
+    assert said.endswith("Ready. Next: . .venv/bin/activate && dvc repro\n")
     shutil.rmtree(installed.path / "data/raw")
-    installed.run("make", "setup")
+    said = installed.run("make", "setup").stdout
+    assert said.endswith("git knows what it held: `dvc pull data/raw.dvc`\n")
     assert not (installed.path / "data/raw").exists()
+    (installed.path / "data/raw").mkdir()
+    said = installed.run("make", "repro", check=False).stdout
+    assert "git knows what it held: `dvc pull data/raw.dvc`" in said
+    assert "Running stage" not in said
+    assert installed.run("git", "status", "--porcelain").stdout == ""  # DVC was not asked
+    installed.run("dvc", "pull", "data/raw.dvc")
+    assert "Ready" in installed.run("make", "setup").stdout
+
+
+def test_setup_fills_a_folder_that_holds_nothing(installed: Project) -> None:
+    (installed.path / "data/raw").mkdir(parents=True)
+    installed.run("make", "setup")
+    assert list((installed.path / "data/raw").glob("*.parquet"))
 
 
 @pytest.mark.parametrize("ignored", [False, True])

@@ -53,10 +53,14 @@ FETCHED := $(shell awk '/^    [a-z]/ {outs = /^    outs:/} \
 	outs && /(- |[[, ])data\/raw *([],:]|$$)/ {print "yes"}' dvc.yaml)
 RAW = $(if $(FETCHED),$(INSTALLED),data/raw.dvc)
 
+# Asked before DVC starts, which writes an empty folder into its pointer.
+PRESENT = $(if $(FETCHED),true,PYTHONPATH=engine/src python -P -m mlops.git.absence)
+
 # A bundle made before its inputs were committed, or before a rebase, names no commit of this branch
 # that has them: DVC sees no change.
 define REPRO
-dvc repro
+@$(PRESENT)
+	dvc repro
 	@mlops lineage --check --against "$$AGAINST"; test $$? != 1 || { dvc repro --quiet --force --single-item bundle && dvc repro --quiet; }
 endef
 
@@ -77,7 +81,9 @@ help:  ## list these tasks
 setup: $(RAW)  ## install what the locks say; write and version sample data where there is none
 	@! printf '%s' "$$PWD" | LC_ALL=C grep -q '[^ -~]' || echo "check: DVC's queue (\`--queue\`, \`--temp\`) fails" \
 		"below a folder whose name is not ASCII, as in $$PWD: move the project before you sweep"
-	@echo "Ready. Next: git add --all && git commit -m Start, then make repro"
+	@lacking="$$($(PRESENT) 2>&1)" || { echo "Installed, and $$lacking"; exit 0; }; \
+		start='git add --all && git commit -m "Start" && '; ! git rev-parse -q --verify HEAD >/dev/null || start=; \
+		echo "Ready. Next: . .venv/bin/activate && $${start}dvc repro"
 
 repro: $(RAW)  ## run every stage of the pipeline whose inputs changed
 	@mlops mend
@@ -263,5 +269,5 @@ $(INSTALLED): $(BOOTED) $(LOCKS) engine/pyproject.toml $(if $(MISSING),anew)
 # Inside another repository the project is a part of it, unless that repository ignores it.
 data/raw.dvc: | $(INSTALLED)
 	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 && ! git check-ignore -q . || git init -q -b main
-	@test -e data/raw || mlops sample
+	@test -n "$$(ls data/raw 2>/dev/null)" || mlops sample
 	dvc add --quiet data/raw
