@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,7 +117,9 @@ def installed(project: Project) -> Project:
     """A project that takes the environment of these tests for its own."""
     environment = project.path / ".venv"
     (environment / "bin").mkdir(parents=True)
-    (environment / "bin/python").symlink_to("/bin/true")
+    python = environment / "bin/python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
     (environment / "pyvenv.cfg").write_text(f"command = python3 -m venv {environment}\n")
     for stamp in (".booted", ".installed"):
         (environment / stamp).touch()
