@@ -39,9 +39,13 @@ SOURCE := --no-build-isolation-package antlr4-python3-runtime
 # Where the environment was made; scripts in one that was moved, or lost its Python, do not start.
 MADE_IN := $(shell test -x $(BIN)/python && sed -n 's|^command = .* -m venv ||p' .venv/pyvenv.cfg || echo nowhere)
 
-# What a branch is judged against. Recipes take names of branches and commits from the environment:
-# a branch may be called `$(rm -rf .)`.
-export AGAINST ?= origin/main
+# What a branch is judged against: without any remote the own main, where nobody else can have put
+# one. Recipes take names of branches and commits from the environment: a branch may be called
+# `$(rm -rf .)`.
+ifeq ($(origin AGAINST),undefined)
+AGAINST := $(if $(shell git remote 2>/dev/null),origin/main,main)
+endif
+export AGAINST
 BASE := build/base
 HANDOVER := build/handover/commits.bundle
 KEYS := build/keys
@@ -103,7 +107,10 @@ results: $(INSTALLED)  ## run what changed, commit the results
 	$(REPRO)
 	@PYTHONPATH=engine/src python -P -m mlops.release.transfer --results "Run the pipeline"
 
-gate: $(INSTALLED)  ## judge a new candidate by policy and code of AGAINST (origin/main); REDERIVE=1 makes it again
+gate: $(INSTALLED)  ## judge a new candidate by policy and code of AGAINST (origin/main, without a remote main); REDERIVE=1 makes it again
+	@git rev-parse --quiet --verify --end-of-options "$$AGAINST^{commit}" >/dev/null || { \
+		echo "git knows no $$AGAINST to judge against: fetch it (\`git fetch\`), or name another base:" \
+		"\`make gate AGAINST=main\`" >&2; exit 2; }
 	@rm -rf $(BASE) && git --no-replace-objects cat-file blob "$$AGAINST:./engine/src/mlops/git/extraction.py" | python -P - "$$AGAINST" $(BASE)
 	PYTHONPATH=$(BASE)/engine/src:$(BASE)/src python -P -m mlops.cli gate --against "$$AGAINST" --if-new $${REDERIVE:+--rederive}
 
