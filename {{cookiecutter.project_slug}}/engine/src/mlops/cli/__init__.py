@@ -20,6 +20,7 @@ from . import (
     ingestion,
     monitoring,
     online,
+    place,
     prediction,
     promotion,
     recording,
@@ -67,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parser().parse_args(argv)
     try:
+        place.check(arguments)
         return int(arguments.run(arguments) or 0)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
