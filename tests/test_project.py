@@ -1,6 +1,7 @@
 """A generated project does what its Makefile and README say."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -26,9 +27,16 @@ def test_from_nothing_to_a_checked_candidate(fresh: Project) -> None:
 
 
 def test_make_alone_lists_the_tasks(project: Project) -> None:
-    listed = project.run("make").stdout
+    listed, called = project.run("make").stdout.split("\n\nFor workflows:\n")
     assert "make setup" in listed
     assert "make check" in listed
+    places = [project.path / ".gitlab-ci.yml", *(project.path / ".github").rglob("*.yml")]
+    places += [project.path / "engine/tasks.mk", *(project.path / "engine/actions").rglob("*.yml")]
+    text = "".join(place.read_text(encoding="utf-8") for place in places)
+    words = {word for line in re.findall(r"make\b(.*)", text, re.I) for word in line.split()}
+    names = re.findall(r"^make ([a-z]+) ", called, re.MULTILINE)
+    assert len(names) > 10
+    assert set(names) <= words
 
 
 @pytest.mark.parametrize("python", ["exit 1", "exit 127"])
