@@ -52,7 +52,10 @@ def origin() -> dict[str, object]:
 
 locks = "".join(path.read_text() for path in Path("requirements").glob("*.txt"))
 if SLUG.replace("_", "-") in {*re.findall(r"^([a-z0-9-]+)==", locks, re.MULTILINE), *IMPORTED}:
-    sys.exit(f"This project_slug will not do: a dependency has that name: {SLUG}-model is free.")
+    sys.exit(
+        f"This project_slug will not do: a dependency has that name: {SLUG}-model is free.\n"
+        "Nothing was written; what follows is cookiecutter's report of that refusal."
+    )
 Path(ORIGIN).write_text(json.dumps(origin(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 if git("rev-parse", "--show-prefix", folder="."):  # one of several: its workflows go to the top
     os.environ |= {"PYTHONPATH": "engine/src", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -27,10 +27,13 @@ RULES = {
     ),
 }
 
+# cookiecutter reports a hook that refused when it has ended, with a traceback: no hook comes after.
+FOLLOWS = "Nothing was written; what follows is cookiecutter's report of that refusal."
+
 
 def refuse(name: str, remedy: str) -> None:
     """Stop the generation."""
-    sys.exit(f"This {name} will not do: {remedy}.")
+    sys.exit(f"This {name} will not do: {remedy}.\n{FOLLOWS}")
 
 
 for name, (pattern, remedy) in RULES.items():

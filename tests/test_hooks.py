@@ -81,7 +81,8 @@ def test_refused(
     slug = {} if question == "project_slug" else {"project_slug": "x"}
     with pytest.raises(FailedHookException):
         bake(**{**slug, question: answer})
-    said = capfd.readouterr().err.splitlines()[0]
+    said, follows, *_ = capfd.readouterr().err.splitlines()
+    assert follows.endswith("what follows is cookiecutter's report of that refusal.")
     assert question in said
     assert ": " in said
     assert said.endswith(".")
