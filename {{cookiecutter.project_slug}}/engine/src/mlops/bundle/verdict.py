@@ -122,7 +122,7 @@ def pending(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def again(against: str) -> str:
-    """Return the command that completes a verdict against a branch, which may be called anything."""
+    """Return what completes a verdict against a branch, which may be called anything."""
     return f"mlops gate --rederive --against {shlex.quote(short(against))}"
 
 

@@ -1,7 +1,7 @@
 """Data that git knows and this folder lacks, and the commands that bring them back.
 
-Where a folder is empty, `dvc repro` writes so into its pointer before any stage runs: what there was
-is then known to git alone. `python -m mlops.git.absence` asks before DVC starts.
+Where a folder is empty, `dvc repro` writes so into its pointer before any stage runs: what there
+was is then known to git alone. `python -m mlops.git.absence` asks before DVC starts.
 """
 
 import sys
@@ -43,7 +43,8 @@ def way_back(repository: Repository, folder: Path) -> str | None:
         return None
     if found is None:
         return None
-    return f"`git checkout {'HEAD' if found == commits[0] else found[:12]} -- {pointer}`, then {pull}"
+    commit = "HEAD" if found == commits[0] else found[:12]
+    return f"`git checkout {commit} -- {pointer}`, then {pull}"
 
 
 def told(folder: Path, otherwise: str, root: Path = Path()) -> str:
