@@ -47,7 +47,7 @@ def test_a_stage_in_the_wrong_folder_says_where_to_run(verb: str, tmp_path: Path
         (["predict", "absent.csv", "--out", "o.csv"], "root folder, or name a bundle"),
         (["serve"], "root folder, or name a bundle"),
         (["serve", "--bundle", "nowhere"], "nowhere is no bundle"),
-        (["monitor", "--log", "log"], "root folder, or name a bundle"),
+        (["monitor", "--log", "log"], "root folder)"),
         (["diff", "main:production", "candidate"], "root folder"),
         (["lineage", "nowhere"], "nowhere is no bundle"),
         (["sample", "--rows", "0"], "must be at least 1"),

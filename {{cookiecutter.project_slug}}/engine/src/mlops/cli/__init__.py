@@ -74,10 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ProjectError as error:
-        print(f"mlops {arguments.verb}: {error}", file=sys.stderr)
+        print(f"mlops {arguments.verb}: {error}{place.hint(arguments)}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"mlops {arguments.verb}: {error}: check the path and its rights", file=sys.stderr)
+        told = f"{error}: check the path and its rights{place.hint(arguments)}"
+        print(f"mlops {arguments.verb}: {told}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"mlops {arguments.verb}: interrupted", file=sys.stderr)

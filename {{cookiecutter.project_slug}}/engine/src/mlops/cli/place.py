@@ -1,7 +1,7 @@
 """Where a verb runs: most need a project's root folder, and say so before anything else.
 
-A server's image has no project, nor has a machine that only scores: what names its bundle runs
-anywhere.
+A server's image has no project, nor has a machine that only scores or only watches: what names its
+bundle, its log or its report runs anywhere.
 """
 
 import argparse
@@ -20,10 +20,11 @@ BUNDLE = {
     "feedback": "bundle",
     "serve": "bundle",
     "lineage": "bundle",
-    "monitor": "bundle",
     "materialise": "bundle",
     "replay-experiment": "challenger",
 }
+# What reads a log or a report that is named, and only now and then a project: asked where it failed.
+NAMED = {"actions", "alerts", "counterfactual", "experiment", "features", "impact", "monitor"}
 OWN = (Path("candidate"), Path("deploy/production/champion"))  # where a project has its bundles
 
 
@@ -33,20 +34,24 @@ class PlaceError(ProjectError):
 
 def check(arguments: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> None:
     """Raise PlaceError where a verb needs a project and the current folder is none."""
+    if not _is_project(Path.cwd()) and _needs_project(arguments, environment):
+        raise PlaceError(_wanted() + (", or name a bundle" if arguments.verb in BUNDLE else ""))
+
+
+def hint(arguments: argparse.Namespace) -> str:
+    """Return what may be why a verb failed, to be put behind its sentence: nothing in a project."""
+    return f" ({_wanted()})" if arguments.verb in NAMED and not _is_project(Path.cwd()) else ""
+
+
+def _wanted() -> str:
     here = Path.cwd()
-    if _is_project(here) or not _needs_project(arguments, environment):
-        return
     above = next((folder for folder in here.parents if _is_project(folder)), None)
-    wanted = "run this in a project's root folder"
-    if above is not None:
-        wanted += f" (`cd {shlex.quote(os.path.relpath(above, here))}`)"
-    if arguments.verb in BUNDLE:
-        wanted += ", or name a bundle"
-    raise PlaceError(f"{here} has no params.yaml and conf/: {wanted}")
+    way = f" (`cd {shlex.quote(os.path.relpath(above, here))}`)" if above else ""
+    return f"{here} has no params.yaml and conf/: run this in a project's root folder{way}"
 
 
 def _needs_project(arguments: argparse.Namespace, environment: Mapping[str, str]) -> bool:
-    if arguments.verb in ANYWHERE or getattr(arguments, "explain", None) is not None:
+    if arguments.verb in ANYWHERE | NAMED or getattr(arguments, "explain", None) is not None:
         return False
     if arguments.verb == "diff":  # REF:ENVIRONMENT is git's to know
         return not (Path(arguments.before).is_dir() and Path(arguments.after).is_dir())
