@@ -23,7 +23,7 @@ BUNDLE = {
     "materialise": "bundle",
     "replay-experiment": "challenger",
 }
-# What reads a log or a report that is named, and only now and then a project: asked where it failed.
+# What reads a log or a report that is named, and a project now and then: asked where it failed.
 NAMED = {"actions", "alerts", "counterfactual", "experiment", "features", "impact", "monitor"}
 OWN = (Path("candidate"), Path("deploy/production/champion"))  # where a project has its bundles
 
