@@ -1,4 +1,4 @@
-"""Refuse a name that the installer would take for a dependency's; record where this comes from."""
+"""Record where this comes from; in a repository of several, put its workflows to the top."""
 
 import json
 import os
@@ -10,9 +10,6 @@ from pathlib import Path
 
 # tojson escapes quotes, so no answer can end this string; nothing else of this file is rendered.
 CONTEXT = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
-SLUG = CONTEXT["project_slug"]  # letters, digits, hyphens: pre_gen_project saw to it
-# Imported under other names than they are installed under.
-IMPORTED = ("mlops", "google", "hydra", "mpl-toolkits", "pylab", "ruamel", "sklearn", "yaml")
 ORIGIN = ".template.json"  # what `make upgrade` starts from; cruft knows the same names
 SHORT = {"gh": "github.com", "gl": "gitlab.com", "bb": "bitbucket.org"}
 
@@ -50,9 +47,6 @@ def origin() -> dict[str, object]:
     return {**found, "context": {"cookiecutter": answers}, **({"dirty": True} if dirty else {})}
 
 
-locks = "".join(path.read_text() for path in Path("requirements").glob("*.txt"))
-if SLUG.replace("_", "-") in {*re.findall(r"^([a-z0-9-]+)==", locks, re.MULTILINE), *IMPORTED}:
-    sys.exit(f"This project_slug will not do: a dependency has that name: {SLUG}-model is free.")
 Path(ORIGIN).write_text(json.dumps(origin(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 if git("rev-parse", "--show-prefix", folder="."):  # one of several: its workflows go to the top
     os.environ |= {"PYTHONPATH": "engine/src", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -5,9 +5,12 @@ import keyword
 import re
 import sys
 import unicodedata
+from pathlib import Path
 
 # tojson escapes quotes, so no answer can end this string; nothing else of this file is rendered.
 ANSWERS = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
+# Imported under other names than they are installed under.
+IMPORTED = ("mlops", "google", "hydra", "mpl-toolkits", "pylab", "ruamel", "sklearn", "yaml")
 RULES = {
     "project_name": (r".*\S.*", "give a name"),
     "project_slug": (
@@ -27,10 +30,13 @@ RULES = {
     ),
 }
 
+# cookiecutter reports a hook that refused when it has ended, with a traceback: no hook comes after.
+FOLLOWS = "Nothing was written; what follows is cookiecutter's report of that refusal."
+
 
 def refuse(name: str, remedy: str) -> None:
     """Stop the generation."""
-    sys.exit(f"This {name} will not do: {remedy}.")
+    sys.exit(f"This {name} will not do: {remedy}.\n{FOLLOWS}")
 
 
 for name, (pattern, remedy) in RULES.items():
@@ -40,3 +46,10 @@ for name, (pattern, remedy) in RULES.items():
         refuse(name, remedy)
 if keyword.iskeyword(ANSWERS["project_slug"]):
     refuse("project_slug", "it is a word of Python's grammar: add a word, as in class-model")
+# A name that the installer would take for a dependency's: the locks of the template say which are.
+locks = "".join(
+    path.read_text() for path in Path(ANSWERS["_repo_dir"]).glob("*/requirements/*.txt")
+)
+slug = ANSWERS["project_slug"].replace("_", "-")
+if slug in {*re.findall(r"^([a-z0-9-]+)==", locks, re.MULTILINE), *IMPORTED}:
+    refuse("project_slug", f"a dependency has that name: {slug}-model is free")

@@ -1,7 +1,9 @@
 """A generated project does what its Makefile and README say."""
 
 import json
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +27,18 @@ def test_from_nothing_to_a_checked_candidate(fresh: Project) -> None:
 
 
 def test_make_alone_lists_the_tasks(project: Project) -> None:
-    listed = project.run("make").stdout
+    listed, called = project.run("make").stdout.split("\n\nFor workflows:\n")
     assert "make setup" in listed
     assert "make check" in listed
+    places = [project.path / ".gitlab-ci.yml", *(project.path / ".github").rglob("*.yml")]
+    places += [project.path / "engine/tasks.mk", *(project.path / "engine/actions").rglob("*.yml")]
+    places += (project.path / "engine/src/mlops/workflows").glob("*.py")  # which write more
+    text = "".join(place.read_text(encoding="utf-8") for place in places)
+    lines = re.findall(r"make\b(.*)", text, re.IGNORECASE)
+    words = {word for line in lines for word in re.findall("[a-z]+", line)}
+    names = re.findall(r"^make ([a-z]+) ", called, re.MULTILINE)
+    assert len(names) > 10
+    assert set(names) <= words
 
 
 @pytest.mark.parametrize("python", ["exit 1", "exit 127"])
@@ -116,7 +127,9 @@ def installed(project: Project) -> Project:
     """A project that takes the environment of these tests for its own."""
     environment = project.path / ".venv"
     (environment / "bin").mkdir(parents=True)
-    (environment / "bin/python").symlink_to("/bin/true")
+    python = environment / "bin/python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
     (environment / "pyvenv.cfg").write_text(f"command = python3 -m venv {environment}\n")
     for stamp in (".booted", ".installed"):
         (environment / stamp).touch()
@@ -153,10 +166,28 @@ def test_setup_keeps_data_that_is_there(installed: Project) -> None:
 
 
 def test_setup_of_a_clone_writes_no_data(installed: Project) -> None:
-    installed.run("make", "setup")
+    said = installed.run("make", "setup").stdout
+    assert said.endswith('&& git add --all && git commit -m "Start" && dvc repro\n')
+    installed.commit("Start")
+    said = installed.run("make", "setup").stdout
+    assert said.endswith("Ready. Next: . .venv/bin/activate && dvc repro\n")
     shutil.rmtree(installed.path / "data/raw")
-    installed.run("make", "setup")
+    said = installed.run("make", "setup").stdout
+    assert said.endswith("git knows what it held: `dvc pull data/raw.dvc`\n")
     assert not (installed.path / "data/raw").exists()
+    (installed.path / "data/raw").mkdir()
+    said = installed.run("make", "repro", check=False).stdout
+    assert "git knows what it held: `dvc pull data/raw.dvc`" in said
+    assert "Running stage" not in said
+    assert installed.run("git", "status", "--porcelain").stdout == ""  # DVC was not asked
+    installed.run("dvc", "pull", "data/raw.dvc")
+    assert "Ready" in installed.run("make", "setup").stdout
+
+
+def test_setup_fills_a_folder_that_holds_nothing(installed: Project) -> None:
+    (installed.path / "data/raw").mkdir(parents=True)
+    installed.run("make", "setup")
+    assert list((installed.path / "data/raw").glob("*.parquet"))
 
 
 @pytest.mark.parametrize("ignored", [False, True])

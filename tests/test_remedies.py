@@ -245,3 +245,18 @@ def test_a_candidate_that_was_edited(work: Project) -> None:
     (work.path / "candidate/card.md").write_text("Better\n", encoding="utf-8")
     follow(work, told(work, "not what its manifest says")[0])
     passes(work)
+
+
+def test_a_base_that_is_not_there(work: Project) -> None:
+    """Without a remote that is main; with one, nothing is taken in the place of its main."""
+    shell = Project(work.path, {k: v for k, v in work.environment.items() if k != "AGAINST"})
+    show = (*MAKE, "--eval", "show: ; @echo judged against $$AGAINST", "show")
+    assert "judged against main\n" in shell.run(*show).stdout
+    shell.run("git", "remote", "add", "origin", "../nowhere")
+    assert "judged against origin/main\n" in shell.run(*show).stdout
+    done = shell.run(*MAKE, "gate", check=False)
+    assert "git knows no origin/main to judge against" in done.stdout
+    assert "fatal" not in done.stdout
+    _, remedy = re.findall(r"`([^`]+)`", done.stdout)
+    follow(shell, remedy)
+    assert (work.path / "reports/gate/gate.json").is_file()

@@ -19,7 +19,7 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 def targets(makefile: str) -> dict[str, str]:
     """Return the tasks of a Makefile (its phony targets) and their help."""
     (phony,) = re.findall(r"^\.PHONY: (.*)", makefile, re.MULTILINE)
-    helped = dict(re.findall(r"^([a-z]+):.*?## (.+)", makefile, re.MULTILINE))
+    helped = dict(re.findall(r"^([a-z]+):.*?##-? (.+)", makefile, re.MULTILINE))
     return {name: helped.get(name, "") for name in phony.split() if name != "anew"}
 
 

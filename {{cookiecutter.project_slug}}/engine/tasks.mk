@@ -1,5 +1,5 @@
 # The tasks of a project: the same on a laptop and in automation. `make help` lists them.
-# Included by the project's Makefile, which may add some.
+# Included by the project's Makefile, which may add some. `##-` marks what workflows call.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -39,9 +39,13 @@ SOURCE := --no-build-isolation-package antlr4-python3-runtime
 # Where the environment was made; scripts in one that was moved, or lost its Python, do not start.
 MADE_IN := $(shell test -x $(BIN)/python && sed -n 's|^command = .* -m venv ||p' .venv/pyvenv.cfg || echo nowhere)
 
-# What a branch is judged against. Recipes take names of branches and commits from the environment:
-# a branch may be called `$(rm -rf .)`.
-export AGAINST ?= origin/main
+# What a branch is judged against: without any remote the own main, where nobody else can have put
+# one. Recipes take names of branches and commits from the environment: a branch may be called
+# `$(rm -rf .)`.
+ifeq ($(origin AGAINST),undefined)
+AGAINST := $(if $(shell git remote 2>/dev/null),origin/main,main)
+endif
+export AGAINST
 BASE := build/base
 HANDOVER := build/handover/commits.bundle
 KEYS := build/keys
@@ -53,10 +57,14 @@ FETCHED := $(shell awk '/^    [a-z]/ {outs = /^    outs:/} \
 	outs && /(- |[[, ])data\/raw *([],:]|$$)/ {print "yes"}' dvc.yaml)
 RAW = $(if $(FETCHED),$(INSTALLED),data/raw.dvc)
 
+# Asked before DVC starts, which writes an empty folder into its pointer.
+PRESENT = $(if $(FETCHED),true,PYTHONPATH=engine/src python -P -m mlops.git.absence)
+
 # A bundle made before its inputs were committed, or before a rebase, names no commit of this branch
 # that has them: DVC sees no change.
 define REPRO
-dvc repro
+@$(PRESENT)
+	dvc repro
 	@mlops lineage --check --against "$$AGAINST"; test $$? != 1 || { dvc repro --quiet --force --single-item bundle && dvc repro --quiet; }
 endef
 
@@ -72,32 +80,39 @@ READ_LOG = FSSPEC_CONFIG_DIR="$(CURDIR)/$(KEYS)/log"
 .PHONY: workflows changed neighbours help setup install remote repro candidate results gate promote dashboards verify proposal handover accept signed deployer token release reconcile test check format lock clean anew monitor replay alerts experiment proposed refresh refreshed ingest predict materialise upgrade upgraded
 
 help:  ## list these tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*##-? ' '/^[a-z]+:.*##-? /{one = sprintf("make %-11s %s\n", $$1, $$2); \
+		if (/:.*##- /) called = called one; else printf "%s", one} \
+		END {printf "\nFor workflows:\n%s", called}' $(MAKEFILE_LIST)
 
 setup: $(RAW)  ## install what the locks say; write and version sample data where there is none
 	@! printf '%s' "$$PWD" | LC_ALL=C grep -q '[^ -~]' || echo "check: DVC's queue (\`--queue\`, \`--temp\`) fails" \
 		"below a folder whose name is not ASCII, as in $$PWD: move the project before you sweep"
-	@echo "Ready. Next: git add --all && git commit -m Start, then make repro"
+	@lacking="$$($(PRESENT) 2>&1)" || { echo "Installed, and $$lacking"; exit 0; }; \
+		start='git add --all && git commit -m "Start" && '; ! git rev-parse -q --verify HEAD >/dev/null || start=; \
+		echo "Ready. Next: . .venv/bin/activate && $${start}dvc repro"
 
 repro: $(RAW)  ## run every stage of the pipeline whose inputs changed
 	@mlops mend
 	$(REPRO)
 
-install: $(INSTALLED)  ## install what the locks say
+install: $(INSTALLED)  ##- install what the locks say
 
-remote:  ## write $DVC_CONFIG, the credentials of the data remote, to .dvc/config.local
+remote:  ##- write $DVC_CONFIG, the credentials of the data remote, to .dvc/config.local
 	@test -z "$$DVC_CONFIG" || (umask 077 && printf '%s\n' "$$DVC_CONFIG" > .dvc/config.local)
 
-candidate: $(INSTALLED)  ## fetch the data of this commit, run what changed, commit the results
+candidate: $(INSTALLED)  ##- fetch the data of this commit, run what changed, commit the results
 	@mlops mend
 	@mlops fetch --against "$$AGAINST"; code=$$?; test $$code = 1 || \
 		{ test $$code = 0 && $(MAKE) --no-print-directory results; }
 
-results: $(INSTALLED)  ## run what changed, commit the results
+results: $(INSTALLED)  ##- run what changed, commit the results
 	$(REPRO)
 	@PYTHONPATH=engine/src python -P -m mlops.release.transfer --results "Run the pipeline"
 
-gate: $(INSTALLED)  ## judge a new candidate by policy and code of AGAINST (origin/main); REDERIVE=1 makes it again
+gate: $(INSTALLED)  ## judge a new candidate by policy and code of AGAINST (origin/main, without a remote main); REDERIVE=1 makes it again
+	@git rev-parse --quiet --verify --end-of-options "$$AGAINST^{commit}" >/dev/null || { \
+		echo "git knows no $$AGAINST to judge against: fetch it (\`git fetch\`), or name another base:" \
+		"\`make gate AGAINST=main\`" >&2; exit 2; }
 	@rm -rf $(BASE) && git --no-replace-objects cat-file blob "$$AGAINST:./engine/src/mlops/git/extraction.py" | python -P - "$$AGAINST" $(BASE)
 	PYTHONPATH=$(BASE)/engine/src:$(BASE)/src python -P -m mlops.cli gate --against "$$AGAINST" --if-new $${REDERIVE:+--rederive}
 
@@ -105,32 +120,32 @@ promote: $(INSTALLED)  ## share what the pipeline made, declare the candidate th
 	@test -d candidate || echo "candidate/ is not here, since no model is concerned: nothing to promote"
 	@test ! -d candidate || { dvc push && mlops promote --against "$$AGAINST"; }
 
-verify: $(INSTALLED)  ## verify what this commit declares and AGAINST does not
+verify: $(INSTALLED)  ##- verify what this commit declares and AGAINST does not
 	mlops verify --against "$$AGAINST"
 
-proposal: $(INSTALLED)  ## say what became of the candidate, in Markdown
+proposal: $(INSTALLED)  ##- say what became of the candidate, in Markdown
 	@mlops proposal --against "$$AGAINST" --since "$${SINCE:-HEAD}" $${FORK:+--fork} $${QUEUE:+--queue} \
 		$${FAILED:+--failed} --out reports/gate/proposal.md
 
-handover:  ## put the commits since SINCE, if any, into a file; name the last
+handover:  ##- put the commits since SINCE, if any, into a file; name the last
 	@test "$$(git rev-parse HEAD)" = "$$SINCE" || { mkdir -p $(dir $(HANDOVER)) && \
 		git bundle create --quiet $(HANDOVER) "$$SINCE..HEAD" && echo "commit=$$(git rev-parse HEAD)"; }
 
-accept:  ## push the commits of that file, if they follow ONTO and hold results alone, to BRANCH
+accept:  ##- push the commits of that file, if they follow ONTO and hold results alone, to BRANCH
 	PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.transfer $(HANDOVER) --onto "$$ONTO" --branch "$$BRANCH"
 
-signed:  ## verify, by `gh`, that the workflow `model` has signed what this commit declares
+signed:  ##- verify, by `gh`, that the workflow `model` has signed what this commit declares
 	@for verdict in deploy/*/*gate.json; do test ! -e "$$verdict" || gh attestation verify "$$verdict" \
 		--repo "$$GITHUB_REPOSITORY" --signer-workflow "$$GITHUB_REPOSITORY/.github/workflows/$${SIGNER:-model.yml}" || exit 1; done
 
-deployer:  ## push with $ENV_KEY, the deploy key on GitHub that alone may write env/*, if there is one; needs `gh`
+deployer:  ##- push with $ENV_KEY, the deploy key on GitHub that alone may write env/*, if there is one; needs `gh`
 	@test -z "$$ENV_KEY" || { umask 077 && mkdir -p $(KEYS) && printf '%s\n' "$$ENV_KEY" > $(KEYS)/env && \
 		host="$${GITHUB_SERVER_URL#https://}" && \
 		gh api meta --jq '.ssh_keys[]' | sed "s|^|$$host |" > $(KEYS)/known_hosts && test -s $(KEYS)/known_hosts && \
 		git config core.sshCommand "ssh -i '$(CURDIR)/$(KEYS)/env' -o IdentitiesOnly=yes -o UserKnownHostsFile='$(CURDIR)/$(KEYS)/known_hosts'" && \
 		git remote set-url --push origin "git@$$host:$$GITHUB_REPOSITORY.git"; }
 
-token:  ## push with $PUSH_TOKEN, a project's token on GitLab, if there is one; PROPOSE=1 has GitLab open merge requests
+token:  ##- push with $PUSH_TOKEN, a project's token on GitLab, if there is one; PROPOSE=1 has GitLab open merge requests
 	@test -z "$$PROPOSE" || git config push.pushOption merge_request.create
 	@test -z "$$PUSH_TOKEN" || { \
 		git config credential.helper '!f() { printf "username=token\npassword=%s\n" "$$PUSH_TOKEN"; }; f' && \
@@ -157,7 +172,7 @@ replay: $(INSTALLED)  ## say what this policy of the monitor would have alerted 
 	@$(CHAMPION)
 	@$(READ_LOG) mlops monitor --log "$$LOG" --replay 90d --policy "$$AGAINST"
 
-alerts: $(INSTALLED)  ## open, edit and close the issues of what the monitor found
+alerts: $(INSTALLED)  ##- open, edit and close the issues of what the monitor found
 	mlops alerts $(MONITORED)
 
 experiment: $(INSTALLED)  ## say what the log LOG knows of the experiment that production declares, if any
@@ -166,13 +181,13 @@ experiment: $(INSTALLED)  ## say what the log LOG knows of the experiment that p
 	@$(READ_LOG) mlops experiment status --if-any --log "$$LOG" --at "$$(date -u +%F)" >&2
 	@test ! -e $(EXPERIMENTED) || echo "report=yes"
 
-proposed: $(INSTALLED)  ## open the pull request of what follows of that report
+proposed: $(INSTALLED)  ##- open the pull request of what follows of that report
 	mlops experiment propose --report $(EXPERIMENTED)
 
 refresh: $(INSTALLED)  ## open the pull request of a candidate of new rows: for the report BECAUSE, EVERY so many days, or now
 	@mlops refresh $${BECAUSE:+--because "$$BECAUSE"} $${EVERY:+--every "$$EVERY"} || test $$? = 1
 
-refreshed:  ## tell the pull request of BRANCH what became of it at ONTO; close one that is no better
+refreshed:  ##- tell the pull request of BRANCH what became of it at ONTO; close one that is no better
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.closing --report reports/gate --branch "$$BRANCH" --commit "$$ONTO"
 
 ingest: $(INSTALLED)  ## bring rows (from the day SINCE on, to before UNTIL, of TABLE alone) and open the pull request of what changed
@@ -196,7 +211,7 @@ upgrade:  ## follow the template to its last release, or to TO=v2; UNDO=1 takes 
 	@$(MAKE) --no-print-directory install
 	@$(MIRROR) mlops upgrade $${TO:+--to "$$TO"} $${TEMPLATE:+--template "$$TEMPLATE"} $${UNDO:+--undo}
 
-upgraded:  ## push the upgrade of ONTO that reports/upgrade has, and open or edit its pull request
+upgraded:  ##- push the upgrade of ONTO that reports/upgrade has, and open or edit its pull request
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.release.upgraded reports/upgrade --onto "$$ONTO"
 
 test: $(INSTALLED)  ## run the tests
@@ -205,10 +220,10 @@ test: $(INSTALLED)  ## run the tests
 workflows: $(INSTALLED)  ## in a repository of several projects: write this one's workflows to its top, where GitHub and GitLab read them
 	@mlops workflows
 
-changed:  ## say whether this project differs from SINCE, in a repository of several
+changed:  ##- say whether this project differs from SINCE, in a repository of several
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.workflows.concern --since "$$SINCE"
 
-neighbours:  ## report on GITHUB_SHA what is required of the projects beside this one of which it changes nothing; needs `gh`
+neighbours:  ##- report on GITHUB_SHA what is required of the projects beside this one of which it changes nothing; needs `gh`
 	@PYTHONPATH=engine/src $(PYTHON) -P -m mlops.workflows.neighbours --commit "$$GITHUB_SHA"
 
 check: $(INSTALLED)  ## lint, types, composition of params.yaml with conf/, tests
@@ -263,5 +278,5 @@ $(INSTALLED): $(BOOTED) $(LOCKS) engine/pyproject.toml $(if $(MISSING),anew)
 # Inside another repository the project is a part of it, unless that repository ignores it.
 data/raw.dvc: | $(INSTALLED)
 	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 && ! git check-ignore -q . || git init -q -b main
-	@test -e data/raw || mlops sample
+	@test -n "$$(ls data/raw 2>/dev/null)" || mlops sample
 	dvc add --quiet data/raw

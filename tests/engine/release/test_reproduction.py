@@ -1,6 +1,8 @@
 """A verdict of which something is still to come: declared on a laptop, released by nobody."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,3 +140,70 @@ def test_a_declaration_of_something_else_than_the_candidate_is_judged(laptop: An
     laptop.put("middle")
     assert known(laptop.repository, "main") == ""
     assert rederived(laptop) == 1
+
+
+def remedies(told: str) -> list[list[str]]:
+    return [shlex.split(command) for command in re.findall(r"`([^`]+)`", told)]
+
+
+def followed(workshop: Any, commands: list[list[str]]) -> None:
+    for first, *rest in commands:
+        done = workshop.mlops(*rest) if first == "mlops" else workshop.git(*rest)
+        assert not done or first == "git", (first, rest)
+
+
+@pytest.fixture
+def on_base(laid_down: Any, copy: Callable[[Any], Any]) -> Any:
+    """A candidate on main itself, judged against main, as before the first branch."""
+    workshop = copy(laid_down)
+    workshop.git("checkout", "-q", "main")
+    workshop.git("merge", "-q", "--ff-only", "branch")
+    assert workshop.gate() == 0
+    return workshop
+
+
+def refusal(workshop: Any, capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    head = workshop.git("rev-parse", "HEAD")
+    capsys.readouterr()
+    assert workshop.mlops("promote") == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "the branch that is checked out (main)" in told
+    assert workshop.git("rev-parse", "HEAD") == head
+    return remedies(told)
+
+
+def test_the_base_itself_takes_no_verdict_that_could_not_be_completed_there(
+    on_base: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    switch, promote, *_ = refusal(on_base, capsys)
+    followed(on_base, [switch, promote])
+    assert pending(on_base) == ["reproduced"]
+    told = capsys.readouterr().out
+    commands = [one for one in remedies(told.rpartition("still to come: ")[2]) if len(one) > 1]
+    assert commands[0] == ["mlops", "gate", "--rederive", "--against", "main"]
+    followed(on_base, commands)
+    assert pending(on_base) == []
+
+
+@thorough
+def test_on_the_base_a_verdict_is_completed_before(
+    on_base: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, gate, promote = refusal(on_base, capsys)
+    followed(on_base, [gate, promote])
+    assert pending(on_base) == []
+    assert on_base.mlops("promote") == 0
+
+
+@thorough
+def test_what_the_base_declared_in_such_a_way_is_taken_back(
+    on_base: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As an engine did that did not look."""
+    on_base.git("checkout", "-q", "-b", "first")
+    assert on_base.mlops("promote") == 0
+    on_base.git("checkout", "-q", "main")
+    on_base.git("merge", "-q", "--ff-only", "first")
+    followed(on_base, refusal(on_base, capsys))
+    assert pending(on_base) == []

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import ProjectError
 from ..files import tree_sha256, write_text
+from ..git.repository import short
 
 FORMAT = 1
 FOLDER = Path("reports/gate")
@@ -117,6 +119,11 @@ def verdict(entries: list[dict[str, Any]]) -> str:
 def pending(entries: list[dict[str, Any]]) -> list[str]:
     """Return the entries whose verdict is still to come."""
     return [entry["name"] for entry in entries if entry["verdict"] == "pending"]
+
+
+def again(against: str) -> str:
+    """Return what completes a verdict against a branch, which may be called anything."""
+    return f"mlops gate --rederive --against {shlex.quote(short(against))}"
 
 
 def _refused(constant: str) -> None:

@@ -20,6 +20,7 @@ from . import (
     ingestion,
     monitoring,
     online,
+    place,
     prediction,
     promotion,
     recording,
@@ -67,15 +68,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parser().parse_args(argv)
     try:
+        place.check(arguments)
         return int(arguments.run(arguments) or 0)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ProjectError as error:
-        print(f"mlops {arguments.verb}: {error}", file=sys.stderr)
+        print(f"mlops {arguments.verb}: {error}{place.hint(arguments)}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"mlops {arguments.verb}: {error}: check the path and its rights", file=sys.stderr)
+        told = f"{error}: check the path and its rights{place.hint(arguments)}"
+        print(f"mlops {arguments.verb}: {told}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"mlops {arguments.verb}: interrupted", file=sys.stderr)

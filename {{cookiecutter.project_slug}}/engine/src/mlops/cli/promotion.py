@@ -99,6 +99,7 @@ def verify(arguments: Arguments) -> None:
 
 
 def promote(arguments: Arguments) -> None:
+    from ..bundle.verdict import again
     from ..git.repository import Repository
     from ..release.promotion import promote
 
@@ -115,7 +116,7 @@ def promote(arguments: Arguments) -> None:
     if found.pending:
         print(
             f"still to come: {', '.join(found.pending)}: the workflow `model` does that, or "
-            "`mlops gate --rederive`, then `mlops promote`"
+            f"`{again(found.against)}`, then `mlops promote`"
         )
 
 

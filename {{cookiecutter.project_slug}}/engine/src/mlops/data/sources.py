@@ -14,6 +14,7 @@ import pandas as pd
 from .. import owner
 from ..contract import Source
 from ..files import atomic_directory
+from ..git import absence
 from ..progress import progress
 from . import delimited, foreign, header
 from .errors import DataError as DataError
@@ -42,10 +43,7 @@ def raw_files(folder: Path) -> list[Path]:
     """Return the visible files below `folder`, of which there have to be some."""
     files = visible(folder)
     if not files:
-        raise DataError(
-            f"{folder} holds no file: fetch it with `dvc pull`, write the sample with "
-            "`make setup`, or bring a table with `mlops adopt FILE --target COLUMN`"
-        )
+        raise DataError(absence.told(folder, absence.SAMPLE))
     return files
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..bundle.changes import SEARCH
 from ..bundle.figures import shown
+from ..bundle.verdict import again
 from ..git.repository import short
 from ..metrics.catalogue import known as known_metrics
 
@@ -23,8 +24,8 @@ def coming(content: Content) -> str:
     """Return what is still to come before this can be released."""
     return (
         f"Still to come: {', '.join(content['pending'])}. Automation makes the candidate again "
-        "from what is pinned before this can be released: `mlops gate --rederive` does, and the "
-        "workflow `model`."
+        "from what is pinned before this can be released: "
+        f"`{again(content['against']['ref'])}` does, and the workflow `model`."
     )
 
 

@@ -16,7 +16,7 @@ from ..evaluation.evaluate import HOLDOUT
 from ..files import parse_yaml, read_yaml
 from ..git import commits, dvc, landing
 from ..git.repository import Repository
-from . import environments, evidence
+from . import completion, environments, evidence
 from .declaration import NAME, Declaration, DeclarationError, Declared, Pointer, declared, paths
 from .vouching import Held, held
 
@@ -30,8 +30,8 @@ class PromotionError(ProjectError):
 class Promotion(NamedTuple):
     """What an environment declares now; without a commit, it did so before.
 
-    `pending` is what is still to come of its verdict, and has to before it is released; `held` why
-    it was not promoted.
+    `pending` is what is still to come of its verdict `against` a base, and has to before it is
+    released; `held` why it was not promoted.
     """
 
     environment: str
@@ -39,6 +39,7 @@ class Promotion(NamedTuple):
     bundle_digest: str
     commit: str | None
     pending: list[str]
+    against: str
     held: str = ""
 
 
@@ -82,22 +83,27 @@ def promote(
             told := _held(repository, environment, subject, head, place, against)
         ):
             named = (subject.name, subject.bundle_digest)
-            return Promotion(environment, *named, told.commit, [], told.why)
+            return Promotion(environment, *named, told.commit, [], "", told.why)
         standing = _standing(repository, environment, subject, head, against)
         if standing and not (evidence.pending(standing) and _settles(place, subject)):
+            base = against or standing.report["against"]["ref"]
+            completion.check(repository, standing, base, head, stands=True)
             known = (subject.name, subject.bundle_digest, None, evidence.pending(standing))
-            return Promotion(environment, *known)
+            return Promotion(environment, *known, base)
         content = verdict.read(place) if source is None or report is not None else source.report
         holdout = _holdout(repository.root) if source is None else source.declaration.holdout
         one = _declaration(environment, subject, content, holdout, evidence.image(repository, head))
-        base = repository.commit_of(against or content["against"]["ref"])
-        _check_current(repository, environment, head, base, against or content["against"]["ref"])
+        ref = against or content["against"]["ref"]
+        base = repository.commit_of(ref)
+        _check_current(repository, environment, head, base, ref)
         environments.check(repository, one, base, head)
+        if source is None:
+            completion.check(repository, one, ref, head, stands=False)
         _check_stored(repository, one, source is None)
         new = commits.made(repository, head, one.texts, _message(one))
         landing.land(repository, new, head, paths(environment), "mlops promote")
         coming = evidence.pending(one)
-        return Promotion(environment, subject.name, subject.bundle_digest, new, coming)
+        return Promotion(environment, subject.name, subject.bundle_digest, new, coming, ref)
 
 
 def _held(

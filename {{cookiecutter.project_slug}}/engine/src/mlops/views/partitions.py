@@ -11,6 +11,7 @@ from ..config.views import Table, View, seconds
 from ..data.errors import DataError
 from ..data.zones import to_utc
 from ..files import sha256_of
+from ..git import absence
 
 DATE = "date="
 SECOND, DAY = np.timedelta64(1, "s"), timedelta(days=1)
@@ -43,10 +44,8 @@ def partitions(table: Table, root: Path = Path()) -> list[Partition]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not files:
-        raise DataError(
-            f"{table.folder} holds no file: fetch it with `dvc pull`, or fill it with "
-            f"`mlops ingest --table {table.name}`"
-        )
+        filled = f"fill it with `mlops ingest --table {table.name}`"
+        raise DataError(absence.told(Path(table.folder), filled, root))
     return [_partition(table, path, path.relative_to(folder)) for path in files]
 
 
