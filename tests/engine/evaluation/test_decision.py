@@ -32,8 +32,8 @@ from mlops.contract import Contract
 from mlops.evaluation.decision import capacity
 from mlops.evaluation.evaluate import evaluate
 from mlops.features.agreement import check
-from mlops.runtime.decision import HELD_OUT, DecisionError
 from mlops.files import parse_yaml
+from mlops.runtime.decision import HELD_OUT, DecisionError
 from mlops.serving.endpoints.model import described
 from mlops.serving.loading import load
 from mlops.serving.protocol import outputs
@@ -314,8 +314,7 @@ def test_a_cost_of_a_column_that_may_be_below_0_is_taken(valued: Path) -> None:
 
 def _words(brings: str) -> tuple[Value, Contract]:
     """Return a table as it is written, for a target whose labels are the texts no and yes."""
-    action = "{%s}" % brings
-    actions = f"{{nothing: {action}, call: {action}}}"
+    actions = f"{{nothing: {{{brings}}}, call: {{{brings}}}}}"
     target = {"type": "category", "categories": ["no", "yes"], "role": "target"}
     columns = {"n": {"type": "number"}, "churned": target}
     table = parse_yaml(f"{{currency: EUR, actions: {actions}}}")

@@ -1,6 +1,5 @@
 """What a table would be as the data of a project: its contract, features and split."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ..data.sniffing import sniff
 from ..data.sources import DataError, frames
 from ..errors import ProjectError
 from ..progress import progress
+from ..spelling import nearest
 from .blanks import Absent, blanks, read_as_missing, without
 from .deciding import deciding
 from .declaration import WORDS
@@ -235,9 +235,8 @@ def _roles(target: str, key: str | None, time: str | None, group: str | None) ->
 def _check_columns(file: Path, present: list[str], wanted: Sequence[str]) -> None:
     for name in wanted:
         if name not in present:
-            near = difflib.get_close_matches(name.lower(), [n.lower() for n in present], 1, 0.5)
-            meant = [n for n in present if n.lower() in near]
-            hint = f"did you mean {meant[0]}?" if meant else f"it has {', '.join(present[:SHOWN])}"
+            near = nearest(name, present, 0.5)
+            hint = f"did you mean {near}?" if near else f"it has {', '.join(present[:SHOWN])}"
             raise ProposalError(f"{file} has no column {name!r}: {hint}")
 
 

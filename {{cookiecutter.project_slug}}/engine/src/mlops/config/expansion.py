@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ..refusal import refusal
 from .experiment import plain
 from .settings import ConfigError
 from .views import Table, View
@@ -25,16 +26,17 @@ def read_view(conf: Path, name: str) -> View:
         whole = {**said, "name": name, "table": read_table(conf, table)}
         return msgspec.convert(whole, View, from_attributes=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {refusal(error, whole, View).said}") from error
 
 
 def read_table(conf: Path, name: str) -> Table:
     """Return a table; raise ConfigError, naming the file, where it is wrong."""
     path = conf / TABLES / f"{name}.yaml"
+    whole = {**_content(path), "name": name}
     try:
-        return msgspec.convert({**_content(path), "name": name}, Table)
+        return msgspec.convert(whole, Table)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {refusal(error, whole, Table).said}") from error
 
 
 def expanded(conf: Path, resolved: Mapping[str, Any]) -> dict[str, Any]:
