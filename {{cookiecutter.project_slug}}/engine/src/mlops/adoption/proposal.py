@@ -19,6 +19,7 @@ from ..errors import ProjectError
 from ..progress import progress
 from ..spelling import nearest
 from .blanks import Absent, blanks, read_as_missing, without
+from .copies import copies
 from .deciding import deciding
 from .declaration import WORDS
 from .exclusion import leave_out, numbers
@@ -135,6 +136,7 @@ def propose(file: Path, target: str, **options: Unpack[Options]) -> Proposal:
         split |= {"columns": by} if (by := deciding(frame, columns)) else {}
     if not options.get("encoding"):
         notes += _guessed(source, frame)
+    notes += copies(frame, facts)
     notes += scarcity(facts[target], contract)
     if "time" not in split["use"] and (said := doubt(frame, contract, found)):
         notes.append(said)
