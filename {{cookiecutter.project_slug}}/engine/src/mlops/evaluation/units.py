@@ -74,8 +74,8 @@ def units(settings: Settings, columns: Columns) -> Units:
     if found is not None and not _nested(found[0], moments):
         ways.append((*found, FEW))
     ways.sort(key=lambda way: _count(way[0]) / way[2])
-    codes = tuple(way[0] for way in ways)
-    return Units(codes, tuple(map(_count, codes)), *ways[0][1:])
+    drawn = tuple(way[0] for way in ways)
+    return Units(drawn, tuple(map(_count, drawn)), *ways[0][1:])
 
 
 def blocks(moments: NDArray[Any]) -> Index:
