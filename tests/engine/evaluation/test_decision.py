@@ -293,7 +293,7 @@ def test_tables_that_do_not_fit_are_sentences(valued: Path) -> None:
 @pytest.mark.parametrize(
     ("cost", "said"),
     [
-        (-12, "cost is -12, and a cost is above 0, .*: write 12, or add"),
+        (-12, "cost is -12, and a cost is 0 or more, .*: write 12, or add"),
         ({"column": "fee", "times": -2}, "cost is -2 times fee, .*: write times 2, or add"),
     ],
 )

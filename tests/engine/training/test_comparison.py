@@ -14,7 +14,7 @@ from mlops.config.settings import Model, Settings, load
 from mlops.evaluation.report.models import page
 from mlops.metrics.bootstrap import Estimate
 from mlops.metrics.catalogue import known
-from mlops.training.comparison import _interval, compare, shown
+from mlops.training.comparison import Compared, _interval, compare, shown
 
 
 def models(trained: Path, **targets: tuple[str, dict[str, Any]]) -> dict[str, Settings]:
@@ -89,6 +89,15 @@ def test_no_interval_reaches_where_no_value_can_lie(
     assert least <= found.low <= found.value <= found.high <= most
     assert (found.low == free.low) == (free.low >= least)
     assert (found.high == free.high) == (free.high <= most)
+
+
+def test_a_table_says_where_intervals_were_cut() -> None:
+    def told(low: float) -> str:
+        rows = [Compared("ridge", Estimate(2.6, low, 5.4), None, 0.1)]
+        return shown(rows, "RMSE")
+
+    assert "Intervals end where RMSE does\nTo adopt" in told(0)
+    assert "Intervals end" not in told(-0.2)  # as long on both sides
 
 
 def test_an_undefined_interval_stays_so() -> None:

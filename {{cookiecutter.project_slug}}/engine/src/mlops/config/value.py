@@ -146,7 +146,7 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 wrong = f"{number:g} times {column}" if column else f"{number:g}"
                 right = f"times {-number:g}" if column else f"{-number:g}"
                 raise ValueError(
-                    f"evaluation.value.actions.{name}.cost is {wrong}, and a cost is above 0, "
+                    f"evaluation.value.actions.{name}.cost is {wrong}, and a cost is 0 or more, "
                     f"since it is taken off what the action brings: write {right}, or add what "
                     "it earns to `brings`"
                 )
