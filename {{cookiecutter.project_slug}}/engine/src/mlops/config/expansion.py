@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from ..refusal import refusal
 from .experiment import plain
 from .settings import ConfigError
 from .views import Table, View
@@ -26,7 +25,7 @@ def read_view(conf: Path, name: str) -> View:
         whole = {**said, "name": name, "table": read_table(conf, table)}
         return msgspec.convert(whole, View, from_attributes=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {refusal(error, whole, View).said}") from error
+        raise _refused(path, error, whole, View) from error
 
 
 def read_table(conf: Path, name: str) -> Table:
@@ -36,7 +35,13 @@ def read_table(conf: Path, name: str) -> Table:
     try:
         return msgspec.convert(whole, Table)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {refusal(error, whole, Table).said}") from error
+        raise _refused(path, error, whole, Table) from error
+
+
+def _refused(path: Path, error: msgspec.ValidationError, content: Any, kind: type) -> ConfigError:
+    from ..refusal import refusal  # no stage depends on what it says
+
+    return ConfigError(f"{path}: {refusal(error, content, kind).said}")
 
 
 def expanded(conf: Path, resolved: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ..files import check_yaml
-from ..spelling import nearest
 from .settings import ConfigError
 
 EXPERIMENT = Path("params.yaml")
@@ -202,6 +201,8 @@ class Experiment(NamedTuple):
         offered = choices(self.conf, keys[0])
         if not isinstance(value, Mapping) or isinstance(declared, DictConfig) or not offered:
             return
+        from ..spelling import nearest  # no stage depends on what is refused
+
         unknown = [str(key) for key in value if key not in offered]
         if not unknown or (declared is None and not any(nearest(n, offered, 0.8) for n in value)):
             return  # what a choice leaves empty may be a mapping

@@ -98,7 +98,7 @@ def _line(row: Compared) -> tuple[str, ...]:
 
 
 def _is_cut(row: Compared) -> bool:
-    """Say whether an interval, which Student's t makes as long on both sides, lost a part of one."""
+    """Say whether an interval lost an end: Student's t makes it as long on both sides."""
     score = row.score
     return not np.isclose(score.value - score.low, score.high - score.value)
 
