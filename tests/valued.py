@@ -34,7 +34,7 @@ columns:
   id: {type: text, role: id}
   day: {type: datetime, role: time}
   risk: {type: number}
-  fee: {type: number}
+  fee: {type: number, min: 0}
   other: {type: number, nullable: true}
   left: {type: boolean, role: target}
 """

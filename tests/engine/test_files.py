@@ -12,6 +12,8 @@ from mlops.files import (
     atomic_directory,
     atomic_file,
     claimed,
+    in_quotes,
+    misread,
     parse_yaml,
     sha256,
     sweep,
@@ -164,3 +166,14 @@ def test_whoever_waits_for_a_claim_has_it_alone_in_the_end(tmp_path: Path) -> No
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert not file.exists()
+
+
+def test_texts_that_yaml_reads_as_something_else_are_named() -> None:
+    assert misread(["yes", "off", "NO", "012", "Yes, sir", "y", "true", "1", "1.5", "gold"]) == {
+        "yes": "true",
+        "off": "false",
+        "NO": "false",
+        "012": "10",
+    }
+    assert in_quotes(["gold", "n"]) == ""
+    assert in_quotes(["on", "gold"]) == 'write "on" in quotes, since YAML reads on as true'

@@ -45,7 +45,7 @@ def test_the_environment_before_the_project(root: Path) -> None:
         ({NAME: "dask", WORKERS: "0"}, "`workers` is 1 or more"),
         ({NAME: "local", ADDRESS: "there:1"}, "`address` belongs to a cluster"),
         ({NAME: "cluster", WORKERS: "2"}, "has workers of its own"),
-        ({NAME: "odd"}, "conf/compute/odd.yaml: .*unknown field `worker`"),
+        ({NAME: "odd"}, "conf/compute/odd.yaml: worker is an unknown field: did you mean workers"),
         ({NAME: "broken"}, "conf/compute/broken.yaml is no YAML"),
     ],
 )

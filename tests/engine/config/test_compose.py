@@ -122,7 +122,12 @@ def test_top_level_value() -> None:
         ),
         (
             {"model": {"use": "boosting", "max_iter": {"bosting": 3}}},
-            "model.max_iter is {'bosting': 3}",
+            "model.max_iter is given by choice, and bosting is no file of conf/model/: did you "
+            "mean boosting?",
+        ),
+        (
+            {"model": {"n_estimators": {"lightgbm": 170, "elsewhere": 3}}},
+            "elsewhere is no file of conf/model/: choose from boosting",
         ),
         (
             {"model": {"use": "boosting", "max_features": {"boosting": "sqrt"}}},

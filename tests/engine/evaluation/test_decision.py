@@ -28,9 +28,11 @@ from mlops.config.compose import resolve
 from mlops.config.settings import ConfigError, Settings
 from mlops.config.settings import load as settings_of
 from mlops.config.value import Value
+from mlops.contract import Contract
 from mlops.evaluation.decision import capacity
 from mlops.evaluation.evaluate import evaluate
 from mlops.features.agreement import check
+from mlops.files import parse_yaml
 from mlops.runtime.decision import HELD_OUT, DecisionError
 from mlops.serving.endpoints.model import described
 from mlops.serving.loading import load
@@ -107,6 +109,14 @@ def test_bundle_card_and_report_show_it(valued: Path) -> None:
     html = (valued / "reports/report.html").read_text()
     assert "What its decisions are worth" in html
     assert re.search(r"nothing for everyone</td>", html)
+    rows = re.findall(
+        r'<tr><td>([^<]*)</td><td class="n">([^<]*)</td><td class="n">([^<]*)</td></tr>', html
+    )
+    assert rows[-3:] == [
+        ("left is false", "0", "0"),
+        ("left is true", "-40", "-1 times fee"),
+        ("cost", "0", "5"),
+    ]
     # What is decided elsewhere follows from it as well.
     assert loaded(bundle).settings.evaluation.threshold == found["threshold"]
 
@@ -278,6 +288,49 @@ def test_tables_that_do_not_fit_are_sentences(valued: Path) -> None:
     untrained = msgspec.structs.replace(settings.training, folds=0)
     with pytest.raises(ConfigError, match=r"set training.folds to 5 in params.yaml"):
         check(msgspec.structs.replace(settings, training=untrained), {})
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        (-12, "cost is -12, and a cost is 0 or more, .*: write 12, or add"),
+        ({"column": "fee", "times": -2}, "cost is -2 times fee, .*: write times 2, or add"),
+    ],
+)
+def test_a_cost_below_0_is_refused_with_what_to_write(valued: Path, cost: Any, said: str) -> None:
+    assert re.search(said, refused(valued, lambda t: t["actions"]["call"].update(cost=cost)))
+
+
+def test_a_cost_of_a_column_that_may_be_below_0_is_taken(valued: Path) -> None:
+    settings = settings_of(valued / "resolved.yaml")
+    columns = dict(settings.data.columns)
+    columns["fee"] = msgspec.structs.replace(columns["fee"], min=None)
+    cheap = TABLE["actions"]["nothing"] | {"cost": {"column": "fee", "times": -1}}
+    actions = {**TABLE["actions"], "nothing": cheap}
+    msgspec.convert(TABLE | {"actions": actions}, Value).check(
+        msgspec.structs.replace(settings.data, columns=columns), 5
+    )
+
+
+def _words(brings: str) -> tuple[Value, Contract]:
+    """Return a table as it is written, for a target whose labels are the texts no and yes."""
+    actions = f"{{nothing: {{{brings}}}, call: {{{brings}}}}}"
+    target = {"type": "category", "categories": ["no", "yes"], "role": "target"}
+    columns = {"n": {"type": "number"}, "churned": target}
+    table = parse_yaml(f"{{currency: EUR, actions: {actions}}}")
+    contract = {"name": "c", "task": "binary", "source": {"format": "csv"}, "columns": columns}
+    return msgspec.convert(table, Value), msgspec.convert(contract, Contract)
+
+
+def test_labels_that_yaml_reads_as_true_belong_in_quotes() -> None:
+    value, contract = _words("brings: {yes: -120, no: 0}")
+    said = 'write "no" and "yes" in quotes, since YAML reads no as false and yes as true'
+    with pytest.raises(
+        ValueError, match=f"brings has true, false, and churned is no or yes: {said}"
+    ):
+        value.check(contract, 5)
+    value, contract = _words('brings: {"yes": -120, "no": 0}')  # the remedy
+    value.check(contract, 5)
 
 
 def test_a_regression_decides_nothing(promising: Callable[[str], Path]) -> None:

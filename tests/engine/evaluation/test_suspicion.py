@@ -51,6 +51,16 @@ def test_a_model_that_leans_on_one_feature_is_said() -> None:
     assert said.startswith("the model leans on f0, which carries 94% of what its 4 features")
 
 
+def test_a_score_that_is_too_good_names_what_it_rests_on() -> None:
+    (said,) = suspicions("regression", NUMBERS, NUMBERS, importances(0.1, 0.5, -0.1, 0.3, 0.1))
+    assert said.endswith("known when predicting? It rests most on f1 (50%), f3 (30%), f0 (10%)")
+    first, second = suspicions("regression", NUMBERS, NUMBERS, importances(0.9, 0.01, 0.01))
+    assert first.endswith("known when predicting?")  # the next line names it
+    assert "leans on f0" in second
+    (said,) = suspicions("regression", NUMBERS, NUMBERS, importances(0.0, -0.1))
+    assert said.endswith("known when predicting?")
+
+
 @pytest.mark.parametrize("drops", [(0.3, 0.2, 0.1), (0.5, 0.01), (0.05, 0.001, 0.001), (-0.1,) * 3])
 def test_one_that_does_not_is_not(drops: tuple[float, ...]) -> None:
     assert suspicions("regression", NUMBERS, NUMBERS * 0, importances(*drops)) == []

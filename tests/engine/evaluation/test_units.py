@@ -29,18 +29,18 @@ def drawn(world: Any, **split: Any) -> Any:
 
 
 def test_what_the_split_keeps_together_is_drawn_together() -> None:
-    assert drawn(made("rows"))[1:] == ((), "rows")
-    assert drawn(made("groups"))[1:] == ((40,), "groups of who")
-    assert drawn(made("recurring"))[1:] == ((80,), "values of who")
-    assert drawn(made("days"))[1:] == ((BLOCKS,), "blocks of when")
-    assert drawn(made("months"))[1:] == ((6,), "moments of when")
-    assert drawn(made("panel"))[1:] == ((10, 80), "moments of when")
+    assert drawn(made("rows"))[1:3] == ((), "rows")
+    assert drawn(made("groups"))[1:3] == ((40,), "groups of who")
+    assert drawn(made("recurring"))[1:3] == ((80,), "values of who")
+    assert drawn(made("days"))[1:3] == ((BLOCKS,), "blocks of when")
+    assert drawn(made("months"))[1:3] == ((6,), "moments of when")
+    assert drawn(made("panel"))[1:3] == ((10, 80), "moments of when")
 
 
 def test_equal_rows_are_one_where_no_id_tells_them_apart() -> None:
     world = made("rows")
     alike = world._replace(roles={}, columns={**world.columns, "x": np.arange(800) // 2 + 0.0})
-    assert drawn(alike)[1:] == ((400,), "different rows")
+    assert drawn(alike)[1:3] == ((400,), "different rows")
 
 
 def test_columns_that_the_split_names_decide_before_ids_that_never_recur() -> None:
@@ -92,6 +92,31 @@ def test_few_units_are_said_and_one_gives_no_interval() -> None:
     measured = measure("binary", few.target, few.predictions, [], asked, 1, found)
     assert np.isnan(measured.overall["roc_auc"].low)
     assert np.isfinite(measured.overall["roc_auc"].value)
+
+
+def test_of_time_no_more_is_asked_for_than_there_can_be() -> None:
+    assert drawn(made("days")).few is None  # 20 blocks, which is what all longer times become
+    said = drawn(made("months")).few
+    assert said is not None
+    assert "the 6 moments of when" in said
+    assert f"{BLOCKS} or more would be enough" in said
+    world = made("days")
+    for count, told in ((BLOCKS - 1, True), (BLOCKS, False), (BLOCKS + 1, False)):  # the remedy
+        when = DAYS[np.arange(len(world.target)) % count]
+        assert (
+            drawn(world._replace(columns=world.columns | {"when": when})).few is not None
+        ) == told
+
+
+def test_ids_that_are_fewer_than_blocks_of_time_are_named_as_what_they_are() -> None:
+    world = made("panel")
+    days = DAYS[np.arange(len(world.target)) % 400]
+    rows = {"when": days, "who": np.arange(len(days)) * 7 % 25}
+    found = drawn(world._replace(columns=world.columns | rows))
+    assert (found.number, found.noun) == (25, "values of who")
+    assert found.few is not None
+    assert "the 25 values of who, few to tell others by" in found.few
+    assert f"{FEW} or more would be enough" in found.few
 
 
 def test_intervals_of_few_units_end_where_the_metric_does() -> None:

@@ -328,6 +328,16 @@ def test_a_silence_that_is_no_outcome_is_refused(
         silent(known(task).bundle.contract, silence)
 
 
+def test_a_silence_that_yaml_reads_as_false_belongs_in_quotes() -> None:
+    target = {"type": "category", "categories": ["no", "yes"], "role": "target"}
+    columns = {"n": {"type": "number"}, "left": target}
+    said = {"name": "c", "task": "binary", "source": {"format": "csv"}, "columns": columns}
+    contract = msgspec.convert(said, Contract)
+    with pytest.raises(LogError, match='False: write "no" and "yes" in quotes'):
+        silent(contract, False)
+    assert silent(contract, "no") == 0
+
+
 def kept(folder: Path) -> Path:
     (path,) = (folder / "counts").rglob("*.json")
     return path

@@ -52,9 +52,17 @@ def test_a_rule_under_another_name_says_which_it_is() -> None:
     ("name", "section", "said"),
     [
         ("missing", 0.1, "monitoring.rules.missing must be a mapping of the rule's settings"),
-        ("missing", {}, "monitoring.rules.missing: .*required field `least`"),
-        ("missing", {"least": "much"}, "monitoring.rules.missing: Expected `float`"),
-        ("missing", {"least": 0.1, "most": 1}, "monitoring.rules.missing: .*`most`"),
+        ("missing", {}, "monitoring.rules.missing lacks `least`: add it"),
+        (
+            "missing",
+            {"least": "much"},
+            "rules.missing.least is .much.: Expected `float`",
+        ),
+        (
+            "missing",
+            {"least": 0.1, "most": 1},
+            "rules.missing.most is an unknown field: choose from least",
+        ),
         ("mine", {"least": 0.1}, "monitoring.rules.mine: there is no rule 'mine': choose from"),
         ("mine", {"rule": 3}, "there is no rule 3"),
         ("spread", {"at_least": 0.1}, "there is no rule 'spread'"),

@@ -63,7 +63,9 @@ def test_value_of_its_type(value: Any, column: Column, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "column", "said"),
     [
-        ("3", NUMBER, "a number, not a string"),
+        ("3", NUMBER, "a number, not a string: JSON numbers have no quotes, like 58.78, with a de"),
+        ("58,78", NUMBER, "like 58.78, with a decimal point"),
+        ("3", INTEGER, "a whole number, not a string: JSON numbers have no quotes, like 58"),
         (True, NUMBER, "a number, not a boolean"),
         (None, NUMBER, "a number, not null"),
         (math.inf, NUMBER, "finite"),

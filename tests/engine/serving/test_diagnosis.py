@@ -60,3 +60,20 @@ def test_no_value_is_quoted(column: str, value: Any) -> None:
     problem = diagnose(json.dumps(GOOD | {column: value}).encode(), COLUMNS, "refuse")
     assert problem is not None
     assert "secret" not in json.dumps(problem.content())
+
+
+def test_a_field_that_is_missing_is_named_in_the_sentence() -> None:
+    assert found({"fee": 1.5, "plan": "basic"}).detail == (
+        "calls is missing: every field is required, and may be null"
+    )
+    problem = found([GOOD, {"calls": 1, "plan": "basic"}])
+    assert (problem.detail, problem.field) == ("fee is missing: every field is required", "fee")
+
+
+def test_a_number_in_quotes_is_refused_with_how_to_write_it_and_not_repeated() -> None:
+    said = found(GOOD | {"fee": "61,99"}).detail
+    assert said == (
+        "fee must be a number, not a string: JSON numbers have no quotes, like 58.78, with a "
+        "decimal point"
+    )
+    assert diagnose(json.dumps(GOOD | {"fee": 61.99}).encode(), COLUMNS) is None  # the remedy

@@ -1,5 +1,6 @@
 """Models are compared on the same folds of the training rows, with honest intervals."""
 
+import math
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from mlops.cli import main
 from mlops.config.settings import Model, Settings, load
 from mlops.evaluation.report.models import page
-from mlops.training.comparison import _interval, compare, shown
+from mlops.metrics.bootstrap import Estimate
+from mlops.metrics.catalogue import known
+from mlops.training.comparison import Compared, _interval, compare, shown
 
 
 def models(trained: Path, **targets: tuple[str, dict[str, Any]]) -> dict[str, Settings]:
@@ -64,6 +67,43 @@ def test_intervals_hold_what_folds_share() -> None:
     found = _interval(values, 0.25)
     assert found.high == pytest.approx(2.7764 * np.sqrt(1 / 5 + 0.25), abs=1e-3)
     assert found.low == pytest.approx(-found.high)
+
+
+@pytest.mark.parametrize(
+    ("name", "scores", "least", "most"),
+    [
+        ("rmse", [0.1, 0.2, 9.0], 0, math.inf),
+        ("mae", [0.1, 0.2, 9.0], 0, math.inf),
+        ("log_loss", [0.1, 0.2, 9.0], 0, math.inf),
+        ("brier", [0.0, 0.1, 2.0], 0, 2),
+        ("r2", [-3.0, 0.9, 1.0], -math.inf, 1),
+        ("roc_auc", [0.5, 1.0, 1.0], 0, 1),
+    ],
+)
+def test_no_interval_reaches_where_no_value_can_lie(
+    name: str, scores: list[float], least: float, most: float
+) -> None:
+    free = _interval(np.array(scores), 0.5)
+    assert not least <= free.low <= free.high <= most  # it would, uncut
+    found = known()[name].within(free)
+    assert least <= found.low <= found.value <= found.high <= most
+    assert (found.low == free.low) == (free.low >= least)
+    assert (found.high == free.high) == (free.high <= most)
+
+
+def test_a_table_says_where_intervals_were_cut() -> None:
+    def told(low: float) -> str:
+        rows = [Compared("ridge", Estimate(2.6, low, 5.4), None, 0.1)]
+        return shown(rows, "RMSE")
+
+    assert "Intervals end where RMSE does\nTo adopt" in told(0)
+    assert "Intervals end" not in told(-0.2)  # as long on both sides
+
+
+def test_an_undefined_interval_stays_so() -> None:
+    found = known()["rmse"].within(Estimate(1.0, math.nan, math.nan, 9))
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
 
 
 def test_the_verb_takes_the_models_of_conf(

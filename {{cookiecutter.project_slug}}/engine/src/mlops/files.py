@@ -4,8 +4,9 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 BLOCK = 1 << 20
 LARGEST = 1 << 24  # characters of a YAML text, its aliases written out
 DEEPEST = 100  # collections in collections: the loader in C would end the process at some 20,000
+PLAIN = re.compile(r"[\w.+-]{1,40}", re.ASCII)
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML was built with it
 
 
@@ -198,6 +200,29 @@ def parse_yaml(text: str | bytes) -> Any:
     """Return what a YAML text holds; raises yaml.YAMLError, also for one without bounds."""
     check_yaml(text)
     return yaml.load(text, LOADER)
+
+
+def misread(texts: Iterable[str]) -> dict[str, str]:
+    """Return those texts that YAML takes for something else without quotes, and for what.
+
+    YAML 1.1, which PyYAML and OmegaConf read, has yes and on for true, and 012 for ten.
+    """
+    read = {text: yaml.load(text, LOADER) for text in texts if PLAIN.fullmatch(text)}
+    named = {
+        text: str(value).lower() if isinstance(value, bool) else str(value)
+        for text, value in read.items()
+        if not isinstance(value, str)
+    }
+    return {text: value for text, value in named.items() if value != text}
+
+
+def in_quotes(texts: Iterable[str]) -> str:
+    """Say which texts belong in quotes, as an end of a sentence; empty where none does."""
+    if not (odd := misread(texts)):
+        return ""
+    named = " and ".join(f'"{text}"' for text in odd)
+    read = " and ".join(f"{text} as {value}" for text, value in odd.items())
+    return f"write {named} in quotes, since YAML reads {read}"
 
 
 def check_yaml(text: str | bytes) -> None:

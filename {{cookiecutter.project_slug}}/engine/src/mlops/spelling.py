@@ -1,7 +1,8 @@
 """Labels and booleans as different programs write them: 1001.0 for 1001, Yes for true."""
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 NUMERAL = re.compile(r"([+-]?\d+)[.,](\d*)", re.ASCII)
@@ -44,3 +45,10 @@ class Spellings:
 def spellings(labels: tuple[str, ...], decimal: str) -> Spellings:
     """Return the spellings of labels; they are found out once."""
     return Spellings(labels, decimal)
+
+
+def nearest(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """Return the known name that a misspelt one may mean, whatever its case; None for none."""
+    names = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), names, 1, alike)
+    return names[found[0]] if found else None

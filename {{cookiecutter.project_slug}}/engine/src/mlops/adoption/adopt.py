@@ -159,8 +159,7 @@ def _is_chosen(experiment: Mapping[str, Any], name: str, asked: set[str]) -> boo
 def _checked(project: Path) -> Settings:
     """Return what is composed; raise where what params.yaml says elsewhere suits no such data."""
     conf = project / CONF
-    resolved = compose.composed(conf, read_experiment(project / PARAMS))
-    parsed = Settings.parse(resolved)
+    parsed = compose.settings_of(conf, read_experiment(project / PARAMS))
     compose.check_task(conf, parsed)
     agreement.check(parsed, Experiment.parse(conf, read_experiment(project / PARAMS)).used)
     return parsed

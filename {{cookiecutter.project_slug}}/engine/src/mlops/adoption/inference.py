@@ -57,10 +57,20 @@ def infer(
         else:
             columns[name] = column = feature(one)
             if column.role == "id" and key is not None:
-                columns[name] = ignored(f"differs in every row, as {key} does, which is the id")
+                columns[name] = ignored(_other_id(facts[key]))
             elif column.role == "id":
                 key = name
     return columns
+
+
+def _other_id(key: Statistics) -> str:
+    """Say why a column that differs in every row is left out beside the id."""
+    if key.unique:
+        return f"differs in every row, as {key.name} does, which is the id"
+    return (
+        f"differs in every row; the id is {key.name}, which has {key.distinct:,} values in "
+        f"{key.present:,} rows"
+    )
 
 
 def feature(facts: Statistics) -> Column:

@@ -1,6 +1,5 @@
 """What a table would be as the data of a project: its contract, features and split."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,9 @@ from ..data.sniffing import sniff
 from ..data.sources import DataError, frames
 from ..errors import ProjectError
 from ..progress import progress
+from ..spelling import nearest
 from .blanks import Absent, blanks, read_as_missing, without
+from .copies import copies
 from .deciding import deciding
 from .declaration import WORDS
 from .exclusion import leave_out, numbers
@@ -141,6 +142,7 @@ def propose(
         split |= {"columns": by} if (by := deciding(frame, columns)) else {}
     if not options.get("encoding"):
         notes += _guessed(source, frame)
+    notes += copies(frame, facts)
     notes += scarcity(facts[target], contract)
     if "time" not in split["use"] and (said := doubt(frame, contract, found)):
         notes.append(said)
@@ -264,9 +266,8 @@ def _of(roles: Mapping[str, Role], role: Role) -> str | None:
 def _check_columns(file: Path, present: list[str], wanted: Sequence[str]) -> None:
     for name in wanted:
         if name not in present:
-            near = difflib.get_close_matches(name.lower(), [n.lower() for n in present], 1, 0.5)
-            meant = [n for n in present if n.lower() in near]
-            hint = f"did you mean {meant[0]}?" if meant else f"it has {', '.join(present[:SHOWN])}"
+            near = nearest(name, present, 0.5)
+            hint = f"did you mean {near}?" if near else f"it has {', '.join(present[:SHOWN])}"
             raise ProposalError(f"{file} has no column {name!r}: {hint}")
 
 

@@ -17,9 +17,9 @@ def grammar(verb: Verb) -> None:
 
 
 def compare(arguments: Arguments) -> None:
-    from ..config.compose import CONF, composed
+    from ..config.compose import CONF, settings_of
     from ..config.experiment import EXPERIMENT, Experiment, choices, read_experiment
-    from ..config.settings import ConfigError, Settings
+    from ..config.settings import ConfigError
     from ..errors import ProjectError
     from ..evaluation.report.models import page
     from ..files import write_text
@@ -34,7 +34,7 @@ def compare(arguments: Arguments) -> None:
     for name in arguments.models or choices(CONF, "model"):
         # What params.yaml changes is meant for the choice that it has.
         model = asked.get("model", {}) if name == used else {"use": name}
-        settings = Settings.parse(composed(CONF, {**asked, "model": model}))
+        settings = settings_of(CONF, {**asked, "model": model})
         if settings.data.task in settings.model.tasks:
             suiting[name] = settings
     if not suiting:

@@ -153,11 +153,10 @@ def _use(name: str) -> "Use":
 
 
 def _settings() -> "Settings":
-    from ..config.compose import CONF, composed
+    from ..config.compose import CONF, settings_of
     from ..config.experiment import EXPERIMENT, read_experiment
-    from ..config.settings import Settings
 
-    return Settings.parse(composed(CONF, read_experiment(EXPERIMENT)))
+    return settings_of(CONF, read_experiment(EXPERIMENT))
 
 
 def _replay(arguments: Arguments) -> int:

@@ -26,9 +26,8 @@ def grammar(verb: Verb) -> None:
 
 
 def forget(arguments: Arguments) -> int:
-    from ..config.compose import CONF, composed
+    from ..config.compose import CONF, settings_of
     from ..config.experiment import EXPERIMENT, read_experiment
-    from ..config.settings import Settings
     from ..git.repository import Repository
     from ..ingestion import logged, traces
     from ..ingestion.forgetting import Wanted, files, forget
@@ -38,7 +37,7 @@ def forget(arguments: Arguments) -> int:
         print("mlops forget: no key is given: name one, or a file by `--keys`", file=sys.stderr)
         return 2
     repository = Repository()
-    settings = Settings.parse(composed(CONF, read_experiment(EXPERIMENT)))
+    settings = settings_of(CONF, read_experiment(EXPERIMENT))
     wanted = Wanted(settings.data, asked, arguments.column)
     found = wanted.search(files(repository.root))
     kept = traces.kept(repository, wanted)

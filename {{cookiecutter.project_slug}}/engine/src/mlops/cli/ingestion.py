@@ -97,13 +97,12 @@ def data(arguments: Arguments) -> None:
 
 def _datasets(name: str | None) -> "list[Dataset]":
     """Return what is fetched: the experiment's rows and each table that declares an origin."""
-    from ..config.compose import CONF, composed
+    from ..config.compose import CONF, settings_of
     from ..config.experiment import EXPERIMENT, read_experiment
-    from ..config.settings import Settings
     from ..errors import ProjectError
     from ..ingestion.dataset import of_contract, of_table, tables
 
-    settings = Settings.parse(composed(CONF, read_experiment(EXPERIMENT)))
+    settings = settings_of(CONF, read_experiment(EXPERIMENT))
     every = [of_contract(settings.data), *map(of_table, tables(CONF))]
     if name is None:
         return [one for one in every if one.source.is_fetched] or every[:1]

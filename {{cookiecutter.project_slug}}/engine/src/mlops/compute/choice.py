@@ -114,4 +114,7 @@ def _read(said: Mapping[str, object], path: Path, environment: Mapping[str, str]
     try:
         return msgspec.convert(given, Compute)
     except msgspec.ValidationError as error:
-        raise ComputeError(f"{path}: {error}: correct it there, or the environment") from error
+        from ..refusal import refusal  # no stage depends on what it says
+
+        told = refusal(error, given, Compute).said
+        raise ComputeError(f"{path}: {told}; correct it there, or the environment") from error

@@ -50,8 +50,10 @@ def resolve(
     gets what was left out of the experiment.
     """
     asked = read_experiment(experiment)
+    if (unsaid := Experiment.parse(conf, asked).unsaid) is not None:
+        say(f"check: {unsaid}")
     resolved = composed(conf, asked, say)
-    settings = Settings.parse(resolved)
+    settings = Settings.parse(resolved, Experiment.parse(conf, asked).place)
     check_task(conf, settings)
     check_metrics(settings.evaluation.measured, settings.data.task)
     if check is not None:
@@ -61,6 +63,11 @@ def resolve(
         body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
         write_text(out, HEADER + body)
     return settings
+
+
+def settings_of(conf: Path, content: Mapping[str, Any]) -> Settings:
+    """Return the settings of an experiment; an error names the file in which it was written."""
+    return Settings.parse(composed(conf, content), Experiment.parse(conf, content).place)
 
 
 def written(resolved: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,16 +25,23 @@ def read_view(conf: Path, name: str) -> View:
         whole = {**said, "name": name, "table": read_table(conf, table)}
         return msgspec.convert(whole, View, from_attributes=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise _refused(path, error, whole, View) from error
 
 
 def read_table(conf: Path, name: str) -> Table:
     """Return a table; raise ConfigError, naming the file, where it is wrong."""
     path = conf / TABLES / f"{name}.yaml"
+    whole = {**_content(path), "name": name}
     try:
-        return msgspec.convert({**_content(path), "name": name}, Table)
+        return msgspec.convert(whole, Table)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise _refused(path, error, whole, Table) from error
+
+
+def _refused(path: Path, error: msgspec.ValidationError, content: Any, kind: type) -> ConfigError:
+    from ..refusal import refusal  # no stage depends on what it says
+
+    return ConfigError(f"{path}: {refusal(error, content, kind).said}")
 
 
 def expanded(conf: Path, resolved: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """params.yaml: which file of conf/ each part uses, and what it changes in it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -53,6 +53,7 @@ class Experiment(NamedTuple):
     conf: Path
     used: dict[str, str]
     changes: dict[str, Any]
+    named: frozenset[str] = frozenset()  # parts whose choice the experiment itself has
 
     @classmethod
     def parse(cls, conf: Path, content: Mapping[str, Any]) -> Self:
@@ -62,6 +63,7 @@ class Experiment(NamedTuple):
             k: str(v) for entry in defaults if isinstance(entry, dict) for k, v in entry.items()
         }
         changes: dict[str, Any] = {}
+        named = set()
         for part, section in content.items():
             if part in used and not isinstance(section, Mapping):
                 raise ConfigError(f"params.yaml: {part} must be a mapping, like {part}: {{use: …}}")
@@ -74,7 +76,40 @@ class Experiment(NamedTuple):
                     f"params.yaml: {part}.use is {use!r}, and {conf}/{part}/ offers {offered}"
                 )
             used[part] = str(use)
-        return cls(conf, used, changes)
+            named.add(part)
+        return cls(conf, used, changes, frozenset(named))
+
+    def place(self, keys: Keys) -> str:
+        """Return the file that has a key of the composed config, as far as that can be known."""
+        part, *below = keys or ("",)
+        if part in self.changes and self._has(self.changes[part], below):
+            return EXPERIMENT.name
+        used = self.used.get(part)
+        file = Path(self._where(part, used))
+        if used is None or (file.is_file() and self._has(plain(file), below)):
+            return str(file)
+        return f"{EXPERIMENT} or {self.conf}/{part}/"
+
+    def _has(self, node: Any, keys: Sequence[str]) -> bool:
+        """Say whether a mapping has the keys; values may stand by choice."""
+        for key in keys:
+            while isinstance(node, Mapping) and key not in node and (by := self._by_choice(node)):
+                node = node[by]
+            if not isinstance(node, Mapping) or key not in node:
+                return False
+            node = node[key]
+        return True
+
+    def _by_choice(self, node: Mapping[str, Any]) -> str | None:
+        return next((one for one in self.used.values() if one in node), None)
+
+    @property
+    def unsaid(self) -> str | None:
+        """Say what is as conf/config.yaml has it, where the experiment does not name its data."""
+        if "data" in self.named:
+            return None
+        left = ", ".join(f"{p}={used}" for p, used in self.used.items() if p not in self.named)
+        return f"{EXPERIMENT} names no data: by {self.conf}/config.yaml, {left}"
 
     def apply(self, config: DictConfig) -> list[str]:
         """Set every change in the composed config, where the choice declares its key and type.
@@ -161,6 +196,23 @@ class Experiment(NamedTuple):
             self._check_type(keys, node[keys[-1]], value)
         node[keys[-1]] = value
 
+    def _check_choices(self, keys: Keys, declared: Any, value: Any) -> None:
+        """Refuse {CHOICE: VALUE} that names what is no choice of the part."""
+        offered = choices(self.conf, keys[0])
+        if not isinstance(value, Mapping) or isinstance(declared, DictConfig) or not offered:
+            return
+        from ..spelling import nearest  # no stage depends on what is refused
+
+        unknown = [str(key) for key in value if key not in offered]
+        if not unknown or (declared is None and not any(nearest(n, offered, 0.8) for n in value)):
+            return  # what a choice leaves empty may be a mapping
+        near = nearest(unknown[0], offered)
+        hint = f"did you mean {near}?" if near else f"choose from {', '.join(offered)}"
+        raise ConfigError(
+            f"params.yaml: {'.'.join(keys)} is given by choice, and {unknown[0]} is no file of "
+            f"{self.conf}/{keys[0]}/: {hint}"
+        )
+
     def _where(self, part: str, choice: str | None) -> str:
         return f"{self.conf}/{f'{part}/{choice}' if choice else 'config'}.yaml"
 
@@ -179,6 +231,7 @@ class Experiment(NamedTuple):
 
     def _check_type(self, keys: Keys, declared: Any, value: Any) -> None:
         """Refuse a number where the choice has text, and so on."""
+        self._check_choices(keys, declared, value)
         if _fits(declared, value):
             return
         kind = _kind(declared)

@@ -1,12 +1,12 @@
 """resolved.yaml as frozen settings that refuse what they do not know."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import msgspec
-from msgspec import inspect
 
-from ..contract import Column, Contract, Task
+from ..contract import Contract, Task
 from ..errors import ProjectError
 from ..files import read_yaml
 from .value import Value
@@ -14,6 +14,9 @@ from .views import View
 
 RESOLVED = Path("resolved.yaml")
 LOCK = Path("requirements/train.txt")
+
+Keys = tuple[str, ...]
+Parsed = TypeVar("Parsed")
 
 
 class ConfigError(ProjectError):
@@ -129,6 +132,11 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def parse(cls, section: dict[str, Any]) -> Self:
+        """Return the flat section of resolved.yaml as a model."""
+        return msgspec.convert(cls.parted(section), cls)
+
+    @staticmethod
+    def parted(section: dict[str, Any]) -> dict[str, Any]:
         """Split the flat section of resolved.yaml into what is ours and what is the estimator's."""
         ours = (
             "_target_",
@@ -143,7 +151,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
         parameters = {key: value for key, value in section.items() if key not in ours}
         known = {key.strip("_"): section[key] for key in ours if key in section}
-        return msgspec.convert({**known, "parameters": parameters}, cls)
+        return {**known, "parameters": parameters}
 
 
 class EarlyStopping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -348,57 +356,34 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`seed` cannot be negative")
 
     @classmethod
-    def parse(cls, resolved: dict[str, Any]) -> Self:
+    def parse(
+        cls,
+        resolved: dict[str, Any],
+        place: Callable[[Keys], object] = lambda _: RESOLVED,
+    ) -> Self:
         """Return typed settings.
 
-        Raises ConfigError, naming the key, where a value has the wrong type or contradicts
-        another.
+        `place` names the file in which a key was written. Raises ConfigError, naming file, key and
+        value, where a value has the wrong type or contradicts another.
         """
         sections = dict(resolved)
-        sections["data"] = _contract(sections.get("data"))
-        try:
-            sections["model"] = Model.parse(sections.get("model", {}))
-        except msgspec.ValidationError as error:
-            raise ConfigError(_said("model: ", error, Model)) from error
-        try:
-            return msgspec.convert(sections, cls)
-        except msgspec.ValidationError as error:
-            raise ConfigError(_said("", error, cls)) from error
+        sections["data"] = _converted(sections.get("data"), Contract, ("data",), place)
+        sections["model"] = _converted(
+            Model.parted(sections.get("model", {})), Model, ("model",), place
+        )
+        return _converted(sections, cls, (), place)
 
 
-def _contract(section: Any) -> Contract:
-    """Return the contract, naming the column where one is wrong: msgspec only says it is one."""
-    columns = section.get("columns") if isinstance(section, dict) else None
-    for name, column in columns.items() if isinstance(columns, dict) else ():
-        try:
-            msgspec.convert(column, Column)
-        except msgspec.ValidationError as error:
-            raise ConfigError(_said(f"data: column {name}: ", error, Column)) from error
+def _converted(
+    content: Any, kind: type[Parsed], below: Keys, place: Callable[[Keys], object]
+) -> Parsed:
     try:
-        return msgspec.convert(section, Contract)
+        return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(_said("data: ", error, Contract)) from error
+        from ..refusal import refusal  # what it says makes no other model: no stage depends on it
 
-
-def _said(where: str, error: msgspec.ValidationError, cls: type) -> str:
-    """Return the error as a sentence with the values that its key allows."""
-    text, _, path = str(error).partition(" - at `$")
-    key = path.strip(".`")
-    allowed = _allowed(inspect.type_info(cls), key.split(".")) if key else []
-    choose = f": choose from {', '.join(allowed)}" if allowed else ""
-    return f"resolved.yaml: {where}{key + ': ' if key else ''}{text}{choose}"
-
-
-def _allowed(node: inspect.Type, steps: list[str]) -> list[str]:
-    """Walk from a struct type along field names to the literals that may stand there."""
-    for step in steps:
-        fields = node.fields if isinstance(node, inspect.StructType) else ()
-        found = [field.type for field in fields if field.name == step]
-        if not found:
-            return []
-        node = found[0]
-    kinds = node.types if isinstance(node, inspect.UnionType) else (node,)
-    return [str(value) for k in kinds if isinstance(k, inspect.LiteralType) for value in k.values]
+        refused = refusal(error, content, kind, below)
+        raise ConfigError(f"{place(refused.keys)}: {refused.said}") from error
 
 
 def load(path: Path = RESOLVED) -> Settings:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ..contract import Contract
+from ..files import in_quotes
 
 TABLE = "table"
 Label = bool | int | str  # as YAML reads it: true, 3 or "yes"
@@ -98,6 +99,7 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"evaluation.value is about decisions on a target of labels, and {contract.target} "
                 "is a number: leave it out, or predict whether what matters happens"
             )
+        self._check_costs(contract)
         if contract.task == "multiclass":
             self._check_several(contract)
             return
@@ -124,10 +126,29 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _check_labels(self, contract: Contract) -> None:
         for name, action in self.actions.items():
-            if set(action.by_label()) != set(contract.labels):
+            if set(given := action.by_label()) != set(contract.labels):
+                quotes = in_quotes(one for one in contract.labels if one not in given)
                 raise ValueError(
-                    f"evaluation.value.actions.{name}.brings has {', '.join(action.by_label())}, "
-                    f"and {contract.target} is {' or '.join(contract.labels)}: give each an amount"
+                    f"evaluation.value.actions.{name}.brings has {', '.join(given)}, and "
+                    f"{contract.target} is {' or '.join(contract.labels)}: "
+                    f"{quotes or 'give each an amount'}"
+                )
+
+    def _check_costs(self, contract: Contract) -> None:
+        """Raise ValueError for a cost below 0: it is subtracted, so that it would be a gain.
+
+        No bundle is refused for it, since those from before were made so.
+        """
+        for name, action in self.actions.items():
+            column, number = split(action.cost)
+            least = contract.columns[column].min if column in contract.columns else None
+            if number < 0 and (not column or (least is not None and least >= 0)):
+                wrong = f"{number:g} times {column}" if column else f"{number:g}"
+                right = f"times {-number:g}" if column else f"{-number:g}"
+                raise ValueError(
+                    f"evaluation.value.actions.{name}.cost is {wrong}, and a cost is 0 or more, "
+                    f"since it is taken off what the action brings: write {right}, or add what "
+                    "it earns to `brings`"
                 )
 
     def _check_several(self, contract: Contract) -> None:

@@ -29,7 +29,11 @@ def suspicions(
     task: Task, target: NDArray[Any], predictions: Array, importances: Sequence[Importance]
 ) -> list[str]:
     """Return in a sentence each what should be looked at before the figures are believed."""
-    return [*too_good(task, target, predictions), *_leaning(importances)]
+    leaning = _leaning(importances)
+    good = too_good(task, target, predictions)
+    if good and not leaning and (named := _carrying(importances)):
+        good = [f"{good[0]} It rests most on {named}"]
+    return [*good, *leaning]
 
 
 def scarce(settings: Settings, target: NDArray[Any]) -> list[str]:
@@ -93,6 +97,13 @@ def too_good(task: Task, target: NDArray[Any], predictions: Array) -> list[str]:
         f"{title} {found:.4g} is too good to be true for most questions: is every feature known "
         "when predicting?"
     ]
+
+
+def _carrying(importances: Sequence[Importance]) -> str:
+    """Name the features that carry most of a score, each with its share of what all contribute."""
+    helping = sorted((one for one in importances if one.drop > 0), key=lambda one: -one.drop)
+    whole = sum(one.drop for one in helping)
+    return ", ".join(f"{one.feature} ({one.drop / whole:.0%})" for one in helping[:NAMED])
 
 
 def _leaning(importances: Sequence[Importance]) -> list[str]:

@@ -20,32 +20,34 @@ Columns = Mapping[str, NDArray[Any]]
 class Units(NamedTuple):
     """What is drawn: `codes` has a code from 0 for each row, for each way in which rows depend.
 
-    It is empty where single rows are drawn. `noun` is what a reader calls the units.
+    It is empty where single rows are drawn. The first way is the one whose units are fewest for
+    what is `enough` of their kind; `noun` is what a reader calls them.
     """
 
     codes: tuple[Index, ...]
     counts: tuple[int, ...]
     noun: str
+    enough: int = FEW
 
     @property
     def number(self) -> int | None:
         """How many units there are of the fewest, None where single rows are drawn."""
-        return min(self.counts, default=None)
+        return self.counts[0] if self.counts else None
 
     @property
     def few(self) -> str | None:
         """Say that the units are few, and what would be enough; None where they are not."""
-        if self.number is None or self.number >= FEW:
+        if self.number is None or self.number >= self.enough:
             return None
         what = f"the {self.number} {self.noun}" if self.number > 1 else f"one of the {self.noun}"
         if self.number < 2:
             return (
                 f"the holdout is {what} alone, and how another one differs no row can tell: there "
-                f"are no intervals; hold out {FEW} or more"
+                f"are no intervals; hold out {self.enough} or more"
             )
         return (
             f"the holdout is {what}, few to tell others by: intervals are wider for it (Student's "
-            f"t); {FEW} or more would be enough"
+            f"t); {self.enough} or more would be enough"
         )
 
 
@@ -67,8 +69,13 @@ def units(settings: Settings, columns: Columns) -> Units:
     times = f"moments of {contract.time}"
     if len(np.unique(columns[contract.time])) > BLOCKS:
         times = f"blocks of {contract.time}"
-    ways = [moments] if found is None or _nested(found[0], moments) else [moments, found[0]]
-    return Units(tuple(ways), tuple(map(_count, ways)), times)
+    # More moments become BLOCKS blocks: nobody can hold out more of them than that.
+    ways = [(moments, times, BLOCKS)]
+    if found is not None and not _nested(found[0], moments):
+        ways.append((*found, FEW))
+    ways.sort(key=lambda way: _count(way[0]) / way[2])
+    drawn = tuple(way[0] for way in ways)
+    return Units(drawn, tuple(map(_count, drawn)), *ways[0][1:])
 
 
 def blocks(moments: NDArray[Any]) -> Index:

@@ -10,6 +10,7 @@ from ..config.settings import Gate
 from ..contract import Task
 from ..errors import ProjectError
 from ..policy import policy
+from ..refusal import refusal
 from .rule import PolicyError, Rule, configured
 
 
@@ -39,7 +40,8 @@ def parse(section: Any, name: str) -> Policy:
     try:
         settings = msgspec.convert(section, Gate)
     except msgspec.ValidationError as error:
-        raise PolicyError(f"the policy of {name} is not valid ({error}): mend conf/gate") from error
+        said = refusal(error, section, Gate, ("gate",)).said
+        raise PolicyError(f"the policy of {name} is not valid ({said}): mend conf/gate") from error
     if not settings.rules:
         raise PolicyError(
             f"the policy of {name} has no rules, and what judges nothing passes everything: name "

@@ -1,6 +1,7 @@
 """The metrics by name, the owner's beside ours: which tasks they suit, which way is better."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -33,19 +34,23 @@ class Metric(NamedTuple):
     """One metric: its title in reports, its direction, its function for each task that has it.
 
     A function takes rows (`Rows`) and weights (draws, rows) and returns a value a draw.
-    `unit` says that its values lie between 0 and 1.
+    `unit` says that its values lie between 0 and 1; those of others from `least` to `most`.
     """
 
     title: str
     greater_is_better: bool
     functions: Mapping[Task, Function]
     unit: bool = True
+    least: float = -math.inf
+    most: float = math.inf
 
     def within(self, found: Estimate) -> Estimate:
-        """Return an estimate whose interval ends where the metric's values do."""
-        if not self.unit:
-            return found
-        low, high = np.clip([found.low, found.high], 0, 1).tolist()
+        """Return an estimate whose interval ends where the metric's values do.
+
+        Where no value can lie nothing is lost: the interval holds the truth as often as before.
+        """
+        ends = (0.0, 1.0) if self.unit else (self.least, self.most)
+        low, high = np.clip([found.low, found.high], *ends).tolist()
         return found._replace(low=low, high=high)
 
 
@@ -57,9 +62,15 @@ METRICS: dict[str, Metric] = {
         False,
         {"binary": binary.log_loss, "multiclass": multiclass.log_loss},
         unit=False,
+        least=0,
     ),
     "brier": Metric(
-        "Brier score", False, {"binary": binary.brier, "multiclass": multiclass.brier}, unit=False
+        "Brier score",
+        False,
+        {"binary": binary.brier, "multiclass": multiclass.brier},
+        unit=False,
+        least=0,
+        most=2,
     ),
     "accuracy": Metric(
         "Accuracy", True, {"binary": binary.accuracy, "multiclass": multiclass.accuracy}
@@ -70,9 +81,11 @@ METRICS: dict[str, Metric] = {
     "ece": Metric(
         "Calibration error (ECE)", False, {"binary": binary.ece, "multiclass": multiclass.ece}
     ),
-    "rmse": Metric("RMSE", False, {"regression": regression.rmse}, unit=False),
-    "mae": Metric("Mean absolute error", False, {"regression": regression.mae}, unit=False),
-    "r2": Metric("R²", True, {"regression": regression.r2}, unit=False),
+    "rmse": Metric("RMSE", False, {"regression": regression.rmse}, unit=False, least=0),
+    "mae": Metric(
+        "Mean absolute error", False, {"regression": regression.mae}, unit=False, least=0
+    ),
+    "r2": Metric("R²", True, {"regression": regression.r2}, unit=False, most=1),
 }
 
 
@@ -82,6 +95,8 @@ def metric(
     greater_is_better: bool,
     tasks: Iterable[Task],
     unit: bool = False,
+    least: float = -math.inf,
+    most: float = math.inf,
     vectorised: bool = False,
 ) -> Callable[[Owned], Owned]:
     """Make a function of src/policy/metrics.py a metric, under the function's name.
@@ -91,7 +106,7 @@ def metric(
     target is 0 or 1, a class code, or a number; predictions are the probability of the last
     label, a probability of each class (rows, classes), or a number. Rows come in any order, and
     one of weight 2 counts twice. `vectorised` takes weights (draws, rows) and returns (draws,).
-    `unit` says that the values lie between 0 and 1.
+    `unit` says that the values lie between 0 and 1, else `least` and `most` where intervals end.
     """
     suited = tuple(tasks)
     if not suited or not set(suited) <= set(get_args(Task)):
@@ -103,7 +118,7 @@ def metric(
                 f"there is a metric {function.__name__} already, of the engine: rename yours"
             )
         measured = _adapted(function, vectorised)
-        found = Metric(title, greater_is_better, dict.fromkeys(suited, measured), unit)
+        found = Metric(title, greater_is_better, dict.fromkeys(suited, measured), unit, least, most)
         vars(function)["metric"] = found
         return function
 

@@ -8,6 +8,7 @@ from ..config.settings import Monitoring
 from ..contract import Task
 from ..errors import ProjectError
 from ..policy import policy
+from ..refusal import refusal
 from .rule import RULES, PolicyError, Rule
 
 
@@ -29,6 +30,8 @@ def compose(folder: Path, task: Task, name: str) -> Policy:
         settings = msgspec.convert(section, Monitoring)
     except (ProjectError, msgspec.ValidationError) as error:
         reason = str(error).replace(f"{folder}/", "")
+        if isinstance(error, msgspec.ValidationError):
+            reason = refusal(error, section, Monitoring, ("monitoring",)).said
         raise PolicyError(
             f"the monitor's policy of {name} cannot be composed ({reason}): mend conf/monitoring"
         ) from error

@@ -12,6 +12,7 @@ from ..bundle.counting import hashes
 from ..contract import Contract
 from ..data import prepared
 from ..errors import ProjectError
+from ..files import in_quotes
 from ..log_layout import stored
 from ..policy.finding import number
 
@@ -107,4 +108,5 @@ def silent(contract: Contract, silence: Any) -> float:
     for name in (str(silence), str(silence).lower()):
         if name in contract.labels:
             return float(contract.labels.index(name))
-    raise LogError(f"monitoring.silence is {silence!r}: choose from {', '.join(contract.labels)}")
+    choose = in_quotes(contract.labels) or f"choose from {', '.join(contract.labels)}"
+    raise LogError(f"monitoring.silence is {silence!r}: {choose}")

@@ -73,7 +73,11 @@ class Registry(NamedTuple, Generic[Kind]):
         try:
             return msgspec.convert(settings, self.rules[kind])
         except msgspec.ValidationError as error:
-            raise PolicyError(f"{where}: {error}") from error
+            from ..refusal import refusal
+
+            below = (self.section, "rules", name)
+            said = refusal(error, settings, self.rules[kind], below).said
+            raise PolicyError(f"{said}") from error
 
 
 @cache

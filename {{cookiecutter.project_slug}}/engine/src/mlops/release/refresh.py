@@ -15,7 +15,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from ..bundle import alerts
-from ..config.compose import CONF, composed
+from ..config.compose import CONF, settings_of
 from ..config.experiment import EXPERIMENT, Experiment, read_experiment
 from ..config.settings import Refresh, Settings
 from ..data.prepare import RAW
@@ -81,7 +81,7 @@ def refresh(
         shutil.rmtree(repository.root / gathering.SCRATCH, ignore_errors=True)
         dvc.mend(repository)
         head = _main(repository)
-        settings = Settings.parse(composed(CONF, read_experiment(EXPERIMENT)))
+        settings = settings_of(CONF, read_experiment(EXPERIMENT))
         law = settings.monitoring.refresh
         content = None if because is None else _report(repository, because, head, at)
         standing = _standing(repository)
@@ -291,7 +291,7 @@ def _experiment(
             copy(name, folder / name)
         for path, text in texts.items():
             (folder / path).write_text(text, encoding="utf-8")
-        made = Settings.parse(composed(folder / CONF, read_experiment(folder / EXPERIMENT)))
+        made = settings_of(folder / CONF, read_experiment(folder / EXPERIMENT))
         if made.split != wanted:
             raise RefreshError(
                 f"split.cutoff cannot be set to {found.cutoff} by this: write it as a plain date "

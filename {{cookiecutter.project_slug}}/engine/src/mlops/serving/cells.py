@@ -29,6 +29,7 @@ WANTED = {
     "text": "a string",
     "datetime": "an ISO 8601 date or date-time in a string",
 }
+LIKE = {"number": "58.78, with a decimal point", "integer": "58"}
 
 
 class CellError(ValueError):
@@ -162,7 +163,10 @@ def _amount(text: str, column: Column, decimal: str) -> float:
 
 def _number(value: Any, column: Column) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CellError(f"must be {WANTED[column.type]}, not {kind(value)}")
+        like = ""
+        if isinstance(value, str):  # which is not repeated, since what is wrong is logged
+            like = f": JSON numbers have no quotes, like {LIKE[column.type]}"
+        raise CellError(f"must be {WANTED[column.type]}, not {kind(value)}{like}")
     return value
 
 

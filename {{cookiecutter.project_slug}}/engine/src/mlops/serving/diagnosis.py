@@ -107,7 +107,8 @@ def _wrong(index: int, row: Any, fields: _Fields) -> Iterator[Problem]:
     for name in columns:
         if name not in seen:
             title = "A row lacks a field"
-            detail = "every field is required" + ", and may be null" * columns[name].nullable
+            null = ", and may be null" * columns[name].nullable
+            detail = f"{name} is missing: every field is required{null}"
             yield Problem(422, "missing-field", title, detail, index, name)
 
 

@@ -1,6 +1,5 @@
 """What a server is told: the environment (MLOPS_*) over a file of conf/serving."""
 
-import difflib
 import os
 import re
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic_settings import (
 )
 
 from ..errors import ProjectError
+from ..spelling import nearest
 
 FOLDER = Path("conf/serving")
 STANDARD = "standard"
@@ -171,5 +171,5 @@ def _check_environment() -> None:
 
 
 def _near(name: str) -> str:
-    near = difflib.get_close_matches(name.lower(), NAMES, 1, 0.6)
-    return f"did you mean {near[0]}?" if near else f"choose from {', '.join(NAMES)}"
+    near = nearest(name, NAMES)
+    return f"did you mean {near}?" if near else f"choose from {', '.join(NAMES)}"

@@ -84,7 +84,8 @@ def shown(rows: Sequence[Compared], title: str) -> str:
         for line in lines
     ]
     adopt = f"dvc exp run -S model.use={rows[0].name}"
-    return "\n".join([*table, "", f"To adopt the first: `{adopt}`, and commit what it made"])
+    cut = [f"Intervals end where {title} does"] if any(map(_is_cut, rows)) else []
+    return "\n".join([*table, "", *cut, f"To adopt the first: `{adopt}`, and commit what it made"])
 
 
 def _line(row: Compared) -> tuple[str, ...]:
@@ -94,6 +95,12 @@ def _line(row: Compared) -> tuple[str, ...]:
         behind += " (could be none)"
     value, interval = f"{row.score.value:.4g}", f"{low:.4g} to {high:.4g}"
     return row.name, value, interval, behind, f"{row.seconds:.2f}"
+
+
+def _is_cut(row: Compared) -> bool:
+    """Say whether an interval lost an end: Student's t makes it as long on both sides."""
+    score = row.score
+    return not np.isclose(score.value - score.low, score.high - score.value)
 
 
 def _scores(settings: Settings, count: int, data: Path, done: Callable[[], object]) -> Scores:

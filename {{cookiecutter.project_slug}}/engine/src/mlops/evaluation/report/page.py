@@ -75,7 +75,7 @@ def page(
         "primary": next(one for one in metrics if one["name"] == asked.primary),
         "answers": answers.sections,
         "intervals": None if covered is None else sections.intervals(settings, covered),
-        "worth": None if worth is None else sections.worth(worth),
+        "worth": None if worth is None else sections.worth(worth, settings),
         "slices": sections.slices(measurement),
         "shown": sections.SHOWN,
         "importance": [one._asdict() for one in importances],

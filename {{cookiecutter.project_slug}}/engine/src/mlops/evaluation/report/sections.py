@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config.settings import Settings
+from ...config.value import Amount, split
 from ...metrics.arrays import Array
 from ...metrics.bootstrap import Estimate
 from ...metrics.catalogue import known
@@ -129,8 +130,9 @@ def intervals(settings: Settings, covered: Coverage) -> Section:
     }
 
 
-def worth(found: Confirmed | Expectation) -> Section:
-    """Return what the decision brings on the holdout, and what it gains over others."""
+def worth(found: Confirmed | Expectation, settings: Settings) -> Section:
+    """Return what the decision brings on the holdout, what it gains over others, and by what."""
+    amounts = _amounts(settings)
     if isinstance(found, Expectation):
         names = {name: f"{name} for everyone" for name in found.expected.actions}
         return {
@@ -138,6 +140,7 @@ def worth(found: Confirmed | Expectation) -> Section:
             "shares": list(found.acted.items()),
             "mine": found.worth._asdict(),
             "others": _others(found, names),
+            "amounts": amounts,
         }
     (below, above), share = found.decision.actions, found.decision.share
     named = {
@@ -155,7 +158,26 @@ def worth(found: Confirmed | Expectation) -> Section:
         "share": share,
         "mine": found.worth._asdict(),
         "others": _others(found, named),
+        "amounts": amounts,
     }
+
+
+def _amounts(settings: Settings) -> Section:
+    """Return the value table as it was given: a row for each label, and one for the costs."""
+    value, labels = settings.evaluation.value, settings.data.labels
+    actions = value.actions if value is not None else {}
+    brings = [action.by_label() for action in actions.values()]
+    rows = [(f"{settings.data.target} is {n}", [_amount(b[n]) for b in brings]) for n in labels]
+    costs = [action.cost for action in actions.values()]
+    return {"actions": list(actions), "rows": [*rows, ("cost", [_amount(c) for c in costs])]}
+
+
+def _amount(amount: Amount) -> str:
+    """Return an amount in words: a number, a column, or a multiple of one."""
+    name, times = split(amount)
+    if not name:
+        return f"{times:,.10g}"  # to the digit: it is what somebody wrote
+    return name if times == 1 else f"{times:,.10g} times {name}"
 
 
 def _others(found: Confirmed | Expectation, named: dict[str, str]) -> list[Section]:
