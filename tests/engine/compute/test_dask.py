@@ -170,8 +170,10 @@ def test_no_process_is_left_where_one_is_interrupted(tmp_path: Path) -> None:
     installed("dask")
     script = tmp_path / "interrupted.py"
     script.write_text(INTERRUPTED)
+    (tmp_path / "params.yaml").touch()
     with subprocess.Popen(
         [sys.executable, str(script)],
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(SOURCE / "engine/src")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

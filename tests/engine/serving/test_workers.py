@@ -246,7 +246,11 @@ def test_what_cannot_start_says_why_once(folder: Path, tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         command[-1] = port
         done = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS
+            [*command, "--bundle", str(folder)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
         )
         assert (done.returncode, "cannot be used" in done.stderr) == (2, True)
 

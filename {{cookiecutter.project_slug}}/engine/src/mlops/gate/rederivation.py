@@ -251,6 +251,10 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _last(said: str, folder: Path) -> str:
-    """Return the last line that a process printed, without the folder that is gone by then."""
+    """Return the sentence a verb ended with, or the last line that a process printed.
+
+    Without the folder, which is gone by then. What else a verb says is written when it has ended.
+    """
     lines = said.replace(f"{folder}/", "").strip().splitlines() or ["it said nothing"]
-    return " ".join(lines[-1].split())
+    told = next((line for line in reversed(lines) if line.startswith("mlops ")), lines[-1])
+    return " ".join(told.split())
