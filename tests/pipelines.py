@@ -92,6 +92,15 @@ class Lab(NamedTuple):
         return runner, runner.local(*jobs, *options, *told(said))
 
 
+def stored(author: Project, storage: Path) -> None:
+    """Have a project keep its data in a folder, and a few rows of the sample there."""
+    remote = f"['remote \"storage\"']\n    url = {storage}\n"
+    (author.path / ".dvc/config.local").write_text(remote)
+    author.run("mlops", "sample", "--rows", "4000", "--months", "3")
+    author.run("dvc", "add", "--quiet", "data/raw")
+    author.run("dvc", "push", "--quiet")
+
+
 def started(tmp_path: Path, author: Project, inside: str = "") -> Lab:
     """Return a lab in which the container engine is a stand-in."""
     engine = tmp_path / "engine"

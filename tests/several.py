@@ -1,5 +1,6 @@
 """A repository of several projects, each made by the one command that the docs name."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from baked import Project, sharing
 from conftest import generate
 
 NAMES = ("churn", "fraud")
+MAKE = ("make", "--silent", "-o", ".venv/.installed")  # these tests' environment stands in
+QUOTED = re.compile(r"`([^`]+)`")
 
 
 def repository(
@@ -28,3 +31,18 @@ def project(whole: Project, name: str) -> Project:
     beside = whole.path.parent / f"beside-{name}"
     beside.mkdir(exist_ok=True)
     return sharing(whole.path / "models" / name, beside)
+
+
+def refused(one: Project, *command: str) -> str:
+    """Have what a project would write at the top be refused, in one sentence; return it."""
+    done = one.run("mlops", "workflows", *command, check=False)
+    assert done.returncode == 2, done.stdout
+    (line,) = done.stdout.splitlines()
+    return line
+
+
+def follow(one: Project, said: str, commands: re.Pattern[str] = QUOTED) -> None:
+    """Run the commands that an error names, word for word."""
+    for command in commands.findall(said):
+        first, *rest = command.split()
+        one.run(*(MAKE if first == "make" else (first,)), *rest)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from baked import SOURCE, Project, sharing
 from linting import run, tool
-from pipelines import FORK, MAIN, NIGHT, REQUEST, TRAIN, Lab, Runner, started, told
+from pipelines import FORK, MAIN, NIGHT, REQUEST, TRAIN, Lab, Runner, started, stored, told
 from sweeps import thorough
 
 FILE = SOURCE / ".gitlab-ci.yml"
@@ -115,11 +115,7 @@ def lab(bake: Callable[..., Path], tmp_path: Path) -> Lab:
     author.run("git", "init", "--quiet", "--initial-branch", "main")
     author.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(remote))
     author.run("git", "remote", "add", "origin", str(remote))
-    storage = f"['remote \"storage\"']\n    url = {tmp_path / 'storage'}\n"
-    (author.path / ".dvc/config.local").write_text(storage)
-    author.run("mlops", "sample", "--rows", "4000", "--months", "3")
-    author.run("dvc", "add", "--quiet", "data/raw")
-    author.run("dvc", "push", "--quiet")
+    stored(author, tmp_path / "storage")
     author.commit("Start")
     author.run("git", "push", "--quiet", "origin", "main")
     return started(tmp_path, author)

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from baked import SOURCE, Project, sharing
 from linting import run, tool
-from pipelines import MAIN, NIGHT, REQUEST, Runner, started, told
-from several import NAMES, project, repository
+from pipelines import MAIN, NIGHT, REQUEST, Runner, started, stored, told
+from several import NAMES, follow, project, refused, repository
 from sweeps import thorough
 
-MAKE = ("make", "--silent", "-o", ".venv/.installed")  # these tests' environment stands in
+COMMANDS = re.compile(r"`((?:git|make) [^`]+)`")  # beside them, files are named
 TOP = ".gitlab-ci.yml"
 OWN = ".gitlab/projects"
 EVERY = ("--evaluate-rule-changes=false",)  # GitLab compares nothing where nothing was pushed
@@ -39,21 +39,6 @@ def whole(made: Project, tmp_path: Path) -> Project:
 
 def runner(whole: Project) -> Runner:
     return Runner(whole.path, whole.environment)
-
-
-def refused(one: Project, *command: str) -> str:
-    """Have the jobs be refused, in one sentence; return it."""
-    done = one.run("mlops", "workflows", *command, check=False)
-    assert done.returncode == 2, done.stdout
-    (line,) = done.stdout.splitlines()
-    return line
-
-
-def follow(one: Project, said: str) -> None:
-    """Run the commands that an error names, word for word."""
-    for command in re.findall(r"`((?:git|make) [^`]+)`", said):
-        first, *rest = command.split()
-        one.run(*(MAKE if first == "make" else (first,)), *rest)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +149,7 @@ def test_a_job_of_the_owner_runs_in_the_folder_with_what_is_its_projects(whole: 
         pipeline.write(OWNERS_JOB)
     said = refused(churn, "--check")
     assert f"{OWN}/churn.yml is not what models/churn comes to" in said
-    follow(churn, said)
+    follow(churn, said, COMMANDS)
     churn.run("mlops", "workflows", "--check")
     whole.commit()
     place = {"CI_PROJECT_DIR": str(whole.path)}  # which a shell has elsewhere than a container
@@ -189,7 +174,7 @@ def test_what_was_edited_by_hand_is_refused_until_the_remedy(whole: Project) -> 
     assert f"{OWN}/churn.yml was edited by hand: change models/churn/{TOP}" in said
     assert refused(churn) == said
     assert "timeout: 1 minute" in path.read_text()  # nothing was overwritten
-    follow(churn, said)
+    follow(churn, said, COMMANDS)
     churn.run("mlops", "workflows", "--check")
     assert "timeout: 6 hours" in path.read_text()
 
@@ -201,7 +186,7 @@ def test_a_project_that_was_moved_is_refused_until_its_jobs_follow(whole: Projec
     moved = sharing(whole.path / "ml/leaving", whole.path.parent)
     said = refused(moved, "--check")
     assert f"{OWN}/churn.yml is of models/churn, and churn is in ml/leaving" in said
-    follow(moved, said)
+    follow(moved, said, COMMANDS)
     moved.run("mlops", "workflows", "--check")
     text = (whole.path / OWN / "churn.yml").read_text()
     assert 'cd "$CI_PROJECT_DIR/ml/leaving"' in text
@@ -256,11 +241,7 @@ def test_a_request_of_one_is_judged_and_pushed_and_the_other_has_no_part(
 ) -> None:
     whole = repository(template, isolated, tmp_path / "company", dvc_remote="../../storage")
     author = project(whole, "churn")
-    storage = f"['remote \"storage\"']\n    url = {tmp_path / 'storage'}\n"
-    (author.path / ".dvc/config.local").write_text(storage)
-    author.run("mlops", "sample", "--rows", "4000", "--months", "3")
-    author.run("dvc", "add", "--quiet", "data/raw")
-    author.run("dvc", "push", "--quiet")
+    stored(author, tmp_path / "storage")
     whole.commit("Rows")
     remote = tmp_path / "remote.git"
     whole.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(remote))

@@ -14,12 +14,10 @@ from conftest import generate
 from cookiecutter.exceptions import FailedHookException
 from linting import run, tool
 from rehearsal import workflow
-from several import NAMES, project, repository
+from several import MAKE, NAMES, follow, project, refused, repository
 from versions import TRAILER, history, second
 
 OWN = ".github/workflows"
-MAKE = ("make", "--silent", "-o", ".venv/.installed")  # these tests' environment stands in
-COMMITTED = re.compile(r"`([^`]+)`")
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +37,6 @@ def changed(one: Project, since: str = "HEAD^1") -> str:
     """Ask as the workflow does whether a project is concerned."""
     told = Project(one.path, {**one.environment, "SINCE": since}).run(*MAKE, "changed")
     return told.stdout.splitlines()[-1].removeprefix("changed=")
-
-
-def refused(one: Project, *command: str) -> str:
-    """Have the workflows be refused, in one sentence; return it."""
-    done = one.run("mlops", "workflows", *command, check=False)
-    assert done.returncode == 2, done.stdout
-    (line,) = done.stdout.splitlines()
-    return line
-
-
-def follow(one: Project, said: str) -> None:
-    """Run the commands that an error names, word for word."""
-    for command in COMMITTED.findall(said):
-        first, *rest = command.split()
-        one.run(*(MAKE if first == "make" else (first,)), *rest)
 
 
 def test_each_has_its_own_workflows_and_nothing_of_the_data_is_in_git(made: Project) -> None:

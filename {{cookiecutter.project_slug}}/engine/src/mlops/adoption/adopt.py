@@ -73,8 +73,7 @@ def _stands(project: Path, file: Path, name: str | None) -> Contract | None:
     """Return the contract of an earlier adoption of these data that the experiment is on."""
     called = name_of(file, name)
     path = CONF / "data" / f"{called}.yaml"
-    data = read_experiment(project / PARAMS).get("data")
-    if not isinstance(data, Mapping) or data.get("use") != called:
+    if not _is_on(read_experiment(project / PARAMS), called):
         return None
     old = _earlier(project, path)
     return None if old is None else read(path, old)
@@ -145,21 +144,27 @@ def _earlier(project: Path, path: Path) -> str | None:
     return text
 
 
+def _is_on(experiment: Mapping[str, Any], name: str) -> bool:
+    """Say whether the experiment is on these data already."""
+    data = experiment.get("data")
+    return isinstance(data, Mapping) and data.get("use") == name
+
+
 def _is_chosen(experiment: Mapping[str, Any], name: str, asked: set[str]) -> bool:
     """Say whether the experiment is on these data already, with a split that nobody asked anew for.
 
     A key decides a split by hash, and no other.
     """
-    data, split = experiment.get("data"), experiment.get("split")
-    if not isinstance(data, Mapping) or data.get("use") != name or not isinstance(split, Mapping):
+    split = experiment.get("split")
+    if not _is_on(experiment, name) or not isinstance(split, Mapping):
         return False
     return not asked - ({"key"} if split.get("use") != "hash" else set())
 
 
 def _checked(project: Path) -> Settings:
     """Return what is composed; raise where what params.yaml says elsewhere suits no such data."""
-    conf = project / CONF
-    parsed = compose.settings_of(conf, read_experiment(project / PARAMS))
+    conf, experiment = project / CONF, read_experiment(project / PARAMS)
+    parsed = compose.settings_of(conf, experiment)
     compose.check_task(conf, parsed)
-    agreement.check(parsed, Experiment.parse(conf, read_experiment(project / PARAMS)).used)
+    agreement.check(parsed, Experiment.parse(conf, experiment).used)
     return parsed

@@ -28,13 +28,11 @@ def compose(folder: Path, task: Task, name: str) -> Policy:
     try:
         section = policy.section(folder, task, "monitoring")
         settings = msgspec.convert(section, Monitoring)
-    except (ProjectError, msgspec.ValidationError) as error:
-        reason = str(error).replace(f"{folder}/", "")
-        if isinstance(error, msgspec.ValidationError):
-            reason = refusal(error, section, Monitoring, ("monitoring",)).said
-        raise PolicyError(
-            f"the monitor's policy of {name} cannot be composed ({reason}): mend conf/monitoring"
-        ) from error
+    except ProjectError as error:
+        raise _uncomposed(name, str(error).replace(f"{folder}/", "")) from error
+    except msgspec.ValidationError as error:
+        said = refusal(error, section, Monitoring, ("monitoring",)).said
+        raise _uncomposed(name, said) from error
     if not settings.rules:
         raise PolicyError(
             f"the monitor's policy of {name} has no rules: name some under `rules` in "
@@ -42,3 +40,9 @@ def compose(folder: Path, task: Task, name: str) -> Policy:
         )
     rules = {entry: RULES.configured(entry, given) for entry, given in settings.rules.items()}
     return Policy(settings, rules)
+
+
+def _uncomposed(name: str, reason: str) -> PolicyError:
+    return PolicyError(
+        f"the monitor's policy of {name} cannot be composed ({reason}): mend conf/monitoring"
+    )

@@ -77,7 +77,7 @@ class Registry(NamedTuple, Generic[Kind]):
 
             below = (self.section, "rules", name)
             said = refusal(error, settings, self.rules[kind], below).said
-            raise PolicyError(f"{said}") from error
+            raise PolicyError(said) from error
 
 
 @cache
