@@ -17,16 +17,16 @@ EXPERIMENT = """\
 model: {use: boosting, max_iter: 10}
 training: {folds: 3}
 tuning: {use: optuna, trials: 6, folds: 2, batch: 3}
-evaluation: {resamples: 30, importance_rows: 100, metrics: [roc_auc, log_loss, deadly]}
+evaluation: {primary: deadly, resamples: 30, importance_rows: 100, metrics: [roc_auc, log_loss]}
 """
 MADE = ("data/prepared", "model", "candidate", "reports", ".mlops")
-# A metric of the owner's that ends the first process which computes it.
+# A metric of the owner's that ends the first worker which computes it, in a search.
 DEADLY = """
 
 @metric(title="Deadly", greater_is_better=True, tasks=["binary"])
 def deadly(target: NDArray, predictions: NDArray, weights: NDArray) -> float:
     import os
-    if not os.path.exists("killed"):
+    if os.environ["STAGES"] != str(os.getpid()) and not os.path.exists("killed"):
         open("killed", "x").close()
         os.kill(os.getpid(), 9)
     return float(np.average(predictions, weights=weights))
@@ -55,7 +55,8 @@ def killed_once(pool: Pool, folder: Path, items: int) -> tuple[list[int], int]:
 
 
 STAGES = """
-import sys
+import os, sys
+os.environ["STAGES"] = str(os.getpid())
 from mlops.cli import main
 for verb in ("resolve", "prepare", "train", "evaluate", "bundle"):
     if main([verb]):

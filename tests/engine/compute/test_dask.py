@@ -195,14 +195,13 @@ def test_no_process_is_left_where_one_is_interrupted(tmp_path: Path) -> None:
 
 
 @thorough
-def test_a_task_that_kills_every_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_kills_every_worker_is_told() -> None:
     installed("dask")
-    monkeypatch.setattr(dask, "PATIENCE", 10.0)
-    with backend(Compute("dask", 2)) as pool:
-        with pytest.raises(ComputeError, match=r"has ended the worker .* give it more memory, "):
-            list(pool.map(lambda _: os.kill(os.getpid(), signal.SIGKILL), range(2)))
-        with pytest.raises(ComputeError, match=r"no worker of Dask is left .* run this again"):
-            list(pool.map(abs, range(2)))  # Dask gives up starting them after some deaths
+    with (
+        backend(Compute("dask", 2)) as pool,
+        pytest.raises(ComputeError, match=r"has ended the worker .* give it more memory, "),
+    ):
+        list(pool.map(lambda _: os.kill(os.getpid(), signal.SIGKILL), range(2)))
 
 
 def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,3 +256,21 @@ def test_a_cluster_of_ones_own_works_where_it_has_this_code(tmp_path: Path, same
             stack.enter_context(pytest.raises(ComputeError, match=refused))
         pool = stack.enter_context(backend(Compute("dask", address=address)))
         assert list(pool.map(lambda n: os.getppid() != n, [os.getpid()] * 2)) == [True] * 2
+
+
+@thorough
+def test_a_cluster_that_lost_its_workers_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed("dask")
+    with (
+        cluster(tmp_path, SOURCE / "engine") as address,
+        backend(Compute("dask", address=address)) as pool,
+    ):
+        # The nanny first, which would start another.
+        ((nanny, worker), _) = pool.map(lambda _: (os.getppid(), os.getpid()), range(2))
+        for process in (nanny, worker):
+            os.kill(process, signal.SIGKILL)
+        monkeypatch.setattr(dask, "PATIENCE", 10.0)
+        with pytest.raises(ComputeError, match=r"no worker of Dask is left .* run this again"):
+            list(pool.map(abs, range(2)))
