@@ -1,18 +1,21 @@
 """What a request costs the server itself: bytes in, bytes out, without a network or a client.
 
-    python benchmarks/serving/path.py BUNDLE [PROJECT …]
+    python benchmarks/serving/path.py [--rows N] BUNDLE [PROJECT …]
 
-Feeds 64 connections of a server in this process with one row after the other, and prints the
-microseconds of processor time that one takes. Several folders of projects take turns, each in a
-process of its own, so that two states of the code are compared within one run.
+Feeds 64 connections of a server in this process with one request after the other, of one row or of
+N, and prints the microseconds of processor time that one takes, with the prediction log. Several
+folders of projects take turns, each in a process of its own, so that two states of the code are
+compared within one run.
 """
 
+import argparse
 import asyncio
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -68,8 +71,8 @@ class Wire:
     resume_reading = close = abort = pause_reading
 
 
-async def measured(bundle: Path) -> float:
-    """Return the microseconds of a request."""
+async def measured(bundle: Path, rows: int, log: Path) -> float:
+    """Return the microseconds of a request of so many rows."""
     import uvicorn
     from uvicorn.server import ServerState
 
@@ -77,14 +80,17 @@ async def measured(bundle: Path) -> float:
     from mlops.serving.settings import ServingSettings
     from mlops.serving.transport import Protocol
 
-    app = create(ServingSettings(bundle=bundle, watch_seconds=0))
-    row = json.loads((bundle / "golden.json").read_text())[0]["row"]
-    body = json.dumps(row).encode()
-    config = uvicorn.Config(app, http=Protocol, ws="none", interface="asgi3", log_config=None)
+    app = create(ServingSettings(bundle=bundle, watch_seconds=0, log_folder=log))
+    golden = [one["row"] for one in json.loads((bundle / "golden.json").read_text())]
+    several = [golden[i % len(golden)] for i in range(rows)]
+    body = json.dumps(several if rows > 1 else golden[0]).encode()
+    most = max(1000, REQUESTS // rows)
+    kept = {"ws": "none", "interface": "asgi3", "proxy_headers": False, "log_config": None}
+    config = uvicorn.Config(app, http=Protocol, **kept)
     config.load()
     taken = 0.0
     async with app.router.lifespan_context(app):
-        for requests in (REQUESTS // 10, REQUESTS):
+        for requests in (most // 10, most):
             load = Load(HEAD % len(body) + body, requests)
             wires = [Wire(load) for _ in range(CONNECTIONS)]
             for wire in wires:
@@ -95,17 +101,26 @@ async def measured(bundle: Path) -> float:
                 wire.protocol.data_received(load.request)
             await load.done.wait()
             taken = time.process_time() - began
-    return taken / REQUESTS * 1e6
+    return taken / most * 1e6
 
 
-def main(bundle: str, *projects: str) -> None:
+def once(bundle: Path, rows: int) -> float:
+    """Return the microseconds of a request, with a log in a folder of its own."""
+    import uvloop
+
+    with tempfile.TemporaryDirectory() as log:
+        return uvloop.run(measured(bundle, rows, Path(log)))
+
+
+def main(bundle: Path, rows: int, projects: list[Path]) -> None:
     """Print a line for each project."""
-    found: dict[str, list[float]] = {project: [] for project in projects or (str(PROJECT),)}
+    found: dict[Path, list[float]] = {project: [] for project in projects}
+    command = [sys.executable, __file__, "--once", "--rows", str(rows), str(bundle)]
     for _ in range(ROUNDS):
         for project, each in found.items():
             code = os.pathsep.join(f"{project}/{name}" for name in ("engine/src", "src"))
             done = subprocess.run(
-                [sys.executable, __file__, "--once", bundle],
+                command,
                 env={**os.environ, "PYTHONPATH": code, "OMP_NUM_THREADS": "1"},
                 check=True,
                 capture_output=True,
@@ -117,9 +132,13 @@ def main(bundle: str, *projects: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--once":
-        import uvloop
-
-        print(uvloop.run(measured(Path(sys.argv[2]))))
+    asked = argparse.ArgumentParser()
+    asked.add_argument("bundle", type=Path)
+    asked.add_argument("projects", type=Path, nargs="*", default=[PROJECT])
+    asked.add_argument("--rows", type=int, default=1)
+    asked.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
+    told = asked.parse_args()
+    if told.once:
+        print(once(told.bundle, told.rows))
     else:
-        main(*sys.argv[1:])
+        main(told.bundle, told.rows, told.projects)
