@@ -82,7 +82,13 @@ class Lab(NamedTuple):
         return set(self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split())
 
     def pipeline(
-        self, name: str, at: str, kind: Mapping[str, str], *jobs: str, since: str = "", fails: str = ""
+        self,
+        name: str,
+        at: str,
+        kind: Mapping[str, str],
+        *jobs: str,
+        since: str = "",
+        fails: str = "",
     ) -> tuple[set[str], str]:
         """Run jobs of a pipeline of a commit, in a checkout like a runner's.
 
@@ -111,7 +117,9 @@ class Lab(NamedTuple):
         options = ("--force-shell-executor", *before, *compared, "--concurrency", "1")
         out = COLOUR.sub("", runner.local(*jobs, *options, *told(said), check=False))
         ended = RESULT.findall(out)
-        assert [name for result, name in ended if result == "FAIL"] == ([fails] if fails else []), out
+        assert [name for result, name in ended if result == "FAIL"] == ([fails] if fails else []), (
+            out
+        )
         assert ended, out
         return {name for _, name in ended}, out
 

@@ -12,7 +12,19 @@ import pytest
 import yaml
 from baked import SOURCE, Project, sharing
 from linting import run, tool
-from pipelines import FORK, MAIN, NIGHT, REQUEST, TRAIN, Lab, Runner, installed, started, stored, told
+from pipelines import (
+    FORK,
+    MAIN,
+    NIGHT,
+    REQUEST,
+    TRAIN,
+    Lab,
+    Runner,
+    installed,
+    started,
+    stored,
+    told,
+)
 from sweeps import thorough
 
 FILE = SOURCE / ".gitlab-ci.yml"

@@ -4,6 +4,7 @@ Each linter is also shown what it must find, so that a silent one is noticed.
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ FOLDERS = [ROOT / ".github", SOURCE / ".github"]
 WORKFLOWS = sorted(path for folder in FOLDERS for path in folder.glob("workflows/*.yml"))
 OWN = sorted((SOURCE / ".github/workflows").glob("*.yml"))
 SCRIPTS = [ROOT / ".ci/run"]
+HERE = 'GH_HOST="${GITHUB_SERVER_URL#*://}" '
 Lint = Callable[..., str]
 
 
@@ -203,8 +205,18 @@ def test_workflows_decide_nothing(path: Path) -> None:
     """A script calls make, gh or test; what it does besides is to place what they print."""
     for script in scripts(path):
         assert len(script.split("\n")) == 1, script
-        assert script.split()[0] in ("make", "gh", "test", "if", "echo"), script
+        assert script.removeprefix(HERE).split()[0] in ("make", "gh", "test", "if", "echo"), script
         assert "${{" not in script
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+def test_gh_is_told_where_it_is_and_has_its_token_by_both_names(path: Path) -> None:
+    """As it asks for on an Enterprise Server (tests/test_enterprise.py), and on github.com."""
+    for script in scripts(path):
+        assert len(re.findall(r"\bgh [a-z]", script)) == script.count(f"{HERE}gh "), script
+    for job in workflow.read(path)["jobs"].values():
+        for given in (job.get("env") or {}, *(step.get("env") or {} for step in job["steps"])):
+            assert given.get("GH_TOKEN") == given.get("GH_ENTERPRISE_TOKEN")
 
 
 def test_what_the_ruleset_requires_is_reported() -> None:

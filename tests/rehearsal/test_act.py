@@ -59,6 +59,7 @@ def test_act_runs_a_workflow_as_the_rehearsal_does(world: World) -> None:
     again.runs = len(world.runs)
     theirs = again.run(path, ours.event)
     assert _known(theirs) == _known(ours)
+    assert theirs.jobs["begins"].outputs == {"said": "2"}
     assert ours.jobs["mourns"].result == "success"
     assert [step.conclusion for step in ours.jobs["fails"].steps] == [
         *("failure", "skipped", "success")
@@ -83,6 +84,7 @@ def _known(run: Run) -> dict[str, object]:
             job.name if job.result != "skipped" else "",
             job.result,
             job.summary,
+            job.outputs,
             job.permissions,
             [(step.outcome, step.conclusion, step.output, step.outputs) for step in job.steps],
         )
