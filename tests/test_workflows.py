@@ -282,6 +282,25 @@ def test_a_machine_of_ones_own_trains_judges_and_predicts_but_never_for_a_fork()
         assert "pull_request" not in (SOURCE / f".github/workflows/{name}.yml").read_text("utf-8")
 
 
+@pytest.mark.parametrize("name", ["model", "release"])
+@pytest.mark.parametrize(
+    ("private", "variable", "expected"),
+    [
+        *((False, "", "yes"), (False, "on", "yes"), (False, "off", "")),
+        *((True, "", ""), (True, "on", "yes"), (True, "off", "")),
+    ],
+)
+def test_what_is_attested_says_the_repository_or_its_owner(
+    name: str, private: bool, variable: str, expected: str
+) -> None:
+    """A public repository of an Enterprise Server has none, which its owner says."""
+    jobs = workflow.load(SOURCE / f".github/workflows/{name}.yml")["jobs"]
+    told = jobs["attest" if name == "model" else "release"]["env"]["ATTESTED"]
+    repository = {"event": {"repository": {"private": private}}}
+    contexts = {"github": repository, "vars": {"ATTESTATIONS": variable}}
+    assert interpolate(told, Scope(contexts)) == expected
+
+
 def test_owners_and_rules_are_of_what_is_there() -> None:
     owned = (SOURCE / ".github/CODEOWNERS").read_text(encoding="utf-8").splitlines()
     paths = [line.split()[0] for line in owned if line.startswith("/")]
