@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-from rehearsal.act import ACT, Act
+from rehearsal.act import ACT, Act, ours
 from rehearsal.results import Run
 from rehearsal.runner import Runner
 from rehearsal.world import HEAD, JOB, World
@@ -51,6 +51,7 @@ mourns: {{{JOB}, needs: skipped, if: failure(), steps: [{{run: 'true'}}]}}
 """
 
 
+@ours("both are act then")
 def test_act_runs_a_workflow_as_the_rehearsal_does(world: World) -> None:
     world.workflow(JOBS, HEAD + "env: {COLOUR: '${{ vars.COLOUR }}'}\n")
     (ours,) = world.push(world.clone, "main")
@@ -67,6 +68,7 @@ def test_act_runs_a_workflow_as_the_rehearsal_does(world: World) -> None:
     assert world.secrets["KEY"] not in theirs.output
 
 
+@ours("both are act then")
 def test_a_difference_is_seen(world: World) -> None:
     """What a step fails by on one of them alone."""
     world.workflow(f"one: {{{JOB}, steps: [{{run: 'test -z \"$ACT\"'}}]}}")
