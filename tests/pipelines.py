@@ -25,6 +25,11 @@ REQUEST = {
 FORK = {**REQUEST, "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "8"}
 MAIN = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"}
 NIGHT = {**MAIN, "CI_PIPELINE_SOURCE": "schedule"}
+REGISTRY = {
+    "CI_REGISTRY": "registry.invalid",
+    "CI_REGISTRY_USER": "robot",
+    "CI_REGISTRY_PASSWORD": "s3cret-password",
+}
 TRAIN = {**REQUEST, "CI_MERGE_REQUEST_EVENT_TYPE": "merge_train"}
 PREDEFINED = (*TRAIN, *MAIN, "CI_DEFAULT_BRANCH", "CI_COMMIT_SHA", "CI_REGISTRY", "CI_PROJECT_DIR")
 COLOUR, RESULT = re.compile(r"\x1b\[\d*m"), re.compile(r"^ (PASS|FAIL) +(.+?) *$", re.MULTILINE)

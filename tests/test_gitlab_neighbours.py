@@ -10,15 +10,10 @@ from typing import Any
 
 import pytest
 from baked import Project
-from pipelines import MAIN, NIGHT, REQUEST, Lab, installed, started, stored
+from pipelines import MAIN, NIGHT, REGISTRY, REQUEST, Lab, installed, started, stored
 from several import NAMES, project, repository
 from sweeps import thorough
 
-REGISTRY = {
-    "CI_REGISTRY": "registry.invalid",
-    "CI_REGISTRY_USER": "robot",
-    "CI_REGISTRY_PASSWORD": "s3cret-password",
-}
 pytestmark = thorough
 
 

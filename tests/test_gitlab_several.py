@@ -10,7 +10,7 @@ import pytest
 import yaml
 from baked import SOURCE, Project, sharing
 from linting import run, tool
-from pipelines import EVERY, MAIN, NIGHT, REQUEST, Lab, Runner, started, told
+from pipelines import EVERY, MAIN, NIGHT, REGISTRY, REQUEST, Lab, Runner, started, told
 from several import NAMES, follow, project, refused, repository
 
 COMMANDS = re.compile(r"`((?:git|make) [^`]+)`")  # beside them, files are named
@@ -231,13 +231,6 @@ def test_the_owners_of_one_own_its_jobs(whole: Project) -> None:
     for name in NAMES:
         project(whole, name).run("mlops", "workflows", "--check")
     assert (whole.path / ".gitlab/CODEOWNERS").read_text() == text
-
-
-REGISTRY = {
-    "CI_REGISTRY": "registry.invalid",
-    "CI_REGISTRY_USER": "robot",
-    "CI_REGISTRY_PASSWORD": "s3cret-password",
-}
 
 
 @pytest.fixture
