@@ -1,11 +1,9 @@
 """The loop on GitLab, as `gitlab-ci-local` reads and runs its file: in the place of a runner."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,19 @@ import pytest
 import yaml
 from baked import SOURCE, Project, sharing
 from linting import run, tool
-from pipelines import FORK, MAIN, NIGHT, REQUEST, TRAIN, Lab, Runner, started, stored, told
+from pipelines import (
+    FORK,
+    MAIN,
+    NIGHT,
+    REQUEST,
+    TRAIN,
+    Lab,
+    Runner,
+    installed,
+    started,
+    stored,
+    told,
+)
 from sweeps import thorough
 
 FILE = SOURCE / ".gitlab-ci.yml"
@@ -121,17 +131,6 @@ def lab(bake: Callable[..., Path], tmp_path: Path) -> Lab:
     return started(tmp_path, author)
 
 
-def installed(lab: Lab) -> None:
-    """Say what an image holds, as the release asks it."""
-    module = "import json, sys; from mlops.release import sbom; "
-    code = "print(json.dumps(list(sbom.installed(open(sys.argv[1]).read(), '3.11').items())))"
-    lock = lab.author.path / "requirements/serve.txt"
-    source = {"PYTHONPATH": str(lab.author.path / "engine/src")}
-    command = [sys.executable, "-c", module + code, str(lock)]
-    done = subprocess.run(command, env={**os.environ, **source}, check=True, capture_output=True)
-    (lab.engine / "installed.json").write_bytes(done.stdout)
-
-
 @thorough
 def test_a_request_is_judged_pushed_merged_and_released(lab: Lab) -> None:
     author = lab.author
@@ -157,7 +156,7 @@ def test_a_request_is_judged_pushed_merged_and_released(lab: Lab) -> None:
     author.run("git", "checkout", "--quiet", "main")
     author.run("git", "merge", "--quiet", "--no-ff", "-m", "Merge", "origin/better")
     author.run("git", "push", "--quiet", "origin", "main")
-    installed(lab)
+    installed(lab, author.path)
     registry = {"CI_REGISTRY": "registry.invalid", "CI_REGISTRY_USER": "robot"}
     secret = {**registry, "CI_REGISTRY_PASSWORD": "s3cret-password"}
     _, said = lab.pipeline("release", "origin/main", {**MAIN, **secret}, "release")

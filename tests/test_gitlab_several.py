@@ -10,14 +10,12 @@ import pytest
 import yaml
 from baked import SOURCE, Project, sharing
 from linting import run, tool
-from pipelines import MAIN, NIGHT, REQUEST, Runner, started, stored, told
+from pipelines import EVERY, MAIN, NIGHT, REGISTRY, REQUEST, Lab, Runner, started, told
 from several import NAMES, follow, project, refused, repository
-from sweeps import thorough
 
 COMMANDS = re.compile(r"`((?:git|make) [^`]+)`")  # beside them, files are named
 TOP = ".gitlab-ci.yml"
 OWN = ".gitlab/projects"
-EVERY = ("--evaluate-rule-changes=false",)  # GitLab compares nothing where nothing was pushed
 
 
 @pytest.fixture(scope="module")
@@ -235,28 +233,31 @@ def test_the_owners_of_one_own_its_jobs(whole: Project) -> None:
     assert (whole.path / ".gitlab/CODEOWNERS").read_text() == text
 
 
-@thorough
-def test_a_request_of_one_is_judged_and_pushed_and_the_other_has_no_part(
-    template: Path, isolated: Path, tmp_path: Path
-) -> None:
-    whole = repository(template, isolated, tmp_path / "company", dvc_remote="../../storage")
+@pytest.fixture
+def lab(whole: Project, tmp_path: Path) -> Lab:
+    """The two projects where nothing was trained yet, at a real remote."""
     author = project(whole, "churn")
-    stored(author, tmp_path / "storage")
-    whole.commit("Rows")
     remote = tmp_path / "remote.git"
     whole.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(remote))
-    whole.run("git", "remote", "add", "origin", str(remote))
+    whole.run("git", "remote", "set-url", "origin", str(remote))
     whole.run("git", "push", "--quiet", "origin", "main")
-    whole.run("git", "checkout", "--quiet", "-b", "better")
-    (author.path / "notes.md").write_text("Try\n")
-    whole.commit("Try")
-    whole.run("git", "push", "--quiet", "origin", "better")
-    lab = started(tmp_path, author, "models/churn")
-    kind = {**REQUEST, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "better"}
-    lab.pipeline("request", "origin/better", kind, "churn judge", "churn push")
-    subjects = lab.git("log", "--format=%s", "main..better").splitlines()
-    assert subjects[1:] == ["Run the pipeline", "Try"]
-    assert subjects[0].startswith("Promote")
-    paths = lab.git("diff", "--name-only", "main...better").splitlines()
-    assert "models/churn/deploy/production/champion.dvc" in paths
-    assert all(path.startswith("models/churn/") for path in paths)
+    (author.path / ".dvc/config.local").touch()
+    folders = [f"models/{name}" for name in NAMES]
+    return started(tmp_path, author, folders, ("mypy", "pytest", "ruff"))
+
+
+def test_jobs_of_main_run_for_what_changed_and_at_night_for_all(lab: Lab) -> None:
+    """Where nothing is declared nothing is deployed; what somebody deployed fails its own job."""
+    (lab.author.path / "notes.md").write_text("Notes\n")
+    lab.author.commit()
+    lab.author.run("git", "push", "--quiet", "origin", "main")
+    kind = {**MAIN, **REGISTRY}
+    ran, said = lab.pipeline("merged", "origin/main", kind, since="origin/main^")
+    assert ran == {"repository", "churn check", "churn release"}, said
+    assert lab.branches() == {"main"}
+    lab.git("branch", "env/fraud/production", "main")
+    kind, wrong = {**NIGHT, **REGISTRY}, "fraud reconcile"
+    ran, said = lab.pipeline("night", "origin/main", kind, fails=wrong)
+    assert ran == {"repository", "churn reconcile", wrong}, said
+    assert "env/fraud/production" in said
+    assert REGISTRY["CI_REGISTRY_PASSWORD"] not in said

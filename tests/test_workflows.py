@@ -4,6 +4,7 @@ Each linter is also shown what it must find, so that a silent one is noticed.
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ FOLDERS = [ROOT / ".github", SOURCE / ".github"]
 WORKFLOWS = sorted(path for folder in FOLDERS for path in folder.glob("workflows/*.yml"))
 OWN = sorted((SOURCE / ".github/workflows").glob("*.yml"))
 SCRIPTS = [ROOT / ".ci/run"]
+HERE = 'GH_HOST="${GITHUB_SERVER_URL#*://}" '
 Lint = Callable[..., str]
 
 
@@ -203,8 +205,18 @@ def test_workflows_decide_nothing(path: Path) -> None:
     """A script calls make, gh or test; what it does besides is to place what they print."""
     for script in scripts(path):
         assert len(script.split("\n")) == 1, script
-        assert script.split()[0] in ("make", "gh", "test", "if", "echo"), script
+        assert script.removeprefix(HERE).split()[0] in ("make", "gh", "test", "if", "echo"), script
         assert "${{" not in script
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+def test_gh_is_told_where_it_is_and_has_its_token_by_both_names(path: Path) -> None:
+    """As it asks for on an Enterprise Server (tests/test_enterprise.py), and on github.com."""
+    for script in scripts(path):
+        assert len(re.findall(r"\bgh [a-z]", script)) == script.count(f"{HERE}gh "), script
+    for job in workflow.read(path)["jobs"].values():
+        for given in (job.get("env") or {}, *(step.get("env") or {} for step in job["steps"])):
+            assert given.get("GH_TOKEN") == given.get("GH_ENTERPRISE_TOKEN")
 
 
 def test_what_the_ruleset_requires_is_reported() -> None:
@@ -268,6 +280,25 @@ def test_a_machine_of_ones_own_trains_judges_and_predicts_but_never_for_a_fork()
     # No event of the others is a pull request's.
     for name in ("materialise", "predict"):
         assert "pull_request" not in (SOURCE / f".github/workflows/{name}.yml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["model", "release"])
+@pytest.mark.parametrize(
+    ("private", "variable", "expected"),
+    [
+        *((False, "", "yes"), (False, "on", "yes"), (False, "off", "")),
+        *((True, "", ""), (True, "on", "yes"), (True, "off", "")),
+    ],
+)
+def test_what_is_attested_says_the_repository_or_its_owner(
+    name: str, private: bool, variable: str, expected: str
+) -> None:
+    """A public repository of an Enterprise Server has none, which its owner says."""
+    jobs = workflow.load(SOURCE / f".github/workflows/{name}.yml")["jobs"]
+    told = jobs["attest" if name == "model" else "release"]["env"]["ATTESTED"]
+    repository = {"event": {"repository": {"private": private}}}
+    contexts = {"github": repository, "vars": {"ATTESTATIONS": variable}}
+    assert interpolate(told, Scope(contexts)) == expected
 
 
 def test_owners_and_rules_are_of_what_is_there() -> None:

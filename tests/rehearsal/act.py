@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 
 from . import actions, workflow
 from .call import Call, Post
-from .expressions import Known
+from .expressions import Known, Scope, interpolate
 from .functions import text
 from .job import JobRun
 from .results import DEPENDABOT, Event, Job, Run, Step
@@ -281,4 +281,16 @@ def _job(job: Mapping[str, Any], lines: list[dict[str, Any]]) -> Job:
         }
         conclusion = "success" if forgiven else outcome
         made.steps.append(Step(name, outcome, conclusion, output, outputs))
+    made.outputs = _outputs(job, made.steps)
     return made
+
+
+def _outputs(job: Mapping[str, Any], steps: Sequence[Step]) -> dict[str, str]:
+    """Return what a job hands over: act prints that of steps alone; jobs that need it show its."""
+    known = {
+        step.get("id", f"__{at}"): {"outputs": done.outputs, "outcome": done.outcome}
+        for at, (step, done) in enumerate(zip(job["steps"], steps, strict=True))
+    }
+    scope = Scope({"steps": known})
+    told = job.get("outputs") or {}
+    return {name: text(interpolate(value, scope)) for name, value in told.items()}

@@ -1,6 +1,8 @@
 """The part of GitHub's `gh` command that the workflows use; anything else fails.
 
-A program of its own: it runs where a workflow calls `gh`.
+A program of its own: it runs where a workflow calls `gh`. GitHub stands at an address of its own
+here, as an Enterprise Server does: gh goes to github.com where GH_HOST names no other, and reads
+the token of a Server from GH_ENTERPRISE_TOKEN. GH_TOKEN, of github.com, has to be there as well.
 """
 
 import hashlib
@@ -18,13 +20,15 @@ def main(arguments: list[str]) -> None:
     """Run one command."""
     if not os.environ.get("GH_TOKEN"):
         sys.exit("gh: To use GitHub CLI in a GitHub Actions workflow, set GH_TOKEN")
+    if arguments[:2] != ["auth", "git-credential"]:
+        find_server()
     match arguments:
         case ["auth", "setup-git"]:
             helper = "!gh auth git-credential"
             name = f"credential.{os.environ['GITHUB_SERVER_URL']}.helper"
             subprocess.run(["git", "config", "--global", name, helper], check=True)
         case ["auth", "git-credential", "get"]:
-            print(f"username=x-access-token\npassword={os.environ['GH_TOKEN']}")
+            print(f"username=x-access-token\npassword={token()}")
         case ["auth", "git-credential", "store" | "erase"]:
             pass
         case ["api", "--silent", "--method", "POST", path, *fields]:
@@ -48,6 +52,18 @@ def main(arguments: list[str]) -> None:
             COMMANDS.get(verb, unknown)(given)
         case _:
             sys.exit(f"gh: not known in the rehearsal: {' '.join(arguments)}")
+
+
+def find_server() -> None:
+    """Fail as gh does where nothing tells it of this server."""
+    host = os.environ.get("GH_HOST") or "github.com"
+    if host != os.environ["GITHUB_SERVER_URL"].partition("://")[2]:
+        sys.exit(f"error connecting to {host}")
+
+
+def token() -> str:
+    """Return the token for this server; without one gh asks as a stranger, who may nothing."""
+    return os.environ.get("GH_ENTERPRISE_TOKEN") or "none"
 
 
 def verify(file: Path, repository: str, signer: str) -> None:
@@ -153,7 +169,7 @@ def call(path: str, content: dict[str, Any] | None = None, method: str | None = 
     request = urllib.request.Request(
         f"{os.environ['GITHUB_API_URL']}/{path.lstrip('/')}",
         None if content is None else json.dumps(content).encode(),
-        {"Authorization": f"Bearer {os.environ['GH_TOKEN']}"},
+        {"Authorization": f"Bearer {token()}"},
         method=method,
     )
     # No proxy of this machine stands between.

@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-from rehearsal.act import ACT, Act
+from rehearsal.act import ACT, Act, ours
 from rehearsal.results import Run
 from rehearsal.runner import Runner
 from rehearsal.world import HEAD, JOB, World
@@ -51,6 +51,7 @@ mourns: {{{JOB}, needs: skipped, if: failure(), steps: [{{run: 'true'}}]}}
 """
 
 
+@ours("both are act then")
 def test_act_runs_a_workflow_as_the_rehearsal_does(world: World) -> None:
     world.workflow(JOBS, HEAD + "env: {COLOUR: '${{ vars.COLOUR }}'}\n")
     (ours,) = world.push(world.clone, "main")
@@ -59,6 +60,7 @@ def test_act_runs_a_workflow_as_the_rehearsal_does(world: World) -> None:
     again.runs = len(world.runs)
     theirs = again.run(path, ours.event)
     assert _known(theirs) == _known(ours)
+    assert theirs.jobs["begins"].outputs == {"said": "2"}
     assert ours.jobs["mourns"].result == "success"
     assert [step.conclusion for step in ours.jobs["fails"].steps] == [
         *("failure", "skipped", "success")
@@ -66,6 +68,7 @@ def test_act_runs_a_workflow_as_the_rehearsal_does(world: World) -> None:
     assert world.secrets["KEY"] not in theirs.output
 
 
+@ours("both are act then")
 def test_a_difference_is_seen(world: World) -> None:
     """What a step fails by on one of them alone."""
     world.workflow(f"one: {{{JOB}, steps: [{{run: 'test -z \"$ACT\"'}}]}}")
@@ -83,6 +86,7 @@ def _known(run: Run) -> dict[str, object]:
             job.name if job.result != "skipped" else "",
             job.result,
             job.summary,
+            job.outputs,
             job.permissions,
             [(step.outcome, step.conclusion, step.output, step.outputs) for step in job.steps],
         )

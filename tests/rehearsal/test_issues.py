@@ -2,27 +2,28 @@
 
 import json
 
-from rehearsal.world import World
+from rehearsal.world import GH, World
 
 WRITES = "permissions: {contents: write, issues: write, pull-requests: write}"
-ENV = "env: {GH_TOKEN: '${{ github.token }}', GH_REPO: '${{ github.repository }}'}"
+TOKENS = "GH_TOKEN: '${{ github.token }}', GH_ENTERPRISE_TOKEN: '${{ github.token }}'"
+ENV = f"env: {{{TOKENS}, GH_REPO: '${{{{ github.repository }}}}'}}"
 REPO = "repos/acme/customer-churn"
-OPEN = f"""gh api --method POST {REPO}/issues --input - <<'END'
+OPEN = f"""{GH} api --method POST {REPO}/issues --input - <<'END'
 {{"title": "Drift", "body": "first", "labels": ["monitor"]}}
 END"""
-LIST = f"gh api '{REPO}/issues?labels=monitor&state=open&per_page=100&page=1'"
+LIST = f"{GH} api '{REPO}/issues?labels=monitor&state=open&per_page=100&page=1'"
 CLOSE = f"""echo '{{"body": "second", "state": "closed"}}' |
-  gh api --method PATCH {REPO}/issues/1 --input -"""
+  {GH} api --method PATCH {REPO}/issues/1 --input -"""
 COMMENT = f"""echo '{{"body": "Gone"}}' |
-  gh api --method POST {REPO}/issues/1/comments --input -"""
+  {GH} api --method POST {REPO}/issues/1/comments --input -"""
 LABEL = f"""echo '{{"name": "lock", "description": "mine"}}' |
-  gh api --method POST {REPO}/labels --input -"""
+  {GH} api --method POST {REPO}/labels --input -"""
 
 
 def test_an_issue_is_opened_and_closed_by_its_account(world: World) -> None:
     job = world.job(
         *(OPEN, COMMENT, CLOSE, LIST),
-        "gh api graphql -f 'query={viewer{databaseId}}'",
+        f"{GH} api graphql -f 'query={{viewer{{databaseId}}}}'",
         extra=f"{WRITES}\n  {ENV}",
     )
     assert job.result == "success", job.output
@@ -36,7 +37,7 @@ def test_an_issue_is_opened_and_closed_by_its_account(world: World) -> None:
 
 def test_a_label_is_made_once(world: World) -> None:
     """A second one of its name is refused, and so is removing what is not there."""
-    remove = f"gh api --method DELETE {REPO}/labels/lock"
+    remove = f"{GH} api --method DELETE {REPO}/labels/lock"
     job = world.job(
         LABEL,
         f"! ({LABEL}) && {remove}",
@@ -57,7 +58,7 @@ def test_without_the_right_none_is_opened(world: World) -> None:
 
 def test_a_pull_request_of_automation_starts_nothing(world: World) -> None:
     """Nor may it be opened twice, without its branch, or where a setting forbids it."""
-    begin = "gh pr create --base main --head fix --title Fix --body-file body.md"
+    begin = f"{GH} pr create --base main --head fix --title Fix --body-file body.md"
     made = "git init -q . && echo x > body.md"
     job = world.job(f"{made} && {begin}", extra=f"{WRITES}\n  {ENV}")
     assert "Validation Failed" in job.output  # there is no such branch
@@ -68,10 +69,10 @@ def test_a_pull_request_of_automation_starts_nothing(world: World) -> None:
     world.github.automation_opens = True
     job = world.job(
         f"{made} && {begin}",
-        "gh pr comment 1 --edit-last --create-if-none --body-file body.md",
-        "gh pr comment 1 --edit-last --create-if-none --body-file body.md",
-        "gh pr list --head fix --state all --json number,state,isCrossRepository",
-        f"{begin} || gh pr close 1",
+        f"{GH} pr comment 1 --edit-last --create-if-none --body-file body.md",
+        f"{GH} pr comment 1 --edit-last --create-if-none --body-file body.md",
+        f"{GH} pr list --head fix --state all --json number,state,isCrossRepository",
+        f"{begin} || {GH} pr close 1",
         extra=f"{WRITES}\n  {ENV}",
     )
     assert job.result == "success", job.output

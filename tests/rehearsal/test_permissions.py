@@ -6,6 +6,7 @@ from rehearsal.act import ours
 from rehearsal.results import Job
 from rehearsal.world import JOB, World
 
+HERE = 'export GH_HOST="${GITHUB_SERVER_URL#*://}" GH_ENTERPRISE_TOKEN="$GH_TOKEN"'
 CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1"
 
 
@@ -49,7 +50,7 @@ one:
   steps:
     - {{uses: {CHECKOUT}, with: {{fetch-depth: 0, persist-credentials: false}}}}
     - run: |
-        gh auth setup-git
+        {HERE}; gh auth setup-git
         git config user.name a
         {script}
 """).jobs["one"]
@@ -91,7 +92,7 @@ def test_nobody_pushes_to_main_and_no_token_changes_workflows(
 )
 def test_an_api_needs_its_permission(world: World, permission: str, command: str) -> None:
     told = 'env: {GH_TOKEN: "${{ github.token }}"}'
-    script = f"R=$GITHUB_REPOSITORY S=$GITHUB_SHA; {command}"
+    script = f"{HERE}; R=$GITHUB_REPOSITORY S=$GITHUB_SHA; {command}"
     granted = f"permissions: {{{permission}: write}}\n  {told}"
     assert world.job(script, extra=granted).result == "success"
     denied = world.job(script, extra=f"permissions: {{{permission}: read}}\n  {told}")
@@ -101,13 +102,31 @@ def test_an_api_needs_its_permission(world: World, permission: str, command: str
     assert "set GH_TOKEN" in silent.output
 
 
+@pytest.mark.parametrize(
+    ("forgotten", "said"),
+    [
+        ("GH_HOST", "error connecting to github.com"),
+        ("GH_ENTERPRISE_TOKEN", "Bad credentials (HTTP 401)"),
+    ],
+)
+def test_gh_finds_no_server_that_nobody_tells_it_of(
+    world: World, forgotten: str, said: str
+) -> None:
+    """As gh itself: tests/test_enterprise.py asks that."""
+    told = 'permissions: {statuses: write}\n  env: {GH_TOKEN: "${{ github.token }}"}'
+    post = "gh api --silent --method POST repos/$GITHUB_REPOSITORY/statuses/$GITHUB_SHA -f state=x"
+    job = world.job(f"{HERE}; unset {forgotten}; {post}", extra=told)
+    assert job.result == "failure"
+    assert said in job.output
+
+
 @pytest.mark.parametrize("command", ["gh repo delete", "gh api --method POST x -F a=b"])
 def test_a_command_that_is_not_known_fails(world: World, command: str) -> None:
-    job = world.job(f"GH_TOKEN=x {command}")
+    job = world.job(f"export GH_TOKEN=x; {HERE}; {command}")
     assert "not known in the rehearsal" in job.output
     assert job.result == "failure"
 
 
 def test_a_request_that_is_not_known_ends_the_rehearsal(world: World) -> None:
     with pytest.raises(AssertionError, match="POST /user"):
-        world.job("GH_TOKEN=x gh api --silent --method POST user -f a=b")
+        world.job(f"export GH_TOKEN=x; {HERE}; gh api --silent --method POST user -f a=b")

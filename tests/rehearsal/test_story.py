@@ -345,11 +345,18 @@ def _made(story: Story, message: str) -> None:
     story.author.commit(message)
 
 
+QUEUED = {
+    **{"judge": "success", "push": "skipped", "attest": "skipped"},
+    **{"comment": "skipped", "pass": "success"},
+}
 SIGNED = "Verify that the workflow model signed the verdict"
 
 
 def test_a_verdict_that_nobody_signed_is_not_released(sequel: Story) -> None:
-    """As where attestations came later: the next pull request signs what main declares."""
+    """As where attestations came later: the next pull request signs what main declares.
+
+    A merge queue then merges that one by a run of its own, in which nothing is judged or pushed.
+    """
     text = sequel.at("main", "deploy/production/gate.json")
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     signed = [one for one in sequel.github.attestations if one["subject-digest"] == digest]
@@ -361,10 +368,15 @@ def test_a_verdict_that_nobody_signed_is_not_released(sequel: Story) -> None:
     sequel.begin("words")
     sequel.write("docs/notes.md", "# Notes\n")
     sequel.author.commit("Notes")
-    _, runs = sequel.propose("words")
+    number, runs = sequel.propose("words")
     assert states(runs["model"])["attest"] == "success"
     taken = sequel.start("release.yml", "workflow_dispatch").jobs["release"]
     assert {one.name: one.conclusion for one in taken.steps}[SIGNED] == "success"
+    asked, *pushed = sequel.queue(number)
+    assert {asked.event.name, *(run.event.name for run in pushed)} == {"merge_group", "push"}
+    (queued,) = (run for run in (asked, *pushed) if run.workflow == "model")
+    assert states(queued) == QUEUED, queued.output
+    assert sequel.at("main", "docs/notes.md") == "# Notes\n"
 
 
 @thorough
@@ -493,10 +505,7 @@ def two(begun: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stor
             _, runs = story.propose(name)
             assert states(runs["model"])["pass"] == "success", runs["model"].output
         queued = story.finished(story.queue(2))
-        assert states(queued["model"]) == {
-            **{"judge": "success", "push": "skipped", "attest": "skipped"},
-            **{"comment": "skipped", "pass": "success"},
-        }
+        assert states(queued["model"]) == QUEUED
         assert "Running stage" not in queued["model"].output
         assert "declares holds on what main is" in queued["model"].jobs["judge"].summary
         yield story
@@ -525,6 +534,37 @@ def _merge_main(story: Story, name: str) -> None:
     """Merge main into a branch, and keep the branch's own side of every conflict."""
     story.author.run("git", "fetch", "--quiet", str(story.github.bare()), "main")
     story.author.run("git", "merge", "--quiet", "--strategy-option=ours", "FETCH_HEAD")
+
+
+@thorough
+def test_a_queue_takes_out_what_was_judged_by_another_policy(sequel: Story) -> None:
+    """Git merges the two without a conflict; the remedy that is named gets it through."""
+    sequel.begin("better")
+    sequel.change("better")
+    number, runs = sequel.propose("better")
+    assert states(runs["model"])["pass"] == "success", runs["model"].output
+    sequel.begin("main")
+    path = "conf/gate/story.yaml"
+    text = sequel.at("main", path).replace("at_least: 0.6", "at_least: 0.61")
+    assert text != sequel.at("main", path)
+    sequel.write(path, text)
+    sequel.author.commit("Demand more")
+    sequel.push(sequel.author.path, "main")
+    before = sequel.github.tip("main")
+    with pytest.raises(MergeError, match="model passed: failure"):
+        sequel.queue(number)
+    assert sequel.github.tip("main") == before
+    (queued,) = (
+        run for run in sequel.runs if run.event.name == "merge_group" and run.workflow == "model"
+    )
+    assert "bring the branch up to date with main" in queued.jobs["judge"].summary, queued.output
+    sequel.begin("better", "better")
+    sequel.author.run("git", "fetch", "--quiet", str(sequel.github.bare()), "main")
+    sequel.author.run("git", "merge", "--quiet", "--no-edit", "FETCH_HEAD")
+    run = sequel.update(number)["model"]
+    assert states(run)["pass"] == "success", run.output
+    sequel.queue(number)
+    assert sequel.github.pulls[number].state == "MERGED"
 
 
 @thorough

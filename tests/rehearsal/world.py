@@ -21,6 +21,7 @@ defaults: {run: {shell: bash}}
 
 
 JOB = "runs-on: ubuntu-24.04"
+GH = 'GH_HOST="${GITHUB_SERVER_URL#*://}" gh'  # told of the server, as in the workflows
 
 
 class World(Rehearsal):

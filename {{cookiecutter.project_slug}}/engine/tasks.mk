@@ -52,6 +52,11 @@ KEYS := build/keys
 MONITORED := reports/monitor/monitor.json
 EXPERIMENTED := reports/experiment/experiment.json
 
+# `gh` goes to github.com unless it is told of an Enterprise Server.
+ifdef GITHUB_SERVER_URL
+export GH_HOST ?= $(lastword $(subst ://, ,$(GITHUB_SERVER_URL)))
+endif
+
 # The raw data: by their pointer, unless a stage of dvc.yaml makes them.
 FETCHED := $(shell awk '/^    [a-z]/ {outs = /^    outs:/} \
 	outs && /(- |[[, ])data\/raw *([],:]|$$)/ {print "yes"}' dvc.yaml)

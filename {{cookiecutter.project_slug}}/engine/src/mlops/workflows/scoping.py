@@ -73,6 +73,7 @@ NEIGHBOURS = """\
         working-directory: {folder}
         env:
           GH_TOKEN: ${{{{ github.token }}}}
+          GH_ENTERPRISE_TOKEN: ${{{{ github.token }}}}
         run: make neighbours
 
 """
