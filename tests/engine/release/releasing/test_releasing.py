@@ -47,6 +47,7 @@ def test_first_release_and_nothing_after_it(yard: Any, capsys: pytest.CaptureFix
     assert "is in the registry" in capsys.readouterr().err
 
 
+@thorough  # the story has it with the workflows in every run
 def test_a_better_model_and_its_revert_without_a_build(yard: Any) -> None:
     assert yard.release() == 0
     before = yard.record()
