@@ -73,7 +73,8 @@ def promoted_but_killed(root: Path, at: int, when: str) -> tuple[int, int]:
 
 
 @thorough
-def test_killed_anywhere_head_declares_the_old_or_the_new(second: Any) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_anywhere_head_declares_the_old_or_the_new(second: Any, when: str) -> None:
     head = second.git("rev-parse", "HEAD")
     old = second.declared()
     code, calls = promoted_but_killed(second.root, 0, "never")
@@ -81,19 +82,18 @@ def test_killed_anywhere_head_declares_the_old_or_the_new(second: Any) -> None:
     new = second.declared()
     found = set()
     for at in range(1, calls + 1) if THOROUGH else (calls // 2, calls):
-        for when in ("before", "after"):
-            second.git("reset", "-q", "--hard", head)
-            second.write("mine.txt", "x")
-            code, _ = promoted_but_killed(second.root, at, when)
-            assert code == -signal.SIGKILL
-            found.add("new" if second.declared() == new else "old")
-            assert second.declared() in (old, new)
-            shutil.rmtree(second.root / ".dvc/tmp/lock", ignore_errors=True)
-            assert second.mlops("promote") == 0
-            assert second.declared() == new
-            assert second.git("rev-parse", "HEAD~1") == head
-            assert second.git("status", "--porcelain") == "?? mine.txt"
-            (second.root / "mine.txt").unlink()
+        second.git("reset", "-q", "--hard", head)
+        second.write("mine.txt", "x")
+        code, _ = promoted_but_killed(second.root, at, when)
+        assert code == -signal.SIGKILL
+        found.add("new" if second.declared() == new else "old")
+        assert second.declared() in (old, new)
+        shutil.rmtree(second.root / ".dvc/tmp/lock", ignore_errors=True)
+        assert second.mlops("promote") == 0
+        assert second.declared() == new
+        assert second.git("rev-parse", "HEAD~1") == head
+        assert second.git("status", "--porcelain") == "?? mine.txt"
+        (second.root / "mine.txt").unlink()
     assert found == {"old", "new"}
 
 
