@@ -201,8 +201,11 @@ def test_interpolations_of_interpolations_end_in_time(
     lines = [f"a{n}: ${{gate.a{n - 1}}}${{gate.a{n - 1}}}" for n in range(1, 30)]
     (conf / "gate/standard.yaml").write_text("\n".join(["rules: {}", "a0: x", *lines]))
     before = signal.getsignal(signal.SIGALRM)
-    monkeypatch.setattr(compose, "SECONDS", 1.0)
-    with pytest.raises(ConfigError, match="not composed within 1 seconds"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(ConfigError, match="not composed within 1 seconds"),
+    ):
+        patch.setattr(compose, "SECONDS", 1.0)
         composed(conf, {})
     assert signal.getsignal(signal.SIGALRM) is before
     assert composed(CONF, {})["gate"]["rules"]
