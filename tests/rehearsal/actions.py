@@ -91,7 +91,10 @@ def _sticky(call: Call) -> Answer:
     job = call.job
     body = call.given.get("message", "")
     if file := call.given.get("path"):
-        body = (job.shell.workspace / file).read_text(encoding="utf-8")
+        try:
+            body = (job.shell.workspace / file).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return 1, f"ENOENT: no such file or directory, open '{file}'", {}
     marker = f"<!-- Sticky Pull Request Comment{call.given.get('header', '')} -->"
     if len(body) + len(marker) > 65536:
         return 1, "Body is too long (maximum is 65536 characters)", {}

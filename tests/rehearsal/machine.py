@@ -78,8 +78,10 @@ class Machine:
             self._command(commands / name, "true" if name in self.idle else known)
         configuration = f"command = {sys.executable} -m venv {workspace}/.venv\n"
         (workspace / ".venv/pyvenv.cfg").write_text(configuration)
-        for stamp in (".booted", ".installed"):
-            (workspace / ".venv" / stamp).touch()
+        (workspace / ".venv/.booted").touch()
+        locks = sorted(path.name for path in (workspace / "requirements").glob("*.txt"))
+        stamp = " ".join(f"requirements/{name}" for name in locks)
+        (workspace / ".venv/.installed").write_text(f"{stamp}\n")
 
     def _command(self, path: Path, script: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
