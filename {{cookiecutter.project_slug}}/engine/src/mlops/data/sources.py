@@ -14,7 +14,6 @@ import pandas as pd
 from .. import owner
 from ..contract import Source
 from ..files import atomic_directory
-from ..git import absence
 from ..progress import progress
 from . import delimited, foreign, header
 from .errors import DataError as DataError
@@ -43,6 +42,8 @@ def raw_files(folder: Path) -> list[Path]:
     """Return the visible files below `folder`, of which there have to be some."""
     files = visible(folder)
     if not files:
+        from ..git import absence  # which an image, where nothing but given tables is read, lacks
+
         raise DataError(absence.told(folder, absence.SAMPLE))
     return files
 

@@ -11,7 +11,6 @@ from ..config.views import Table, View, seconds
 from ..data.errors import DataError
 from ..data.zones import to_utc
 from ..files import sha256_of
-from ..git import absence
 
 DATE = "date="
 SECOND, DAY = np.timedelta64(1, "s"), timedelta(days=1)
@@ -45,6 +44,10 @@ def partitions(table: Table, root: Path = Path()) -> list[Partition]:
     )
     if not files:
         filled = f"fill it with `mlops ingest --table {table.name}`"
+        try:
+            from ..git import absence
+        except ModuleNotFoundError:  # in an image, which has no git
+            raise DataError(f"{table.folder} holds no file: {filled}") from None
         raise DataError(absence.told(Path(table.folder), filled, root))
     return [_partition(table, path, path.relative_to(folder)) for path in files]
 
