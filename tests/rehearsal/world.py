@@ -21,7 +21,8 @@ defaults: {run: {shell: bash}}
 
 
 JOB = "runs-on: ubuntu-24.04"
-GH = 'GH_HOST="${GITHUB_SERVER_URL#*://}" gh'  # told of the server, as in the workflows
+HERE = 'GH_HOST="${GITHUB_SERVER_URL#*://}" '  # tells gh of the server, as in the workflows
+GH = f"{HERE}gh"
 
 
 class World(Rehearsal):

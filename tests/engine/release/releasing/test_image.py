@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from baked import SOURCE
 
 from mlops.release import image
 from mlops.release.image import ImageError
@@ -50,28 +49,29 @@ def test_the_tag_follows_what_is_in_the_image(
     assert (tag() != before) == changes
 
 
-def started(folder: Path, module: str) -> subprocess.CompletedProcess[str]:
-    """Import a module where nothing of the project is but what an image has."""
-    for line in (SOURCE / ".dockerignore").read_text().splitlines():
-        source = SOURCE / line[1:]
-        if line.startswith(("!engine/src", "!src")):
-            target = folder / line[1:]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-    code = f"import sys; sys.path[:0] = ['engine/src', 'src']; import {module}"
-    command = [sys.executable, "-P", "-c", code]
-    return subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True)
+@pytest.fixture
+def imported(yard: Any, tmp_path: Path) -> Any:
+    """Import modules where nothing of the project is but what an image has."""
+    image.context(yard.repository, "HEAD", yard.root / "trained/middle", tmp_path / "context")
+
+    def run(modules: str) -> subprocess.CompletedProcess[str]:
+        code = f"import sys; sys.path[:0] = ['engine/src', 'src']; import {modules}"
+        command = [sys.executable, "-P", "-c", code]
+        place = tmp_path / "context"
+        return subprocess.run(command, cwd=place, env={}, capture_output=True, text=True)
+
+    return run
 
 
 @pytest.mark.parametrize("verb", ["serving.server", "serving.batch", "serving.recording.shipping"])
-def test_what_an_image_runs_needs_nothing_that_it_lacks(tmp_path: Path, verb: str) -> None:
+def test_what_an_image_runs_needs_nothing_that_it_lacks(imported: Any, verb: str) -> None:
     """The server, `predict` and `ship`; what they do there, tests of containers say."""
-    done = started(tmp_path, f"mlops.{verb}, mlops.cli, mlops.views.partitions")
+    done = imported(f"mlops.{verb}, mlops.cli, mlops.views.partitions")
     assert done.returncode == 0, done.stderr
 
 
-def test_what_needs_git_would_not_start_there(tmp_path: Path) -> None:
-    assert "No module named 'mlops.git'" in started(tmp_path, "mlops.git.repository").stderr
+def test_what_needs_git_would_not_start_there(imported: Any) -> None:
+    assert "No module named 'mlops.git'" in imported("mlops.git.repository").stderr
 
 
 def test_the_tag_follows_model_runtime_and_base(tag: Any) -> None:
