@@ -51,6 +51,11 @@ def test_tasks_run_in_workers_and_come_back_in_order(pool: Pool) -> None:
         assert (call(3), call(4)) == (3, 4)
 
 
+def test_a_worker_keeps_the_memory_that_it_frees(pool: Pool) -> None:
+    names = ["MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS"]
+    assert list(pool.map(os.environ.get, names)) == [None, "1"]
+
+
 def test_an_error_of_a_task_is_raised_as_it_is(pool: Pool) -> None:
     def fails(number: int) -> int:
         if number == 2:

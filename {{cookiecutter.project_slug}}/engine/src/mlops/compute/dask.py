@@ -15,7 +15,11 @@ from .task import Cluster, Order, check_alike, deadly, likeness, plain, run
 PATIENCE = 60.0  # seconds until a cluster answers, and for how long it may have no worker
 POLL = 5.0
 # Dask warns of what a task carries; ours is carried once, and has to be there when a worker dies.
-CONFIGURATION = {"distributed.admin.large-graph-warning-threshold": "1TB"}
+# With Dask's threshold each freed array goes back to the system, to be faulted in anew.
+CONFIGURATION = {
+    "distributed.admin.large-graph-warning-threshold": "1TB",
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+}
 
 
 @contextmanager
