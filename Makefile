@@ -67,7 +67,6 @@ check: $(INSTALLED)  ## lint and types, of the template and of what it generates
 	ruff format --check $(CODE) "$(PROJECT)"
 	PYTHONPATH="$(PROJECT)/engine/src:$(PROJECT)/src" lint-imports --no-logo
 	mypy
-	cd "$(PROJECT)" && mypy --cache-dir ../.mypy_cache/project
 
 format: $(INSTALLED)  ## bring the code into shape
 	ruff check --fix $(CODE) "$(PROJECT)"

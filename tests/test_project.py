@@ -24,6 +24,9 @@ def test_from_nothing_to_a_checked_candidate(fresh: Project) -> None:
     assert "up to date" in again
     fresh.run("make", "check")
     assert fresh.run("git", "status", "--porcelain").stdout == ""
+    own = fresh.path / "src/project/features.py"
+    own.write_text(f"{own.read_text()}\n\ndef text(amount: Floats) -> str:\n    return amount\n")
+    assert f"{own.relative_to(fresh.path)}:" in fresh.run("make", "check", check=False).stdout
 
 
 def test_make_alone_lists_the_tasks(project: Project) -> None:
