@@ -1,14 +1,16 @@
 """One connection: how much a client may send, and answers that leave by one system call."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .problem import Problem
+from .reply import Reply
+from .telemetry.metrics import PREDICT
 
 ENOUGH = 1 << 16  # bytes that wait for nothing
 OUTSIDE = 1 << 15  # bytes of a request beside its body: its head, what frames chunks, trailers
@@ -18,6 +20,11 @@ UNREAD = 1 << 26  # bytes of a body that is answered already: clients read only 
 PIECE = 1 << 12  # bytes that are parsed before the bounds are looked at
 BODY = 1 << 14  # the same, where nothing but a body comes
 SPARSE = 1 << 9  # bytes of a chunk; below, the parser has more to do than to copy
+
+DIRECT = PREDICT.encode()  # whose requests may be answered without a task
+
+# Takes the headers and the body of such a request, and says whether the reply gets its answer.
+Answering: TypeAlias = Callable[[Mapping[bytes, bytes], bytes, Reply], bool]
 
 PROTOCOL = Problem(
     400,
@@ -64,16 +71,25 @@ class Protocol(HttpToolsProtocol):
 
     The parser itself bounds nothing. What arrives at once is parsed in pieces: one turn of the
     event loop takes little of each client, and what follows a request that waits for its turn is
-    not parsed before that has come. `refused` is told what is refused here.
+    not parsed before that has come. `refused` is told what is refused here. A prediction that is
+    here whole is given to `direct`; whatever it does not take, uvicorn makes a task for.
     """
 
     flow: Flow
 
     def __init__(
-        self, *given: Any, refused: Callable[[Problem], None] = lambda _: None, **named: Any
+        self,
+        *given: Any,
+        refused: Callable[[Problem], None] = lambda _: None,
+        direct: Answering = lambda headers, body, reply: False,
+        **named: Any,
     ) -> None:
         super().__init__(*given, **named)
         self._refused = refused
+        self._direct = direct
+        self._is_pending = False  # whether a request waits for its body before anything begins
+        self._part = b""
+        self._defaults: tuple[Any, bytes] = None, b""
         self._outside = 0
         self._unread = UNREAD
         self._chunks = 0
@@ -130,8 +146,19 @@ class Protocol(HttpToolsProtocol):
         self.scope["headers"] = self.headers
         self.scope["state"] = {}
 
+    def on_headers_complete(self) -> None:
+        """Begin with a request, or wait for its body where it may need no task."""
+        self._is_pending = self._may_be_direct()
+        if not self._is_pending:
+            super().on_headers_complete()
+
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; what comes after the answer is passed over, up to a bound."""
+        if self._is_pending:
+            if not self._part:
+                self._part = body
+                return
+            self._begin()
         cycle = self.cycle
         if cycle.response_complete:
             self._unread -= len(body)
@@ -146,6 +173,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Say that a body is whole; that of an offer comes again."""
+        if self._is_pending:
+            self._reply()
         self._outside, self._unread = 0, UNREAD
         cycle = self.cycle
         if cycle is not None and cycle.scope is self.scope and not cycle.response_complete:
@@ -154,10 +183,54 @@ class Protocol(HttpToolsProtocol):
 
     def on_chunk_header(self) -> None:
         """Count a chunk; what follows are no headers of the request, but trailers."""
+        if self._is_pending:
+            self._begin()
         self._outside -= FRAME
         self._chunks += 1
         if 0 < len(self.headers) <= HEADERS:
             self.headers = []
+
+    def default_headers(self) -> bytes:
+        """Return what each answer says of the server, which is another list each second."""
+        given = self.server_state.default_headers
+        if self._defaults[0] is not given:
+            self._defaults = given, b"".join(b"%b: %b\r\n" % header for header in given)
+        return self._defaults[1]
+
+    def _may_be_direct(self) -> bool:
+        """Say whether a head is of a prediction that asks for nothing but its answer."""
+        cycle, parser = self.cycle, self.parser
+        return (
+            self.url == DIRECT
+            and (cycle is None or cycle.response_complete)
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+            and len(self.headers) <= HEADERS
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+        )
+
+    def _begin(self) -> None:
+        """Begin with a request as uvicorn does, with what is here of its body."""
+        self._is_pending = False
+        part, self._part = self._part, b""
+        super().on_headers_complete()
+        if part:
+            self.on_body(part)
+
+    def _reply(self) -> None:
+        """Have a whole request answered, by a task where it has to be."""
+        before = self.cycle
+        reply = Reply(self)
+        self._unset_keepalive_if_required()  # one that was refused at once may stand before it
+        self.cycle = reply  # type: ignore[assignment]
+        if self._direct(dict(self.headers), self._part, reply):
+            self._is_pending, self._part = False, b""
+        else:
+            self.cycle = before
+            self._begin()
 
     def _lingers(self) -> bool:
         """Say, once, whether to close later: a client that sends on would not read its answer."""
@@ -211,7 +284,10 @@ class Protocol(HttpToolsProtocol):
         except HttpParserUpgrade as upgrade:
             return self._stay(bytes(data[upgrade.args[0] :]))
         except HttpParserError:
+            self._is_pending = False
             return self._end(PROTOCOL)
+        if self._is_pending:
+            self._begin()
         if self._outside > OUTSIDE or len(self.headers) > HEADERS:
             return self._end(FRAMES if self._is_inside() and self._outside > OUTSIDE else HEAD)
         if self._outside < 0:
@@ -310,6 +386,13 @@ class Joining:
         self._size += len(data)
         if self._size > ENOUGH:
             self._send()
+
+    def write_whole(self, data: bytes) -> None:
+        """Take an answer that nothing is to be joined to."""
+        if self._waiting:
+            self.write(data)
+        else:
+            self._transport.write(data)
 
     def close(self) -> None:
         """Send what waits, and close where the client need not send all before it reads."""
