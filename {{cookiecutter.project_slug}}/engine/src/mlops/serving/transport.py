@@ -19,6 +19,7 @@ HEADERS = 100
 UNREAD = 1 << 26  # bytes of a body that is answered already: clients read only when all is sent
 PIECE = 1 << 12  # bytes that are parsed before the bounds are looked at
 BODY = 1 << 14  # the same, where nothing but a body comes
+PARTS = HIGH_WATER_LIMIT // BODY  # that wait for a request to be whole
 SPARSE = 1 << 9  # bytes of a chunk; below, the parser has more to do than to copy
 
 DIRECT = PREDICT.encode()  # whose requests may be answered without a task
@@ -88,7 +89,7 @@ class Protocol(HttpToolsProtocol):
         self._refused = refused
         self._direct = direct
         self._is_pending = False  # whether a request waits for its body before anything begins
-        self._part = b""
+        self._parts: list[bytes] = []
         self._defaults: tuple[Any, bytes] = None, b""
         self._outside = 0
         self._unread = UNREAD
@@ -155,10 +156,11 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; what comes after the answer is passed over, up to a bound."""
         if self._is_pending:
-            if not self._part:
-                self._part = body
-                return
-            self._begin()
+            self._outside -= len(body)
+            self._parts.append(body)
+            if len(self._parts) > PARTS:
+                self._begin()
+            return
         cycle = self.cycle
         if cycle.response_complete:
             self._unread -= len(body)
@@ -166,10 +168,7 @@ class Protocol(HttpToolsProtocol):
                 self._outside -= len(body)
             return
         self._outside -= len(body)
-        cycle.body += body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
-        cycle.message_event.set()
+        self._take(body)
 
     def on_message_complete(self) -> None:
         """Say that a body is whole; that of an offer comes again."""
@@ -215,10 +214,18 @@ class Protocol(HttpToolsProtocol):
     def _begin(self) -> None:
         """Begin with a request as uvicorn does, with what is here of its body."""
         self._is_pending = False
-        part, self._part = self._part, b""
+        parts, self._parts = self._parts, []
         super().on_headers_complete()
-        if part:
-            self.on_body(part)
+        if parts:
+            self._take(b"".join(parts))
+
+    def _take(self, body: bytes) -> None:
+        """Add to the body of a request that has begun."""
+        cycle = self.cycle
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def _reply(self) -> None:
         """Have a whole request answered, by a task where it has to be."""
@@ -226,8 +233,8 @@ class Protocol(HttpToolsProtocol):
         reply = Reply(self)
         self._unset_keepalive_if_required()  # one that was refused at once may stand before it
         self.cycle = reply  # type: ignore[assignment]
-        if self._direct(dict(self.headers), self._part, reply):
-            self._is_pending, self._part = False, b""
+        if self._direct(dict(self.headers), b"".join(self._parts), reply):
+            self._is_pending, self._parts = False, []
         else:
             self.cycle = before
             self._begin()
@@ -252,7 +259,7 @@ class Protocol(HttpToolsProtocol):
         while self._held and spare > 0 and not self.pipeline and not self._is_full():
             piece, self._held = self._held[:size], self._held[size:]
             cycle, outside, chunks = self.cycle, self._outside, self._chunks
-            if not self._parse(piece):
+            if not self._parse(piece, goes_on=bool(self._held)):
                 return
             if (self._chunks - chunks) * SPARSE > len(piece):
                 size, spare = SPARSE, 0
@@ -260,6 +267,8 @@ class Protocol(HttpToolsProtocol):
                 size = BODY
             else:
                 size, spare = PIECE, spare - len(piece)
+        if self._is_pending:
+            self._begin()
         self._size = min(size, PIECE)
         self.flow.held = bool(self._held)
         if self.flow.held:
@@ -276,17 +285,19 @@ class Protocol(HttpToolsProtocol):
             return False
         return len(cycle.body) > HIGH_WATER_LIMIT
 
-    def _parse(self, data: bytes | memoryview) -> bool:
-        """Parse a piece, and say whether what follows may be parsed, too."""
+    def _parse(self, data: bytes | memoryview, goes_on: bool = False) -> bool:
+        """Parse a piece, and say whether what follows may be parsed, too.
+
+        Unless the same turn `goes_on` with more, what has no whole body by then begins with a task.
+        """
         self._outside += len(data)
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             return self._stay(bytes(data[upgrade.args[0] :]))
         except HttpParserError:
-            self._is_pending = False
             return self._end(PROTOCOL)
-        if self._is_pending:
+        if self._is_pending and not goes_on:
             self._begin()
         if self._outside > OUTSIDE or len(self.headers) > HEADERS:
             return self._end(FRAMES if self._is_inside() and self._outside > OUTSIDE else HEAD)
@@ -319,7 +330,7 @@ class Protocol(HttpToolsProtocol):
 
     def _end(self, problem: Problem) -> bool:
         """Refuse what is being parsed, after the answers to what came before it, and close."""
-        self._over, self._held = True, memoryview(b"")
+        self._over, self._is_pending, self._held = True, False, memoryview(b"")
         self._refused(problem)
         cycle, is_inside = self.cycle, self._is_inside()
         if cycle is None or (cycle.response_complete and not is_inside):
