@@ -1,14 +1,20 @@
 """The answer to a request that nobody made a task for: written in one piece."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-if TYPE_CHECKING:
-    from .transport import Protocol
-
 CLOSE = b"connection: close\r\n"
+
+
+class Connection(Protocol):
+    """What is asked of the connection that a request came by."""
+
+    transport: Any
+
+    def default_headers(self) -> bytes: ...
+    def on_response_complete(self) -> None: ...
 
 
 class Reply:
@@ -17,7 +23,7 @@ class Reply:
     It is there from the last byte of a request to the last of its answer.
     """
 
-    __slots__ = ("_protocol", "disconnected", "keep_alive", "response_complete")
+    __slots__ = ("_connection", "disconnected", "keep_alive", "response_complete")
 
     body = b""
     more_body = False
@@ -25,23 +31,21 @@ class Reply:
     scope: Any = None
     message_event = asyncio.Event()  # nobody waits for it
 
-    def __init__(self, protocol: "Protocol") -> None:
-        self._protocol = protocol
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self.disconnected = False
         self.keep_alive = True
         self.response_complete = False
 
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
-        """Send the whole answer, and let the connection go on."""
-        protocol = self._protocol
+        """Send the whole answer, and let the connection go on; `headers` as they are sent."""
         if self.disconnected:
             return
         self.response_complete = True
-        defaults = protocol.default_headers()
+        connection = self._connection
         ending = b"\r\n" if self.keep_alive else CLOSE + b"\r\n"
-        protocol.transport.write_whole(
-            b"".join((STATUS_LINE[status], defaults, headers, ending, body))
-        )
+        told = STATUS_LINE[status], connection.default_headers(), headers, ending, body
+        connection.transport.write_whole(b"".join(told))
         if not self.keep_alive:
-            protocol.transport.close()
-        protocol.on_response_complete()
+            connection.transport.close()
+        connection.on_response_complete()

@@ -58,7 +58,9 @@ def _ranged(tree: Tree, mode: Mode, most: float) -> Tree | None:
     sets = dict(zip(np.flatnonzero(tree.mode == Mode.MEMBER).tolist(), tree.members, strict=True))
     if any(code < 0 or code != int(code) for codes in sets.values() for code in codes):
         return None
-    feature, threshold, missing = [], [], []
+    feature: list[int] = []
+    threshold: list[float] = []
+    missing: list[bool] = []
     ways: tuple[list[int], list[int]] = [], []  # by no, and by yes
     below = [(0, -1, 0)]  # a node of the tree, and which way of which new node leads to it
     while below:
@@ -75,7 +77,7 @@ def _ranged(tree: Tree, mode: Mode, most: float) -> Tree | None:
             place = len(feature)
             if parent >= 0:
                 ways[way][parent] = place
-            feature.append(tree.feature[at])
+            feature.append(int(tree.feature[at]))
             threshold.append(ask.threshold)
             missing.append(ask.missing)
             for one in ways:
@@ -84,12 +86,12 @@ def _ranged(tree: Tree, mode: Mode, most: float) -> Tree | None:
             parent, way = place, 0
         below.append((int(tree.no[at]), parent, 0))
     return tree._replace(
-        feature=np.array(feature),
+        feature=np.array(feature, np.int64),
         mode=np.full(len(feature), mode, np.uint8),
         threshold=np.array(threshold),
         missing=np.array(missing, bool),
-        yes=np.array(ways[1]),
-        no=np.array(ways[0]),
+        yes=np.array(ways[1], np.int64),
+        no=np.array(ways[0], np.int64),
         members=(),
     )
 
