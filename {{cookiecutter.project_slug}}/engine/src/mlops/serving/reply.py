@@ -1,10 +1,12 @@
-"""The answer to a request that nobody made a task for: written in one piece."""
+"""How answers leave: by one system call, with a task behind them or none."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+ENOUGH = 1 << 16  # bytes that wait for nothing
 CLOSE = b"connection: close\r\n"
 
 
@@ -49,3 +51,52 @@ class Reply:
         if not self.keep_alive:
             connection.transport.close()
         connection.on_response_complete()
+
+
+class Joining:
+    """A transport that sends all that is written in one turn of the event loop together."""
+
+    __slots__ = ("_lingers", "_loop", "_size", "_transport", "_waiting", "is_closing")
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        lingers: Callable[[], bool],
+    ) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._lingers = lingers
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self.is_closing = transport.is_closing  # asked at every request
+
+    def write(self, data: bytes) -> None:
+        """Take bytes, and send them at the end of the turn."""
+        if not self._waiting:
+            self._loop.call_soon(self._send)
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size > ENOUGH:
+            self._send()
+
+    def write_whole(self, data: bytes) -> None:
+        """Take an answer that nothing is to be joined to."""
+        if self._waiting:
+            self.write(data)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what waits, and close where the client need not send all before it reads."""
+        self._send()
+        if not self._lingers():
+            self._transport.close()
+
+    def _send(self) -> None:
+        waiting, self._waiting, self._size = self._waiting, [], 0
+        if waiting:
+            self._transport.write(b"".join(waiting))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)

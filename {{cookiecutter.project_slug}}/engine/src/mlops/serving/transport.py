@@ -1,4 +1,4 @@
-"""One connection: how much a client may send, and answers that leave by one system call."""
+"""One connection: how much a client may send, and which of its requests need a task."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -9,10 +9,9 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .problem import Problem
-from .reply import Reply
+from .reply import Joining, Reply
 from .telemetry.metrics import PREDICT
 
-ENOUGH = 1 << 16  # bytes that wait for nothing
 OUTSIDE = 1 << 15  # bytes of a request beside its body: its head, what frames chunks, trailers
 FRAME = 8  # bytes of these that a chunk has for nothing, since it cannot come without
 HEADERS = 100
@@ -369,52 +368,3 @@ def _refusal(problem: Problem) -> Any:
         await send({"type": "http.response.body", "body": body})
 
     return refuse
-
-
-class Joining:
-    """A transport that sends all that is written in one turn of the event loop together."""
-
-    __slots__ = ("_lingers", "_loop", "_size", "_transport", "_waiting", "is_closing")
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-        lingers: Callable[[], bool],
-    ) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._lingers = lingers
-        self._waiting: list[bytes] = []
-        self._size = 0
-        self.is_closing = transport.is_closing  # asked at every request
-
-    def write(self, data: bytes) -> None:
-        """Take bytes, and send them at the end of the turn."""
-        if not self._waiting:
-            self._loop.call_soon(self._send)
-        self._waiting.append(data)
-        self._size += len(data)
-        if self._size > ENOUGH:
-            self._send()
-
-    def write_whole(self, data: bytes) -> None:
-        """Take an answer that nothing is to be joined to."""
-        if self._waiting:
-            self.write(data)
-        else:
-            self._transport.write(data)
-
-    def close(self) -> None:
-        """Send what waits, and close where the client need not send all before it reads."""
-        self._send()
-        if not self._lingers():
-            self._transport.close()
-
-    def _send(self) -> None:
-        waiting, self._waiting, self._size = self._waiting, [], 0
-        if waiting:
-            self._transport.write(b"".join(waiting))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
