@@ -89,12 +89,14 @@ async def measured(bundle: Path, rows: int, log: Path) -> float:
     config = uvicorn.Config(app, http=Protocol, **kept)
     config.load()
     taken = 0.0
+    told = {"direct": app.direct} if hasattr(app, "direct") else {}  # which older states have not
     async with app.router.lifespan_context(app):
         for requests in (most // 10, most):
             load = Load(HEAD % len(body) + body, requests)
             wires = [Wire(load) for _ in range(CONNECTIONS)]
             for wire in wires:
-                wire.protocol = Protocol(config=config, server_state=ServerState(), app_state={})
+                about = {"config": config, "server_state": ServerState(), "app_state": {}}
+                wire.protocol = Protocol(**about, **told)
                 wire.protocol.connection_made(wire)
             began = time.process_time()
             for wire in wires:

@@ -18,10 +18,12 @@ from starlette.types import Message, Receive, Scope, Send
 from ..runtime.hooks import Veto
 from . import hooks, openapi
 from .endpoints import docs, explain, feedback, health, inference_protocol, metrics, model, page
+from .endpoints.direct import Direct
 from .endpoints.predict import LARGE, Bodies, Predict, RequestIds, refuse
 from .models import ServedModels
 from .problem import PROTOCOL, Problem
 from .recording.recorder import Recorder
+from .reply import Reply
 from .settings import ServingSettings
 from .telemetry.logs import Refusals, logger
 from .telemetry.metrics import OTHER, PREDICT, Metrics
@@ -77,6 +79,7 @@ class App(FastAPI):
             state.refusals,
             state.ids,
         )
+        self._direct = Direct(self.predict)
         self._key = settings.api_key and settings.api_key.get_secret_value().encode()
         self._max_body_bytes = settings.max_body_bytes
         self._root_path = settings.root_path
@@ -103,12 +106,18 @@ class App(FastAPI):
         if not is_prediction:
             scope = self._below(scope)
             is_prediction = scope["path"] == PREDICT and scope["method"] == "POST"
-        if self._key is not None and not self._admitted(scope):
+        if self._key is not None and not self._admitted(scope["path"], dict(scope["headers"])):
             await self._turn_away(scope, send)
         elif is_prediction:
             await self.predict(scope, receive, send)
         else:
             await self._route(scope, receive, send)
+
+    def direct(self, headers: Mapping[bytes, bytes], body: bytes, reply: Reply) -> bool:
+        """Answer a prediction that is here whole; say where it is to be asked as any request."""
+        if self._key is not None and not self._admitted(PREDICT, headers):
+            return False
+        return self._direct(headers, body, reply)
 
     def openapi(self) -> dict[str, Any]:
         """Return the description of every route, with the rows of the bundle that serves."""
@@ -129,12 +138,10 @@ class App(FastAPI):
         # No root_path, by which routing would take it off again, after the key was asked for.
         return {**scope, "path": path.removeprefix(prefix), "root_path": ""}
 
-    def _admitted(self, scope: Scope) -> bool:
+    def _admitted(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
         """Say whether a request has the key, or needs none."""
-        path = scope["path"]
         if path in OPEN or path.startswith(OPEN_BELOW):
             return True
-        headers = dict(scope["headers"])
         given = headers.get(b"x-api-key")
         if given is None:
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")

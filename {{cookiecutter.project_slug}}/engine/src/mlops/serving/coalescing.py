@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -19,8 +19,18 @@ ROWS = 256  # of one call, but for a request that is larger alone
 Answered: TypeAlias = tuple[np.ndarray, np.ndarray]
 # The rows as the model needs them, the answer, and what was looked up for them.
 Done: TypeAlias = tuple[list[Row], Answered, Looked | None]
+
+
+class Waiting(Protocol):
+    """Who waits for an answer: what a future has of it."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: Any, /) -> None: ...
+    def set_exception(self, exception: Exception, /) -> None: ...
+
+
 # Beside the predictor, whether features are to be looked up first.
-Asked: TypeAlias = tuple[tuple[Predictor, bool], Sequence[Row], "asyncio.Future[Any]", float]
+Asked: TypeAlias = tuple[tuple[Predictor, bool], Sequence[Row], Waiting, float]
 
 
 class Coalescing:
@@ -41,24 +51,31 @@ class Coalescing:
 
         It raises Problem 422 where the model has none for a row, TimeoutError where it is late.
         """
-        return self._ask((predictor, False), rows)
+        return self._ask(predictor, False, rows)
 
     def look_up(self, predictor: Predictor, asked: Sequence[Row]) -> "asyncio.Future[Done]":
         """Return the future answer for rows as clients send them, with what is looked up.
 
         It raises what `ask` does, and what Predictor.read does.
         """
-        return self._ask((predictor, True), asked)
+        return self._ask(predictor, True, asked)
 
-    def _ask(self, by: tuple[Predictor, bool], rows: Sequence[Row]) -> "asyncio.Future[Any]":
+    def join(self, predictor: Predictor, looks_up: bool, rows: Sequence[Row], who: Waiting) -> None:
+        """Tell who waits what `look_up` or `ask` would, within the turn that answers."""
         loop = self._loop
         if loop is None:  # asked once: Python 3.11 makes a system call to say which loop runs
             loop = self._loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Any] = loop.create_future()
         if not self._waiting:
             # Not this turn's end but the next one's: who can be read by then joins.
             loop.call_soon(loop.call_soon, self._turn)
-        self._waiting.append((by, rows, answer, loop.time() + self._patience))
+        self._waiting.append(((predictor, looks_up), rows, who, loop.time() + self._patience))
+
+    def _ask(
+        self, predictor: Predictor, looks_up: bool, rows: Sequence[Row]
+    ) -> "asyncio.Future[Any]":
+        loop = self._loop or asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        self.join(predictor, looks_up, rows, answer)
         return answer
 
     def _turn(self) -> None:

@@ -49,7 +49,7 @@ def work(settings: ServingSettings, worker: Worker | None = None) -> None:
                 return
         config = uvicorn.Config(
             app,
-            http=partial(Protocol, refused=app.refused),  # type: ignore[arg-type]
+            http=partial(Protocol, refused=app.refused, direct=app.direct),  # type: ignore[arg-type]
             ws="none",
             interface="asgi3",
             lifespan="on",

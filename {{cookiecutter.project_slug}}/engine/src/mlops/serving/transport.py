@@ -1,23 +1,30 @@
-"""One connection: how much a client may send, and answers that leave by one system call."""
+"""One connection: how much a client may send, and which of its requests need a task."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .problem import Problem
+from .reply import Joining, Reply
+from .telemetry.metrics import PREDICT
 
-ENOUGH = 1 << 16  # bytes that wait for nothing
 OUTSIDE = 1 << 15  # bytes of a request beside its body: its head, what frames chunks, trailers
 FRAME = 8  # bytes of these that a chunk has for nothing, since it cannot come without
 HEADERS = 100
 UNREAD = 1 << 26  # bytes of a body that is answered already: clients read only when all is sent
 PIECE = 1 << 12  # bytes that are parsed before the bounds are looked at
 BODY = 1 << 14  # the same, where nothing but a body comes
+PARTS = HIGH_WATER_LIMIT // BODY  # that wait for a request to be whole
 SPARSE = 1 << 9  # bytes of a chunk; below, the parser has more to do than to copy
+
+DIRECT = PREDICT.encode()  # whose requests may be answered without a task
+
+# Takes the headers and the body of such a request, and says whether the reply gets its answer.
+Answering: TypeAlias = Callable[[Mapping[bytes, bytes], bytes, Reply], bool]
 
 PROTOCOL = Problem(
     400,
@@ -64,16 +71,25 @@ class Protocol(HttpToolsProtocol):
 
     The parser itself bounds nothing. What arrives at once is parsed in pieces: one turn of the
     event loop takes little of each client, and what follows a request that waits for its turn is
-    not parsed before that has come. `refused` is told what is refused here.
+    not parsed before that has come. `refused` is told what is refused here. A prediction that is
+    here whole is given to `direct`; whatever it does not take, uvicorn makes a task for.
     """
 
     flow: Flow
 
     def __init__(
-        self, *given: Any, refused: Callable[[Problem], None] = lambda _: None, **named: Any
+        self,
+        *given: Any,
+        refused: Callable[[Problem], None] = lambda _: None,
+        direct: Answering = lambda headers, body, reply: False,
+        **named: Any,
     ) -> None:
         super().__init__(*given, **named)
         self._refused = refused
+        self._direct = direct
+        self._is_pending = False  # whether a request waits for its body before anything begins
+        self._parts: list[bytes] = []
+        self._defaults: tuple[Any, bytes] = None, b""
         self._outside = 0
         self._unread = UNREAD
         self._chunks = 0
@@ -130,8 +146,20 @@ class Protocol(HttpToolsProtocol):
         self.scope["headers"] = self.headers
         self.scope["state"] = {}
 
+    def on_headers_complete(self) -> None:
+        """Begin with a request, or wait for its body where it may need no task."""
+        self._is_pending = self._may_be_direct()
+        if not self._is_pending:
+            super().on_headers_complete()
+
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; what comes after the answer is passed over, up to a bound."""
+        if self._is_pending:
+            self._outside -= len(body)
+            self._parts.append(body)
+            if len(self._parts) > PARTS:
+                self._begin()
+            return
         cycle = self.cycle
         if cycle.response_complete:
             self._unread -= len(body)
@@ -139,13 +167,12 @@ class Protocol(HttpToolsProtocol):
                 self._outside -= len(body)
             return
         self._outside -= len(body)
-        cycle.body += body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
-        cycle.message_event.set()
+        self._take(body)
 
     def on_message_complete(self) -> None:
         """Say that a body is whole; that of an offer comes again."""
+        if self._is_pending:
+            self._reply()
         self._outside, self._unread = 0, UNREAD
         cycle = self.cycle
         if cycle is not None and cycle.scope is self.scope and not cycle.response_complete:
@@ -154,10 +181,62 @@ class Protocol(HttpToolsProtocol):
 
     def on_chunk_header(self) -> None:
         """Count a chunk; what follows are no headers of the request, but trailers."""
+        if self._is_pending:
+            self._begin()
         self._outside -= FRAME
         self._chunks += 1
         if 0 < len(self.headers) <= HEADERS:
             self.headers = []
+
+    def default_headers(self) -> bytes:
+        """Return what each answer says of the server, which is another list each second."""
+        given = self.server_state.default_headers
+        if self._defaults[0] is not given:
+            self._defaults = given, b"".join(b"%b: %b\r\n" % header for header in given)
+        return self._defaults[1]
+
+    def _may_be_direct(self) -> bool:
+        """Say whether a head is of a prediction that asks for nothing but its answer."""
+        cycle, parser = self.cycle, self.parser
+        return (
+            self.url == DIRECT
+            and (cycle is None or cycle.response_complete)
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+            and len(self.headers) <= HEADERS
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+        )
+
+    def _begin(self) -> None:
+        """Begin with a request as uvicorn does, with what is here of its body."""
+        self._is_pending = False
+        parts, self._parts = self._parts, []
+        super().on_headers_complete()
+        if parts:
+            self._take(b"".join(parts))
+
+    def _take(self, body: bytes) -> None:
+        """Add to the body of a request that has begun."""
+        cycle = self.cycle
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def _reply(self) -> None:
+        """Have a whole request answered, by a task where it has to be."""
+        before = self.cycle
+        reply = Reply(self)
+        self._unset_keepalive_if_required()  # one that was refused at once may stand before it
+        self.cycle = reply  # type: ignore[assignment]
+        if self._direct(dict(self.headers), b"".join(self._parts), reply):
+            self._is_pending, self._parts = False, []
+        else:
+            self.cycle = before
+            self._begin()
 
     def _lingers(self) -> bool:
         """Say, once, whether to close later: a client that sends on would not read its answer."""
@@ -179,7 +258,7 @@ class Protocol(HttpToolsProtocol):
         while self._held and spare > 0 and not self.pipeline and not self._is_full():
             piece, self._held = self._held[:size], self._held[size:]
             cycle, outside, chunks = self.cycle, self._outside, self._chunks
-            if not self._parse(piece):
+            if not self._parse(piece, goes_on=bool(self._held)):
                 return
             if (self._chunks - chunks) * SPARSE > len(piece):
                 size, spare = SPARSE, 0
@@ -187,6 +266,8 @@ class Protocol(HttpToolsProtocol):
                 size = BODY
             else:
                 size, spare = PIECE, spare - len(piece)
+        if self._is_pending:
+            self._begin()
         self._size = min(size, PIECE)
         self.flow.held = bool(self._held)
         if self.flow.held:
@@ -203,8 +284,11 @@ class Protocol(HttpToolsProtocol):
             return False
         return len(cycle.body) > HIGH_WATER_LIMIT
 
-    def _parse(self, data: bytes | memoryview) -> bool:
-        """Parse a piece, and say whether what follows may be parsed, too."""
+    def _parse(self, data: bytes | memoryview, goes_on: bool = False) -> bool:
+        """Parse a piece, and say whether what follows may be parsed, too.
+
+        Unless the same turn `goes_on` with more, what has no whole body by then begins with a task.
+        """
         self._outside += len(data)
         try:
             self.parser.feed_data(data)
@@ -212,6 +296,8 @@ class Protocol(HttpToolsProtocol):
             return self._stay(bytes(data[upgrade.args[0] :]))
         except HttpParserError:
             return self._end(PROTOCOL)
+        if self._is_pending and not goes_on:
+            self._begin()
         if self._outside > OUTSIDE or len(self.headers) > HEADERS:
             return self._end(FRAMES if self._is_inside() and self._outside > OUTSIDE else HEAD)
         if self._outside < 0:
@@ -243,7 +329,7 @@ class Protocol(HttpToolsProtocol):
 
     def _end(self, problem: Problem) -> bool:
         """Refuse what is being parsed, after the answers to what came before it, and close."""
-        self._over, self._held = True, memoryview(b"")
+        self._over, self._is_pending, self._held = True, False, memoryview(b"")
         self._refused(problem)
         cycle, is_inside = self.cycle, self._is_inside()
         if cycle is None or (cycle.response_complete and not is_inside):
@@ -282,45 +368,3 @@ def _refusal(problem: Problem) -> Any:
         await send({"type": "http.response.body", "body": body})
 
     return refuse
-
-
-class Joining:
-    """A transport that sends all that is written in one turn of the event loop together."""
-
-    __slots__ = ("_lingers", "_loop", "_size", "_transport", "_waiting", "is_closing")
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-        lingers: Callable[[], bool],
-    ) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._lingers = lingers
-        self._waiting: list[bytes] = []
-        self._size = 0
-        self.is_closing = transport.is_closing  # asked at every request
-
-    def write(self, data: bytes) -> None:
-        """Take bytes, and send them at the end of the turn."""
-        if not self._waiting:
-            self._loop.call_soon(self._send)
-        self._waiting.append(data)
-        self._size += len(data)
-        if self._size > ENOUGH:
-            self._send()
-
-    def close(self) -> None:
-        """Send what waits, and close where the client need not send all before it reads."""
-        self._send()
-        if not self._lingers():
-            self._transport.close()
-
-    def _send(self) -> None:
-        waiting, self._waiting, self._size = self._waiting, [], 0
-        if waiting:
-            self._transport.write(b"".join(waiting))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)

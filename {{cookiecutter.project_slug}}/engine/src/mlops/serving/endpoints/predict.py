@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from ...rollout.actions import Assigned
 from ..actions import ActionTrial
 from ..coalescing import Coalescing, Done, answered
-from ..models import ROUTING_KEY, ServedModels
+from ..models import ROUTING_KEY, Arms, ServedModels
 from ..online.lookup import Looked, Lookup
 from ..predictor import Predictor
 from ..problem import Problem
@@ -31,6 +31,7 @@ PATIENCE = 1.0  # seconds that one waits for a place
 BUFFERED = 1 << 26  # bytes of all bodies that still arrive, or wait for a thread
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 JSON = re.compile(rb"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
+TRACEPARENT, NAMED = b"traceparent", b"x-request-id"
 CONTENT_TYPE = (b"content-type", b"application/json")
 RETRY = {"retry-after": "1"}
 
@@ -90,6 +91,25 @@ class RequestIds:
         return f"{self._prefix}-{next(self._numbers):x}"
 
 
+class Asked:
+    """One request: when it came and what it is called, and who answers it."""
+
+    __slots__ = ("arms", "headers", "predictor", "request_id", "started")
+
+    arms: Arms
+
+    def __init__(self, headers: Mapping[bytes, bytes], request_id: str) -> None:
+        self.started = perf_counter()
+        self.headers = headers
+        self.request_id = request_id
+        self.predictor: Predictor | None = None
+
+    @property
+    def unit(self) -> bytes:
+        """What decides who answers, and what is done: the routing key, or the request's id."""
+        return self.headers.get(ROUTING_KEY) or self.request_id.encode()
+
+
 class Predict:
     """Decodes, predicts and answers; everything else of a request is telemetry's."""
 
@@ -106,7 +126,7 @@ class Predict:
         self._settings = settings
         self._models = models
         self._recorder = recorder
-        self._metrics = metrics
+        self.metrics = metrics
         self._traces = traces
         self._tracing = traces.active
         self._refusals = refusals
@@ -114,7 +134,7 @@ class Predict:
         self._max_in_flight = settings.max_in_flight
         self._max_body_bytes = settings.max_body_bytes
         self._max_rows = settings.max_rows
-        self._coalescing = Coalescing(settings.deadline_seconds)
+        self.coalescing = Coalescing(settings.deadline_seconds)
         self._thread = ThreadPoolExecutor(1, "large-requests")
         self.actions = (
             ActionTrial(settings.actions, settings.watch_seconds) if settings.actions else None
@@ -123,58 +143,94 @@ class Predict:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, with 200 or a problem."""
-        started = perf_counter()
-        headers = dict(scope["headers"])
-        request_id = self._ids.choose(headers.get(b"x-request-id"))
-        trace = predictor = None
-        if self._tracing or b"traceparent" in headers:
-            trace = self._traces.begin(headers.get(b"traceparent"))
+        asked = self.asked(dict(scope["headers"]))
+        headers, trace = asked.headers, None
+        if self.is_traced(headers):
+            trace = self._traces.begin(headers.get(TRACEPARENT))
         try:
-            self._check(headers)
+            self.check(headers)
             message = await receive()
             body = message.get("body", b"")
             if len(body) > self._max_body_bytes or message.get("more_body", True):
                 body = await self._gathered(message, receive)
-            key = headers.get(ROUTING_KEY)
-            predictor = self._models.route(key or request_id.encode())
-            arms = self._models.arms
-            rows, (matrix, predictions), looked = await self.answered(predictor, body)
-            assigned: Sequence[Assigned] = ()
-            if self.actions is not None:
-                by = key or request_id.encode()
-                assigned = self.actions.assigned(predictor, by, predictions)
-            answer = predictor.answer(predictions, request_id, rows, looked, assigned)
+            predictor = self.route(asked)
+            done = await self.answered(predictor, body)
+            answer, assigned = self.said(asked, predictor, done)
         except GoneError:
-            self._metrics.rejected("client-gone")
-        except Problem as problem:
-            if predictor is not None and problem.is_ours:
-                self._models.count(predictor, failed=True)
-            await self._refuse(problem, request_id, trace, started, send)
-        except Exception:
-            logger.exception("prediction failed", extra={"request_id": request_id})
-            failure = Problem(500, "failed", "The server failed")
-            if predictor is not None:
-                self._models.count(predictor, failed=True)
-            await self._refuse(failure, request_id, trace, started, send)
+            self.metrics.rejected("client-gone")
+        except Exception as error:
+            problem = self.refused(asked, error, trace)
+            await refuse(problem, asked.request_id, send, trace)
+            if trace is not None:
+                self._traces.end(trace, problem.status, {"error.type": problem.slug})
         else:
-            await send(_start(200, CONTENT_TYPE, answer, request_id, trace))
+            await send(_start(200, CONTENT_TYPE, answer, asked.request_id, trace))
             await send({"type": "http.response.body", "body": answer})
-            seconds = perf_counter() - started
-            if predictor is arms.challenger:
-                self._models.count(predictor, failed=False, seconds=seconds)
-            self._recorder.add(
-                *(predictor, request_id, rows, matrix, predictions, seconds, arms, key, PREDICT),
-                looked,
-                assigned,
-            )
+            self.record(asked, predictor, done, assigned)
             if trace is not None:
                 self._traces.end(trace, 200)
+
+    def asked(self, headers: Mapping[bytes, bytes]) -> Asked:
+        """Return what is known of a request before it is looked at."""
+        return Asked(headers, self._ids.choose(headers.get(NAMED)))
+
+    def is_traced(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Say whether a request has a trace."""
+        return self._tracing or TRACEPARENT in headers
+
+    def route(self, asked: Asked) -> Predictor:
+        """Return who answers; raises Problem 503 where nobody does."""
+        asked.predictor = self._models.route(asked.unit)
+        asked.arms = self._models.arms
+        return asked.predictor
+
+    def said(
+        self, asked: Asked, predictor: Predictor, done: Done
+    ) -> tuple[bytes, Sequence[Assigned]]:
+        """Return the answer, and what is to be done with each row."""
+        rows, (_, predictions), looked = done
+        assigned: Sequence[Assigned] = ()
+        if self.actions is not None:
+            assigned = self.actions.assigned(predictor, asked.unit, predictions)
+        return predictor.answer(predictions, asked.request_id, rows, looked, assigned), assigned
+
+    def record(
+        self, asked: Asked, predictor: Predictor, done: Done, assigned: Sequence[Assigned]
+    ) -> None:
+        """Count and record what was answered."""
+        rows, (matrix, predictions), looked = done
+        seconds = perf_counter() - asked.started
+        if predictor is asked.arms.challenger:
+            self._models.count(predictor, failed=False, seconds=seconds)
+        self._recorder.add(
+            *(predictor, asked.request_id, rows, matrix, predictions, seconds),
+            *(asked.arms, asked.headers.get(ROUTING_KEY), PREDICT, looked, assigned),
+        )
+
+    def refused(self, asked: Asked, error: Exception, trace: Trace | None = None) -> Problem:
+        """Count and log what went wrong, and return what is said of it."""
+        if isinstance(error, Problem):
+            problem = error
+        else:
+            logger.error(
+                "prediction failed", extra={"request_id": asked.request_id}, exc_info=error
+            )
+            problem = Problem(500, "failed", "The server failed")
+        if asked.predictor is not None and problem.is_ours:
+            self._models.count(asked.predictor, failed=True)
+        seconds = perf_counter() - asked.started
+        self.metrics.rejected(problem.slug)
+        self.metrics.request(PREDICT, problem.status, seconds)
+        trace_id = trace.trace_id if trace else ""
+        told = (problem.status, problem.slug, asked.request_id, trace_id, seconds)
+        self._refusals.add(*told)
+        return problem
 
     def close(self) -> None:
         """Let the thread end when it is done."""
         self._thread.shutdown(wait=False)
 
-    def _check(self, headers: Mapping[bytes, bytes]) -> None:
+    def check(self, headers: Mapping[bytes, bytes]) -> None:
         """Raise Problem for a body that need not be read, since it is too large or no JSON."""
         kind = headers.get(b"content-type")
         if kind is not None and kind != CONTENT_TYPE[1] and JSON.fullmatch(kind) is None:
@@ -209,14 +265,18 @@ class Predict:
             self.bodies.leave(entered)
             self.bodies.give_back(len(body))
 
+    def admit(self) -> None:
+        """Raise Problem 503 where more requests are in flight than may be."""
+        if self.metrics.in_flight >= self._max_in_flight:
+            raise _busy("too many requests are in flight")
+
     async def answered(self, predictor: Predictor, body: bytes) -> Done:
         """Return the rows of a body, their answer and what was looked up for them.
 
         Raises Problem where a limit or the contract is not kept.
         """
-        metrics = self._metrics
-        if metrics.in_flight >= self._max_in_flight:
-            raise _busy("too many requests are in flight")
+        self.admit()
+        metrics = self.metrics
         metrics.in_flight += 1
         try:
             if len(body) > LARGE:
@@ -224,21 +284,20 @@ class Predict:
             looked = None
             is_quick = predictor.loaded.model.runtime == "onnx"
             if predictor.lookup is None:
-                rows = self._within(predictor.decode(body))
+                rows = self.within(predictor.decode(body))
             elif is_quick and not predictor.lookup.online.remote:
-                asked = self._within(predictor.request.decode(body))
-                return await self._coalescing.look_up(predictor, asked)
+                asked = self.within(predictor.request.decode(body))
+                return await self.coalescing.look_up(predictor, asked)
             else:
                 rows, looked = await self._looked_up(predictor, predictor.lookup, body)
             if is_quick:
-                return rows, await self._coalescing.ask(predictor, rows), looked
+                return rows, await self.coalescing.ask(predictor, rows), looked
             async with asyncio.timeout(self._settings.deadline_seconds):
                 matrix = predictor.matrix(rows)
                 predictions = await self._models.predict(predictor, matrix)
                 return rows, (matrix, predictor.after(rows, predictions)), looked
         except TimeoutError:
-            title = "The answer took too long"
-            raise Problem(503, "deadline", title, headers=RETRY) from None
+            raise late() from None
         finally:
             metrics.in_flight -= 1
 
@@ -246,7 +305,7 @@ class Predict:
         self, predictor: Predictor, lookup: Lookup, body: bytes
     ) -> tuple[list[Row], Looked]:
         """Return rows with what is looked up: of a file at once, of what is remote in a thread."""
-        asked = self._within(predictor.request.decode(body))
+        asked = self.within(predictor.request.decode(body))
         keys = lookup.requested(asked)
         online = lookup.online
         found = await online.ask(keys) if online.remote else online.read(keys)
@@ -265,31 +324,20 @@ class Predict:
             self.bodies.leave(entered)
             self.bodies.give_back(len(body))
 
-    def _within(self, rows: list[Row]) -> list[Row]:
+    def within(self, rows: list[Row]) -> list[Row]:
+        """Return rows; raises Problem 413 where they are too many."""
         if len(rows) > self._max_rows:
             detail = f"send at most {self._max_rows} rows at once"
             raise Problem(413, "too-many-rows", "There are too many rows", detail)
         return rows
 
     def _work(self, predictor: Predictor, body: bytes) -> Done:
-        rows, looked = predictor.taken(body, self._within)
+        rows, looked = predictor.taken(body, self.within)
         return rows, answered(predictor, rows), looked
 
     def _too_large(self) -> Problem:
         detail = f"send at most {self._max_body_bytes} bytes at once"
         return Problem(413, "too-large", "The body is too large", detail)
-
-    async def _refuse(
-        self, problem: Problem, request_id: str, trace: Trace | None, started: float, send: Send
-    ) -> None:
-        seconds = perf_counter() - started
-        self._metrics.rejected(problem.slug)
-        self._metrics.request(PREDICT, problem.status, seconds)
-        trace_id = trace.trace_id if trace else ""
-        self._refusals.add(problem.status, problem.slug, request_id, trace_id, seconds)
-        await refuse(problem, request_id, send, trace)
-        if trace is not None:
-            self._traces.end(trace, problem.status, {"error.type": problem.slug})
 
 
 async def refuse(
@@ -318,6 +366,11 @@ def _start(
     if trace is not None:
         headers.append((b"traceparent", trace.header))
     return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def late() -> Problem:
+    """Return what is said where the deadline came before the answer."""
+    return Problem(503, "deadline", "The answer took too long", headers=RETRY)
 
 
 def _busy(detail: str) -> Problem:

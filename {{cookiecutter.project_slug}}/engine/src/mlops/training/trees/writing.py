@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .ensemble import Ensemble, Link, Mode, Tree, UnreadableError
+from .ranges import alike
 
 DOMAIN, NEWER, OLDER = "ai.onnx.ml", 5, 3
 BRANCHES = {
@@ -120,6 +121,7 @@ def _one_a_leaf(
     share: float,
     kind: type = np.float64,
 ) -> str:
+    trees = alike(trees)
     starts = np.cumsum([0, *(len(tree.feature) for tree in trees)])
     firsts = np.cumsum([0, *(len(tree.leaves) for tree in trees)])
 
