@@ -1,6 +1,7 @@
 """A prediction that is here whole is answered without a task, and otherwise as any request."""
 
 import asyncio
+import gc
 import json
 import re
 import socket
@@ -14,6 +15,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from mlops.serving.app import App, create
+from mlops.serving.problem import Problem
 from mlops.serving.settings import ServingSettings
 from mlops.serving.transport import OUTSIDE, Protocol
 
@@ -215,6 +217,43 @@ def test_what_follows_in_the_same_piece_waits_for_its_turn(
     assert re.findall(rb'"request_id":"(r\d)"', answer) == [b"r%d" % i for i in range(5)]
     assert connection.direct == 2  # the first of each piece
     assert connection.protocol.timeout_keep_alive_task is not None
+
+
+def test_of_many_that_are_refused_at_once_one_a_turn_needs_no_task(
+    connect: Callable[..., Connection],
+) -> None:
+    """Or the others of that turn waited for all of them, of each client that sends so."""
+
+    async def ask() -> tuple[Connection, bytes]:
+        connection = connect()
+        return connection, await connection.answered(request(b"") * 20, answers=20)
+
+    connection, answer = asyncio.run(ask())
+    assert answer.count(b"HTTP/1.1 400 ") == 20
+    assert connection.direct == 1
+
+
+CHUNKED = f"POST /predict HTTP/1.1\r\nhost: a\r\n{JSON}transfer-encoding: chunked\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("sent", [request(b"["), CHUNKED + b"1000\r\n" + b"[" * 4096])
+def test_what_was_refused_is_let_go_of_before_a_collection(
+    sent: bytes, connect: Callable[..., Connection]
+) -> None:
+    async def ask() -> bytes:
+        return await connect(max_body_bytes=1000).answered(sent)
+
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        answer = asyncio.run(ask())
+        gc.collect()
+        kept = [one for one in gc.garbage if isinstance(one, Problem)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert re.match(rb"HTTP/1.1 4(00|13) ", answer)
+    assert kept == []
 
 
 def test_rubbish_behind_it_is_refused_after_its_answer(

@@ -88,6 +88,7 @@ class Protocol(HttpToolsProtocol):
         self._refused = refused
         self._direct = direct
         self._is_pending = False  # whether a request waits for its body before anything begins
+        self._has_answered = False  # whether this turn took one without a task: one of each client
         self._parts: list[bytes] = []
         self._defaults: tuple[Any, bytes] = None, b""
         self._outside = 0
@@ -115,6 +116,7 @@ class Protocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = None
         if self._over:
             return
+        self._has_answered = False
         if len(data) <= PIECE and not self.pipeline and not self._held:
             self._parse(data)
         else:
@@ -200,6 +202,7 @@ class Protocol(HttpToolsProtocol):
         cycle, parser = self.cycle, self.parser
         return (
             self.url == DIRECT
+            and not self._has_answered
             and (cycle is None or cycle.response_complete)
             and not self.expect_100_continue
             and not self.flow.write_paused
@@ -233,7 +236,7 @@ class Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()  # one that was refused at once may stand before it
         self.cycle = reply  # type: ignore[assignment]
         if self._direct(dict(self.headers), b"".join(self._parts), reply):
-            self._is_pending, self._parts = False, []
+            self._is_pending, self._has_answered, self._parts = False, True, []
         else:
             self.cycle = before
             self._begin()
@@ -254,6 +257,7 @@ class Protocol(HttpToolsProtocol):
         if self._over or self.parser is None or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
+        self._has_answered = False
         size, spare = self._size, 2 * PIECE
         while self._held and spare > 0 and not self.pipeline and not self._is_full():
             piece, self._held = self._held[:size], self._held[size:]

@@ -159,16 +159,26 @@ class Predict:
         except GoneError:
             self.metrics.rejected("client-gone")
         except Exception as error:
-            problem = self.refused(asked, error, trace)
-            await refuse(problem, asked.request_id, send, trace)
-            if trace is not None:
-                self._traces.end(trace, problem.status, {"error.type": problem.slug})
+            await self._refuse(asked, error, send, trace)
         else:
             await send(_start(200, CONTENT_TYPE, answer, asked.request_id, trace))
             await send({"type": "http.response.body", "body": answer})
             self.record(asked, predictor, done, assigned)
             if trace is not None:
                 self._traces.end(trace, 200)
+
+    async def _refuse(
+        self, asked: Asked, error: Exception, send: Send, trace: Trace | None
+    ) -> None:
+        """Reply with what is wrong.
+
+        In the frame that caught it, a name for it would keep that frame, and the body in it, until
+        a collection.
+        """
+        problem = self.refused(asked, error, trace)
+        await refuse(problem, asked.request_id, send, trace)
+        if trace is not None:
+            self._traces.end(trace, problem.status, {"error.type": problem.slug})
 
     def asked(self, headers: Mapping[bytes, bytes]) -> Asked:
         """Return what is known of a request before it is looked at."""
