@@ -1,14 +1,18 @@
 """Processes of Ray: of this machine, or of a cluster that is there."""
 
 import os
+import socket
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 from .choice import NAME, Compute, ComputeError
-from .task import Cluster, Order, check_alike, deadly, likeness, plain, run
+from .task import ANSWER, Cluster, Order, check_alike, deadly, likeness, plain, run, silent
 
 RETRIES = 3  # of a task whose worker died
 # It would send figures on its use, and warn of a setting that comes.
@@ -26,21 +30,50 @@ def started(compute: Compute) -> Iterator["Ray"]:
         os.environ.setdefault(name, value)
     ray = import_module("ray")
     told: dict[str, Any] = {"address": compute.address}
-    if compute.address is None:
-        cores = compute.workers or len(os.sched_getaffinity(0))
-        told = {"address": "local", "num_cpus": cores, "include_dashboard": False}
-        told["runtime_env"] = {"env_vars": {NAME: "local"}}
-    try:
-        ray.init(**told, log_to_driver=False, logging_level="ERROR")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ComputeError(
-            f"no Ray cluster answers at {compute.address or 'this machine'} ({plain(error)}): "
-            "start one, or correct `address` in conf/compute"
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            if compute.address is None:
+                told = _own(compute, stack.enter_context(_scratch()))
+            else:
+                _ask(compute.address)
+            ray.init(**told, log_to_driver=False, logging_level="ERROR")
+        except (OSError, ValueError, RuntimeError) as error:
+            raise silent("Ray cluster", compute.address or "this machine", error) from error
+        stack.callback(ray.shutdown)
         yield Ray(ray)
-    finally:
-        ray.shutdown()
+
+
+def _own(compute: Compute, scratch: str) -> dict[str, Any]:
+    """Return what Ray is told of processes that it starts here, and that end with this one."""
+    cores = compute.workers or len(os.sched_getaffinity(0))
+    told: dict[str, Any] = {"address": "local", "num_cpus": cores, "include_dashboard": False}
+    return told | {"runtime_env": {"env_vars": {NAME: "local"}}, "_temp_dir": scratch}
+
+
+def _scratch() -> TemporaryDirectory[str]:
+    """Return a folder for Ray's logs and sockets, which others of this machine cannot enter.
+
+    A path of a socket has 107 characters at most: hence the short name, and macOS' shorter folder.
+    """
+    place = "/tmp" if sys.platform == "darwin" else None
+    return TemporaryDirectory(prefix="ray", dir=place, ignore_cleanup_errors=True)
+
+
+def _ask(address: str) -> None:
+    """Raise OSError or ValueError where nothing listens: Ray itself would try for two minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # `auto`, or what Ray refuses itself
+    end = time.monotonic() + ANSWER
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+        except ConnectionRefusedError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 class Ray(Cluster):
