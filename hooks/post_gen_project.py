@@ -10,6 +10,8 @@ from pathlib import Path
 
 # tojson escapes quotes, so no answer can end this string; nothing else of this file is rendered.
 CONTEXT = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
+# A folder is named from where cookiecutter was called; here is the project that it made.
+TEMPLATE = os.path.join(os.environ.get("PWD", ""), CONTEXT["_repo_dir"])
 ORIGIN = ".template.json"  # what `make upgrade` starts from; cruft knows the same names
 SHORT = {"gh": "github.com", "gl": "gitlab.com", "bb": "bitbucket.org"}
 
@@ -25,8 +27,10 @@ def address(template: str) -> str | None:
     return re.sub(r"^(https?://)[^/@]*@", r"\1", template) if "://" in template else None
 
 
-def git(*arguments: str, folder: str = CONTEXT["_repo_dir"]) -> str:
+def git(*arguments: str, folder: str = TEMPLATE) -> str:
     """Return what git says of the template, or another folder; nothing where it has none."""
+    if folder == TEMPLATE and not os.path.isfile(os.path.join(folder, "cookiecutter.json")):
+        return ""
     told = ["git", "-C", folder, *arguments]
     done = subprocess.run(told, capture_output=True, text=True) if shutil.which("git") else None
     return done.stdout.strip() if done and done.returncode == 0 else ""

@@ -1,11 +1,13 @@
 """The DAG in a real Airflow, which `make airflow` installs apart: its dependencies exclude ours."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +27,7 @@ MAKEFILE = """\
 CALLS ?= ../calls
 define CALL
 @echo "$@ $$(git log -1 --format=%s) since=$$SINCE until=$$UNTIL because=$$BECAUSE" >> $(CALLS)
-@test ! -e fails-$@
+@test ! -e data/fails-$@
 endef
 ingest gate monitor refresh:
 	$(CALL)
@@ -64,9 +66,34 @@ class Airflow(NamedTuple):
 
     def commit(self, subject: str, **files: str) -> None:
         for name, text in files.items():
-            (self.home / "work" / name.replace("_", "-")).write_text(text)
+            path = self.home / "work" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", subject)
+
+
+def constants(clone: Path | None, dag: Path = DAG) -> dict[str, str]:
+    """Return what the DAG is called and does for a clone, as Airflow's Python reads it."""
+    if not AIRFLOW.exists():
+        assert not os.environ.get(REQUIRED), "`make airflow` has installed none"
+        pytest.skip("no Airflow: `make airflow` installs it")
+    lines = (
+        "import json, runpy, sys",
+        "read = runpy.run_path(sys.argv[1])",
+        "told = {name: str(read[name]) for name in ('CLONE', 'INGESTED', 'PROPOSED')}",
+        "print(json.dumps({**told, 'DAG': read['ingest'].dag.dag_id}))",
+    )
+    own = {"MLOPS_CLONE": str(clone or "")}
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(
+            [AIRFLOW.with_name("python"), "-c", "\n".join(lines), dag],
+            env={**os.environ, **settings(Path(home)), **own},
+            check=True,
+            text=True,
+            capture_output=True,
+        )
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +142,66 @@ def propose(airflow: Airflow, **files: str) -> None:
     airflow.git("push", "-q", "--force", "origin", "ingest/data")
 
 
+@pytest.mark.parametrize(
+    ("path", "runs"),
+    [
+        ("data/raw.dvc", True),
+        ("dvc.lock", True),
+        ("reports/metrics.json", True),
+        ("src/project/features.py", False),
+        ("engine/tasks.mk", False),
+        ("orchestration/airflow.py", False),
+    ],
+)
+def test_code_of_a_branch_that_nobody_reviewed_does_not_run(
+    repository: Path, constants_of_one: dict[str, str], path: str, runs: bool
+) -> None:
+    work, clone = repository / "work", repository / "clone"
+    commit(work, "ingest/data", path)
+    done = subprocess.run(
+        ["bash", "-c", constants_of_one["PROPOSED"]], cwd=clone, text=True, capture_output=True
+    )
+    said = (
+        "ingest/data changes more than data and results, so nothing of it runs: delete the branch\n"
+    )
+    assert (done.returncode, done.stderr) == ((0, "") if runs else (1, said))
+    assert (clone / path).exists() == runs
+    # Deleted, as the sentence says: then it is main that there is.
+    git(work, "push", "--quiet", "--delete", "origin", "ingest/data")
+    told = ["bash", "-c", constants_of_one["PROPOSED"]]
+    subprocess.run(told, cwd=clone, check=True, capture_output=True)
+    assert not (clone / path).exists()
+
+
+def test_what_main_has_merged_since_is_no_change_of_the_branch(
+    repository: Path, constants_of_one: dict[str, str]
+) -> None:
+    work, clone = repository / "work", repository / "clone"
+    commit(work, "ingest/data", "data/raw.dvc")
+    git(work, "checkout", "--quiet", "main")
+    commit(work, "main", "src/project/features.py")
+    told = ["bash", "-c", constants_of_one["PROPOSED"]]
+    subprocess.run(told, cwd=clone, check=True, capture_output=True)
+    assert (clone / "data/raw.dvc").exists()
+
+
+def test_one_of_several_has_its_own_branch_and_name(tmp_path: Path) -> None:
+    """It is found by the link that Airflow has of it, and looks at the whole repository."""
+    project = tmp_path / "company/models/one"
+    (project / "orchestration").mkdir(parents=True)
+    (tmp_path / "company/.git").mkdir()
+    (project / "pyproject.toml").write_text('[project]\nname = "churn"\n')
+    shutil.copy(DAG, project / "orchestration")
+    link = tmp_path / "dags/churn.py"
+    link.parent.mkdir()
+    link.symlink_to(project / "orchestration/airflow.py")
+    found = constants(None, link)
+    proposed = found.pop("PROPOSED")
+    assert found == {"CLONE": str(project), "INGESTED": "ingest/churn/data", "DAG": "churn"}
+    assert "origin/ingest/churn/data" in proposed
+    assert '":/"' in proposed
+
+
 def test_what_it_calls_are_targets_of_the_project() -> None:
     text = DAG.read_text(encoding="utf-8")
     assert set(re.findall(r"make (\w+)", text)) == set(TARGETS)
@@ -139,7 +226,7 @@ def test_a_day_ingests_judges_what_came_watches_and_refreshes(airflow: Airflow) 
 
 @thorough
 def test_a_rejected_candidate_fails_the_run_and_what_is_served_is_watched(airflow: Airflow) -> None:
-    propose(airflow, fails_gate="yes")
+    propose(airflow, **{"data/fails-gate": "yes"})
     done = airflow.tested(LOG="s3://log")
     assert "state=failed" in done.stdout
     assert {"gate", "monitor", "refresh"} <= set(airflow.calls())
@@ -154,6 +241,36 @@ def test_without_a_log_nothing_is_watched_and_without_new_rows_main_is_judged(
     calls = airflow.calls()
     assert set(calls) == {"ingest", "candidate", "gate"}
     assert calls["candidate"].startswith("Start")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    told = ["git", "-C", str(folder), *arguments]
+    subprocess.run(told, check=True, env={**os.environ, **IDENTITY}, capture_output=True)
+
+
+def commit(work: Path, branch: str, path: str) -> None:
+    """Commit a file on a branch, and push that."""
+    git(work, "checkout", "--quiet", "-B", branch)
+    (work / path).parent.mkdir(parents=True, exist_ok=True)
+    (work / path).write_text("of the branch\n")
+    git(work, "add", "--all")
+    git(work, "commit", "--quiet", "--message", path)
+    git(work, "push", "--quiet", "--force", "origin", branch)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A remote whose main has one file, where somebody works, and the clone of the DAG."""
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch", "main", "remote.git")
+    git(tmp_path, "clone", "--quiet", "remote.git", "work")
+    commit(tmp_path / "work", "main", "README.md")
+    git(tmp_path, "clone", "--quiet", "remote.git", "clone")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def constants_of_one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return constants(tmp_path_factory.mktemp("clone"))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The loop on GitLab, as `gitlab-ci-local` reads and runs its file: in the place of a runner."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -164,6 +165,37 @@ def test_a_request_is_judged_pushed_merged_and_released(lab: Lab) -> None:
     assert record["commit"] == lab.git("rev-parse", "main").strip()
     assert (lab.engine / "password").read_text() == "s3cret-password"
     assert "s3cret-password" not in said
+
+
+OWN = {"REGISTRY": "own.invalid", "REGISTRY_USER": "me", "REGISTRY_PASSWORD": "own-s3cret"}
+GITLABS = {"CI_REGISTRY": "gitlab.invalid", "CI_REGISTRY_USER": "robot"}
+GITLABS |= {"CI_REGISTRY_PASSWORD": "gitlab-s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (GITLABS, "login --username robot --password-stdin gitlab.invalid gitlab-s3cret\n"),
+        ({**GITLABS, **OWN}, "login --username me --password-stdin own.invalid own-s3cret\n"),
+        # GitLab's password is for GitLab alone, also where the other one was forgotten.
+        (
+            {**GITLABS, "REGISTRY": "own.invalid"},
+            "login --username  --password-stdin own.invalid \n",
+        ),
+    ],
+)
+def test_a_registry_of_ones_own_gets_its_own_password(
+    tmp_path: Path, variables: dict[str, str], said: str
+) -> None:
+    content = yaml.safe_load((SOURCE / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+    lines = [line for line in content[".containers"]["before_script"] if "docker" in line]
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "$* $(cat)" >> calls\n')
+    docker.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    told = ["bash", "-eo", "pipefail", "-c", "\n".join(lines)]
+    subprocess.run(told, cwd=tmp_path, env={"PATH": path, **variables}, check=True)
+    assert (tmp_path / "calls").read_text() == said
 
 
 def test_a_token_is_asked_of_the_environment_and_kept_nowhere(lab: Lab) -> None:

@@ -21,7 +21,7 @@ COMPONENTS = sorted(
 LAST = "rollouts"  # takes over what others say of the Deployment
 # keda stands in the place of autoscaling.
 TOGETHER = [*(name for name in COMPONENTS if name not in ("keda", LAST)), LAST]
-BUILT_IN = ("v1", "apps/", "autoscaling/", "batch/", "policy/", "networking.k8s.io/")
+BUILT_IN = ("v1", "apps/", "autoscaling/", "batch/", "policy/", "networking.k8s.io/", "rbac.")
 Objects = list[dict[str, Any]]
 
 
@@ -209,13 +209,32 @@ def test_kserve_runs_the_same_container() -> None:
     assert port["containerPort"] == ours["ports"][0]["containerPort"]
 
 
-def test_argo_cd_and_flux_follow_the_branch_of_production() -> None:
+def test_argo_cd_and_flux_follow_the_branch_of_production(tmp_path: Path) -> None:
     objects = [one for path in GITOPS for one in yaml.safe_load_all(path.read_text("utf-8"))]
-    assert resources(objects) == ""
-    source = of_kind(objects, "Application")["spec"]["source"]
+    assert faults(objects, tmp_path) == ""
+    application = of_kind(objects, "Application")["spec"]
+    source = application["source"]
     assert (source["targetRevision"], source["path"]) == ("env/production", FOLDER.name)
     assert of_kind(objects, "GitRepository")["spec"]["ref"] == {"branch": "env/production"}
     assert of_kind(objects, "Kustomization")["spec"]["path"] == f"./{FOLDER.name}"
+    # Each as what may write to that namespace alone, and nothing to the cluster.
+    project, account = (of_kind(objects, kind) for kind in ("AppProject", "ServiceAccount"))
+    assert application["project"] == project["metadata"]["name"]
+    assert project["spec"]["destinations"] == [application["destination"]]
+    assert project["spec"]["sourceRepos"] == [source["repoURL"]]
+    assert project["spec"]["clusterResourceWhitelist"] == []
+    flux, binding = (of_kind(objects, kind) for kind in ("Kustomization", "RoleBinding"))
+    about = account["metadata"]
+    assert (flux["spec"]["serviceAccountName"], flux["metadata"]["namespace"]) == (
+        about["name"],
+        about["namespace"],
+    )
+    assert binding["subjects"] == [{"kind": "ServiceAccount", **about}]
+    role = of_kind(objects, "Role")["metadata"]
+    assert binding["roleRef"]["name"] == role["name"]
+    assert {binding["metadata"]["namespace"], role["namespace"]} == {
+        flux["spec"]["targetNamespace"]
+    }
 
 
 def test_a_wrong_manifest_is_found(tmp_path: Path, built: Callable[..., Objects]) -> None:
@@ -246,3 +265,39 @@ def test_a_wrong_custom_resource_is_found(
     assert resources([found]) == ""
     found["spec"] = {k: v for k, v in {**found["spec"], key: value}.items() if v is not None}
     assert said in resources([found])
+
+
+def test_who_writes_the_branch_may_have_what_the_manifests_have(
+    built: Callable[..., Objects],
+) -> None:
+    """All of their kinds, and no other: no secret, account or right, which would be a way out."""
+    kinds = {
+        (one["apiVersion"].rpartition("/")[0], one["kind"])
+        for names in (TOGETHER, ["keda"])
+        for one in [*built(*names), *kustomized(FOLDER / "kserve")]
+    } | {("", "ConfigMap")}  # what `release` writes while an experiment runs
+    objects = [one for path in GITOPS for one in yaml.safe_load_all(path.read_text("utf-8"))]
+    listed = of_kind(objects, "AppProject")["spec"]["namespaceResourceWhitelist"]
+    assert {(one["group"], one["kind"]) for one in listed} == kinds
+    rules = of_kind(objects, "Role")["rules"]
+    resources = {(one["apiGroups"][0], name) for one in rules for name in one["resources"]}
+    assert all(len(one["apiGroups"]) == 1 for one in rules)
+    plural = {kind: f"{kind.lower()}s" for _, kind in kinds}
+    plural |= {"Ingress": "ingresses", "NetworkPolicy": "networkpolicies"}
+    assert resources == {(group, plural[kind]) for group, kind in kinds}
+
+
+def test_namespaces_with_the_same_names_are_not_added_up(built: Callable[..., Objects]) -> None:
+    """Rules, dashboard and KEDA count by `job`, which by default is the Service's name alone."""
+    objects = built("scraping", "keda")
+    (endpoint,) = of_kind(objects, "ServiceMonitor")["spec"]["endpoints"]
+    (relabelled,) = endpoint["relabelings"]
+    assert relabelled["targetLabel"] == "job"
+    about = "__meta_kubernetes_"
+    assert relabelled["sourceLabels"] == [f"{about}namespace", f"{about}service_name"]
+    (trigger,) = of_kind(objects, "ScaledObject")["spec"]["triggers"]
+    service = of_kind(objects, "Service")["metadata"]["name"]
+    application = yaml.safe_load_all((SOURCE / "deploy/gitops/argocd.yaml").read_text("utf-8"))
+    namespace = of_kind(list(application), "Application")["spec"]["destination"]["namespace"]
+    job = relabelled["separator"].join([namespace, service])
+    assert f'job="{job}"' in trigger["metadata"]["query"]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import boto3
 import engine
+import psutil
 import pytest
 import yaml
 from baked import ROOT, SOURCE, sharing
@@ -36,6 +37,7 @@ class Storage(NamedTuple):
 
     address: str
     folder: Path
+    process: int
 
     def client(self, user: str) -> Any:
         keys = {"aws_access_key_id": user, "aws_secret_access_key": secret(user)}
@@ -85,14 +87,14 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
     # Each listens at its port, and at that port and 10,000 for its own kind.
     ports = {name: free_port() % 20_000 + 20_000 for name in ("master", "volume", "filer", "s3")}
     options = [f"-{name}.port={port}" for name, port in ports.items()]
-    own = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.volumeSizeLimitMB=64", "-volume.max=40"]
+    own = ["-s3.ip.bind=127.0.0.1", "-master.volumeSizeLimitMB=64", "-volume.max=40"]
     users = [f"-dir={folder}/data", f"-s3.config={folder}/identities.json"]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [WEED, "server", "-filer", "-s3", *users, *options, *own], stdout=log, stderr=log
-        )
+        # As the compose file has it; of two options of one name the last one holds.
+        told = [*COMPOSE["services"]["storage"]["command"], *users, *options, *own]
+        process = subprocess.Popen([WEED, *told], stdout=log, stderr=log)
         try:
-            made = Storage(f"http://127.0.0.1:{ports['s3']}", folder)
+            made = Storage(f"http://127.0.0.1:{ports['s3']}", folder, process.pid)
             owner = made.client("owner")
             wait(lambda: owner.create_bucket(Bucket="data"), process, folder / "log")
             owner.create_bucket(Bucket="mlflow")
@@ -115,6 +117,55 @@ def refused(call: Callable[..., Any], **arguments: Any) -> bool:
             raise
         return True
     return False
+
+
+def test_what_asks_for_no_key_listens_in_its_container_alone(storage: Storage) -> None:
+    """But for the S3 interface, and what it takes settings by at 10,000 ports above."""
+    wide = [one for one in COMPOSE["services"]["storage"]["command"] if "0.0.0.0" in one]
+    assert wide == ["-s3.ip.bind=0.0.0.0"]
+    listening = {
+        (one.laddr.ip, one.laddr.port)
+        for one in psutil.Process(storage.process).net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN
+    }
+    assert {address for address, _ in listening} == {"127.0.0.1"}
+    assert len(listening) == 8  # master, volume, filer and S3, and the other port of each
+
+
+def test_the_server_that_strangers_ask_reaches_no_storage() -> None:
+    networks = {name: one.get("networks", ["default"]) for name, one in COMPOSE["services"].items()}
+    apart = {name for name, named in networks.items() if named == ["data"]}
+    assert apart == {"postgres", "storage", "mlflow"}
+    assert all(networks[name] == ["default"] for name in set(networks) - apart)
+
+
+def test_the_documented_passwords_are_for_one_account_and_are_not_written_over(
+    tmp_path: Path,
+) -> None:
+    text = (SOURCE / "engine/docs/services.md").read_text(encoding="utf-8")
+    block = text.split("```\n")[1]
+    assert block.count("docker compose") == 1
+    lines = block.replace("docker compose", 'echo "$IMAGE"; : compose')
+    (tmp_path / "deploy/services").mkdir(parents=True)
+    told: dict[str, Any] = {"cwd": tmp_path, "text": True, "capture_output": True}
+    for made in (
+        ("init", "-q", "-b", "env/production"),
+        ("remote", "add", "origin", "."),
+    ):
+        subprocess.run(["git", *made], check=True, **told)
+    passwords = tmp_path / "deploy/services/.env"
+    for image in ("registry.invalid/churn@sha256:a", "registry.invalid/churn@sha256:b"):
+        (tmp_path / ".env").write_text(f"IMAGE={image}\n")
+        subprocess.run(["git", "add", ".env"], check=True, **told)
+        as_somebody = ["git", "-c", "user.name=a", "-c", "user.email=a@b.invalid"]
+        subprocess.run([*as_somebody, "commit", "-qm", "One"], check=True, **told)
+        before = passwords.read_text() if passwords.exists() else None
+        done = subprocess.run(["sh", "-c", lines], **told)
+        assert done.stdout == f"{image}\n", done.stderr
+        assert ("overwrite" in done.stderr or "exists" in done.stderr) == (before is not None)
+        assert passwords.stat().st_mode & 0o777 == 0o600
+        assert before in (None, passwords.read_text())
+    assert re.fullmatch(r"(\w+=[0-9a-f]{48}\n){6}", passwords.read_text())
 
 
 def test_who_adds_objects_destroys_none(storage: Storage) -> None:
@@ -275,7 +326,7 @@ def test_compose_starts_mlflow_of_its_own_image(storage: Storage, tmp_path: Path
             "environment": reaching(storage, database),
         }
         lines = yaml.safe_dump({"name": "test-mlflow", "services": {"mlflow": service}})
-        for key in ("build", "ports", "depends_on"):
+        for key in ("build", "ports", "depends_on", "networks"):
             lines += f"    {key}: !reset null\n"
         own.write_text(lines)
         files = [FOLDER / "compose.yaml", own]

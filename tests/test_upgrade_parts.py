@@ -1,7 +1,9 @@
 """What an upgrade settles by itself, each way with what it must leave to people."""
 
 import json
+import shlex
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -249,6 +251,31 @@ def test_a_project_records_where_it_comes_from(bake: Bake, template: Path) -> No
     assert told["template"] == "https://example.invalid/us/template"
     assert told["context"]["cookiecutter"]["description"] == 'said "x"'  # type: ignore[index]
     assert str(template) not in json.dumps(told)
+
+
+@pytest.mark.parametrize(("place", "named"), [(".", "."), ("..", "template"), ("..", "./template")])
+def test_it_does_where_the_template_is_named_from_there(
+    template: Path, isolated: Path, tmp_path: Path, place: str, named: str
+) -> None:
+    """As the README has it, in a clone: cookiecutter passes on what it was told."""
+    clone = tmp_path / "template"
+    environment = clean_environment(tmp_path / "home")
+    Project(tmp_path, environment).run("git", "clone", "--quiet", str(template), str(clone))
+    at = Project(clone, environment)
+    at.run("git", "remote", "set-url", "origin", "https://example.invalid/us/template")
+    commit = at.run("git", "rev-parse", "HEAD").stdout.strip()
+    made = [sys.executable, "-m", "cookiecutter", "--no-input", "--config-file", str(isolated)]
+    told = f"{shlex.join([*made, named, '--output-dir', str(tmp_path)])} project_slug="
+    at.run("sh", "-c", f"cd {place} && {told}here")
+    found = record(tmp_path / "here")
+    assert (found["template"], found["commit"]) == ("https://example.invalid/us/template", commit)
+    # Called with the variable of another folder, it takes that for no template.
+    other = Project(clone if place == "." else tmp_path, {**environment, "PWD": str(isolated)})
+    other.run(*shlex.split(f"{told}there"))
+    assert (record(tmp_path / "there")["template"], record(tmp_path / "there")["commit"]) == (
+        None,
+        None,
+    )
 
 
 def test_a_template_with_changes_is_said(

@@ -252,12 +252,17 @@ def test_a_deploy_key_alone_writes_the_branches_of_environments() -> None:
 def runner(workflow_name: str, job: str, event: str, head: str, variable: str = "gpu") -> str:
     """Return the label that a job asks for in the repository `us/here`."""
     asked = workflow.load(SOURCE / f".github/workflows/{workflow_name}.yml")["jobs"][job]["runs-on"]
+    return told_of(asked, event, head, RUNNER=variable)
+
+
+def told_of(asked: str, event: str, head: str, **variables: str) -> str:
+    """Return what an expression says of an event in the repository `us/here`."""
     github = {
         "event_name": event,
         "repository": "us/here",
         "event": {"pull_request": {"head": {"repo": {"full_name": head}}}},
     }
-    return str(interpolate(asked, Scope({"github": github, "vars": {"RUNNER": variable}})))
+    return str(interpolate(asked, Scope({"github": github, "vars": variables})))
 
 
 def test_a_machine_of_ones_own_trains_judges_and_predicts_but_never_for_a_fork() -> None:
@@ -277,6 +282,15 @@ def test_a_machine_of_ones_own_trains_judges_and_predicts_but_never_for_a_fork()
         ("model", "judge"),
         ("predict", "predict"),
     ]
+    # Nor does its code come to a cluster of ours; of the whole job, since its lock is installed.
+    model, predicting = (
+        workflow.load(SOURCE / f".github/workflows/{name}.yml")["jobs"][job]["env"]["MLOPS_COMPUTE"]
+        for name, job in (("model", "judge"), ("predict", "predict"))
+    )
+    assert told_of(model, "pull_request", "us/here", COMPUTE="cluster") == "cluster"
+    assert told_of(model, "merge_group", "", COMPUTE="cluster") == "cluster"
+    assert told_of(model, "pull_request", "them/here", COMPUTE="cluster") == ""
+    assert told_of(predicting, "schedule", "", COMPUTE="cluster") == "cluster"
     # No event of the others is a pull request's.
     for name in ("materialise", "predict"):
         assert "pull_request" not in (SOURCE / f".github/workflows/{name}.yml").read_text("utf-8")

@@ -42,14 +42,20 @@ def test_the_environment_before_the_project(root: Path) -> None:
             r"conf/compute/spark.yaml is missing: write it, or choose broken, cluster, ",
         ),
         ({NAME: "dask", WORKERS: "many"}, "MLOPS_COMPUTE_WORKERS is 'many': give a number"),
-        ({NAME: "dask", WORKERS: "0"}, "`workers` is 1 or more"),
-        ({NAME: "local", ADDRESS: "there:1"}, "`address` belongs to a cluster"),
-        ({NAME: "cluster", WORKERS: "2"}, "has workers of its own"),
+        ({NAME: "dask", WORKERS: "0"}, "^MLOPS_COMPUTE_WORKERS is '0': give a .* 1 or more$"),
+        ({NAME: "dask", WORKERS: "-3"}, "^MLOPS_COMPUTE_WORKERS is '-3': give a .* 1 or more$"),
+        ({NAME: "none"}, "^conf/compute/none.yaml: workers is 0: `workers` is 1 or more"),
+        ({NAME: "local", ADDRESS: "there:1"}, "local.yaml, MLOPS_COMPUTE_ADDRESS: .* choose dask"),
+        (
+            {NAME: "cluster", WORKERS: "2"},
+            r"cluster.yaml, MLOPS_COMPUTE_WORKERS: .* leave out `workers` .*; correct it there$",
+        ),
         ({NAME: "odd"}, "conf/compute/odd.yaml: worker is an unknown field: did you mean workers"),
         ({NAME: "broken"}, "conf/compute/broken.yaml is no YAML"),
     ],
 )
 def test_a_wrong_choice_is_refused(root: Path, environment: dict[str, str], said: str) -> None:
+    (root / "conf/compute/none.yaml").write_text("{backend: dask, workers: 0}\n")
     (root / "conf/compute/odd.yaml").write_text("{backend: dask, worker: 2}\n")
     (root / "conf/compute/broken.yaml").write_text("{backend\n")
     with pytest.raises(ComputeError, match=said):

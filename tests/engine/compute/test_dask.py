@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager
@@ -211,13 +213,57 @@ def test_a_task_that_kills_every_worker_is_told() -> None:
 
 def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     installed("dask")
-    monkeypatch.setattr(dask, "PATIENCE", 0.5)
+    monkeypatch.setattr(dask, "ANSWER", 0.5)
     silent = Compute("dask", address=f"tcp://127.0.0.1:{free_port()}")
-    with (
-        pytest.raises(ComputeError, match=r"no Dask scheduler answers at tcp://.* start one, or"),
-        backend(silent) as pool,
-    ):
+    said = r"no Dask scheduler answers at tcp://.* start one, or .* or MLOPS_COMPUTE_ADDRESS"
+    with pytest.raises(ComputeError, match=said), backend(silent) as pool:
         list(pool.map(abs, range(2)))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nonsense", "missing port"),
+        ("http://there:1", "unknown address scheme"),
+        ("tls://127.0.0.1:1", "check your TLS configuration"),
+    ],
+)
+def test_an_address_that_is_none_is_told_at_once(tmp_path: Path, address: str, said: str) -> None:
+    """In one line, and without what a client prints that cannot close what it never had."""
+    installed("dask")
+    lines = (
+        "from mlops.compute.backend import backend",
+        "from mlops.compute.choice import ComputeError",
+        "try:",
+        "    with backend() as pool: list(pool.map(abs, range(2)))",
+        "except ComputeError as error: print(error)",
+    )
+    environment = {"PYTHONPATH": str(SOURCE / "engine/src"), "MLOPS_COMPUTE": "dask"}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        cwd=tmp_path,
+        env={**os.environ, **environment, "MLOPS_COMPUTE_ADDRESS": address},
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(
+        f"no Dask scheduler answers at {address} .*{said}.*: start one, .*\n", done.stdout
+    )
+
+
+def test_a_cluster_leaves_nothing_where_temporary_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed("dask")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with backend(Compute("dask", 1)) as pool:
+        list(pool.map(abs, range(2)))
+        (scratch,) = tmp_path.iterdir()
+        assert scratch.stat().st_mode & 0o077 == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 @contextmanager

@@ -48,6 +48,18 @@ def test_arguments_over_environment_over_file(
     assert (read.port, read.max_rows, read.host) == (5, 4, "a")
 
 
+@pytest.mark.parametrize("name", ["workers", "port"])
+def test_what_is_wrong_is_named_as_it_was_given(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "greater than or equal to"
+    with pytest.raises(SettingsError, match=rf"^--{name}: .*{said} \d: correct it$"):
+        load(**{name: -1})
+    monkeypatch.setenv(f"MLOPS_{name.upper()}", "-1")
+    with pytest.raises(SettingsError, match=rf"{said} .* MLOPS_{name.upper()}, or {name} in"):
+        load()
+
+
 def test_values_are_read_as_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "BUNDLE": "else/where",

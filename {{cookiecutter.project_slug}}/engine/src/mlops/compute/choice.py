@@ -64,8 +64,12 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise ValueError("`workers` is 1 or more")
-        if self.address and (self.backend == "local" or self.workers is not None):
-            raise ValueError("`address` belongs to a cluster, which has workers of its own")
+        if self.address and self.backend == "local":
+            raise ValueError("`address` is of a cluster: choose dask or ray, or leave it out")
+        if self.address and self.workers is not None:
+            raise ValueError(
+                "`address` is of a cluster, which says its workers: leave out `workers`"
+            )
 
 
 def chosen(root: Path = ROOT, environment: Mapping[str, str] = os.environ) -> Compute:
@@ -106,8 +110,8 @@ def _declared(root: Path) -> str | None:
 def _read(said: Mapping[str, object], path: Path, environment: Mapping[str, str]) -> Compute:
     given: dict[str, object] = dict(said)
     if workers := environment.get(WORKERS):
-        if not workers.isdecimal():
-            raise ComputeError(f"{WORKERS} is {workers!r}: give a number of workers")
+        if re.fullmatch("[1-9][0-9]*", workers) is None:
+            raise ComputeError(f"{WORKERS} is {workers!r}: give a number of workers, 1 or more")
         given["workers"] = int(workers)
     if address := environment.get(ADDRESS):
         given["address"] = address
@@ -117,4 +121,5 @@ def _read(said: Mapping[str, object], path: Path, environment: Mapping[str, str]
         from ..refusal import refusal  # no stage depends on what it says
 
         told = refusal(error, given, Compute).said
-        raise ComputeError(f"{path}: {told}; correct it there, or the environment") from error
+        sources = [str(path), *(name for name in (WORKERS, ADDRESS) if environment.get(name))]
+        raise ComputeError(f"{', '.join(sources)}: {told}; correct it there") from error

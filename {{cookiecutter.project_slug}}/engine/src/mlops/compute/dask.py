@@ -1,18 +1,20 @@
 """Processes of Dask: of this machine, or of a cluster that is there."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 from uuid import uuid4
 
 from .choice import NAME, Compute, ComputeError
-from .task import Cluster, Order, check_alike, deadly, likeness, plain, run
+from .task import ANSWER, Cluster, Order, check_alike, deadly, likeness, plain, run, silent
 
-PATIENCE = 60.0  # seconds until a cluster answers, and for how long it may have no worker
+PATIENCE = 60.0  # seconds for which a cluster may have no worker
 POLL = 5.0
 # Dask warns of what a task carries; ours is carried once, and has to be there when a worker dies.
 # With Dask's threshold each freed array goes back to the system, to be faulted in anew.
@@ -31,19 +33,39 @@ def started(compute: Compute) -> Iterator["Dask"]:
     dask, distributed = import_module("dask"), import_module("distributed")
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(CONFIGURATION))
-        place = compute.address or stack.enter_context(_cluster(distributed, compute))
-        try:
-            client = distributed.Client(place, timeout=PATIENCE, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise ComputeError(
-                f"no Dask scheduler answers at {compute.address} ({plain(error)}): start one, or "
-                "correct `address` in conf/compute"
-            ) from error
+        if compute.address is None:
+            scratch = stack.enter_context(
+                TemporaryDirectory(prefix="mlops-dask-", ignore_cleanup_errors=True)
+            )
+            stack.enter_context(dask.config.set({"temporary-directory": scratch}))
+            place = stack.enter_context(_cluster(distributed, compute, scratch))
+        else:
+            place = compute.address
+            _ask(distributed, compute.address)
+        client = distributed.Client(place, timeout=PATIENCE, set_as_default=False)
         stack.enter_context(client)
         yield Dask(distributed, client, compute.address)
 
 
-def _cluster(distributed: Any, compute: Compute) -> Any:
+def _ask(distributed: Any, address: str) -> None:
+    """Raise ComputeError where no scheduler answers.
+
+    A client that was refused tries for minutes to close what it never had, and prints how it fails.
+    """
+
+    async def connect() -> None:
+        told = distributed.Security().get_connection_args("client")
+        connection = await distributed.comm.connect(address, timeout=ANSWER, **told)
+        await connection.close()
+
+    try:
+        asyncio.run(connect())
+    # TypeError: TLS without certificates.
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        raise silent("Dask scheduler", address, error) from error
+
+
+def _cluster(distributed: Any, compute: Compute, scratch: str) -> Any:
     """Return workers of this machine, one task each; nobody else's program can reach them."""
     return distributed.LocalCluster(
         n_workers=compute.workers or len(os.sched_getaffinity(0)),
@@ -53,7 +75,11 @@ def _cluster(distributed: Any, compute: Compute) -> Any:
         memory_limit=0,  # the system's own: a fit may need more than its share
         security=True,  # certificates of its own: what reaches the port could run code
         silence_logs=logging.CRITICAL,  # an error of a task is told where it is raised again
-        env={NAME: "local", "DASK_LOGGING__DISTRIBUTED": "critical"},
+        env={
+            NAME: "local",
+            "DASK_LOGGING__DISTRIBUTED": "critical",
+            "DASK_TEMPORARY_DIRECTORY": scratch,
+        },
     )
 
 

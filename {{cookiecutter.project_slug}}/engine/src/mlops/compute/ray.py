@@ -1,16 +1,24 @@
 """Processes of Ray: of this machine, or of a cluster that is there."""
 
 import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from tempfile import mkdtemp
 from typing import Any
 from uuid import uuid4
 
 from .choice import NAME, Compute, ComputeError
-from .task import Cluster, Order, check_alike, deadly, likeness, plain, run
+from .task import ANSWER, Cluster, Order, check_alike, deadly, likeness, plain, run, silent
 
 RETRIES = 3  # of a task whose worker died
+ENDING = 5.0  # seconds in which processes that end still write into their folder
 # It would send figures on its use, and warn of a setting that comes.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 QUIET |= {"RAY_IGNORE_UNHANDLED_ERRORS": "1"}  # they are told where they are raised again
@@ -26,21 +34,75 @@ def started(compute: Compute) -> Iterator["Ray"]:
         os.environ.setdefault(name, value)
     ray = import_module("ray")
     told: dict[str, Any] = {"address": compute.address}
-    if compute.address is None:
-        cores = compute.workers or len(os.sched_getaffinity(0))
-        told = {"address": "local", "num_cpus": cores, "include_dashboard": False}
-        told["runtime_env"] = {"env_vars": {NAME: "local"}}
-    try:
-        ray.init(**told, log_to_driver=False, logging_level="ERROR")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ComputeError(
-            f"no Ray cluster answers at {compute.address or 'this machine'} ({plain(error)}): "
-            "start one, or correct `address` in conf/compute"
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            if compute.address is None:
+                told = _own(compute, stack.enter_context(_scratch()))
+            else:
+                _ask(compute.address)
+            with _whole():
+                ray.init(**told, log_to_driver=False, logging_level="ERROR")
+                stack.callback(ray.shutdown)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise silent("Ray cluster", compute.address or "this machine", error) from error
         yield Ray(ray)
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Have Ctrl-C wait for what starts processes: cut off, it would leave some for minutes."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    asked: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
+    try:
+        yield
     finally:
-        ray.shutdown()
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        raise KeyboardInterrupt
+
+
+def _own(compute: Compute, scratch: str) -> dict[str, Any]:
+    """Return what Ray is told of processes that it starts here, and that end with this one."""
+    cores = compute.workers or len(os.sched_getaffinity(0))
+    told: dict[str, Any] = {"address": "local", "num_cpus": cores, "include_dashboard": False}
+    return told | {"runtime_env": {"env_vars": {NAME: "local"}}, "_temp_dir": scratch}
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """Yield a folder for Ray's logs and sockets, which others of this machine cannot enter.
+
+    A path of a socket has 107 characters at most: hence the short name, and macOS' shorter folder.
+    """
+    folder = mkdtemp(prefix="ray", dir="/tmp" if sys.platform == "darwin" else None)
+    try:
+        yield folder
+    finally:
+        end = time.monotonic() + ENDING
+        while os.path.exists(folder) and time.monotonic() < end:
+            shutil.rmtree(folder, ignore_errors=True)
+            time.sleep(0.1)
+
+
+def _ask(address: str) -> None:
+    """Raise OSError or ValueError where nothing listens: Ray itself would try for two minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # `auto`, or what Ray refuses itself
+    end = time.monotonic() + ANSWER
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+        except ConnectionRefusedError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 class Ray(Cluster):

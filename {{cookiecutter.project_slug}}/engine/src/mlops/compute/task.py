@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..files import sha256, tree_sha256
-from .choice import NAME, ROOT, ComputeError
+from .choice import ADDRESS, NAME, ROOT, ComputeError
 
 # What has to be the same file by file, where we have it.
 CODE = ("engine/src", "src/project", "src/policy")
@@ -21,6 +21,7 @@ PACKAGES = (
     *("lightgbm", "xgboost", "catboost", "interpret-core"),
 )
 KEPT = 2  # functions that a process holds
+ANSWER = 15.0  # seconds until what an address names has to answer
 
 _loaded: dict[str, Callable[[Any], Any]] = {}
 
@@ -97,6 +98,14 @@ def deadly(error: BaseException) -> ComputeError:
     return ComputeError(
         f"a task has ended the worker that ran it, again and again ({plain(error)}): give it more "
         "memory, with fewer `workers` in conf/compute or on a larger machine"
+    )
+
+
+def silent(what: str, address: str, error: BaseException) -> ComputeError:
+    """Return what is said where no cluster answers at an address."""
+    return ComputeError(
+        f"no {what} answers at {address} ({plain(error)}): start one, or correct `address` in "
+        f"conf/compute, or {ADDRESS} where that is set"
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, Literal
 
@@ -125,12 +126,15 @@ def load(name: str | None = None, **given: Any) -> ServingSettings:
     try:
         return ServingSettings(**merged)
     except ValidationError as error:
-        raise SettingsError("; ".join(map(_said, error.errors(include_url=False)))) from None
+        sentences = [_said(wrong, told) for wrong in error.errors(include_url=False)]
+        raise SettingsError("; ".join(sentences)) from None
 
 
-def _said(wrong: Any) -> str:
+def _said(wrong: Any, given: Container[str]) -> str:
     name = ".".join(map(str, wrong["loc"]))
     text = wrong["msg"][:1].lower() + wrong["msg"][1:]
+    if name in given:
+        return f"--{name}: {text}: correct it"
     place = "" if name in SECRETS else f", or {name} in {FOLDER}"
     return f"setting {name}: {text}: correct {PREFIX}{name.upper()}{place}"
 
