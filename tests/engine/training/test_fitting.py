@@ -30,6 +30,7 @@ from mlops.metrics.catalogue import metric
 from mlops.runtime import model as runtime
 from mlops.training import fitting
 from mlops.training.fitting import Fitting, TrainingError, train
+from mlops.training.trees import ranges
 
 
 def changed(trained: Path, **parts: Any) -> Settings:
@@ -70,8 +71,9 @@ def test_calibration(trained: Path, tmp_path: Path, calibration: str) -> None:
 
 @pytest.mark.parametrize("calibration", ["none", "sigmoid", "isotonic"])
 def test_lightgbm_knows_the_categories_and_becomes_onnx(
-    trained: Path, tmp_path: Path, calibration: str
+    trained: Path, tmp_path: Path, calibration: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ranges, "GROWTH", -1.0)  # so that sets stay sets in the file
     given = {"n_estimators": 20, "verbosity": -1, "n_jobs": 1}
     model = Model("lightgbm.LGBMClassifier", "categories", ["binary"], given)
     training = Training(calibration=calibration)  # type: ignore[arg-type]
