@@ -115,7 +115,7 @@ def test_what_computes_no_model_makes_no_candidate(candidate: Project) -> None:
             "src/project/features.py",
             "src/policy/metrics.py",
         ],
-        every=3,
+        every=4,
     ),
 )
 def test_what_computes_a_model_makes_another(candidate: Project, path: str) -> None:
@@ -125,6 +125,7 @@ def test_what_computes_a_model_makes_another(candidate: Project, path: str) -> N
     assert identity(candidate) != before
 
 
+@thorough
 def test_a_file_that_no_stage_declares_is_refused(candidate: Project) -> None:
     (candidate.path / "src/project/words.py").write_text("FACTOR = 2\n", encoding="utf-8")
     with (candidate.path / "src/project/features.py").open("a", encoding="utf-8") as file:

@@ -124,6 +124,7 @@ def test_a_moved_folder_needs_no_remedy_nor_does_a_merge_of_main(work: Project) 
     passes(work)
 
 
+@thorough
 def test_uncommitted_inputs(work: Project) -> None:
     edit(work, "params.yaml", "n_estimators: 20", "n_estimators: 21")
     follow(work, "make repro")
