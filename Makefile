@@ -62,7 +62,7 @@ test: export OMP_NUM_THREADS := 1
 test: export OPENBLAS_NUM_THREADS := 1
 test: check $(INSTALLED)  ## lint, types, and what projects do that the template generates
 	@rm -f build/tested
-	@commit=$(shell git rev-parse HEAD 2>/dev/null); pytest -n 3 --dist loadfile --no-loadscope-reorder && \
+	@commit=$(shell git rev-parse HEAD 2>/dev/null); pytest -n 2 --dist loadfile --no-loadscope-reorder && \
 		{ test -n "$$(git status --porcelain)" || { mkdir -p build && echo "$$commit" > build/tested; }; }
 
 check: $(INSTALLED)  ## lint and types, of the template and of what it generates
