@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
+from wires import Wire
 
 from mlops.serving.app import App, create
 from mlops.serving.problem import Problem
@@ -25,31 +26,6 @@ JSON = "content-type: application/json\r\n"
 
 def request(body: bytes, headers: str = JSON, line: str = "POST /predict HTTP/1.1") -> bytes:
     return f"{line}\r\nhost: a\r\ncontent-length: {len(body)}\r\n{headers}\r\n".encode() + body
-
-
-class Wire:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        """Do nothing."""
-
-    resume_reading = pause_reading
-
-    def close(self) -> None:
-        self.closed = True
 
 
 class Connection:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
+from wires import Wire
 
 from mlops.serving.transport import PIECE, Protocol
 
@@ -162,33 +163,6 @@ def test_who_sends_far_too_much_still_reads_why(client: socket.socket, headers: 
     assert everything(client).startswith(b"HTTP/1.1 413 ")
 
 
-class Deaf:
-    """A transport that counts what the server would read."""
-
-    def __init__(self) -> None:
-        self.reads = True
-        self.closed = False
-        self.written = b""
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def get_extra_info(self, name: str) -> None:
-        return None
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        self.reads = False
-
-    def resume_reading(self) -> None:
-        self.reads = True
-
-    def close(self) -> None:
-        self.closed = True
-
-
 def test_what_waits_for_an_answer_is_not_parsed_before_its_turn() -> None:
     answered = 0
 
@@ -205,7 +179,7 @@ def test_what_waits_for_an_answer_is_not_parsed_before_its_turn() -> None:
         config = Config(app, interface="asgi3", lifespan="off", log_config=None)
         config.load()
         protocol = Protocol(config=config, server_state=ServerState(), app_state={})
-        transport = Deaf()
+        transport = Wire()
         protocol.connection_made(transport)  # type: ignore[arg-type]
         protocol.data_received(b"GET / HTTP/1.1\r\n\r\n" * 10_000)
         for _ in range(100):

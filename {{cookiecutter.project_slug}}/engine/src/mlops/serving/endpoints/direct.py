@@ -11,10 +11,9 @@ from ..reply import Reply
 from ..rows import Row
 from ..telemetry.logs import logger
 from ..telemetry.metrics import PREDICT
-from .predict import LARGE, Asked, Predict, late
+from .predict import CONTENT_TYPE, LARGE, Asked, Predict, is_quick, late
 
 HEADERS = b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
-JSON = b"application/json"
 
 
 class Direct:
@@ -35,7 +34,7 @@ class Direct:
         try:
             predict.check(headers)
             predictor = predict.route(asked)
-            if not _is_quick(predictor):
+            if not is_quick(predictor):
                 return False
             predict.admit()
             looks_up = predictor.lookup is not None
@@ -83,7 +82,7 @@ class Waiting:
         except Exception as error:
             refuse(predict, asked, error, self._reply)
             return
-        told = HEADERS % (JSON, len(answer), asked.request_id.encode())
+        told = HEADERS % (CONTENT_TYPE[1], len(answer), asked.request_id.encode())
         self._reply.answer(200, told, answer)
         try:
             predict.record(asked, predictor, done, assigned)
@@ -104,10 +103,3 @@ def refuse(predict: Predict, asked: Asked, error: Exception, reply: Reply) -> No
     told = HEADERS % (kind.encode(), len(body), asked.request_id.encode())
     more = (b"%b: %b\r\n" % (k.encode(), v.encode()) for k, v in problem.headers.items())
     reply.answer(problem.status, told + b"".join(more), body)
-
-
-def _is_quick(predictor: Predictor) -> bool:
-    """Say whether a predictor answers without a thread: of what it looks up, too."""
-    if predictor.loaded.model.runtime != "onnx":
-        return False
-    return predictor.lookup is None or not predictor.lookup.online.remote

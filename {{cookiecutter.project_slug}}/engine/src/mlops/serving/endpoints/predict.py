@@ -32,6 +32,7 @@ BUFFERED = 1 << 26  # bytes of all bodies that still arrive, or wait for a threa
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 JSON = re.compile(rb"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
 TRACEPARENT, NAMED = b"traceparent", b"x-request-id"
+QUICK = "onnx"  # the runtime that answers within a turn of the loop
 CONTENT_TYPE = (b"content-type", b"application/json")
 RETRY = {"retry-after": "1"}
 
@@ -292,15 +293,14 @@ class Predict:
             if len(body) > LARGE:
                 return await self._large(predictor, body)
             looked = None
-            is_quick = predictor.loaded.model.runtime == "onnx"
             if predictor.lookup is None:
                 rows = self.within(predictor.decode(body))
-            elif is_quick and not predictor.lookup.online.remote:
+            elif is_quick(predictor):
                 asked = self.within(predictor.request.decode(body))
                 return await self.coalescing.look_up(predictor, asked)
             else:
                 rows, looked = await self._looked_up(predictor, predictor.lookup, body)
-            if is_quick:
+            if predictor.loaded.model.runtime == QUICK:
                 return rows, await self.coalescing.ask(predictor, rows), looked
             async with asyncio.timeout(self._settings.deadline_seconds):
                 matrix = predictor.matrix(rows)
@@ -376,6 +376,13 @@ def _start(
     if trace is not None:
         headers.append((b"traceparent", trace.header))
     return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def is_quick(predictor: Predictor) -> bool:
+    """Say whether a predictor answers without a thread: of what it looks up, too."""
+    if predictor.loaded.model.runtime != QUICK:
+        return False
+    return predictor.lookup is None or not predictor.lookup.online.remote
 
 
 def late() -> Problem:
